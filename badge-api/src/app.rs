@@ -1,0 +1,145 @@
+//! From a request to the part that answers it.
+
+use std::time::Duration;
+
+use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use aws_types::SdkConfig;
+use badgesmith_shared::badge::Badge;
+use badgesmith_shared::clock::Clock;
+use badgesmith_shared::dynamodb::Results;
+use badgesmith_shared::env::{self, Missing};
+use badgesmith_shared::http::{Problem, Request, Response};
+use badgesmith_shared::name::{Invalid, Platform, Repository};
+use badgesmith_shared::route::{Place, Route};
+use badgesmith_shared::sdk::{CallBudget, CallError};
+use http::{Method, StatusCode, header};
+use serde_json::json;
+
+use crate::history;
+use crate::latest::{BranchOnPlatform, LatestResults};
+use crate::respond::{self, CachePolicy};
+
+/// GitHub's image proxy gives the whole chain, cold start included, 4 s; a badge waits 1.5 s at most.
+const CALL_BUDGET: CallBudget =
+    CallBudget { attempt: Duration::from_millis(700), call: Duration::from_millis(1500) };
+/// After a failure of ours, a client may try again this soon.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Where the function finds its resources.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The table of test results.
+    pub test_results_table: String,
+}
+
+impl Settings {
+    /// Reads the function's environment.
+    ///
+    /// # Errors
+    /// [`Missing`] names the variable that is not set.
+    pub fn from_env() -> Result<Self, Missing> {
+        Ok(Self { test_results_table: env::required(env::TEST_RESULTS_TABLE)? })
+    }
+}
+
+/// The function, ready to answer requests.
+#[derive(Debug)]
+pub struct App {
+    results: Results,
+    latest: LatestResults,
+    clock: Clock,
+}
+
+impl App {
+    /// Builds the clients; makes no call.
+    pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
+        let results = Results::new(&CALL_BUDGET.bound(config), settings.test_results_table);
+        Self { latest: LatestResults::new(results.clone()), results, clock }
+    }
+
+    /// Answers one request. Every failure is an answer too.
+    pub async fn handle(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
+        let request = Request::new(&event);
+        let response = match request.route() {
+            Some(route) => self.answer(request, route).await,
+            None => Problem::not_found().into_response(),
+        };
+        let response = response.header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+        let response = if request.method() == Method::HEAD { response.without_body() } else { response };
+        response.into_event()
+    }
+
+    async fn answer(&self, request: Request<'_>, route: Route<'_>) -> Response {
+        if request.method() == Method::OPTIONS {
+            return respond::options(route.allow());
+        }
+        if route.takes_posts() || !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Problem::method_not_allowed(route.allow()).into_response();
+        }
+        let answer = match route {
+            Route::TestBadge(place) => Ok(self.test_badge(request, place).await),
+            Route::Redirect(place) => self.redirect(place).await,
+            Route::History { owner, repo } => history::page(&self.results, request, &owner, &repo).await,
+            Route::Health => Ok(self.health()),
+            // Answered above.
+            Route::Submit | Route::SubmitTo(_) => Err(Problem::not_found()),
+        };
+        answer.unwrap_or_else(Problem::into_response)
+    }
+
+    async fn test_badge(&self, request: Request<'_>, place: Option<Place<'_>>) -> Response {
+        let Some(Ok(of)) = place.as_ref().map(branch_on_platform) else {
+            return respond::cached(
+                request,
+                &Badge::not_found(Badge::TESTS),
+                CachePolicy::NothingThere,
+                None,
+            );
+        };
+        match self.latest.of(&of, self.clock.now()).await {
+            Ok(Some(result)) => {
+                let badge = Badge::tests(result.counts);
+                respond::cached(request, &badge, CachePolicy::TestResults, Some(result.timestamp))
+            }
+            Ok(None) => {
+                respond::cached(request, &Badge::no_results(Badge::TESTS), CachePolicy::NothingThere, None)
+            }
+            Err(error) => {
+                tracing::error!(%error, "a badge is unavailable");
+                respond::cached(request, &Badge::unavailable(Badge::TESTS), CachePolicy::Unavailable, None)
+            }
+        }
+    }
+
+    async fn redirect(&self, place: Place<'_>) -> Result<Response, Problem> {
+        let of = branch_on_platform(&place).map_err(|_| Problem::not_found())?;
+        let result = self.latest.of(&of, self.clock.now()).await.map_err(|error| unavailable(&error))?;
+        let no_link =
+            || Problem::new(StatusCode::NOT_FOUND, "there is no run to show for this badge", "NO_RUN");
+        let result = result.ok_or_else(no_link)?;
+        let link = result.link().ok_or_else(no_link)?;
+        Ok(Response::new(StatusCode::FOUND)
+            .header(header::LOCATION, link.as_str())
+            .header(header::CACHE_CONTROL, CachePolicy::NothingThere.as_str()))
+    }
+
+    fn health(&self) -> Response {
+        let body = json!({ "status": "healthy", "time_stamp": self.clock.now() });
+        Response::json(StatusCode::OK, &body).header(header::CACHE_CONTROL, "no-store")
+    }
+}
+
+fn branch_on_platform(place: &Place<'_>) -> Result<BranchOnPlatform, Invalid> {
+    Ok(BranchOnPlatform {
+        repository: Repository { owner: place.owner.parse()?, repo: place.repo.parse()? },
+        platform: place.platform.parse::<Platform>()?,
+        branch: place.branch.parse()?,
+    })
+}
+
+/// The answer, outside of badges, while DynamoDB cannot be read.
+pub(crate) fn unavailable(error: &CallError) -> Problem {
+    tracing::error!(%error, "a request could not be answered");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "this cannot be read just now", "UNAVAILABLE")
+        .retry_after(RETRY_AFTER)
+}

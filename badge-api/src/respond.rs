@@ -1,0 +1,100 @@
+//! How long an answer may be kept by others, and what they may ask for again.
+
+use badgesmith_shared::http::{Request, Response};
+use badgesmith_shared::timestamp::Timestamp;
+use http::{StatusCode, header};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+/// What `Cache-Control` says of an answer (RFC 9111; the stale directives are RFC 5861's).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CachePolicy {
+    /// Test results, which may be shown for a day while they cannot be read anew.
+    TestResults,
+    /// An answer that a first or a next result changes.
+    NothingThere,
+    /// A failure of ours, soon over.
+    Unavailable,
+}
+
+impl CachePolicy {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::TestResults => {
+                "public, max-age=30, s-maxage=30, stale-while-revalidate=30, stale-if-error=86400"
+            }
+            Self::NothingThere => "public, max-age=30, s-maxage=30",
+            Self::Unavailable => "public, max-age=5, s-maxage=5",
+        }
+    }
+}
+
+/// `body` as JSON with its entity tag, or 304 when that is what the client has (RFC 9110, 13.1.2).
+pub(crate) fn cached(
+    request: Request<'_>,
+    body: &impl Serialize,
+    policy: CachePolicy,
+    last_modified: Option<Timestamp>,
+) -> Response {
+    // Nothing that is answered here has a map whose keys are no strings, all else serialises.
+    let text = serde_json::to_string(body).unwrap_or_default();
+    let entity_tag = entity_tag(&text);
+    let unchanged = request.header("if-none-match").is_some_and(|tags| matches(tags, &entity_tag));
+    let response = if unchanged {
+        Response::new(StatusCode::NOT_MODIFIED)
+    } else {
+        Response::json_text(StatusCode::OK, text)
+    };
+    let response = response.header(header::ETAG, &entity_tag).header(header::CACHE_CONTROL, policy.as_str());
+    match last_modified {
+        Some(timestamp) => response.header(header::LAST_MODIFIED, &timestamp.http_date()),
+        None => response,
+    }
+}
+
+/// The answer to `OPTIONS`, a browser's preflight among them.
+pub(crate) fn options(allow: &'static str) -> Response {
+    Response::new(StatusCode::NO_CONTENT)
+        .header(header::ALLOW, allow)
+        .header(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS")
+        .header(header::ACCESS_CONTROL_ALLOW_HEADERS, "*")
+        .header(header::ACCESS_CONTROL_MAX_AGE, "86400")
+}
+
+/// A strong entity tag: 128 bits of the body's SHA-256, in quotes.
+fn entity_tag(body: &str) -> String {
+    let digest = hex::encode(Sha256::digest(body));
+    format!("\"{}\"", digest.get(..32).unwrap_or(&digest))
+}
+
+/// Whether `If-None-Match` names the tag: a list of tags, weak ones included, or `*`. The comparison is the
+/// weak one (RFC 9110, 8.8.3.2); our own tags hold no comma, so that splitting at commas is enough.
+fn matches(if_none_match: &str, entity_tag: &str) -> bool {
+    if_none_match
+        .split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == entity_tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_none_match_is_a_list_of_tags_or_a_star() {
+        for (header, expected) in [
+            ("\"a\"", true),
+            ("W/\"a\"", true),
+            ("\"b\", \"a\"", true),
+            ("\"b\",W/\"a\" , \"c\"", true),
+            ("*", true),
+            ("\"b\"", false),
+            ("a", false),
+            ("\"A\"", false),
+            ("", false),
+            ("w/\"a\"", false),
+        ] {
+            assert_eq!(matches(header, "\"a\""), expected, "{header}");
+        }
+    }
+}

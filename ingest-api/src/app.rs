@@ -1,0 +1,163 @@
+//! The six steps of a submission, in their order.
+
+use std::time::Duration;
+
+use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use aws_types::SdkConfig;
+use badgesmith_shared::clock::Clock;
+use badgesmith_shared::dynamodb::{Claim, ClaimOutcome, Nonces};
+use badgesmith_shared::env::{self, Missing};
+use badgesmith_shared::http::{Request, Response};
+use badgesmith_shared::message::ResultMessage;
+use badgesmith_shared::sdk::CallBudget;
+use badgesmith_shared::secrets_manager::SecretsManager;
+use badgesmith_shared::sqs::Queue;
+use badgesmith_shared::test_result::{TestResult, TestResultId};
+use badgesmith_shared::timestamp::Timestamp;
+use http::{Method, StatusCode};
+use serde::Serialize;
+
+use crate::error::SubmitError;
+use crate::repository_keys::RepositoryKeys;
+use crate::submission::{Submission, Unverified};
+
+/// A submission makes at most six calls: the current secret, both its versions once more, the reservation,
+/// the queue, and the mark. Together they take less than the function's timeout of 12 s, which in turn is
+/// less than [`Nonces::LEASE`].
+const CALL_BUDGET: CallBudget =
+    CallBudget { attempt: Duration::from_millis(600), call: Duration::from_millis(1500) };
+
+/// Where the function finds its resources.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The table of nonces.
+    pub nonces_table: String,
+    /// The URL of the queue that results wait in.
+    pub results_queue_url: String,
+}
+
+impl Settings {
+    /// Reads the function's environment.
+    ///
+    /// # Errors
+    /// [`Missing`] names the variable that is not set.
+    pub fn from_env() -> Result<Self, Missing> {
+        Ok(Self {
+            nonces_table: env::required(env::NONCES_TABLE)?,
+            results_queue_url: env::required(env::RESULTS_QUEUE_URL)?,
+        })
+    }
+}
+
+/// The function, ready to answer requests.
+#[derive(Debug)]
+pub struct App {
+    keys: RepositoryKeys,
+    nonces: Nonces,
+    queue: Queue,
+    clock: Clock,
+}
+
+/// The body of a 202.
+#[derive(Serialize)]
+struct Accepted {
+    test_result_id: TestResultId,
+    repository: String,
+    timestamp: Timestamp,
+    status: &'static str,
+}
+
+impl App {
+    /// Builds the clients; makes no call.
+    pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
+        let config = CALL_BUDGET.bound(config);
+        Self {
+            keys: RepositoryKeys::new(SecretsManager::new(&config)),
+            nonces: Nonces::new(&config, settings.nonces_table),
+            queue: Queue::new(&config, settings.results_queue_url),
+            clock,
+        }
+    }
+
+    /// Answers one request. Every failure is an answer too.
+    pub async fn handle(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
+        let request = Request::new(&event);
+        let response = match self.submit(request).await {
+            Ok(result) => {
+                tracing::info!(
+                    test_result_id = %result.id, repository = %result.repository, platform = %result.platform,
+                    branch = %result.branch, "a result was accepted"
+                );
+                let accepted = Accepted {
+                    test_result_id: result.id,
+                    repository: result.repository.to_string(),
+                    timestamp: result.timestamp,
+                    status: "queued",
+                };
+                Response::json(StatusCode::ACCEPTED, &accepted)
+            }
+            Err(error) => {
+                error.log();
+                error.into_problem().into_response()
+            }
+        };
+        response.into_event()
+    }
+
+    async fn submit(&self, request: Request<'_>) -> Result<TestResult, SubmitError> {
+        let route = request.route().ok_or(SubmitError::NotFound)?;
+        if request.method() != Method::POST || !route.takes_posts() {
+            return Err(SubmitError::MethodNotAllowed(route.allow()));
+        }
+        let unverified = Unverified::read(request, &route)?;
+        let submission = self.verify(unverified).await?;
+        let now = self.clock.now();
+        submission.check_fresh(now)?;
+        let claim = self.reserve(&submission, now).await?;
+        self.enqueue(submission, &claim, request.header("x-amzn-trace-id")).await
+    }
+
+    async fn verify(&self, unverified: Unverified<'_>) -> Result<Submission, SubmitError> {
+        unverified.check_claimed_repository()?;
+        let repository = unverified.repository().clone();
+        let keys = self.keys.of(&repository, self.clock.now()).await?;
+        match unverified.verify(&keys) {
+            Ok(submission) => Ok(submission),
+            Err(unverified) => {
+                let keys = self.keys.read_again(&repository, self.clock.now()).await?;
+                unverified.verify(&keys).map_err(|_| SubmitError::Unauthorized)
+            }
+        }
+    }
+
+    async fn reserve(&self, submission: &Submission, now: Timestamp) -> Result<Claim, SubmitError> {
+        let id = submission.result.id;
+        match self.nonces.claim(&submission.partition, &submission.digest, id, now).await {
+            Ok(ClaimOutcome::Claimed(claim)) => Ok(claim),
+            Ok(ClaimOutcome::AlreadyAccepted) => Err(SubmitError::AlreadyAccepted(id)),
+            Ok(ClaimOutcome::Reused) => Err(SubmitError::NonceReused),
+            Ok(ClaimOutcome::InProgress(wait)) => Err(SubmitError::InProgress(wait)),
+            Err(error) => Err(SubmitError::Unavailable(error)),
+        }
+    }
+
+    /// From here on the result is on its way, or the client is told to send it again.
+    async fn enqueue(
+        &self,
+        submission: Submission,
+        claim: &Claim,
+        trace: Option<&str>,
+    ) -> Result<TestResult, SubmitError> {
+        let message = ResultMessage::new(submission.result);
+        if let Err(error) = self.queue.send_result(&message, trace).await {
+            if let Err(error) = self.nonces.release(claim).await {
+                tracing::warn!(%error, "a lease was not released; it ends by itself");
+            }
+            return Err(SubmitError::Unavailable(error));
+        }
+        if let Err(error) = self.nonces.mark_enqueued(claim).await {
+            tracing::warn!(%error, "a submission was not marked; sent again, it is enqueued again, harmlessly");
+        }
+        Ok(message.result)
+    }
+}

@@ -1,0 +1,18 @@
+//! The Lambda function `ingest-api`.
+
+use std::convert::Infallible;
+
+use badgesmith_shared::clock::Clock;
+use badgesmith_shared::{sdk, telemetry};
+use ingest_api::{App, Settings};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+fn main() -> Result<(), Error> {
+    telemetry::start();
+    let app = App::new(&sdk::config_from_env()?, Settings::from_env()?, Clock::System);
+    let app = &app;
+    let handler = service_fn(move |event: LambdaEvent<_>| async move {
+        Ok::<_, Infallible>(app.handle(event.payload).await)
+    });
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(lambda_runtime::run(handler))
+}

@@ -1,0 +1,225 @@
+//! The keys of repositories, as Secrets Manager has them, kept in memory for a while.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use badgesmith_shared::name::Repository;
+use badgesmith_shared::sdk::CallError;
+use badgesmith_shared::secrets_manager::{SecretVersion, SecretsManager, Stage, repository_secret_name};
+use badgesmith_shared::signature::SecretKeys;
+use badgesmith_shared::timestamp::Timestamp;
+use lru::LruCache;
+
+use crate::error::SubmitError;
+
+/// A secret is read again after this long.
+const LIFETIME: Duration = Duration::from_hours(1);
+/// A repository's secret is read again early, because no known key fits a signature, at most this often.
+/// A repository without a secret is looked up again as often.
+const READ_AGAIN_AFTER: Duration = Duration::from_mins(1);
+/// How long the key before a rotation still counts.
+const GRACE: Duration = Duration::from_hours(24);
+/// Repositories whose keys are kept, the least recently used leave first.
+const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+/// Names without a secret that are remembered; apart, so that a flood of them drives no key out.
+const UNKNOWN_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+/// Look-ups of names never seen: at once, and for each second after.
+const LOOKUP_BURST: f64 = 20.0;
+const LOOKUPS_PER_SECOND: f64 = 5.0;
+
+/// The keys of all repositories.
+#[derive(Debug)]
+pub(crate) struct RepositoryKeys {
+    secrets: SecretsManager,
+    cache: Mutex<Cache>,
+    /// Held while Secrets Manager is asked, so that many requests at once ask it once.
+    lookups: tokio::sync::Mutex<LookupBudget>,
+}
+
+#[derive(Debug)]
+struct Cache {
+    known: LruCache<Repository, KnownKeys>,
+    /// When each name was found to have no secret.
+    unknown: LruCache<Repository, Timestamp>,
+}
+
+#[derive(Debug, Clone)]
+struct KnownKeys {
+    current_id: String,
+    current: SecretKeys,
+    /// The key before the last rotation, and until when it counts.
+    previous: Option<(SecretKeys, Timestamp)>,
+    read_at: Timestamp,
+    /// When both versions were read because no key fitted.
+    read_again_at: Option<Timestamp>,
+}
+
+impl KnownKeys {
+    /// What a signature may be made with at `now`.
+    fn at(&self, now: Timestamp) -> Vec<SecretKeys> {
+        let previous = self.previous.as_ref().filter(|(_, until)| now < *until);
+        std::iter::once(&self.current).chain(previous.map(|(keys, _)| keys)).cloned().collect()
+    }
+}
+
+impl RepositoryKeys {
+    pub(crate) fn new(secrets: SecretsManager) -> Self {
+        let cache = Cache { known: LruCache::new(KNOWN_MAX), unknown: LruCache::new(UNKNOWN_MAX) };
+        Self { secrets, cache: Mutex::new(cache), lookups: tokio::sync::Mutex::new(LookupBudget::default()) }
+    }
+
+    /// The keys of `repository`; none when it is unknown.
+    pub(crate) async fn of(
+        &self,
+        repository: &Repository,
+        now: Timestamp,
+    ) -> Result<Vec<SecretKeys>, SubmitError> {
+        if let Some(keys) = self.cached(repository, now) {
+            return Ok(keys);
+        }
+        let mut budget = self.lookups.lock().await;
+        // Another request may have asked in the meantime.
+        if let Some(keys) = self.cached(repository, now) {
+            return Ok(keys);
+        }
+        let known = self.known(repository);
+        if known.is_none() && !budget.take(now) {
+            return Err(SubmitError::LookupsExhausted);
+        }
+        let current = self.read(repository, Stage::Current).await?;
+        let keys = match (current, known) {
+            // Unchanged, so the version before it is the same one too.
+            (Some((version, _)), Some(known)) if version.id == known.current_id => {
+                Some(KnownKeys { read_at: now, ..known })
+            }
+            (Some(current), Some(known)) => {
+                Some(self.with_previous(repository, current, now, known.read_again_at).await?)
+            }
+            (Some((version, keys)), None) => Some(KnownKeys {
+                current_id: version.id,
+                current: keys,
+                previous: None,
+                read_at: now,
+                read_again_at: None,
+            }),
+            (None, _) => None,
+        };
+        Ok(self.remember(repository, keys, now))
+    }
+
+    /// The keys of `repository` after none of the known ones fitted: both versions of its secret, read anew
+    /// unless that was done a moment ago.
+    pub(crate) async fn read_again(
+        &self,
+        repository: &Repository,
+        now: Timestamp,
+    ) -> Result<Vec<SecretKeys>, SubmitError> {
+        let _one_at_a_time = self.lookups.lock().await;
+        let Some(known) = self.known(repository) else {
+            // Without a secret there is nothing more to read; `of` looks again in due time.
+            return Ok(Vec::new());
+        };
+        if known.read_again_at.is_some_and(|at| now.since(at) < READ_AGAIN_AFTER) {
+            return Ok(known.at(now));
+        }
+        let keys = match self.read(repository, Stage::Current).await? {
+            Some(current) => Some(self.with_previous(repository, current, now, Some(now)).await?),
+            None => None,
+        };
+        Ok(self.remember(repository, keys, now))
+    }
+
+    /// What is known and recent enough to be relied on.
+    fn cached(&self, repository: &Repository, now: Timestamp) -> Option<Vec<SecretKeys>> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = cache.known.get(repository) {
+            return (now.since(known.read_at) < LIFETIME).then(|| known.at(now));
+        }
+        let unknown_since = cache.unknown.get(repository)?;
+        (now.since(*unknown_since) < READ_AGAIN_AFTER).then(Vec::new)
+    }
+
+    fn known(&self, repository: &Repository) -> Option<KnownKeys> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).known.get(repository).cloned()
+    }
+
+    fn remember(&self, repository: &Repository, keys: Option<KnownKeys>, now: Timestamp) -> Vec<SecretKeys> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = keys {
+            cache.unknown.pop(repository);
+            let valid = keys.at(now);
+            cache.known.put(repository.clone(), keys);
+            valid
+        } else {
+            cache.known.pop(repository);
+            cache.unknown.put(repository.clone(), now);
+            Vec::new()
+        }
+    }
+
+    async fn with_previous(
+        &self,
+        repository: &Repository,
+        (version, current): (SecretVersion, SecretKeys),
+        now: Timestamp,
+        read_again_at: Option<Timestamp>,
+    ) -> Result<KnownKeys, SubmitError> {
+        // The previous version was current until this one was created.
+        let until = version.created.plus(GRACE);
+        let previous = if now < until { self.read(repository, Stage::Previous).await? } else { None };
+        Ok(KnownKeys {
+            current_id: version.id,
+            current,
+            previous: previous.map(|(_, keys)| (keys, until)),
+            read_at: now,
+            read_again_at,
+        })
+    }
+
+    /// Reads one version of a repository's secret. One that holds no usable key counts as none, and is
+    /// the operator's to repair.
+    async fn read(
+        &self,
+        repository: &Repository,
+        stage: Stage,
+    ) -> Result<Option<(SecretVersion, SecretKeys)>, SubmitError> {
+        let name = repository_secret_name(repository);
+        let version: Result<_, CallError> = self.secrets.read(&name, stage).await;
+        let Some(version) = version.map_err(SubmitError::Unavailable)? else { return Ok(None) };
+        match SecretKeys::parse(&version.value) {
+            Ok(keys) => Ok(Some((version, keys))),
+            Err(error) => {
+                tracing::error!(secret = name, %error, "a repository's secret cannot be used");
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Names never seen before are looked up at a bounded rate (a token bucket), so that inventing names
+/// costs little.
+#[derive(Debug)]
+struct LookupBudget {
+    left: f64,
+    filled_at: Option<Timestamp>,
+}
+
+impl Default for LookupBudget {
+    fn default() -> Self {
+        Self { left: LOOKUP_BURST, filled_at: None }
+    }
+}
+
+impl LookupBudget {
+    fn take(&mut self, now: Timestamp) -> bool {
+        let elapsed = self.filled_at.map_or(Duration::ZERO, |at| now.since(at));
+        self.left = (self.left + elapsed.as_secs_f64() * LOOKUPS_PER_SECOND).min(LOOKUP_BURST);
+        self.filled_at = Some(now);
+        let granted = self.left >= 1.0;
+        if granted {
+            self.left -= 1.0;
+        }
+        granted
+    }
+}

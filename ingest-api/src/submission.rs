@@ -1,0 +1,374 @@
+//! A request on its way from untrusted bytes to a result: [`Unverified`] until a key has verified it,
+//! [`Submission`] from then on.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use badgesmith_shared::http::{ProblemDetail, Request};
+use badgesmith_shared::key::{self, SubmissionName};
+use badgesmith_shared::name::{Branch, Invalid, Nonce, Owner, Platform, Repo, Repository};
+use badgesmith_shared::route::{Place, Route};
+use badgesmith_shared::signature::{BodyDigest, SecretKeys, Signature};
+use badgesmith_shared::test_result::{Commit, Counts, HttpsUrl, RunAttempt, RunId, TestResult, TestResultId};
+use badgesmith_shared::timestamp::Timestamp;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use crate::error::{Flaw, SubmitError};
+
+/// A larger body is refused unread.
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+/// A signature counts for this long after the time that it covers.
+const AGE_MAX: Duration = Duration::from_mins(5);
+/// The client's clock may be this far ahead of ours.
+const LEAD_MAX: Duration = Duration::from_mins(1);
+
+const SIGNATURE_HEADER: &str = "X-Signature";
+const REPOSITORY_HEADER: &str = "X-Repo-Secret";
+const TIMESTAMP_HEADER: &str = "X-Timestamp";
+
+/// A request of the right form, from nobody knows whom.
+#[derive(Debug)]
+pub(crate) struct Unverified<'a> {
+    body: Cow<'a, [u8]>,
+    signature: Signature,
+    /// Whose key the client says it has used.
+    claimed: Option<Repository>,
+    submission: Submission,
+}
+
+/// A result that its repository's key has signed, and what it is reserved under.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    /// The partition key of the reservation.
+    pub(crate) partition: String,
+    /// Of everything that was submitted: the body, and what the path adds to it.
+    pub(crate) digest: BodyDigest,
+    /// What is to be stored.
+    pub(crate) result: TestResult,
+    /// `X-Timestamp`, where it is a time.
+    header_timestamp: Option<Timestamp>,
+}
+
+impl<'a> Unverified<'a> {
+    /// Reads a request whose path takes posts.
+    ///
+    /// # Errors
+    /// [`SubmitError::TooLarge`], or [`SubmitError::Shape`] with everything that is wrong.
+    pub(crate) fn read(request: Request<'a>, route: &Route<'_>) -> Result<Self, SubmitError> {
+        let body = request.body(BODY_BYTES_MAX).ok_or(SubmitError::TooLarge)?;
+        let place = if let Route::SubmitTo(place) = route { Some(place) } else { None };
+        let mut flaws = Vec::new();
+        let signature = header(request, SIGNATURE_HEADER, true, &mut flaws);
+        let claimed = header(request, REPOSITORY_HEADER, place.is_none(), &mut flaws);
+        let header_timestamp = place.and_then(|_| request.header(TIMESTAMP_HEADER)?.parse().ok());
+        let mut fields = Fields::parse(&body, flaws);
+        let read = match place {
+            Some(place) => fields.read_with_place(place),
+            None => fields.read(),
+        };
+        let (Some((unnamed, nonce)), Some(signature), true) = (read, signature, fields.flaws.is_empty())
+        else {
+            return Err(SubmitError::Shape(fields.flaws));
+        };
+        let submission = Submission::new(unnamed, nonce, &body, header_timestamp);
+        Ok(Self { body, signature, claimed, submission })
+    }
+
+    /// Whose key must have signed this.
+    pub(crate) fn repository(&self) -> &Repository {
+        &self.submission.result.repository
+    }
+
+    /// # Errors
+    /// [`SubmitError::Unauthorized`] when the client says that it has used another repository's key.
+    pub(crate) fn check_claimed_repository(&self) -> Result<(), SubmitError> {
+        match &self.claimed {
+            Some(claimed) if claimed != self.repository() => Err(SubmitError::Unauthorized),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The submission, if one of `keys` has signed its bytes; else this again.
+    pub(crate) fn verify(self, keys: &[SecretKeys]) -> Result<Submission, Box<Self>> {
+        if keys.iter().any(|keys| keys.verify(&self.body, &self.signature)) {
+            Ok(self.submission)
+        } else {
+            Err(Box::new(self))
+        }
+    }
+}
+
+impl Submission {
+    fn new(
+        mut result: TestResult,
+        nonce: Option<Nonce>,
+        body: &[u8],
+        header_timestamp: Option<Timestamp>,
+    ) -> Self {
+        let name = nonce.map_or_else(|| SubmissionName::Body(BodyDigest::of(body)), SubmissionName::Nonce);
+        let partition = key::reservation_partition(&result.repository, &name);
+        let place = key::latest_partition(&result.repository, result.platform, &result.branch);
+        let digest = BodyDigest::of(&[place.as_bytes(), b"\n", body].concat());
+        result.id = TestResultId::derive(&partition);
+        Self { partition, digest, result, header_timestamp }
+    }
+
+    /// # Errors
+    /// [`SubmitError::NotFresh`] when a time that came with it is too old or too far ahead.
+    pub(crate) fn check_fresh(&self, now: Timestamp) -> Result<(), SubmitError> {
+        let fresh = |time: Timestamp| now.since(time) <= AGE_MAX && time.since(now) <= LEAD_MAX;
+        if !fresh(self.result.timestamp) {
+            return Err(SubmitError::NotFresh("timestamp"));
+        }
+        if self.header_timestamp.is_some_and(|time| !fresh(time)) {
+            return Err(SubmitError::NotFresh(TIMESTAMP_HEADER));
+        }
+        Ok(())
+    }
+}
+
+/// Reads one header, noting what is wrong with it.
+fn header<T: FromStr<Err = Invalid>>(
+    request: Request<'_>,
+    name: &str,
+    required: bool,
+    flaws: &mut Vec<Flaw>,
+) -> Option<T> {
+    let error = match request.header(name) {
+        None if !required => return None,
+        None => "expected this header".to_owned(),
+        Some(text) => match text.trim().parse() {
+            Ok(value) => return Some(value),
+            Err(invalid) => invalid.to_string(),
+        },
+    };
+    flaws.push(flaw(name, error));
+    None
+}
+
+fn flaw(property: &str, expected: impl Into<String>) -> Flaw {
+    let code = format!("INVALID_{}", property.to_uppercase().replace('-', "_"));
+    Flaw {
+        detail: ProblemDetail { error_code: code.into(), property_name: Some(property.to_owned()) },
+        expected: expected.into(),
+    }
+}
+
+/// The fields of a body, and what is wrong with them so far.
+struct Fields {
+    values: BTreeMap<String, Value>,
+    flaws: Vec<Flaw>,
+}
+
+impl Fields {
+    /// Reads a body. One that is no JSON object has no fields, and one flaw.
+    fn parse(body: &[u8], mut flaws: Vec<Flaw>) -> Self {
+        let object = match serde_json::from_slice::<Object>(body) {
+            Ok(object) => object,
+            Err(error) => {
+                let expected = format!(
+                    "expected the body to be one JSON object, see line {} column {}",
+                    error.line(),
+                    error.column()
+                );
+                let detail = ProblemDetail { error_code: "MALFORMED_JSON".into(), property_name: None };
+                return Self { values: BTreeMap::new(), flaws: vec![Flaw { detail, expected }] };
+            }
+        };
+        flaws.extend(object.duplicates.into_iter().map(|name| Flaw {
+            detail: ProblemDetail { error_code: "DUPLICATE_FIELD".into(), property_name: Some(name) },
+            expected: "expected once only".to_owned(),
+        }));
+        Self { values: object.values, flaws }
+    }
+
+    /// The form with all names in the body.
+    fn read(&mut self) -> Option<(TestResult, Option<Nonce>)> {
+        let owner = self.required("owner", Owner::EXPECTED, text);
+        let repo = self.required("repo", Repo::EXPECTED, text);
+        let platform = self.required("platform", Platform::EXPECTED, text);
+        let branch = self.required("branch", Branch::EXPECTED, text);
+        let nonce = self.required("nonce", Nonce::EXPECTED, text);
+        let measured = self.measured();
+        let repository = Repository { owner: owner?, repo: repo? };
+        Some((measured?.of(repository, platform?, branch?), Some(nonce?)))
+    }
+
+    /// The form with the names in the path. The signature does not cover those, so what the body says as
+    /// well must agree, and counts. A nonce in the body makes the same reservation as in the other form, so
+    /// that no submission can be made once in each.
+    fn read_with_place(&mut self, place: &Place<'_>) -> Option<(TestResult, Option<Nonce>)> {
+        let owner = self.in_path("owner", &place.owner);
+        let repo = self.in_path("repo", &place.repo);
+        let platform = self.in_path("platform", &place.platform);
+        let branch = self.in_path("branch", &place.branch);
+        let nonce = self.values.get("nonce").and_then(text);
+        let measured = self.measured();
+        let repository = Repository { owner: owner?, repo: repo? };
+        Some((measured?.of(repository, platform?, branch?), nonce))
+    }
+
+    fn measured(&mut self) -> Option<Measured> {
+        let passed = self.required("passed", Counts::EXPECTED, count);
+        let failed = self.required("failed", Counts::EXPECTED, count);
+        let skipped = self.required("skipped", Counts::EXPECTED, count);
+        let total = self.required("total", Counts::EXPECTED, count);
+        let timestamp = self.required("timestamp", Timestamp::EXPECTED, text);
+        let run_id = self.required("run_id", RunId::EXPECTED, |value| match value.as_number() {
+            Some(number) if !number.is_f64() => number.to_string().parse().ok(),
+            Some(_) | None => text(value),
+        });
+        let run_attempt =
+            self.optional("run_attempt", RunAttempt::EXPECTED, |value| value.as_u64()?.try_into().ok());
+        let commit = self.optional("commit", Commit::EXPECTED, text);
+        let url_html = self.url("url_html");
+        let workflow_run_url = self.url("workflow_run_url");
+        let counts = Counts::new(passed?, failed?, skipped?, total?)
+            .map_err(|invalid| self.flaws.push(flaw("total", invalid.to_string())))
+            .ok()?;
+        Some(Measured {
+            counts,
+            timestamp: timestamp?,
+            run_id: run_id?,
+            run_attempt: run_attempt.unwrap_or_default(),
+            commit,
+            url_html,
+            workflow_run_url,
+        })
+    }
+
+    fn required<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        parse: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.values.get(name);
+        let parsed = value.and_then(parse);
+        if parsed.is_none() {
+            let found = if value.is_none() { ", but the field is missing" } else { "" };
+            self.flaws.push(flaw(name, format!("expected {expected}{found}")));
+        }
+        parsed
+    }
+
+    /// Absent and `null` are the same.
+    fn optional<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        parse: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        match self.values.get(name) {
+            None | Some(Value::Null) => None,
+            Some(_) => self.required(name, expected, parse),
+        }
+    }
+
+    /// An empty URL is no URL.
+    fn url(&mut self, name: &str) -> Option<HttpsUrl> {
+        if self.values.get(name).and_then(Value::as_str) == Some("") {
+            return None;
+        }
+        self.optional(name, HttpsUrl::EXPECTED, text)
+    }
+
+    /// A name of the path. The body may repeat it, in any case; its spelling is the one that is signed.
+    fn in_path<T: FromStr<Err = Invalid>>(&mut self, name: &str, in_path: &str) -> Option<T> {
+        let spelling = match self.values.get(name) {
+            None | Some(Value::Null) => in_path,
+            Some(Value::String(in_body)) if in_body.eq_ignore_ascii_case(in_path) => in_body,
+            Some(_) => {
+                let detail = ProblemDetail {
+                    error_code: "PATH_BODY_MISMATCH".into(),
+                    property_name: Some(name.to_owned()),
+                };
+                self.flaws.push(Flaw {
+                    detail,
+                    expected: "expected the same in the path and in the body".to_owned(),
+                });
+                return None;
+            }
+        };
+        spelling.parse().map_err(|invalid: Invalid| self.flaws.push(flaw(name, invalid.to_string()))).ok()
+    }
+}
+
+/// What a body says besides the names.
+struct Measured {
+    counts: Counts,
+    timestamp: Timestamp,
+    run_id: RunId,
+    run_attempt: RunAttempt,
+    commit: Option<Commit>,
+    url_html: Option<HttpsUrl>,
+    workflow_run_url: Option<HttpsUrl>,
+}
+
+impl Measured {
+    fn of(self, repository: Repository, platform: Platform, branch: Branch) -> TestResult {
+        TestResult {
+            // Set when the reservation's key is known.
+            id: TestResultId::derive(""),
+            repository,
+            platform,
+            branch,
+            counts: self.counts,
+            timestamp: self.timestamp,
+            run_id: self.run_id,
+            run_attempt: self.run_attempt,
+            commit: self.commit,
+            url_html: self.url_html,
+            workflow_run_url: self.workflow_run_url,
+        }
+    }
+}
+
+fn text<T: FromStr>(value: &Value) -> Option<T> {
+    value.as_str()?.parse().ok()
+}
+
+fn count(value: &Value) -> Option<u32> {
+    value.as_u64()?.try_into().ok()
+}
+
+/// A JSON object that remembers which keys it had more than once: what a signature covers must have one
+/// meaning to every reader.
+struct Object {
+    values: BTreeMap<String, Value>,
+    duplicates: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut object = Object { values: BTreeMap::new(), duplicates: Vec::new() };
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    match object.values.entry(name) {
+                        Entry::Vacant(entry) => {
+                            entry.insert(value);
+                        }
+                        Entry::Occupied(entry) => object.duplicates.push(entry.key().clone()),
+                    }
+                }
+                Ok(object)
+            }
+        }
+
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}

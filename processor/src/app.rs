@@ -1,0 +1,140 @@
+//! What becomes of a batch of messages.
+
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_types::SdkConfig;
+use badgesmith_shared::clock::Clock;
+use badgesmith_shared::dynamodb::Results;
+use badgesmith_shared::env::{self, Missing};
+use badgesmith_shared::event_bridge::EventBus;
+use badgesmith_shared::message::ResultMessage;
+use badgesmith_shared::sdk::CallBudget;
+use badgesmith_shared::sqs::Queue;
+use badgesmith_shared::test_result::TestResult;
+
+/// A batch makes one write, at most four more for what stayed unprocessed, one call to the event bus and,
+/// for each message that can never succeed, one to the dead-letter queue. Without such messages that is at
+/// most 18 s of the function's timeout of 30 s; what is not done by then is delivered again.
+const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(1), call: Duration::from_secs(3) };
+
+/// Where the function finds its resources.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The table of test results.
+    pub test_results_table: String,
+    /// The URL of the queue for messages that can never succeed.
+    pub results_dead_letter_queue_url: String,
+    /// The name of the event bus.
+    pub event_bus_name: String,
+}
+
+impl Settings {
+    /// Reads the function's environment.
+    ///
+    /// # Errors
+    /// [`Missing`] names the variable that is not set.
+    pub fn from_env() -> Result<Self, Missing> {
+        Ok(Self {
+            test_results_table: env::required(env::TEST_RESULTS_TABLE)?,
+            results_dead_letter_queue_url: env::required(env::RESULTS_DEAD_LETTER_QUEUE_URL)?,
+            event_bus_name: env::required(env::EVENT_BUS_NAME)?,
+        })
+    }
+}
+
+/// The function, ready to take batches.
+#[derive(Debug)]
+pub struct App {
+    results: Results,
+    dead_letters: Queue,
+    events: EventBus,
+    clock: Clock,
+}
+
+/// The messages of a batch that hold a result; both lists are in the same order.
+#[derive(Default)]
+struct Understood {
+    message_ids: Vec<String>,
+    results: Vec<TestResult>,
+}
+
+impl App {
+    /// Builds the clients; makes no call.
+    pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
+        let config = CALL_BUDGET.bound(config);
+        Self {
+            results: Results::new(&config, settings.test_results_table),
+            dead_letters: Queue::new(&config, settings.results_dead_letter_queue_url),
+            events: EventBus::new(&config, settings.event_bus_name),
+            clock,
+        }
+    }
+
+    /// Stores every result of `batch`, and reports the messages that SQS shall deliver again (a partial
+    /// batch response):
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
+    pub async fn handle(&self, batch: SqsEvent) -> SqsBatchResponse {
+        let mut response = SqsBatchResponse::default();
+        let mut understood = Understood::default();
+        for message in batch.records {
+            // Lambda takes an empty id for the whole batch, which is safe.
+            let message_id = message.message_id.clone().unwrap_or_default();
+            match ResultMessage::parse(message.body.as_deref().unwrap_or_default()) {
+                Ok(ResultMessage { result, .. }) => {
+                    understood.message_ids.push(message_id);
+                    understood.results.push(result);
+                }
+                Err(error) => {
+                    if !self.give_up(&message, &error.to_string()).await {
+                        response.add_failure(message_id);
+                    }
+                }
+            }
+        }
+        for message_id in self.record(understood).await {
+            response.add_failure(message_id);
+        }
+        response
+    }
+
+    /// Stores results, and tells of those that are stored. Returns the ids of the messages whose are not.
+    async fn record(&self, understood: Understood) -> Vec<String> {
+        let Understood { message_ids, results } = understood;
+        let unwritten = self.results.record(&results).await;
+        let mut failed = Vec::new();
+        let mut recorded = Vec::new();
+        for (position, (message_id, result)) in message_ids.into_iter().zip(&results).enumerate() {
+            if unwritten.contains(&position) {
+                failed.push(message_id);
+            } else {
+                tracing::info!(
+                    test_result_id = %result.id, repository = %result.repository, platform = %result.platform,
+                    branch = %result.branch, "a result was stored"
+                );
+                recorded.push(result);
+            }
+        }
+        if let Err(error) = self.events.publish_recorded(recorded).await {
+            tracing::warn!(%error, "stored results were not announced");
+        }
+        failed
+    }
+
+    /// Moves a message that can never succeed to the dead-letter queue; false when that failed, and it has
+    /// to be delivered again.
+    async fn give_up(&self, message: &SqsMessage, reason: &str) -> bool {
+        let body = message.body.as_deref().unwrap_or_default();
+        let message_id = message.message_id.as_deref().unwrap_or_default();
+        match self.dead_letters.send_dead_letter(body, reason, self.clock.now()).await {
+            Ok(()) => {
+                tracing::error!(message_id, reason, "a message went to the dead-letter queue");
+                true
+            }
+            Err(error) => {
+                tracing::error!(message_id, reason, %error, "a message did not reach the dead-letter queue");
+                false
+            }
+        }
+    }
+}

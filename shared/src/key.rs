@@ -1,0 +1,263 @@
+//! Every key of every table, built nowhere else.
+//!
+//! | table | partition key | sort key |
+//! |---|---|---|
+//! | test results | `TEST#{owner}#{repo}` | `RESULT#{platform}#{branch}#{order}` |
+//! | its index of the latest | `LATEST#{owner}#{repo}#{platform}#{branch}` | `{order}` |
+//! | nonces | `NONCE#{owner}/{repo}#{nonce}` | `META` |
+//!
+//! `#` and `%` inside a part are percent-encoded, so that no name can forge another key. An order is
+//! `{timestamp}#{run_id}.{run_attempt}#{test_result_id}`: the order of the strings is the order of time,
+//! and of two results of the same millisecond the later run or attempt comes last.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::name::{Branch, Nonce, Platform, Repository};
+use crate::signature::BodyDigest;
+use crate::test_result::TestResult;
+use crate::timestamp::Timestamp;
+
+/// The sort key of tables that have one item for a partition key.
+pub const META: &str = "META";
+
+/// The partition key of a repository's results.
+pub fn results_partition(repository: &Repository) -> String {
+    format!("TEST#{}#{}", part(repository.owner.as_str()), part(repository.repo.as_str()))
+}
+
+/// The sort key of one result.
+pub fn result_sort(platform: Platform, branch: &Branch, order: &Order) -> String {
+    format!("{}{order}", Group { platform: Some(platform), branch: Some(branch) }.prefix())
+}
+
+/// The partition key, in the index of the latest results, of one platform and branch.
+pub fn latest_partition(repository: &Repository, platform: Platform, branch: &Branch) -> String {
+    let Repository { owner, repo } = repository;
+    format!("LATEST#{}#{}#{platform}#{}", part(owner.as_str()), part(repo.as_str()), part(branch.as_str()))
+}
+
+/// The partition key of a submission's reservation.
+pub fn reservation_partition(repository: &Repository, submission: &SubmissionName) -> String {
+    let Repository { owner, repo } = repository;
+    let (owner, repo) = (part(owner.as_str()), part(repo.as_str()));
+    match submission {
+        SubmissionName::Nonce(nonce) => format!("NONCE#{owner}/{repo}#{}", part(nonce.as_str())),
+        SubmissionName::Body(digest) => format!("NONCE#{owner}/{repo}#sha256:{digest}"),
+    }
+}
+
+/// What makes a submission the same submission: the nonce that its signature covers, or, where there is
+/// none, its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubmissionName {
+    /// The nonce of the signed body.
+    Nonce(Nonce),
+    /// The SHA-256 of the signed body.
+    Body(BodyDigest),
+}
+
+/// The place of a result in time, among the results of its platform and branch.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Order(String);
+
+impl Order {
+    /// The place of `result`. Run ids of digits alone are compared as numbers (up to 20 digits).
+    pub fn of(result: &TestResult) -> Self {
+        let run_id = result.run_id.as_str();
+        let attempt = result.run_attempt.get();
+        let (timestamp, id) = (result.timestamp, result.id);
+        Self(if run_id.bytes().all(|byte| byte.is_ascii_digit()) {
+            format!("{timestamp}#{run_id:0>20}.{attempt:04}#{id}")
+        } else {
+            format!("{timestamp}#{run_id}.{attempt:04}#{id}")
+        })
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The results of a repository, or of one platform, or of one branch on it. A branch without its platform
+/// is no contiguous range of keys, so `branch` counts only beside a `platform`.
+#[derive(Debug, Clone, Copy)]
+pub struct Group<'a> {
+    /// One platform, or all.
+    pub platform: Option<Platform>,
+    /// One branch of that platform, or all.
+    pub branch: Option<&'a Branch>,
+}
+
+impl Group<'_> {
+    /// What the sort keys of the group, and no others, begin with. Ends in `#`.
+    pub fn prefix(&self) -> String {
+        match (self.platform, self.branch) {
+            (Some(platform), Some(branch)) => format!("RESULT#{platform}#{}#", part(branch.as_str())),
+            (Some(platform), None) => format!("RESULT#{platform}#"),
+            (None, _) => "RESULT#".to_owned(),
+        }
+    }
+
+    /// The first and last sort key, both inclusive, of a range that holds all of the group.
+    pub fn range(&self) -> (String, String) {
+        let first = self.prefix();
+        // `$` follows `#`, so that this is behind every key with the prefix and before any other.
+        let last = format!("{}$", first.trim_end_matches('#'));
+        (first, last)
+    }
+
+    /// The first and last sort key, both inclusive, of a range that holds what happened at or after
+    /// `from` and before `to`. Means something for a group of one platform and branch only.
+    pub fn range_of_time(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> (String, String) {
+        let (first, last) = self.range();
+        let prefix = self.prefix();
+        (
+            from.map_or(first, |from| format!("{prefix}{from}")),
+            // A key of the very moment `to` goes on behind the timestamp, and so lies behind this.
+            to.map_or(last, |to| format!("{prefix}{to}")),
+        )
+    }
+}
+
+/// A name as part of a key.
+fn part(name: &str) -> Cow<'_, str> {
+    if name.contains(['#', '%']) { name.replace('%', "%25").replace('#', "%23").into() } else { name.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::name::{Owner, Repo};
+    use crate::test_result::{Counts, RunAttempt, TestResultId};
+
+    /// DynamoDB's limits, in bytes: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+    const PARTITION_KEY_BYTES_MAX: usize = 2048;
+    const SORT_KEY_BYTES_MAX: usize = 1024;
+
+    fn result(timestamp: i64, run_id: &str, attempt: u64) -> TestResult {
+        TestResult {
+            id: TestResultId::derive(run_id),
+            repository: "acme/kit".parse().unwrap(),
+            platform: Platform::Linux,
+            branch: "main".parse().unwrap(),
+            counts: Counts::new(1, 0, 0, 1).unwrap(),
+            timestamp: Timestamp::from_unix_milliseconds(timestamp),
+            run_id: run_id.parse().unwrap(),
+            run_attempt: RunAttempt::try_from(attempt).unwrap(),
+            commit: None,
+            url_html: None,
+            workflow_run_url: None,
+        }
+    }
+
+    fn slug() -> impl Strategy<Value = String> {
+        "[a-z0-9._-]{1,4}"
+    }
+
+    /// Short, and made of what keys are made of, so that a forged key would be found.
+    fn branch() -> impl Strategy<Value = Branch> {
+        "[a#%/2-5A$ä]{1,6}".prop_filter_map("no branch", |text| text.parse().ok())
+    }
+
+    fn place() -> impl Strategy<Value = (Owner, Repo, Platform, Branch)> {
+        (slug(), slug(), 0..3_usize, branch()).prop_map(|(owner, repo, platform, branch)| {
+            (owner.parse().unwrap(), repo.parse().unwrap(), Platform::ALL[platform], branch)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2048))]
+
+        #[test]
+        fn different_places_have_different_keys(a in place(), b in place()) {
+            let keys = |(owner, repo, platform, branch): &(Owner, Repo, Platform, Branch)| {
+                let repository = Repository { owner: owner.clone(), repo: repo.clone() };
+                let order = Order::of(&result(0, "1", 1));
+                (
+                    (results_partition(&repository), result_sort(*platform, branch, &order)),
+                    latest_partition(&repository, *platform, branch),
+                )
+            };
+            prop_assert_eq!(a == b, keys(&a).0 == keys(&b).0);
+            prop_assert_eq!(a == b, keys(&a).1 == keys(&b).1);
+        }
+
+        #[test]
+        fn a_group_holds_its_own_results_only(a in branch(), b in branch(), platform in 0..3_usize, other in 0..3_usize) {
+            let (platform, other) = (Platform::ALL[platform], Platform::ALL[other]);
+            let key = result_sort(other, &b, &Order::of(&result(0, "1", 1)));
+            let holds = |group: Group<'_>| {
+                let (first, last) = group.range();
+                first <= key && key <= last
+            };
+            prop_assert_eq!(holds(Group { platform: Some(platform), branch: Some(&a) }), platform == other && a == b);
+            prop_assert_eq!(holds(Group { platform: Some(platform), branch: None }), platform == other);
+            let all = Group { platform: None, branch: None };
+            prop_assert!(holds(all));
+        }
+
+        #[test]
+        fn key_order_is_time_order(
+            a in (-2_000_000_000_000_i64..4_000_000_000_000, 0..u64::MAX, 1..=9999_u64),
+            b in (-2_000_000_000_000_i64..4_000_000_000_000, 0..u64::MAX, 1..=9999_u64),
+            same_time: bool,
+            same_run: bool,
+        ) {
+            let b = (if same_time { a.0 } else { b.0 }, if same_run { a.1 } else { b.1 }, b.2);
+            let order = |(time, run, attempt): (i64, u64, u64)| Order::of(&result(time, &run.to_string(), attempt));
+            prop_assert_eq!(a.cmp(&b), order(a).cmp(&order(b)));
+        }
+
+        #[test]
+        fn a_range_of_time_is_half_open(at in 0..100_i64, from in 0..100_i64, to in 0..100_i64) {
+            let branch = "main".parse().unwrap();
+            let group = Group { platform: Some(Platform::Linux), branch: Some(&branch) };
+            let moment = Timestamp::from_unix_milliseconds;
+            let (first, last) = group.range_of_time(Some(moment(from)), Some(moment(to)));
+            let key = result_sort(Platform::Linux, &branch, &Order::of(&result(at, "1", 1)));
+            prop_assert_eq!(first <= key && key <= last, from <= at && at < to);
+        }
+    }
+
+    #[test]
+    fn keys_look_as_documented() {
+        let repository = "Acme/Kit".parse().unwrap();
+        let branch = "a#b%/C".parse().unwrap();
+        let order = Order::of(&result(0, "7", 2));
+        let id = TestResultId::derive("7");
+        assert_eq!(results_partition(&repository), "TEST#acme#kit");
+        assert_eq!(
+            result_sort(Platform::MacOs, &branch, &order),
+            format!("RESULT#macos#a%23b%25/C#1970-01-01T00:00:00.000Z#00000000000000000007.0002#{id}")
+        );
+        assert_eq!(
+            latest_partition(&repository, Platform::MacOs, &branch),
+            "LATEST#acme#kit#macos#a%23b%25/C"
+        );
+        let nonce = SubmissionName::Nonce("12345#78".parse().unwrap());
+        assert_eq!(reservation_partition(&repository, &nonce), "NONCE#acme/kit#12345%2378");
+        let body = SubmissionName::Body(BodyDigest::of(b""));
+        assert_eq!(
+            reservation_partition(&repository, &body),
+            "NONCE#acme/kit#sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+
+    #[test]
+    fn no_key_exceeds_the_limits_of_dynamodb() {
+        let longest = "x".repeat(100);
+        let repository = format!("{longest}/{longest}").parse().unwrap();
+        let branch = "#".repeat(255).parse().unwrap();
+        let order = Order::of(&result(0, &"9".repeat(64), 9999));
+        let nonce = SubmissionName::Nonce("%".repeat(128).parse().unwrap());
+        assert!(results_partition(&repository).len() <= PARTITION_KEY_BYTES_MAX);
+        assert!(latest_partition(&repository, Platform::Windows, &branch).len() <= PARTITION_KEY_BYTES_MAX);
+        assert!(reservation_partition(&repository, &nonce).len() <= PARTITION_KEY_BYTES_MAX);
+        assert!(result_sort(Platform::Windows, &branch, &order).len() <= SORT_KEY_BYTES_MAX);
+    }
+}

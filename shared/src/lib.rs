@@ -1,0 +1,26 @@
+//! The domain of BadgeSmith and its adapters to AWS.
+//!
+//! Pure modules, which know nothing of AWS, HTTP or the clock of the machine: [`name`], [`timestamp`],
+//! [`test_result`], [`key`], [`signature`], [`message`], [`badge`] and [`route`].
+//!
+//! Adapters, one for each AWS service, always through its SDK: [`dynamodb`], [`sqs`],
+//! [`secrets_manager`] and [`event_bridge`]. What they need to run in is in [`sdk`], [`clock`], [`env`]
+//! and [`telemetry`]; [`http`] reads and writes the events of an API Gateway HTTP API.
+
+pub mod badge;
+pub mod clock;
+pub mod dynamodb;
+pub mod env;
+pub mod event_bridge;
+pub mod http;
+pub mod key;
+pub mod message;
+pub mod name;
+pub mod route;
+pub mod sdk;
+pub mod secrets_manager;
+pub mod signature;
+pub mod sqs;
+pub mod telemetry;
+pub mod test_result;
+pub mod timestamp;

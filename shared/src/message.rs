@@ -1,0 +1,91 @@
+//! What travels through the queue of results.
+
+use serde::{Deserialize, Serialize};
+
+use crate::test_result::TestResult;
+
+/// The version that this build writes.
+const VERSION: u32 = 1;
+
+/// The body of a message: `{"version":1,"result":{..}}`, with the result as [`TestResult`] documents it.
+///
+/// Messages outlive deployments: they wait in a queue for days, in a dead-letter queue for two weeks.
+/// - New reader, old message: a field added later must be optional to the reader.
+/// - Old reader, new message: unknown fields are ignored, so adding one keeps the version.
+/// - A change that an old reader would misread raises the version. An old reader refuses it, the message
+///   goes to the dead-letter queue, and a replay after the deployment succeeds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultMessage {
+    version: u32,
+    /// What was accepted.
+    pub result: TestResult,
+}
+
+/// Why a message will never be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// Not JSON, or not of the form above.
+    #[error("malformed message: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// Written by a later version of this software.
+    #[error("message version {0} is newer than this reader's {VERSION}")]
+    Newer(u32),
+}
+
+impl ResultMessage {
+    /// The message about `result`.
+    pub fn new(result: TestResult) -> Self {
+        Self { version: VERSION, result }
+    }
+
+    /// # Errors
+    /// [`MessageError`] when `body` can never be understood by this version.
+    pub fn parse(body: &str) -> Result<Self, MessageError> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            version: u32,
+        }
+        // First the version alone: a newer message need not look like this one.
+        let Envelope { version } = serde_json::from_str(body)?;
+        if version > VERSION {
+            return Err(MessageError::Newer(version));
+        }
+        Ok(serde_json::from_str(body)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the first version wrote it, with nothing optional. Never change it: such messages exist.
+    const FIRST: &str = r#"{"version":1,"result":{"test_result_id":"6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70",
+        "owner":"acme","repo":"kit","platform":"linux","branch":"main","passed":1,"failed":0,"skipped":0,
+        "total":1,"timestamp":"2025-01-15T10:30:00.000Z","run_id":"7"}}"#;
+
+    #[test]
+    fn reads_what_the_first_version_wrote() {
+        let message = ResultMessage::parse(FIRST).unwrap();
+        assert_eq!(message.result.run_attempt.get(), 1);
+        assert_eq!(ResultMessage::parse(&serde_json::to_string(&message).unwrap()).unwrap(), message);
+    }
+
+    #[test]
+    fn ignores_what_a_later_version_added() {
+        let later = FIRST.replace(r#""run_id":"7""#, r#""run_id":"7","duration_ms":12"#);
+        assert_eq!(ResultMessage::parse(&later).unwrap(), ResultMessage::parse(FIRST).unwrap());
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_understand() {
+        let newer = r#"{"version":2,"results":[]}"#;
+        assert!(matches!(ResultMessage::parse(newer), Err(MessageError::Newer(2))));
+        for malformed in ["", "null", "{}", r#"{"version":1}"#, &FIRST.replace("\"total\":1", "\"total\":2")]
+        {
+            assert!(
+                matches!(ResultMessage::parse(malformed), Err(MessageError::Malformed(_))),
+                "{malformed}"
+            );
+        }
+    }
+}

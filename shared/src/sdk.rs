@@ -1,0 +1,118 @@
+//! How the AWS SDK is set up: lean, since every line here runs in a cold start.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+
+use crate::env::{self, Missing};
+
+/// The configuration of a Lambda function: region, credentials and endpoint from its environment, and one
+/// HTTP client for all SDK clients.
+///
+/// There is no credential chain. The credentials in the environment outlive the sandbox's use of them.
+///
+/// # Errors
+/// [`Missing`] when Lambda's own variables are not set.
+pub fn config_from_env() -> Result<SdkConfig, Missing> {
+    let credentials = Credentials::new(
+        env::required(env::AWS_ACCESS_KEY_ID)?,
+        env::required(env::AWS_SECRET_ACCESS_KEY)?,
+        env::optional(env::AWS_SESSION_TOKEN),
+        None,
+        "environment",
+    );
+    let http_client = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+        .build_https();
+    let config = config(env::required(env::AWS_REGION)?, credentials, http_client);
+    Ok(match env::optional(env::AWS_ENDPOINT_URL) {
+        Some(url) => config.into_builder().endpoint_url(url).build(),
+        None => config,
+    })
+}
+
+/// The configuration common to all who use AWS: a Lambda function, and the embedded services.
+pub fn config(region: String, credentials: Credentials, http_client: SharedHttpClient) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(region))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http_client)
+        .sleep_impl(TokioSleep::new())
+        .time_source(SystemTimeSource::new())
+        .build()
+}
+
+/// How long calls to AWS may take. Each function sets its own, so that what it does in one invocation
+/// adds up to less than its timeout.
+#[derive(Debug, Clone, Copy)]
+pub struct CallBudget {
+    /// One try of a call.
+    pub attempt: Duration,
+    /// The call with all its tries.
+    pub call: Duration,
+}
+
+impl CallBudget {
+    /// A try, and two more after a throttled, failed or lost one.
+    const ATTEMPTS: u32 = 3;
+    /// Before the second try, doubled before the third, with full jitter.
+    const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+
+    /// `config`, bounded by this budget.
+    pub fn bound(self, config: &SdkConfig) -> SdkConfig {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(self.attempt)
+            .operation_timeout(self.call)
+            .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(Self::ATTEMPTS)
+            .with_initial_backoff(Self::FIRST_BACKOFF);
+        config.to_builder().timeout_config(timeouts).retry_config(retries).build()
+    }
+}
+
+/// A call to AWS that failed for good, after the SDK's retries. Displays the operation and the whole
+/// chain of causes; no request or response body is in it.
+#[derive(Debug)]
+pub struct CallError {
+    operation: &'static str,
+    cause: Box<dyn Error + Send + Sync>,
+}
+
+impl CallError {
+    /// The failure of `operation`, named as in AWS's documentation.
+    pub fn new(operation: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { operation, cause: cause.into() }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed: {}", self.operation, self.cause)?;
+        let mut source = self.cause.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+impl Error for CallError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.cause.as_ref())
+    }
+}

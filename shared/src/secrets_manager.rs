@@ -1,0 +1,88 @@
+//! Secrets, with their versions.
+
+use std::fmt;
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use aws_types::SdkConfig;
+
+use crate::name::Repository;
+use crate::sdk::CallError;
+use crate::timestamp::Timestamp;
+
+/// The name of the secret that holds a repository's HMAC key: `badge/repo/{owner}/{repo}`.
+pub fn repository_secret_name(repository: &Repository) -> String {
+    format!("badge/repo/{repository}")
+}
+
+/// The Secrets Manager of the account.
+#[derive(Debug, Clone)]
+pub struct SecretsManager {
+    client: Client,
+}
+
+/// Which version of a secret, by its staging label:
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html#term_version>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// `AWSCURRENT`
+    Current,
+    /// `AWSPREVIOUS`, what was current before the last rotation.
+    Previous,
+}
+
+/// One version of a secret. Its value does not show in `Debug` output.
+#[derive(Clone)]
+pub struct SecretVersion {
+    /// The version's id, a new one for each value.
+    pub id: String,
+    /// The secret itself.
+    pub value: String,
+    /// When this version was put there.
+    pub created: Timestamp,
+}
+
+impl fmt::Debug for SecretVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretVersion")
+            .field("id", &self.id)
+            .field("created", &self.created)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SecretsManager {
+    /// A client of its own, on the shared HTTP client of `config`.
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { client: Client::new(config) }
+    }
+
+    /// Reads one version of a secret; `None` when there is no such secret or version, or it is being
+    /// deleted, or holds no text.
+    ///
+    /// # Errors
+    /// [`CallError`] when Secrets Manager could not be asked.
+    pub async fn read(&self, name: &str, stage: Stage) -> Result<Option<SecretVersion>, CallError> {
+        let label = match stage {
+            Stage::Current => "AWSCURRENT",
+            Stage::Previous => "AWSPREVIOUS",
+        };
+        match self.client.get_secret_value().secret_id(name).version_stage(label).send().await {
+            Ok(output) => Ok(output.secret_string.map(|value| SecretVersion {
+                id: output.version_id.unwrap_or_default(),
+                value,
+                created: Timestamp::from_unix_milliseconds(
+                    output.created_date.and_then(|date| date.to_millis().ok()).unwrap_or_default(),
+                ),
+            })),
+            Err(error) => match error.as_service_error() {
+                // A secret that is scheduled for deletion answers InvalidRequestException.
+                Some(
+                    GetSecretValueError::ResourceNotFoundException(_)
+                    | GetSecretValueError::InvalidRequestException(_),
+                ) => Ok(None),
+                _ => Err(CallError::new("secretsmanager:GetSecretValue", error)),
+            },
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Sending to a queue. Receiving is the event source mapping's business.
+
+use std::error::Error;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
+};
+use aws_types::SdkConfig;
+
+use crate::message::ResultMessage;
+use crate::sdk::CallError;
+use crate::timestamp::Timestamp;
+
+/// Why a message is in a dead-letter queue, as an attribute of the message.
+pub const REASON_ATTRIBUTE: &str = "reason";
+/// When it was put there by the processor, as an attribute of the message.
+pub const FAILED_AT_ATTRIBUTE: &str = "failed_at";
+/// A reason is cut to this many characters.
+const REASON_CHARACTERS_MAX: usize = 500;
+
+/// One queue, to send to.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    /// The queue at `url`.
+    pub fn new(config: &SdkConfig, url: String) -> Self {
+        Self { client: Client::new(config), url }
+    }
+
+    /// Puts a result on the queue. `trace` is the X-Ray trace header of the request that brought it, and
+    /// goes on with it:
+    /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html>
+    ///
+    /// # Errors
+    /// [`CallError`] when no answer confirmed it. It may be on the queue all the same.
+    pub async fn send_result(&self, message: &ResultMessage, trace: Option<&str>) -> Result<(), CallError> {
+        let failed = |cause: Box<dyn Error + Send + Sync>| CallError::new("sqs:SendMessage", cause);
+        let body = serde_json::to_string(message).map_err(|error| failed(error.into()))?;
+        let mut request = self.client.send_message().queue_url(&self.url).message_body(body);
+        if let Some(header) = trace {
+            let value = MessageSystemAttributeValue::builder()
+                .data_type("String")
+                .string_value(header)
+                .build()
+                .map_err(|error| failed(error.into()))?;
+            request =
+                request.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
+        }
+        request.send().await.map_err(|error| failed(error.into()))?;
+        Ok(())
+    }
+
+    /// Puts the body of a message that can never succeed on this dead-letter queue, with the reason.
+    ///
+    /// # Errors
+    /// [`CallError`] when no answer confirmed it.
+    pub async fn send_dead_letter(
+        &self,
+        body: &str,
+        reason: &str,
+        failed_at: Timestamp,
+    ) -> Result<(), CallError> {
+        let text = |value: String| {
+            MessageAttributeValue::builder()
+                .data_type("String")
+                .string_value(value)
+                .build()
+                .map_err(|error| CallError::new("sqs:SendMessage", error))
+        };
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .message_attributes(REASON_ATTRIBUTE, text(printable(reason))?)
+            .message_attributes(FAILED_AT_ATTRIBUTE, text(failed_at.to_string())?)
+            .send()
+            .await
+            .map_err(|error| CallError::new("sqs:SendMessage", error))?;
+        Ok(())
+    }
+}
+
+/// A reason may quote the message; SQS refuses most control characters and an empty value.
+fn printable(reason: &str) -> String {
+    let text: String = reason
+        .chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .filter(|character| !matches!(character, '\u{fffe}' | '\u{ffff}'))
+        .take(REASON_CHARACTERS_MAX)
+        .collect();
+    if text.is_empty() { "unknown".to_owned() } else { text }
+}

@@ -1,0 +1,321 @@
+//! One run of a repository's tests on one platform and branch.
+
+use std::num::NonZeroU16;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::name::{Branch, Invalid, Owner, Platform, Repo, Repository, string_newtype};
+use crate::timestamp::Timestamp;
+
+/// A test result that has been accepted.
+///
+/// As JSON it is flat and has the field names of the HTTP contract, with `test_result_id` besides;
+/// what is absent is left out:
+///
+/// ```
+/// # use badgesmith_shared::test_result::TestResult;
+/// let json = r#"{"test_result_id":"6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70","owner":"acme","repo":"kit",
+///     "platform":"linux","branch":"main","passed":190,"failed":0,"skipped":2,"total":192,
+///     "timestamp":"2025-01-15T10:30:00.000Z","run_id":"16814735762","run_attempt":1}"#;
+/// let result: TestResult = serde_json::from_str(json)?;
+/// assert_eq!(result.counts.total(), 192);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Flat", into = "Flat")]
+pub struct TestResult {
+    /// The same for every delivery of the same submission.
+    pub id: TestResultId,
+    /// Whose tests ran.
+    pub repository: Repository,
+    /// What they ran on.
+    pub platform: Platform,
+    /// What they ran of.
+    pub branch: Branch,
+    /// How they ended.
+    pub counts: Counts,
+    /// When they ran, by the client's clock.
+    pub timestamp: Timestamp,
+    /// The CI system's name for the run.
+    pub run_id: RunId,
+    /// Which attempt of the run, from 1.
+    pub run_attempt: RunAttempt,
+    /// The commit that was tested.
+    pub commit: Option<Commit>,
+    /// The report to show to a reader.
+    pub url_html: Option<HttpsUrl>,
+    /// The run at the CI system.
+    pub workflow_run_url: Option<HttpsUrl>,
+}
+
+impl TestResult {
+    /// Where a click on the badge leads: the report, else the run at the CI system.
+    pub fn link(&self) -> Option<&HttpsUrl> {
+        self.url_html.as_ref().or(self.workflow_run_url.as_ref())
+    }
+}
+
+/// The identity of a result: a UUID of version 8 (RFC 9562, 5.8) made from the key of its reservation,
+/// so that the same submission always has the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TestResultId(Uuid);
+
+impl TestResultId {
+    /// The id of the submission that is reserved under `reservation_key`.
+    pub fn derive(reservation_key: &str) -> Self {
+        let digest = Sha256::digest(format!("test-result-id:{reservation_key}"));
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(digest).for_each(|(byte, digest)| *byte = digest);
+        Self(Uuid::new_v8(bytes))
+    }
+}
+
+impl std::fmt::Display for TestResultId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// How many tests passed, failed and were skipped; they add up to the total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    passed: u32,
+    failed: u32,
+    skipped: u32,
+    total: u32,
+}
+
+impl Counts {
+    /// What a valid count looks like, as a noun phrase.
+    pub const EXPECTED: &str = "an integer from 0 to 4294967295";
+
+    /// # Errors
+    /// [`Invalid`] when `passed`, `failed` and `skipped` do not add up to `total`.
+    pub fn new(passed: u32, failed: u32, skipped: u32, total: u32) -> Result<Self, Invalid> {
+        let sum = u64::from(passed) + u64::from(failed) + u64::from(skipped);
+        if sum == u64::from(total) {
+            Ok(Self { passed, failed, skipped, total })
+        } else {
+            Err(Invalid { expected: "the sum of passed, failed and skipped" })
+        }
+    }
+
+    /// Tests that passed.
+    pub fn passed(self) -> u32 {
+        self.passed
+    }
+
+    /// Tests that failed.
+    pub fn failed(self) -> u32 {
+        self.failed
+    }
+
+    /// Tests that were not run.
+    pub fn skipped(self) -> u32 {
+        self.skipped
+    }
+
+    /// All of them.
+    pub fn total(self) -> u32 {
+        self.total
+    }
+}
+
+string_newtype! {
+    /// The CI system's name for a run. GitHub's are digits, others use letters too.
+    RunId, "1 to 64 characters of A-Z a-z 0-9 _ -", |text| {
+        let fits = (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        fits.then(|| text.to_owned())
+    }
+}
+
+string_newtype! {
+    /// The hash of a commit, in lower case; it may be abbreviated.
+    Commit, "7 to 64 hex digits", |text| {
+        let fits = (7..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        fits.then(|| text.to_ascii_lowercase())
+    }
+}
+
+string_newtype! {
+    /// An absolute `https` URL, kept as written. It ends in a `Location` header, so that nothing which is
+    /// not plainly part of a URL (RFC 3986) gets in: white space, control characters, quotes, backslashes
+    /// and non-ASCII text must come percent-encoded.
+    HttpsUrl, "an absolute https URL of at most 2048 bytes, anything special in it percent-encoded", |text| {
+        let scheme_fits = text.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
+        let characters_fit = text.bytes().all(|byte| {
+            byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
+        });
+        let fits = text.len() <= 2048
+            && scheme_fits
+            && characters_fit
+            && text.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+        fits.then(|| text.to_owned())
+    }
+}
+
+/// Which attempt of a run this is, 1 to 9999. Clients that do not say are at their first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u16")]
+pub struct RunAttempt(NonZeroU16);
+
+impl RunAttempt {
+    /// What a valid value looks like, as a noun phrase.
+    pub const EXPECTED: &str = "an integer from 1 to 9999";
+
+    /// The attempt's number.
+    pub fn get(self) -> u16 {
+        self.0.get()
+    }
+}
+
+impl Default for RunAttempt {
+    fn default() -> Self {
+        Self(NonZeroU16::MIN)
+    }
+}
+
+impl TryFrom<u64> for RunAttempt {
+    type Error = Invalid;
+
+    fn try_from(number: u64) -> Result<Self, Invalid> {
+        u16::try_from(number)
+            .ok()
+            .filter(|number| *number <= 9999)
+            .and_then(NonZeroU16::new)
+            .map(Self)
+            .ok_or(Invalid { expected: Self::EXPECTED })
+    }
+}
+
+impl From<RunAttempt> for u16 {
+    fn from(attempt: RunAttempt) -> Self {
+        attempt.get()
+    }
+}
+
+/// [`TestResult`] as it stands in JSON.
+#[derive(Serialize, Deserialize)]
+struct Flat {
+    test_result_id: TestResultId,
+    owner: Owner,
+    repo: Repo,
+    platform: Platform,
+    branch: Branch,
+    passed: u32,
+    failed: u32,
+    skipped: u32,
+    total: u32,
+    timestamp: Timestamp,
+    run_id: RunId,
+    #[serde(default)]
+    run_attempt: RunAttempt,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    commit: Option<Commit>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    url_html: Option<HttpsUrl>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    workflow_run_url: Option<HttpsUrl>,
+}
+
+impl TryFrom<Flat> for TestResult {
+    type Error = Invalid;
+
+    fn try_from(flat: Flat) -> Result<Self, Invalid> {
+        Ok(Self {
+            id: flat.test_result_id,
+            repository: Repository { owner: flat.owner, repo: flat.repo },
+            platform: flat.platform,
+            branch: flat.branch,
+            counts: Counts::new(flat.passed, flat.failed, flat.skipped, flat.total)?,
+            timestamp: flat.timestamp,
+            run_id: flat.run_id,
+            run_attempt: flat.run_attempt,
+            commit: flat.commit,
+            url_html: flat.url_html,
+            workflow_run_url: flat.workflow_run_url,
+        })
+    }
+}
+
+impl From<TestResult> for Flat {
+    fn from(result: TestResult) -> Self {
+        Self {
+            test_result_id: result.id,
+            owner: result.repository.owner,
+            repo: result.repository.repo,
+            platform: result.platform,
+            branch: result.branch,
+            passed: result.counts.passed,
+            failed: result.counts.failed,
+            skipped: result.counts.skipped,
+            total: result.counts.total,
+            timestamp: result.timestamp,
+            run_id: result.run_id,
+            run_attempt: result.run_attempt,
+            commit: result.commit,
+            url_html: result.url_html,
+            workflow_run_url: result.workflow_run_url,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_https_urls_can_be_redirected_to() {
+        for good in [
+            "https://github.com/owner/repo/runs/123",
+            "HTTPS://github.com",
+            "https://ci.example.test:8443/a%20b?x=[1]&y=%E2%98%83#f",
+        ] {
+            assert!(good.parse::<HttpsUrl>().is_ok(), "{good}");
+        }
+        let long = format!("https://github.com/{}", "a".repeat(2048));
+        for bad in [
+            "javascript:alert(1)",
+            "http://github.com/",
+            "//github.com/",
+            "https:github.com",
+            "https://",
+            "https:///path",
+            " https://github.com/",
+            "https://github.com/ a",
+            "https://github.com/\r\nSet-Cookie: a=b",
+            "https://github.com/\u{202e}",
+            "https://github.com\\@evil.test/",
+            "data:text/html,https://",
+            &long,
+        ] {
+            assert!(bad.parse::<HttpsUrl>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn counts_add_up() {
+        assert_eq!(Counts::new(1, 2, 3, 6).map(Counts::total), Ok(6));
+        assert!(Counts::new(1, 2, 3, 7).is_err());
+        assert!(Counts::new(u32::MAX, u32::MAX, 2, 0).is_err(), "the sum must not wrap around");
+    }
+
+    #[test]
+    fn run_attempts_are_one_to_9999() {
+        assert_eq!(RunAttempt::default().get(), 1);
+        assert_eq!(RunAttempt::try_from(9999).map(RunAttempt::get), Ok(9999));
+        assert!(RunAttempt::try_from(0).is_err());
+        assert!(RunAttempt::try_from(10_000).is_err());
+    }
+
+    #[test]
+    fn the_same_reservation_has_the_same_id() {
+        let id = TestResultId::derive("NONCE#acme/kit#12345678");
+        assert_eq!(id, TestResultId::derive("NONCE#acme/kit#12345678"));
+        assert_ne!(id, TestResultId::derive("NONCE#acme/kit#12345679"));
+    }
+}
