@@ -1,1 +1,110 @@
-fn main() {}
+//! Runs the whole pipeline on this machine; `local --help` says how.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use badgesmith_shared::secrets_manager::repository_secret_name;
+use clap::Parser;
+use local::demo;
+use local::options::Options;
+use local::server::{Server, StartError};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
+
+/// Could not start as asked.
+const UNUSABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    start_logging(options.quiet);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start threads: {error}"), 1),
+    };
+    runtime.block_on(run(options))
+}
+
+async fn run(options: Options) -> ExitCode {
+    let server = match Server::start(&options.storage(), options.port).await {
+        Ok(server) => server,
+        Err(error) => return fail(&advice(&error), UNUSABLE),
+    };
+    for secret in &options.secrets {
+        let name = repository_secret_name(&secret.repository);
+        if let Err(error) = server.aws().secrets().put(&name, &secret.value) {
+            return fail(&format!("cannot register the key of {}: {error}", secret.repository), UNUSABLE);
+        }
+    }
+    print(&format!("listening on http://{}\n", server.address()));
+    if !options.no_demo {
+        match demo::run(&server).await {
+            Ok(text) => print(&text),
+            Err(error) => tracing::error!(error, "the demo failed"),
+        }
+    }
+    let stopped = stop_signal().await;
+    if let Err(error) = &stopped {
+        tracing::error!(%error, "signals cannot be received");
+    }
+    tracing::info!("stopping: finishing what was accepted");
+    server.stop().await;
+    if stopped.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn stop_signal() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// One readable line for each request, message and failure.
+fn start_logging(quiet: bool) {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    let levels = if quiet {
+        Targets::new().with_default(LevelFilter::ERROR)
+    } else {
+        Targets::new()
+            .with_default(LevelFilter::WARN)
+            .with_target("local", LevelFilter::INFO)
+            .with_target("processor", LevelFilter::INFO)
+    };
+    tracing_subscriber::registry().with(lines).with(levels).init();
+}
+
+/// One sentence with what to do.
+fn advice(error: &StartError) -> String {
+    use local::aws::OpenError;
+    let remedy = match error {
+        StartError::Port { .. } => "choose another with --port, or --port 0 for a free one",
+        StartError::Open(OpenError::Directory { .. }) => {
+            "name one that can be written with --data-dir, or use --ephemeral"
+        }
+        StartError::Open(OpenError::InUse(_)) => {
+            "stop that process, or name another directory with --data-dir"
+        }
+        StartError::Open(OpenError::Sqlite(_) | OpenError::Tables(_)) => {
+            "name another directory with --data-dir, or move the damaged one away"
+        }
+        StartError::Open(OpenError::Template(_)) => "repair it and build again",
+    };
+    format!("{error}; {remedy}")
+}
+
+#[expect(clippy::print_stderr, reason = "a command says on stderr why it ends")]
+fn fail(message: &str, code: u8) -> ExitCode {
+    eprintln!("error: {message}");
+    ExitCode::from(code)
+}
+
+/// Prints to stdout. Nobody may be reading there any more, which is no reason to stop.
+fn print(text: &str) {
+    let mut stdout = std::io::stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}

@@ -1,0 +1,264 @@
+//! The AWS services that the pipeline uses, embedded: behind the HTTP client of the AWS SDK, so that
+//! everything above that line is what runs on AWS.
+//!
+//! DynamoDB is `dynoxide`. SQS, Secrets Manager and EventBridge are small and our own, since those that can be
+//! had keep their queues in memory and let events fall. All of them keep their data in SQLite: what a
+//! call has answered is on disk.
+
+mod dynamodb;
+mod event_bridge;
+mod secrets_manager;
+mod sqs;
+
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use aws_credential_types::Credentials;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_types::SdkConfig;
+use badgesmith_shared::clock::Clock;
+use badgesmith_shared::sdk;
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::template::{Template, TemplateError};
+
+pub use secrets_manager::Secrets;
+pub use sqs::Queues;
+
+/// Where the embedded services keep their data.
+#[derive(Debug, Clone)]
+pub enum Storage {
+    /// In memory, gone with the process.
+    Memory,
+    /// In SQLite files in this directory, which is made if need be.
+    Directory(PathBuf),
+}
+
+/// Why the embedded services did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory cannot be used.
+    #[error("cannot use the data directory {}: {source}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another process has it.
+    #[error("the data directory {} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// SQLite refuses.
+    #[error("cannot open the queues and secrets: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The tables cannot be opened.
+    #[error("cannot open the tables: {0}")]
+    Tables(String),
+    /// A fault in the template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+/// An answer without content.
+const EMPTY: &str = "{}";
+
+/// An AWS service refuses a request, in the words of its API.
+#[derive(Debug, Clone)]
+struct ServiceError {
+    status: u16,
+    body: String,
+}
+
+impl ServiceError {
+    /// A fault of the request, `code` being the exception's name.
+    fn client(code: &str, message: impl Into<String>) -> Self {
+        Self { status: 400, body: json!({ "__type": code, "message": message.into() }).to_string() }
+    }
+
+    /// A fault of the service.
+    fn server(message: impl Into<String>) -> Self {
+        let body = json!({ "__type": "InternalServerError", "message": message.into() }).to_string();
+        Self { status: 500, body }
+    }
+}
+
+impl From<rusqlite::Error> for ServiceError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::server(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for ServiceError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::client("SerializationException", error.to_string())
+    }
+}
+
+/// All embedded services.
+#[derive(Debug, Clone)]
+pub struct Aws(Arc<Services>);
+
+#[derive(Debug)]
+struct Services {
+    tables: dynamodb::Tables,
+    queues: Queues,
+    secrets: Secrets,
+    event_buses: event_bridge::EventBuses,
+    /// Held for as long as the directory is used.
+    _lock: Option<File>,
+}
+
+impl Aws {
+    /// Opens the services that `template` describes. Their sense of time is `clock`'s.
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what is in the way.
+    pub fn open(storage: &Storage, template: &Template, clock: &Clock) -> Result<Self, OpenError> {
+        let lock = match storage {
+            Storage::Memory => None,
+            Storage::Directory(path) => Some(lock(path)?),
+        };
+        let connection = Arc::new(Mutex::new(match storage {
+            Storage::Memory => Connection::open_in_memory()?,
+            Storage::Directory(path) => {
+                let connection = Connection::open(path.join("services.sqlite3"))?;
+                connection.pragma_update(None, "journal_mode", "wal")?;
+                // Each commit reaches the disk before it is answered.
+                connection.pragma_update(None, "synchronous", "full")?;
+                connection
+            }
+        }));
+        let path = match storage {
+            Storage::Memory => None,
+            Storage::Directory(path) => Some(path.join("tables.sqlite3")),
+        };
+        let tables = dynamodb::Tables::open(path.as_deref(), &template.tables)
+            .map_err(|error| OpenError::Tables(error.body))?;
+        Ok(Self(Arc::new(Services {
+            tables,
+            queues: Queues::open(Arc::clone(&connection), &template.queues, clock.clone())?,
+            secrets: Secrets::open(connection, clock.clone())?,
+            event_buses: event_bridge::EventBuses::new(&template.event_buses),
+            _lock: lock,
+        })))
+    }
+
+    /// The configuration of an SDK whose requests end here.
+    pub fn sdk_config(&self) -> SdkConfig {
+        config(SharedHttpClient::new(self.clone()))
+    }
+
+    /// The queues, to look into and to be swept.
+    pub fn queues(&self) -> &Queues {
+        &self.0.queues
+    }
+
+    /// The secrets, to put some there.
+    pub fn secrets(&self) -> &Secrets {
+        &self.0.secrets
+    }
+
+    /// Deletes expired items and messages, as AWS does in the background.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub async fn sweep(&self) -> Result<(), String> {
+        let services = Arc::clone(&self.0);
+        blocking(move || {
+            services.tables.delete_expired_items()?;
+            services.queues.delete_expired_messages()
+        })
+        .await
+        .map_err(|error| error.body)
+    }
+
+    /// Answers one request to an AWS service.
+    async fn answer(&self, target: &str, body: Vec<u8>) -> Result<String, ServiceError> {
+        let services = Arc::clone(&self.0);
+        let unknown = || ServiceError::client("UnknownOperationException", format!("not embedded: {target}"));
+        let (service, operation) = target.split_once('.').ok_or_else(unknown)?;
+        let operation = operation.to_owned();
+        match service {
+            "AmazonSQS" if operation == "ReceiveMessage" => services.queues.receive(&body).await,
+            "AmazonSQS" => blocking(move || services.queues.call(&operation, &body)).await,
+            "DynamoDB_20120810" => blocking(move || services.tables.call(&operation, &body)).await,
+            "secretsmanager" => blocking(move || services.secrets.call(&operation, &body)).await,
+            "AWSEvents" => services.event_buses.call(&operation, &body),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// The configuration of an SDK that sends its requests through `http_client`; for one that stands between
+/// the SDK and [`Aws`].
+pub fn config(http_client: SharedHttpClient) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    sdk::config("local".to_owned(), credentials, http_client)
+}
+
+/// Makes sure of the directory, and that no other process has it.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let unusable = |source| OpenError::Directory { path: path.to_owned(), source };
+    // It holds keys, which are nobody else's business.
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+    let file = File::create(path.join("lock")).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(fs::TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}
+
+/// Runs SQLite where it may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
+) -> Result<T, ServiceError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(ServiceError::server(error.to_string())),
+    }
+}
+
+/// The last part of an ARN or URL: the name of a queue or bus.
+fn last_part(address: &str) -> &str {
+    address.rsplit(['/', ':']).next().unwrap_or(address)
+}
+
+impl HttpConnector for Aws {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
+        let body = request.body().bytes().unwrap_or_default().to_vec();
+        let aws = self.clone();
+        HttpConnectorFuture::new(async move {
+            let (status, body) = match aws.answer(&target, body).await {
+                Ok(body) => (200, body),
+                Err(error) => (error.status, error.body),
+            };
+            Ok(response(status, body))
+        })
+    }
+}
+
+impl HttpClient for Aws {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// A response of the AWS JSON protocol.
+pub fn response(status: u16, body: impl Into<SdkBody>) -> HttpResponse {
+    #[expect(clippy::expect_used, reason = "only the three-digit numbers of this module are passed")]
+    let status = status.try_into().expect("a status code");
+    let mut response = HttpResponse::new(status, body.into());
+    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    response
+}

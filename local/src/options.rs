@@ -1,0 +1,96 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use badgesmith_shared::name::Repository;
+use badgesmith_shared::signature::SecretKeys;
+use clap::Parser;
+use serde_json::json;
+
+use crate::aws::Storage;
+
+/// Run the whole BadgeSmith pipeline on this machine.
+///
+/// Signed test results go in over HTTP, badges come out. Nothing else is needed: no account, no Docker. Logs go
+/// to stderr; stdout has `listening on http://127.0.0.1:PORT` as its first line, once requests are answered.
+#[derive(Debug, Parser)]
+#[command(name = "local", version, after_help = EXAMPLES)]
+pub struct Options {
+    /// Port to listen on, on 127.0.0.1; 0 picks a free one
+    #[arg(long, default_value_t = 9474)]
+    pub port: u16,
+
+    /// Directory for tables, queues and secrets
+    #[arg(long, value_name = "DIR", default_value = ".badgesmith", conflicts_with = "ephemeral")]
+    pub data_dir: PathBuf,
+
+    /// Keep everything in memory
+    #[arg(long)]
+    pub ephemeral: bool,
+
+    /// Make no demo repository
+    #[arg(long)]
+    pub no_demo: bool,
+
+    /// Register a repository's HMAC key, the string that its client signs with (may be repeated)
+    #[arg(long = "secret", value_name = "OWNER/REPO=KEY")]
+    pub secrets: Vec<Secret>,
+
+    /// Log failures only
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  local
+      Start on port 9474, with a demo repository
+  local --port 0 --ephemeral --no-demo --secret acme/kit=0123456789abcdef
+      Start on a free port with one repository, and leave nothing behind
+
+Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 failed while running, 2 could not start as asked";
+
+impl Options {
+    /// Where the data goes.
+    pub fn storage(&self) -> Storage {
+        if self.ephemeral { Storage::Memory } else { Storage::Directory(self.data_dir.clone()) }
+    }
+}
+
+/// A repository and the value of its secret.
+#[derive(Clone)]
+pub struct Secret {
+    /// Whose.
+    pub repository: Repository,
+    /// The secret as Secrets Manager keeps it.
+    pub value: String,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret").field("repository", &self.repository).finish_non_exhaustive()
+    }
+}
+
+impl Secret {
+    /// The secret of `repository` with this key.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the key, and does not show it.
+    pub fn new(repository: Repository, hmac_key: &str) -> Result<Self, String> {
+        let value = json!({ "hmac_key": hmac_key, "type": "repo_hmac" }).to_string();
+        SecretKeys::parse(&value).map_err(|error| error.to_string())?;
+        Ok(Self { repository, value })
+    }
+}
+
+/// clap would print the whole argument, and with it the key, so the message names the form alone.
+impl std::str::FromStr for Secret {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (repository, key) = text.split_once('=').ok_or("expected OWNER/REPO=KEY")?;
+        let repository = repository.parse().map_err(|_| "expected OWNER/REPO=KEY")?;
+        Self::new(repository, key)
+    }
+}

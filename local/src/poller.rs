@@ -1,0 +1,174 @@
+//! The event source mapping between the queue of results and the processor:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
+use aws_types::SdkConfig;
+use badgesmith_shared::sdk::{CallBudget, CallError};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+/// The most messages of one receive, and so of one batch.
+const BATCH_MAX: i32 = 10;
+/// How long a receive waits for a message, in seconds.
+const WAIT_SECONDS: i32 = 20;
+/// Longer than a receive may wait.
+const CALL_BUDGET: CallBudget =
+    CallBudget { attempt: Duration::from_secs(25), call: Duration::from_secs(30) };
+/// After a failed receive.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Receives batches, has them processed, and deletes what was.
+#[derive(Debug, Clone)]
+pub struct Poller {
+    client: Client,
+    queue_url: String,
+    processor: Arc<processor::App>,
+}
+
+impl Poller {
+    /// A poller of the queue at `queue_url`.
+    pub fn new(config: &SdkConfig, queue_url: String, processor: Arc<processor::App>) -> Self {
+        Self { client: Client::new(&CALL_BUDGET.bound(config)), queue_url, processor }
+    }
+
+    /// Polls until `stop` is cancelled, and from then on until the queue has no visible message left.
+    pub async fn run(&self, stop: CancellationToken) {
+        loop {
+            let stopping = stop.is_cancelled();
+            let polled = tokio::select! {
+                // Nothing is received and then forgotten: a batch in work is finished first.
+                polled = self.poll(if stopping { 0 } else { WAIT_SECONDS }) => polled,
+                () = stop.cancelled(), if !stopping => continue,
+            };
+            match polled {
+                Ok(0) if stopping => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, "the queue of results was not read");
+                    if stopping {
+                        return;
+                    }
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+            }
+        }
+    }
+
+    /// Takes one batch, waiting for it at most `wait_seconds`, and returns how many messages it had.
+    ///
+    /// # Errors
+    /// [`CallError`] when nothing could be received.
+    pub async fn poll(&self, wait_seconds: i32) -> Result<usize, CallError> {
+        let received = self
+            .client
+            .receive_message()
+            .queue_url(&self.queue_url)
+            .max_number_of_messages(BATCH_MAX)
+            .wait_time_seconds(wait_seconds)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All")
+            .send()
+            .await
+            .map_err(|error| CallError::new("sqs:ReceiveMessage", error))?;
+        let messages = received.messages.unwrap_or_default();
+        if messages.is_empty() {
+            return Ok(0);
+        }
+        let count = messages.len();
+        // On its own task: what was received is processed even if nobody waits for it any more, and a
+        // panic is a failed batch.
+        let poller = self.clone();
+        if let Err(error) = tokio::spawn(async move { poller.process(messages).await }).await {
+            tracing::error!(%error, "the processor failed; the batch will be delivered again");
+        }
+        Ok(count)
+    }
+
+    async fn process(&self, messages: Vec<Message>) {
+        let response = match event(&messages) {
+            Ok(event) => self.processor.handle(event).await,
+            Err(error) => {
+                tracing::error!(%error, "a batch could not be made an event");
+                return;
+            }
+        };
+        let done = messages.iter().filter(|message| !failed(&response, message));
+        let mut entries = Vec::new();
+        for (position, message) in done.enumerate() {
+            let entry = DeleteMessageBatchRequestEntry::builder()
+                .id(position.to_string())
+                .receipt_handle(message.receipt_handle().unwrap_or_default())
+                .build();
+            match entry {
+                Ok(entry) => entries.push(entry),
+                Err(error) => tracing::error!(%error, "a message cannot be deleted"),
+            }
+        }
+        if entries.is_empty() {
+            return;
+        }
+        let deletion = self
+            .client
+            .delete_message_batch()
+            .queue_url(&self.queue_url)
+            .set_entries(Some(entries))
+            .send()
+            .await;
+        if let Err(error) = deletion {
+            let error = CallError::new("sqs:DeleteMessageBatch", error);
+            tracing::warn!(%error, "processed messages were not deleted and will be delivered again");
+        }
+    }
+}
+
+/// Whether the partial batch response says that a message is to be delivered again. An empty id means all.
+fn failed(response: &SqsBatchResponse, message: &Message) -> bool {
+    response.batch_item_failures.iter().any(|failure| {
+        failure.item_identifier.is_empty() || Some(failure.item_identifier.as_str()) == message.message_id()
+    })
+}
+
+/// The event that Lambda makes of a batch.
+fn event(messages: &[Message]) -> Result<SqsEvent, serde_json::Error> {
+    let records: Vec<_> = messages
+        .iter()
+        .map(|message| {
+            let attributes: serde_json::Map<_, _> = message
+                .attributes
+                .iter()
+                .flatten()
+                .map(|(name, value)| (name.as_str().to_owned(), value.clone().into()))
+                .collect();
+            let message_attributes: serde_json::Map<_, _> = message
+                .message_attributes
+                .iter()
+                .flatten()
+                .map(|(name, value)| {
+                    let attribute = json!({
+                        "stringValue": value.string_value(),
+                        "dataType": value.data_type(),
+                        "stringListValues": [],
+                        "binaryListValues": [],
+                    });
+                    (name.clone(), attribute)
+                })
+                .collect();
+            json!({
+                "messageId": message.message_id(),
+                "receiptHandle": message.receipt_handle(),
+                "body": message.body(),
+                "attributes": attributes,
+                "messageAttributes": message_attributes,
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:local:000000000000:ResultsQueue",
+                "awsRegion": "local",
+            })
+        })
+        .collect();
+    serde_json::from_value(json!({ "Records": records }))
+}

@@ -1,0 +1,43 @@
+//! What happens by the clock.
+
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// Runs `task` every `period`, for the first time at once, until `stop` is cancelled. A run is never
+/// interrupted, and two of them never overlap: one that takes longer than the period delays the next.
+pub async fn every<F: Future<Output = ()>>(
+    period: Duration,
+    stop: CancellationToken,
+    mut task: impl FnMut() -> F,
+) {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = interval.tick() => task().await,
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn runs_by_the_clock_until_stopped() {
+        let stop = CancellationToken::new();
+        let runs = Cell::new(0);
+        let task = every(Duration::from_mins(1), stop.clone(), || async { runs.set(runs.get() + 1) });
+        let clock = async {
+            tokio::time::sleep(Duration::from_secs(150)).await;
+            stop.cancel();
+        };
+        tokio::join!(task, clock);
+        assert_eq!(runs.get(), 3, "at 0, 60 and 120 seconds");
+    }
+}

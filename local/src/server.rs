@@ -1,0 +1,183 @@
+//! The whole pipeline, served on a port of this machine.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use badgesmith_shared::clock::Clock;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::aws::{Aws, OpenError, Storage};
+use crate::gateway::{self, Gateway};
+use crate::scheduler;
+use crate::stack::Stack;
+use crate::template::Template;
+
+/// API Gateway takes no larger body.
+const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// As many batches are processed at once, the least that an event source mapping can be limited to.
+const POLLERS: usize = 2;
+/// How often expired items and messages are deleted.
+const SWEEP_PERIOD: Duration = Duration::from_mins(1);
+/// A client that does not finish its request by then holds up no shutdown.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
+
+/// Why the pipeline does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Nothing can listen there.
+    #[error("cannot listen on port {port}: {source}")]
+    Port {
+        /// The port that was asked for.
+        port: u16,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The embedded services did not start.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// The running pipeline.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    aws: Aws,
+    stack: Arc<Stack>,
+    accepting: JoinHandle<()>,
+    stop_accepting: CancellationToken,
+    working: Vec<JoinHandle<()>>,
+    stop_working: CancellationToken,
+}
+
+impl Server {
+    /// Opens the services and starts to answer requests on 127.0.0.1; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is in the way.
+    pub async fn start(storage: &Storage, port: u16) -> Result<Self, StartError> {
+        let clock = Clock::System;
+        let listener = TcpListener::bind(("127.0.0.1", port)).await;
+        let unusable = |source| StartError::Port { port, source };
+        let listener = listener.map_err(unusable)?;
+        let address = listener.local_addr().map_err(unusable)?;
+        let template = Template::load().map_err(OpenError::from)?;
+        let aws = Aws::open(storage, &template, &clock)?;
+        let stack = Arc::new(Stack::new(&aws.sdk_config(), &clock));
+
+        let stop_accepting = CancellationToken::new();
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&stack), stop_accepting.clone()));
+        let stop_working = CancellationToken::new();
+        let mut working: Vec<_> = (0..POLLERS)
+            .map(|_| {
+                let (poller, stop) = (stack.poller.clone(), stop_working.clone());
+                tokio::spawn(async move { poller.run(stop).await })
+            })
+            .collect();
+        let swept = aws.clone();
+        working.push(tokio::spawn(scheduler::every(SWEEP_PERIOD, stop_working.clone(), move || {
+            sweep(swept.clone())
+        })));
+        Ok(Self { address, aws, stack, accepting, stop_accepting, working, stop_working })
+    }
+
+    /// Where requests are answered.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The embedded services.
+    pub fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
+    /// What answers the requests.
+    pub fn gateway(&self) -> &Gateway {
+        &self.stack.gateway
+    }
+
+    /// Stops accepting requests, finishes those at work, drains the queue, and returns.
+    pub async fn stop(self) {
+        self.stop_accepting.cancel();
+        if let Err(error) = self.accepting.await {
+            tracing::error!(%error, "the listener failed");
+        }
+        self.stop_working.cancel();
+        for task in self.working {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a background task failed");
+            }
+        }
+    }
+}
+
+async fn sweep(aws: Aws) {
+    if let Err(error) = aws.sweep().await {
+        tracing::error!(error, "expired items were not deleted");
+    }
+}
+
+/// Accepts connections until told to stop, then waits for the requests at work.
+async fn accept(listener: TcpListener, stack: Arc<Stack>, stop: CancellationToken) {
+    let graceful = GracefulShutdown::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, most likely: let some connections end.
+                    tracing::error!(%error, "a connection was not accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+            () = stop.cancelled() => break,
+        };
+        // Small answers are not to wait for more.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+        let stack = Arc::clone(&stack);
+        let service = service_fn(move |request| {
+            let stack = Arc::clone(&stack);
+            async move { Ok::<_, Infallible>(answer(&stack.gateway, request).await) }
+        });
+        let connection =
+            http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection broke");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(SHUTDOWN_MAX, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were cut off");
+    }
+}
+
+/// Answers one request, and logs it in one line.
+async fn answer(gateway: &Gateway, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let started = Instant::now();
+    let (head, body) = request.into_parts();
+    let (method, path) = (head.method.clone(), head.uri.path().to_owned());
+    let response = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(body) => gateway.answer(Request::from_parts(head, body.to_bytes())).await,
+        Err(_) => gateway::plain(StatusCode::PAYLOAD_TOO_LARGE, r#"{"message":"Request Entity Too Large"}"#),
+    };
+    let milliseconds = started.elapsed().as_millis();
+    tracing::info!("{method} {path} {} {milliseconds} ms", response.status().as_u16());
+    response.map(Full::new)
+}

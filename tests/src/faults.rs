@@ -1,0 +1,141 @@
+//! Calls to AWS that go wrong, between the SDK and the embedded services.
+
+use std::future::pending;
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use local::aws::{Aws, response};
+use serde_json::{Value, json};
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is done, and AWS says that it failed.
+    Fails,
+    /// Nothing is done, and no answer ever comes.
+    TimesOut,
+    /// It is done, and the connection breaks before the answer.
+    LosesAnswer,
+    /// It is done, and no answer ever comes.
+    AnswerTimesOut,
+    /// For `BatchWriteItem`: of the writes, only the first is done; the others come back unprocessed.
+    LeavesUnprocessed,
+}
+
+/// One call that was made.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// `SendMessage` and so on.
+    pub operation: String,
+    /// The request.
+    pub body: Value,
+}
+
+/// Stands between the SDK and AWS: passes calls on, keeps a record, and does harm where told to.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    aws: Aws,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    calls: Vec<Call>,
+    /// The operation, what becomes of it, and how often still.
+    planned: Option<(String, Fault, usize)>,
+}
+
+impl Faults {
+    /// No fault yet.
+    pub fn new(aws: Aws) -> Self {
+        Self { aws, state: Arc::default() }
+    }
+
+    /// From now on the next `times` calls of `operation` go wrong.
+    pub fn plan(&self, operation: &str, fault: Fault, times: usize) {
+        self.state.lock().unwrap().planned = Some((operation.to_owned(), fault, times));
+    }
+
+    /// No call goes wrong any more.
+    pub fn heal(&self) {
+        self.state.lock().unwrap().planned = None;
+    }
+
+    /// The calls so far; forgets them.
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.state.lock().unwrap().calls)
+    }
+
+    fn fault_for(&self, operation: &str, body: Value) -> Option<Fault> {
+        let mut state = self.state.lock().unwrap();
+        state.calls.push(Call { operation: operation.to_owned(), body });
+        let (planned, fault, left) = state.planned.as_mut()?;
+        if planned != operation || *left == 0 {
+            return None;
+        }
+        *left -= 1;
+        Some(*fault)
+    }
+}
+
+impl HttpConnector for Faults {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let body: Value =
+            serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+        let fault = self.fault_for(&operation, body.clone());
+        let mut unprocessed = None;
+        if fault == Some(Fault::LeavesUnprocessed) {
+            let (first, rest) = split(&body);
+            *request.body_mut() = first.to_string().into();
+            unprocessed = Some(rest);
+        }
+        let aws = self.aws.clone();
+        HttpConnectorFuture::new(async move {
+            match fault {
+                None => aws.call(request).await,
+                Some(Fault::Fails) => Ok(response(500, r#"{"__type":"InternalServerError"}"#)),
+                Some(Fault::TimesOut) => pending().await,
+                Some(Fault::LosesAnswer) => {
+                    aws.call(request).await?;
+                    let broken = std::io::Error::from(ErrorKind::ConnectionReset);
+                    Err(ConnectorError::io(broken.into()))
+                }
+                Some(Fault::AnswerTimesOut) => {
+                    aws.call(request).await?;
+                    pending().await
+                }
+                Some(Fault::LeavesUnprocessed) => {
+                    aws.call(request).await?;
+                    Ok(response(200, json!({ "UnprocessedItems": unprocessed }).to_string()))
+                }
+            }
+        })
+    }
+}
+
+/// The first write of a batch, and the others.
+fn split(batch: &Value) -> (Value, Value) {
+    let (mut first, mut rest) = (batch.clone(), batch["RequestItems"].clone());
+    for writes in first["RequestItems"].as_object_mut().into_iter().flatten() {
+        writes.1.as_array_mut().unwrap().truncate(1);
+    }
+    for writes in rest.as_object_mut().into_iter().flatten() {
+        writes.1.as_array_mut().unwrap().remove(0);
+    }
+    rest.as_object_mut().unwrap().retain(|_, writes| writes != &json!([]));
+    (first, rest)
+}
+
+impl HttpClient for Faults {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
