@@ -66,7 +66,7 @@ impl<'a> Unverified<'a> {
         let signature = header(request, SIGNATURE_HEADER, true, &mut flaws);
         let claimed = header(request, REPOSITORY_HEADER, place.is_none(), &mut flaws);
         let header_timestamp = place.and_then(|_| request.header(TIMESTAMP_HEADER)?.parse().ok());
-        let mut fields = Fields::parse(&body, flaws);
+        let mut fields = Fields::parse(&body, flaws).map_err(SubmitError::Shape)?;
         let read = match place {
             Some(place) => fields.read_with_place(place),
             None => fields.read(),
@@ -166,8 +166,11 @@ struct Fields {
 }
 
 impl Fields {
-    /// Reads a body. One that is no JSON object has no fields, and one flaw.
-    fn parse(body: &[u8], mut flaws: Vec<Flaw>) -> Self {
+    /// Reads a body, adding to the `flaws` found before.
+    ///
+    /// # Errors
+    /// All flaws, when the body is no JSON object: then there are no fields to look for.
+    fn parse(body: &[u8], mut flaws: Vec<Flaw>) -> Result<Self, Vec<Flaw>> {
         let object = match serde_json::from_slice::<Object>(body) {
             Ok(object) => object,
             Err(error) => {
@@ -177,14 +180,15 @@ impl Fields {
                     error.column()
                 );
                 let detail = ProblemDetail { error_code: "MALFORMED_JSON".into(), property_name: None };
-                return Self { values: BTreeMap::new(), flaws: vec![Flaw { detail, expected }] };
+                flaws.push(Flaw { detail, expected });
+                return Err(flaws);
             }
         };
         flaws.extend(object.duplicates.into_iter().map(|name| Flaw {
             detail: ProblemDetail { error_code: "DUPLICATE_FIELD".into(), property_name: Some(name) },
             expected: "expected once only".to_owned(),
         }));
-        Self { values: object.values, flaws }
+        Ok(Self { values: object.values, flaws })
     }
 
     /// The form with all names in the body.

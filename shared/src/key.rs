@@ -12,8 +12,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
-use crate::name::{Branch, Nonce, Platform, Repository};
+use crate::name::{Branch, Invalid, Nonce, Platform, Repository};
 use crate::signature::BodyDigest;
 use crate::test_result::TestResult;
 use crate::timestamp::Timestamp;
@@ -72,6 +73,18 @@ impl Order {
         } else {
             format!("{timestamp}#{run_id}.{attempt:04}#{id}")
         })
+    }
+}
+
+impl FromStr for Order {
+    type Err = Invalid;
+
+    /// Reads an order back; checks its timestamp, and takes the rest as it is.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let invalid = Invalid { expected: "an order, TIMESTAMP#RUN.ATTEMPT#ID" };
+        let (timestamp, _) = text.split_once('#').ok_or(invalid)?;
+        let parsed: Timestamp = timestamp.parse()?;
+        if parsed.to_string() == timestamp { Ok(Self(text.to_owned())) } else { Err(invalid) }
     }
 }
 
@@ -211,6 +224,7 @@ mod tests {
             let b = (if same_time { a.0 } else { b.0 }, if same_run { a.1 } else { b.1 }, b.2);
             let order = |(time, run, attempt): (i64, u64, u64)| Order::of(&result(time, &run.to_string(), attempt));
             prop_assert_eq!(a.cmp(&b), order(a).cmp(&order(b)));
+            prop_assert_eq!(order(a).to_string().parse(), Ok(order(a)));
         }
 
         #[test]

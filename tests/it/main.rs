@@ -1,1 +1,17 @@
+//! The pipeline as its clients see it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop"
+)]
+
+mod attacks;
+mod badges;
+mod faults;
+mod history;
+mod keys;
+mod processing;
+mod submitting;
+mod tidy;

@@ -268,13 +268,15 @@ fn ranges(query: &HistoryQuery) -> Option<Vec<KeyRange>> {
     if from.zip(*to).is_some_and(|(from, to)| from >= to) {
         return Some(Vec::new());
     }
+    // Not every text is a place among the results of a branch: one of another query is not.
+    let after = after.map(str::parse::<Order>).transpose().ok()?;
     let platforms = query.platform.map_or(Platform::ALL.to_vec(), |platform| vec![platform]);
     platforms
         .into_iter()
         .map(|platform| {
             let group = Group { platform: Some(platform), branch: Some(branch) };
             let (first, last) = group.range_of_time(*from, *to);
-            let after = after.map(|order| format!("{}{order}", group.prefix()));
+            let after = after.as_ref().map(|order| format!("{}{order}", group.prefix()));
             let inside = after.as_ref().is_none_or(|after| *after > first && *after < last);
             inside.then_some(KeyRange { first, last, after })
         })

@@ -1,0 +1,110 @@
+//! Keys of repositories: in memory, rotated, given and taken.
+
+use std::time::Duration;
+
+use base64_of::encoded;
+use tests::client::{KEY, REPOSITORY};
+use tests::world::World;
+
+const NEW_KEY: &str = "a new battery and an old horse";
+
+/// Base64, so that a test need not know more of it than its vectors.
+mod base64_of {
+    /// The base64 of 32 bytes of 7 (RFC 4648).
+    pub(crate) const fn encoded() -> (&'static str, [u8; 32]) {
+        ("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=", [7; 32])
+    }
+}
+
+#[tokio::test]
+async fn the_string_and_what_it_decodes_to_are_both_the_key() {
+    let world = World::new();
+    let (text, bytes) = encoded();
+    world.set_key(REPOSITORY, text);
+    let with_string = world.post().signed(text);
+    assert_eq!(world.submit(&with_string).await.status, 202);
+    let post = world.post();
+    let signature = badgesmith_shared::signature::HmacKey::new(bytes).unwrap().sign(post.body.as_bytes());
+    assert_eq!(world.submit(&post.header("x-signature", signature.to_string())).await.status, 202);
+}
+
+#[tokio::test]
+async fn a_secret_is_read_once_an_hour() {
+    let world = World::new();
+    let reads = || world.faults.take_calls().iter().filter(|call| call.operation == "GetSecretValue").count();
+    for _ in 0..59 {
+        assert_eq!(world.submit(&world.post()).await.status, 202);
+        world.clock.advance(Duration::from_mins(1));
+    }
+    assert_eq!(reads(), 1);
+    world.clock.advance(Duration::from_mins(1));
+    assert_eq!(world.submit(&world.post()).await.status, 202);
+    assert_eq!(reads(), 1, "unchanged, so its previous version is not read");
+}
+
+#[tokio::test]
+async fn after_a_rotation_both_keys_count_for_a_day() {
+    let world = World::new();
+    assert_eq!(world.submit(&world.post()).await.status, 202, "the old key is in memory now");
+    world.set_key(REPOSITORY, NEW_KEY);
+    world.clock.advance(Duration::from_mins(1));
+    assert_eq!(
+        world.submit(&world.post().signed(NEW_KEY)).await.status,
+        202,
+        "a minute after, the new one counts"
+    );
+    for hours in [1, 11, 11] {
+        assert_eq!(world.submit(&world.post().signed(KEY)).await.status, 202);
+        assert_eq!(world.submit(&world.post().signed(NEW_KEY)).await.status, 202);
+        world.clock.advance(Duration::from_hours(hours));
+    }
+    world.clock.advance(Duration::from_hours(1));
+    assert_eq!(world.submit(&world.post().signed(KEY)).await.verdict(), "401 UNAUTHORIZED");
+    assert_eq!(world.submit(&world.post().signed(NEW_KEY)).await.status, 202);
+}
+
+#[tokio::test]
+async fn a_function_that_starts_after_a_rotation_takes_both_keys() {
+    let mut world = World::new();
+    world.set_key(REPOSITORY, NEW_KEY);
+    for key in [KEY, NEW_KEY] {
+        world.restart_functions();
+        assert_eq!(world.submit(&world.post().signed(key)).await.status, 202, "{key}");
+        // An hour on, the secret is read again, and nothing is forgotten.
+        world.clock.advance(Duration::from_hours(1));
+        for key in [KEY, NEW_KEY, KEY] {
+            assert_eq!(world.submit(&world.post().signed(key)).await.status, 202, "{key}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn bad_signatures_do_not_keep_a_rotation_from_being_seen() {
+    let world = World::new();
+    let bad = || world.post().signed("neither the one nor the other");
+    assert_eq!(world.submit(&bad()).await.status, 401);
+    world.clock.advance(Duration::from_secs(59));
+    // The last moment before the rotation at which someone else can have both versions read.
+    assert_eq!(world.submit(&bad()).await.status, 401);
+    world.set_key(REPOSITORY, NEW_KEY);
+    for _ in 0..6 {
+        world.clock.advance(Duration::from_secs(10));
+        assert_eq!(world.submit(&bad()).await.status, 401);
+    }
+    assert_eq!(world.submit(&world.post().signed(NEW_KEY)).await.status, 202, "a minute after the rotation");
+    let reads = world.faults.take_calls().iter().filter(|call| call.operation == "GetSecretValue").count();
+    assert!(reads <= 5, "{reads} reads: once, then twice at most once a minute");
+}
+
+#[tokio::test]
+async fn a_new_repository_is_known_within_a_minute_and_a_deleted_one_forgotten_within_an_hour() {
+    let world = World::new();
+    world.delete_secret(REPOSITORY);
+    assert_eq!(world.submit(&world.post()).await.verdict(), "401 UNAUTHORIZED");
+    world.set_key(REPOSITORY, KEY);
+    world.clock.advance(Duration::from_mins(1));
+    assert_eq!(world.submit(&world.post()).await.status, 202);
+    world.delete_secret(REPOSITORY);
+    world.clock.advance(Duration::from_hours(1));
+    assert_eq!(world.submit(&world.post()).await.verdict(), "401 UNAUTHORIZED");
+}

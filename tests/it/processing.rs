@@ -1,0 +1,238 @@
+//! From the queue to the table: order, duplicates, poison, and what is told to others.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use badgesmith_shared::dynamodb::Results;
+use badgesmith_shared::message::ResultMessage;
+use badgesmith_shared::test_result::TestResult;
+use local::aws::Queues;
+use local::stack::{RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tests::client::{Post, result, with};
+use tests::faults::Fault;
+use tests::world::{VISIBILITY_TIMEOUT, World};
+
+static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap());
+
+/// A result with few possible times, runs and attempts, so that equal ones are common.
+fn some_result() -> impl Strategy<Value = TestResult> {
+    (0..3_u32, 0..3_u32, 1..3_u32, 0..5_u32, any::<u128>()).prop_map(|(second, run, attempt, passed, id)| {
+        let id = uuid::Uuid::from_u128(id);
+        serde_json::from_value(json!({
+            "test_result_id": id, "owner": "acme", "repo": "kit", "platform": "linux", "branch": "main",
+            "passed": passed, "failed": 0, "skipped": 0, "total": passed,
+            "timestamp": format!("2026-01-15T10:30:0{second}Z"), "run_id": run.to_string(), "run_attempt": attempt,
+        }))
+        .unwrap()
+    })
+}
+
+async fn send(world: &World, queue: &str, body: &str) {
+    let client = Client::new(&world.sdk_config());
+    client.send_message().queue_url(Queues::url(queue)).message_body(body).send().await.unwrap();
+}
+
+/// What a table and a badge look like after these messages have come in this order.
+async fn outcome(results: &[TestResult]) -> (Vec<Value>, String) {
+    let world = World::new();
+    for result in results {
+        send(&world, RESULTS_QUEUE, &serde_json::to_string(&ResultMessage::new(result.clone())).unwrap())
+            .await;
+    }
+    world.drain().await;
+    assert_eq!(world.queued(), 0);
+    (world.history().await, world.badge("linux/acme/kit/main").await)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn order_and_duplicates_change_nothing(
+        (once, shuffled) in proptest::collection::vec(some_result(), 1..12).prop_flat_map(|once| {
+            let twice = [once.clone(), once.clone()].concat();
+            (Just(once), Just(twice).prop_shuffle())
+        })
+    ) {
+        let (expected, actual) = RUNTIME.block_on(async { (outcome(&once).await, outcome(&shuffled).await) });
+        prop_assert_eq!(expected.0.len(), once.len());
+        prop_assert_eq!(expected, actual);
+    }
+}
+
+#[tokio::test]
+async fn a_rerun_replaces_the_badge() {
+    let world = World::new();
+    let failed = json!({ "passed": 0, "failed": 190 });
+    assert_eq!(world.submit(&Post::json(&with(result(world.now()), &failed))).await.status, 202);
+    world.drain().await;
+    assert_eq!(world.badge("linux/acme/kit/main").await, "190 failed");
+    // The same run, a minute later, from a client that knows nothing of attempts.
+    world.clock.advance(Duration::from_mins(1));
+    assert_eq!(world.submit(&world.post()).await.status, 202);
+    world.drain().await;
+    assert_eq!(world.badge("linux/acme/kit/main").await, "190 passed");
+    assert_eq!(world.history().await.len(), 2);
+}
+
+#[tokio::test]
+async fn the_higher_attempt_wins_at_the_same_time() {
+    let world = World::new();
+    for (attempt, passed) in [(10, 10), (9, 9), (1, 1)] {
+        let fields = json!({ "run_attempt": attempt, "passed": passed, "total": passed });
+        assert_eq!(world.submit(&Post::json(&with(result(world.now()), &fields))).await.status, 202);
+    }
+    world.drain().await;
+    assert_eq!(world.badge("linux/acme/kit/main").await, "10 passed");
+}
+
+#[tokio::test]
+async fn poison_goes_to_the_dead_letter_queue_with_its_reason() {
+    let world = World::new();
+    send(&world, RESULTS_QUEUE, "not json").await;
+    send(&world, RESULTS_QUEUE, r#"{"version":7,"from":"the future"}"#).await;
+    world.submit(&world.post()).await;
+    world.drain().await;
+    assert_eq!(world.badge("linux/acme/kit/main").await, "190 passed", "what was beside it is stored");
+    assert_eq!((world.queued(), world.dead_letters()), (0, 2));
+
+    let client = Client::new(&world.sdk_config());
+    let received = client
+        .receive_message()
+        .queue_url(Queues::url(RESULTS_DEAD_LETTER_QUEUE))
+        .max_number_of_messages(10)
+        .message_attribute_names("All")
+        .send()
+        .await
+        .unwrap();
+    let shown: Vec<_> = received
+        .messages()
+        .iter()
+        .map(|message| {
+            let attributes = message.message_attributes().unwrap();
+            let value = |name: &str| attributes[name].string_value().unwrap();
+            format!("{}\n  {}\n  {}", message.body().unwrap(), value("reason"), value("failed_at"))
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[tokio::test]
+async fn poison_that_does_not_reach_the_dead_letter_queue_is_not_lost() {
+    let world = World::new();
+    send(&world, RESULTS_QUEUE, "not json").await;
+    world.faults.plan("SendMessage", Fault::Fails, usize::MAX);
+    world.drain().await;
+    assert_eq!((world.queued(), world.dead_letters()), (1, 0));
+    world.faults.heal();
+    world.clock.advance(VISIBILITY_TIMEOUT);
+    world.drain().await;
+    assert_eq!((world.queued(), world.dead_letters()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_was_not_written_is_delivered_again() {
+    let world = World::new();
+    for run in 0..10 {
+        world.submit(&Post::json(&with(result(world.now()), &json!({ "run_id": run })))).await;
+    }
+    // One write of each batch succeeds: of ten messages, five after the first try and its four retries.
+    world.faults.plan("BatchWriteItem", Fault::LeavesUnprocessed, 5);
+    world.drain().await;
+    assert_eq!((world.history().await.len(), world.queued()), (5, 5));
+    world.clock.advance(VISIBILITY_TIMEOUT);
+    world.drain().await;
+    assert_eq!((world.history().await.len(), world.queued(), world.dead_letters()), (10, 0, 0));
+}
+
+#[tokio::test]
+async fn a_batch_of_ten_is_one_write_and_one_event_call() {
+    let world = World::new();
+    for run in 0..10 {
+        world.submit(&Post::json(&with(result(world.now()), &json!({ "run_id": run })))).await;
+    }
+    world.faults.take_calls();
+    world.drain().await;
+    let calls: Vec<_> = world.faults.take_calls().into_iter().map(|call| call.operation).collect();
+    assert_eq!(
+        calls,
+        ["ReceiveMessage", "BatchWriteItem", "PutEvents", "DeleteMessageBatch", "ReceiveMessage"]
+    );
+}
+
+#[tokio::test]
+async fn an_accepted_post_is_two_writes_and_one_enqueue() {
+    let world = World::new();
+    world.submit(&world.post()).await;
+    world.faults.take_calls();
+    world.submit(&world.post()).await;
+    let calls: Vec<_> = world.faults.take_calls().into_iter().map(|call| call.operation).collect();
+    assert_eq!(calls, ["PutItem", "SendMessage", "UpdateItem"], "and a secret an hour");
+}
+
+#[tokio::test]
+async fn stored_results_are_announced() {
+    let world = World::new();
+    world.submit(&world.post()).await;
+    world.drain().await;
+    let calls = world.faults.take_calls();
+    let put = calls.iter().find(|call| call.operation == "PutEvents").unwrap();
+    let entry = &put.body["Entries"][0];
+    assert_eq!(
+        (&entry["EventBusName"], &entry["Source"], &entry["DetailType"]),
+        (&json!("EventBus"), &json!("badgesmith"), &json!("TestResultRecorded"))
+    );
+    let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+    assert_eq!(detail, world.history().await[0]);
+}
+
+#[tokio::test]
+async fn the_trace_goes_with_the_message() {
+    let world = World::new();
+    let trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1";
+    assert_eq!(world.submit(&world.post().header("x-amzn-trace-id", trace)).await.status, 202);
+    let calls = world.faults.take_calls();
+    let send = calls.iter().find(|call| call.operation == "SendMessage").unwrap();
+    assert_eq!(send.body["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"], trace);
+}
+
+#[tokio::test]
+async fn what_fails_for_an_hour_waits_in_the_dead_letter_queue_and_a_replay_succeeds() {
+    let world = World::new();
+    world.submit(&world.post()).await;
+    world.faults.plan("BatchWriteItem", Fault::Fails, usize::MAX);
+    for delivery in 1..=20 {
+        world.drain().await;
+        assert_eq!((world.queued(), world.dead_letters()), (1, 0), "delivery {delivery}");
+        world.clock.advance(VISIBILITY_TIMEOUT);
+    }
+    world.drain().await;
+    assert_eq!((world.queued(), world.dead_letters()), (0, 1));
+
+    world.faults.heal();
+    world.clock.advance(Duration::from_hours(24));
+    let client = Client::new(&world.sdk_config());
+    let dead =
+        client.receive_message().queue_url(Queues::url(RESULTS_DEAD_LETTER_QUEUE)).send().await.unwrap();
+    send(&world, RESULTS_QUEUE, dead.messages()[0].body().unwrap()).await;
+    world.drain().await;
+    assert_eq!(world.badge("linux/acme/kit/main").await, "190 passed", "however old the result is");
+}
+
+#[tokio::test]
+async fn a_large_batch_is_written_in_parts_and_its_copies_once() {
+    let world = World::new();
+    let results: Vec<TestResult> = (0..60)
+        .map(|run| {
+            let fields = json!({ "nonce": null, "run_id": (run % 55).to_string(), "test_result_id": uuid::Uuid::from_u128(run % 55) });
+            serde_json::from_value(with(result(world.now()), &fields)).unwrap()
+        })
+        .collect();
+    let table = Results::new(&world.sdk_config(), "TestResultsTable".to_owned());
+    assert_eq!(table.record(&results).await, [0_usize; 0]);
+    assert_eq!(world.history().await.len(), 55);
+}
