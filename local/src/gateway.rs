@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(event.headers["x-one"], "1");
         assert_eq!(event.headers["x-two"], "2,3");
         assert_eq!(event.raw_query_string.as_deref(), Some("a=1&b=%2B+&a=2"));
-        assert_eq!(event.query_string_parameters.first("a"), Some("1,2"));
+        assert_eq!(event.query_string_parameters.all("a"), Some(vec!["1", "2"]));
         assert_eq!(event.query_string_parameters.first("b"), Some("+ "));
         assert_eq!((event.body, event.is_base64_encoded), (None, false));
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use badgesmith_shared::secrets_manager::repository_secret_name;
 use clap::Parser;
 use local::demo;
-use local::options::Options;
+use local::options::{Options, Secret};
 use local::server::{Server, StartError};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -17,20 +17,24 @@ const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    let secrets = match options.secrets() {
+        Ok(secrets) => secrets,
+        Err(error) => return fail(&error, UNUSABLE),
+    };
     start_logging(options.quiet);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start threads: {error}"), 1),
     };
-    runtime.block_on(run(options))
+    runtime.block_on(run(&options, &secrets))
 }
 
-async fn run(options: Options) -> ExitCode {
+async fn run(options: &Options, secrets: &[Secret]) -> ExitCode {
     let server = match Server::start(&options.storage(), options.port).await {
         Ok(server) => server,
         Err(error) => return fail(&advice(&error), UNUSABLE),
     };
-    for secret in &options.secrets {
+    for secret in secrets {
         let name = repository_secret_name(&secret.repository);
         if let Err(error) = server.aws().secrets().put(&name, &secret.value) {
             return fail(&format!("cannot register the key of {}: {error}", secret.repository), UNUSABLE);

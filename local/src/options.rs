@@ -33,8 +33,9 @@ pub struct Options {
     pub no_demo: bool,
 
     /// Register a repository's HMAC key, the string that its client signs with (may be repeated)
+    // Read by `Options::secrets`: clap would print a malformed one, key and all.
     #[arg(long = "secret", value_name = "OWNER/REPO=KEY")]
-    pub secrets: Vec<Secret>,
+    secret: Vec<String>,
 
     /// Log failures only
     #[arg(long)]
@@ -54,6 +55,22 @@ impl Options {
     /// Where the data goes.
     pub fn storage(&self) -> Storage {
         if self.ephemeral { Storage::Memory } else { Storage::Directory(self.data_dir.clone()) }
+    }
+
+    /// The keys to register.
+    ///
+    /// # Errors
+    /// A sentence that says what was expected, and shows no key.
+    pub fn secrets(&self) -> Result<Vec<Secret>, String> {
+        let secrets = self.secret.iter().map(|text| {
+            let parsed =
+                text.split_once('=').and_then(|(repository, key)| Some((repository.parse().ok()?, key)));
+            let (repository, key) = parsed.ok_or("expected OWNER/REPO=KEY")?;
+            Secret::new(repository, key)
+        });
+        secrets
+            .collect::<Result<_, String>>()
+            .map_err(|error| format!("--secret: {error}, for example --secret acme/kit=0123456789abcdef"))
     }
 }
 
@@ -81,16 +98,5 @@ impl Secret {
         let value = json!({ "hmac_key": hmac_key, "type": "repo_hmac" }).to_string();
         SecretKeys::parse(&value).map_err(|error| error.to_string())?;
         Ok(Self { repository, value })
-    }
-}
-
-/// clap would print the whole argument, and with it the key, so the message names the form alone.
-impl std::str::FromStr for Secret {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (repository, key) = text.split_once('=').ok_or("expected OWNER/REPO=KEY")?;
-        let repository = repository.parse().map_err(|_| "expected OWNER/REPO=KEY")?;
-        Self::new(repository, key)
     }
 }

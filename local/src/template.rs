@@ -155,7 +155,7 @@ mod tests {
     fn the_template_says_what_the_pipeline_promises() {
         let template = Template::load().unwrap();
         let tables: Vec<_> = template.tables.iter().map(|table| table.name.as_str()).collect();
-        assert_eq!(tables, ["TestResultsTable", "NoncesTable"]);
+        assert_eq!(tables, ["NoncesTable", "TestResultsTable"]);
         assert!(template.tables.iter().all(|table| table.ttl_attribute.as_deref() == Some("ttl")));
         let queue = |name: &str| template.queues.iter().find(|queue| queue.name == name).unwrap();
         let results = queue("ResultsQueue");

@@ -1,0 +1,253 @@
+//! The program as its users run it: options, signals, exit codes, and what survives a `kill -9`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop"
+)]
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use badgesmith_shared::clock::Clock;
+use reqwest::Client;
+use serde_json::{Value, json};
+use tests::client::{Answer, KEY, Post, result, with};
+
+const SECRET: &str = "acme/kit=correct horse battery staple";
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A running `local`, killed at the end of the test at the latest.
+struct Local {
+    process: Child,
+    stdout: BufReader<ChildStdout>,
+    url: String,
+}
+
+impl Local {
+    fn start(arguments: &[&str]) -> Self {
+        let mut process = command(arguments).args(["--port", "0"]).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").expect("the first line").to_owned();
+        Self { process, stdout, url }
+    }
+
+    fn start_in(data: &Path) -> Self {
+        Self::start(&["--data-dir", data.to_str().unwrap(), "--no-demo", "--secret", SECRET])
+    }
+
+    /// Asks it to stop, and returns its exit code and what it still had to say.
+    fn terminate(mut self) -> (Option<i32>, String) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (self.process.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn get(client: &Client, url: &str) -> reqwest::Result<Value> {
+    let text = client.get(url).send().await?.text().await?;
+    Ok(serde_json::from_str(&text).unwrap_or_default())
+}
+
+async fn send(client: &Client, base: &str, post: &Post) -> reqwest::Result<Answer> {
+    let mut request = client.post(format!("{base}{}", post.path)).body(post.body.clone());
+    for (name, value) in &post.headers {
+        request = request.header(*name, value);
+    }
+    let response = request.send().await?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Ok(Answer { status, headers, text: response.text().await? })
+}
+
+/// The ids in the history of acme/kit, page by page.
+async fn history(client: &Client, base: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = get(client, &format!("{base}/tests/results/acme/kit?limit=200{cursor}")).await.unwrap();
+        let results = page["results"].as_array().unwrap();
+        ids.extend(results.iter().map(|result| result["test_result_id"].as_str().unwrap().to_owned()));
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return ids,
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_demo_shows_a_badge_and_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let client = Client::new();
+    for _ in 0..2 {
+        let mut local = Local::start(&["--data-dir", data.to_str().unwrap()]);
+        let mut demo = String::new();
+        while !demo.contains("Stop with Ctrl-C") {
+            assert_ne!(local.stdout.read_line(&mut demo).unwrap(), 0, "{demo}");
+        }
+        assert!(demo.contains(r#""message":"190 passed""#), "{demo}");
+        assert!(demo.contains("openssl dgst -sha256 -hmac"), "{demo}");
+        let badge = format!("{}/badges/tests/linux/demo/badgesmith/main", local.url);
+        assert!(demo.contains(&badge), "{demo}");
+        assert_eq!(get(&client, &badge).await.unwrap()["message"], "190 passed");
+        let history = get(&client, &format!("{}/tests/results/demo/badgesmith", local.url)).await.unwrap();
+        assert_eq!(history["results"].as_array().unwrap().len(), 1, "sent on the first start only");
+        assert_eq!(local.terminate(), (Some(0), String::new()));
+    }
+}
+
+#[tokio::test]
+async fn a_stop_drains_what_was_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = Client::new();
+    let local = Local::start_in(folder.path());
+    let mut accepted = HashSet::new();
+    for run in 0..100 {
+        let post = Post::json(&with(result(Clock::System.now()), &json!({ "run_id": run })));
+        let answer = send(&client, &local.url, &post).await.unwrap();
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        accepted.insert(answer.json()["test_result_id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(local.terminate().0, Some(0));
+
+    let queues = rusqlite::Connection::open(folder.path().join("services.sqlite3")).unwrap();
+    let left: i64 = queues.query_row("SELECT count(*) FROM message", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+    let local = Local::start_in(folder.path());
+    assert_eq!(history(&client, &local.url).await.into_iter().collect::<HashSet<_>>(), accepted);
+}
+
+#[tokio::test]
+async fn nothing_is_left_behind_by_an_ephemeral_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process =
+        command(&["--ephemeral", "--no-demo", "--port", "0"]).current_dir(folder.path()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("listening on http://127.0.0.1:"), "{line}");
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
+
+/// Runs to its end, which must come at once, with exit code 2 and one sentence.
+#[track_caller]
+fn refuses(arguments: &[&str], expected: &[&str]) {
+    let Output { status, stdout, stderr } = command(arguments).output().unwrap();
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(2), "{arguments:?}: {stderr}");
+    assert!(stdout.is_empty());
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    for part in expected {
+        assert!(stderr.contains(part), "{stderr} does not say {part}");
+    }
+    assert!(!stderr.contains("hunter2"), "a key is shown: {stderr}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_ends_with_one_sentence_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let local = Local::start(&["--data-dir", data, "--no-demo"]);
+    let port = local.url.rsplit(':').next().unwrap();
+    refuses(&["--ephemeral", "--port", port], &[port, "--port 0"]);
+    refuses(&["--port", "0", "--data-dir", data], &["in use", data, "--data-dir"]);
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    refuses(&["--port", "0", "--data-dir", file.to_str().unwrap()], &["file", "--data-dir"]);
+    for secret in ["hunter2", "acme=hunter2", "acme/kit=hunter2", "/=hunter2", "acme/kit="] {
+        refuses(&["--ephemeral", "--port", "0", "--secret", secret], &["--secret", "expected"]);
+    }
+}
+
+/// Sends the same bytes until they are accepted, whatever becomes of the server meanwhile.
+async fn submit_until_accepted(client: &Client, base: &RwLock<String>, post: &Post) -> String {
+    loop {
+        let url = base.read().unwrap().clone();
+        let wait = match send(client, &url, post).await {
+            Ok(answer) if answer.is_accepted() => {
+                return answer.json()["test_result_id"].as_str().unwrap().to_owned();
+            }
+            Ok(answer) => {
+                let verdict = answer.verdict();
+                assert!(
+                    matches!(verdict.as_str(), "503 UNAVAILABLE" | "409 SUBMISSION_IN_PROGRESS"),
+                    "{verdict}"
+                );
+                Duration::from_secs(answer.header("retry-after").unwrap().parse().unwrap())
+            }
+            Err(_) => Duration::from_millis(20),
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_posts_survive_kill_9() {
+    const POSTS: usize = 1000;
+    const CLIENTS: usize = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let mut local = Local::start_in(folder.path());
+    let base = Arc::new(RwLock::new(local.url.clone()));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let base = Arc::clone(&base);
+            tokio::spawn(async move {
+                let client = Client::new();
+                let mut accepted = Vec::new();
+                for run in (number..POSTS).step_by(CLIENTS) {
+                    let post = Post::json(&with(result(Clock::System.now()), &json!({ "run_id": run })));
+                    accepted.push(submit_until_accepted(&client, &base, &post).await);
+                }
+                accepted
+            })
+        })
+        .collect();
+    let mut kills = 0;
+    while clients.iter().any(|client| !client.is_finished()) && kills < 8 {
+        let milliseconds = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);
+        tokio::time::sleep(Duration::from_millis(20 + milliseconds)).await;
+        local.process.kill().unwrap();
+        local.process.wait().unwrap();
+        local = Local::start_in(folder.path());
+        *base.write().unwrap() = local.url.clone();
+        kills += 1;
+    }
+    assert!(kills > 0);
+    let mut accepted = HashSet::new();
+    for client in clients {
+        accepted.extend(client.await.unwrap());
+    }
+    assert_eq!(accepted.len(), POSTS, "every submission has its own id");
+
+    // A stop drains the queue; what is in the table then is all there will be.
+    assert_eq!(local.terminate().0, Some(0));
+    let local = Local::start_in(folder.path());
+    let stored = history(&Client::new(), &local.url).await;
+    assert_eq!(stored.len(), POSTS, "nothing shows twice");
+    assert_eq!(stored.into_iter().collect::<HashSet<_>>(), accepted, "nothing is lost");
+    assert_eq!(KEY, SECRET.split_once('=').unwrap().1);
+}
