@@ -10,17 +10,6 @@ use tests::client::{Answer, Post};
 use tests::faults::Fault;
 use tests::world::{VISIBILITY_TIMEOUT, World};
 
-/// Every call to a dependency between a client and its badge.
-const CALLS: [&str; 8] = [
-    "GetSecretValue",
-    "PutItem",
-    "SendMessage",
-    "UpdateItem",
-    "ReceiveMessage",
-    "BatchWriteItem",
-    "PutEvents",
-    "DeleteMessageBatch",
-];
 const FAULTS: [Fault; 4] = [Fault::Fails, Fault::TimesOut, Fault::LosesAnswer, Fault::AnswerTimesOut];
 /// Once; all tries that the SDK makes of one call; two calls; for as long as it is not healed.
 const TIMES: [usize; 4] = [1, 3, 6, usize::MAX];
@@ -84,15 +73,29 @@ async fn check(operation: &str, fault: Fault, times: usize) {
     assert_eq!((world.queued(), world.dead_letters()), (0, 0), "{context}: nothing is left behind");
 }
 
-#[tokio::test(start_paused = true)]
-async fn every_call_may_fail_in_every_way() {
-    for operation in CALLS {
-        for fault in FAULTS {
-            for times in TIMES {
-                check(operation, fault, times).await;
+/// One test for each call to a dependency between a client and its badge.
+macro_rules! every_fault_of {
+    ($($name:ident: $operation:literal;)*) => {$(
+        #[tokio::test(start_paused = true)]
+        async fn $name() {
+            for fault in FAULTS {
+                for times in TIMES {
+                    check($operation, fault, times).await;
+                }
             }
         }
-    }
+    )*};
+}
+
+every_fault_of! {
+    the_secret_read_may_fail: "GetSecretValue";
+    the_reservation_may_fail: "PutItem";
+    the_enqueue_may_fail: "SendMessage";
+    the_mark_may_fail: "UpdateItem";
+    the_receive_may_fail: "ReceiveMessage";
+    the_batch_write_may_fail: "BatchWriteItem";
+    the_event_may_fail: "PutEvents";
+    the_delete_may_fail: "DeleteMessageBatch";
 }
 
 #[tokio::test(start_paused = true)]
