@@ -4,7 +4,7 @@
 //! [`test_result`], [`key`], [`signature`], [`message`], [`badge`] and [`route`].
 //!
 //! Adapters, one for each AWS service, always through its SDK: [`dynamodb`], [`sqs`],
-//! [`secrets_manager`] and [`event_bridge`]. What they need to run in is in [`sdk`], [`clock`], [`env`]
+//! [`secrets_manager`] and [`event_bridge`]. What they need to run in is in [`sdk`], [`clock`], [`mod@env`]
 //! and [`telemetry`]; [`http`] reads and writes the events of an API Gateway HTTP API.
 
 pub mod badge;

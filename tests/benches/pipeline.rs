@@ -20,7 +20,7 @@
 )]
 
 use std::collections::HashMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ use tokio::task::JoinSet;
 /// Results are posted to this many repositories in turn, and there to this many branches in turn.
 const REPOSITORIES: usize = 4;
 const BRANCHES: usize = 250;
-/// This many branches are read of repositories with few and with many results.
+/// To compare repositories with few and with many results, this many badges of each are read.
 const COMPARED: usize = 1000;
 /// A repository with few results has this many, each on its own branch.
 const FEW: usize = 100;
@@ -56,7 +56,7 @@ const PORTION: usize = 1000;
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Measure the pipeline on this machine.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 struct Options {
     /// Results to post [default: 5000]
     #[arg(long, value_name = "N")]
@@ -85,16 +85,13 @@ impl Options {
     }
 }
 
-fn main() -> ExitCode {
+#[tokio::main]
+async fn main() -> ExitCode {
     let options = Options::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads");
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    println!("The clients and the pipeline share {cores} CPU cores.");
-    runtime.block_on(async {
-        let nothing_lost = measure_pipeline(&options).await;
-        compare_repositories(&options).await;
-        if nothing_lost { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-    })
+    println!("The clients and the pipeline share {} CPU cores.", cores());
+    let nothing_lost = measure_pipeline(&options).await;
+    compare_repositories(&options).await;
+    if nothing_lost { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Measures what clients see; tells whether nothing was lost.
@@ -113,16 +110,15 @@ async fn measure_pipeline(options: &Options) -> bool {
     heading(&format!("SQLite on disk, {clients} clients"));
     let accepted = measure_posts(&server, &client, clients, posts).await;
     let nothing_lost = check_history(&client, &accepted).await;
-    let times = measure_visibility(&client, options.pick(100, 10)).await;
-    row("from a 202 to the badge, one client", None, &times);
+    measure_visibility(&client, options.pick(100, 10)).await;
 
     let places = (0..posts.min(REPOSITORIES * BRANCHES)).map(Place::of).collect();
     read_each(&client, clients, places).await.print("badges read from the table");
+    let period = options.pick(Duration::from_secs(3), Duration::from_millis(300));
     let badge = client.get(&Place::of(0).badge(), "").await;
     let entity_tag = badge.header("etag").expect("an entity tag");
-    let period = options.pick(Duration::from_secs(3), Duration::from_millis(300));
-    read_often(&client, clients, period, "", 200).await.print("a badge read from memory");
-    read_often(&client, clients, period, entity_tag, 304).await.print("the same with If-None-Match, a 304");
+    read_often(&client, clients, period, ("", 200)).await.print("a badge read from memory");
+    read_often(&client, clients, period, (entity_tag, 304)).await.print("the same with If-None-Match, a 304");
     server.stop().await;
     nothing_lost
 }
@@ -130,12 +126,11 @@ async fn measure_pipeline(options: &Options) -> bool {
 /// Posts results and waits until they are processed; returns the ids of those that were accepted.
 async fn measure_posts(server: &Server, client: &Client, clients: usize, posts: usize) -> Vec<String> {
     let started = Instant::now();
-    let sender = client.clone();
-    let (answers, elapsed) = in_parallel(clients, posts, PATIENCE, move |number| {
-        let client = sender.clone();
-        async move { client.post(&Place::of(number)).await }
-    })
-    .await;
+    let run = Run::of(clients, posts, PATIENCE, client.clone(), |client, number| async move {
+        let answer = client.post(&Place::of(number)).await;
+        (answer.status == 202).then(|| answer.json()["test_result_id"].to_string())
+    });
+    let run = run.await;
     let waiting = || {
         let depth = server.aws().queues().depth(RESULTS_QUEUE).expect("the queue's depth");
         depth.visible + depth.in_flight > 0
@@ -144,51 +139,39 @@ async fn measure_posts(server: &Server, client: &Client, clients: usize, posts: 
         assert!(started.elapsed() < PATIENCE, "the queue does not drain");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let processed = started.elapsed();
-    let (accepted, refused): (Vec<_>, Vec<_>) =
-        answers.into_iter().partition(|(answer, _)| answer.status == 202);
-    let (ids, times): (Vec<_>, Vec<_>) = accepted
-        .into_iter()
-        .map(|(answer, time)| (answer.json()["test_result_id"].to_string(), time))
-        .unzip();
-    row(&format!("{} posts accepted", grouped(ids.len())), Some(rate(ids.len(), elapsed)), &times);
-    row("the same, and processed", Some(rate(ids.len(), processed)), &[]);
-    if let Some((answer, _)) = refused.first() {
-        println!("  {} posts were refused, the first with {}", grouped(refused.len()), answer.verdict());
-    }
-    ids
+    let processed = rate(run.outcomes.len(), started.elapsed());
+    run.print(&format!("{} of {} posts accepted", grouped(run.outcomes.len()), grouped(posts)));
+    row("the same, and processed", Some(processed), &[]);
+    run.outcomes
 }
 
 /// Reads all of the history, page by page; tells whether each of `accepted` is there exactly once.
 async fn check_history(client: &Client, accepted: &[String]) -> bool {
     let mut found: HashMap<String, usize> = HashMap::new();
-    let mut times = Vec::new();
     for number in 0..REPOSITORIES {
         let first = format!("/tests/results/{}?limit=200", Place::of(number).repository);
         let mut next = Some(first.clone());
         while let Some(path) = next {
-            let started = Instant::now();
             let page = client.get(&path, "").await.json();
-            times.push(started.elapsed());
             for result in page["results"].as_array().expect("results") {
                 *found.entry(result["test_result_id"].to_string()).or_default() += 1;
             }
             next = page["next_cursor"].as_str().map(|cursor| format!("{first}&cursor={cursor}"));
         }
     }
-    row("history pages of 200, one client", None, &times);
-    let wrong: Vec<_> = accepted.iter().filter(|id| found.get(*id) != Some(&1)).collect();
-    let (right, all) = (grouped(accepted.len() - wrong.len()), grouped(accepted.len()));
-    println!("  {right} of {all} accepted results are in the history exactly once");
+    let times_found = |id: &String| found.get(id).copied().unwrap_or_default();
+    let wrong: Vec<_> = accepted.iter().filter(|id| times_found(id) != 1).collect();
     for id in &wrong {
-        println!("  lost or doubled: {id} is there {} times", found.get(*id).copied().unwrap_or_default());
+        println!("  wrong: {id} was accepted and is in the history {} times", times_found(id));
     }
+    let right = accepted.len() - wrong.len();
+    println!("  {} of {} are in the history exactly once", grouped(right), grouped(accepted.len()));
     wrong.is_empty()
 }
 
-/// How long after its 202 a result shows, each on a branch of its own: that a branch has no result is never
-/// kept in memory, so that what is seen is the first moment at which the badge can be read.
-async fn measure_visibility(client: &Client, samples: usize) -> Vec<Duration> {
+/// Measures how long after its 202 a result shows, each on a branch of its own: that a branch has none is
+/// never kept in memory, so that a badge shows as soon as there is one.
+async fn measure_visibility(client: &Client, samples: usize) {
     let mut times = Vec::new();
     for number in 0..samples {
         let place = Place { branch: format!("fresh-{number}"), ..Place::of(number) };
@@ -196,95 +179,89 @@ async fn measure_visibility(client: &Client, samples: usize) -> Vec<Duration> {
         assert_eq!(answer.status, 202, "{}", answer.text);
         let accepted = Instant::now();
         while !client.shows(&place).await {
-            assert!(accepted.elapsed() < PATIENCE, "the badge of {place:?} does not show");
+            assert!(accepted.elapsed() < PATIENCE, "{place:?} does not show");
         }
         times.push(accepted.elapsed());
     }
-    times
+    row("from a 202 to the badge, one client", None, &times);
 }
 
-/// Reads a badge that is in memory over and over.
-async fn read_often(client: &Client, clients: usize, period: Duration, entity_tag: &str, status: u16) -> Run {
-    let (client, entity_tag) = (client.clone(), entity_tag.to_owned());
-    let (answers, elapsed) = in_parallel(clients, usize::MAX, period, move |_| {
-        let (client, entity_tag) = (client.clone(), entity_tag.clone());
-        async move { client.get(&Place::of(0).badge(), &entity_tag).await.status }
-    })
-    .await;
-    assert!(answers.iter().all(|(other, _)| *other == status), "not every answer was {status}");
-    Run { times: answers.into_iter().map(|(_, time)| time).collect(), elapsed }
+/// Reads one badge, which is in memory, again and again.
+async fn read_often(
+    client: &Client,
+    clients: usize,
+    period: Duration,
+    (tag, status): (&str, u16),
+) -> Run<()> {
+    let state = (client.clone(), tag.to_owned(), status);
+    let run = Run::of(clients, usize::MAX, period, state, |(client, tag, status), _| async move {
+        let answer = client.get(&Place::of(0).badge(), &tag).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+        Some(())
+    });
+    run.await
 }
 
 /// Reads badges that were never read before, and so come from the table, each once.
-async fn read_each(client: &Client, clients: usize, places: Vec<Place>) -> Run {
-    let (client, places) = (client.clone(), Arc::new(places));
-    let (answers, elapsed) = in_parallel(clients, places.len(), PATIENCE, move |number| {
-        let (client, places) = (client.clone(), Arc::clone(&places));
-        async move { client.shows(&places[number]).await }
-    })
-    .await;
-    assert!(answers.iter().all(|(shows, _)| *shows), "a badge does not show");
-    Run { times: answers.into_iter().map(|(_, time)| time).collect(), elapsed }
+async fn read_each(client: &Client, clients: usize, places: Arc<[Place]>) -> Run<()> {
+    let (count, state) = (places.len(), (client.clone(), places));
+    let run = Run::of(clients, count, PATIENCE, state, |(client, places), number| async move {
+        assert!(client.shows(&places[number]).await, "{:?} does not show", places[number]);
+        Some(())
+    });
+    run.await
 }
 
-/// Measures reads from the table for repositories with few results, then for one with many.
+/// Measures reads from the table of repositories with few results, and of one with many.
 async fn compare_repositories(options: &Options) {
     let many = options.stored.unwrap_or(options.pick(1_000_000, 2000));
     let server = Server::start(&Storage::Memory, 0).await.expect("a server");
     let client = Client::of(&server);
     let results = Results::new(&server.aws().sdk_config(), "TestResultsTable".to_owned());
     heading("SQLite in memory, one client");
-
     let mut places = Vec::new();
     for number in 0..COMPARED / FEW {
-        let repository = format!("acme/small-{number}");
-        places.extend(store(&results, &repository, FEW).await);
+        let stored = store(&results, &format!("acme/small-{number}"), FEW).await;
+        places.extend_from_slice(&stored);
     }
     let name = format!("badges of repositories with {FEW} results");
-    read_each(&client, 1, places).await.print(&name);
+    read_each(&client, 1, places.into()).await.print(&name);
     let started = Instant::now();
     let places = store(&results, "acme/large", many).await;
-    let stored = started.elapsed();
+    row("results stored without being posted", Some(rate(many, started.elapsed())), &[]);
     let name = format!("badges of a repository with {}", grouped(many));
     read_each(&client, 1, places).await.print(&name);
-    row("results stored to prepare that", Some(rate(many, stored)), &[]);
     server.stop().await;
 }
 
-/// Stores results without posting them, spread over branches; returns those.
-async fn store(results: &Results, repository: &str, count: usize) -> Vec<Place> {
-    let places: Vec<_> = (0..COMPARED.min(count))
-        .map(|number| Place { repository: repository.to_owned(), branch: format!("branch-{number}") })
-        .collect();
-    let (results, spread) = (results.clone(), Arc::new(places.clone()));
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    in_parallel(threads, count.div_ceil(PORTION), Duration::MAX, move |portion| {
-        let (results, places) = (results.clone(), Arc::clone(&spread));
-        async move {
+/// Stores results without posting them, on every branch in turn; returns the branches.
+async fn store(results: &Results, repository: &str, count: usize) -> Arc<[Place]> {
+    let branch = |number| Place { repository: repository.to_owned(), branch: format!("branch-{number}") };
+    let places: Arc<[Place]> = (0..COMPARED.min(count)).map(branch).collect();
+    let state = (results.clone(), Arc::clone(&places), count);
+    let portions = count.div_ceil(PORTION);
+    let run =
+        Run::of(cores(), portions, Duration::MAX, state, |(results, places, count), portion| async move {
             let numbers = portion * PORTION..count.min((portion + 1) * PORTION);
             let portion: Vec<_> =
                 numbers.clone().map(|number| places[number % places.len()].result(number)).collect();
             assert!(results.record(&portion).await.is_empty(), "a result was not stored");
             progress(numbers.end, count);
-        }
-    })
-    .await;
+            Some(())
+        });
+    run.await;
     places
 }
 
-/// Shows on a terminal how far it is; elsewhere says so now and then.
-fn progress(done: usize, count: usize) {
-    let mut stderr = std::io::stderr();
-    if stderr.is_terminal() {
-        let end = if done == count { "\r\x1b[K" } else { "" };
-        // Nobody may be watching.
-        let _ = write!(stderr, "\r{} of {} results stored{end}", grouped(done), grouped(count));
-    } else if done.is_multiple_of(100_000) {
-        eprintln!("{} of {} results stored", grouped(done), grouped(count));
+/// Says how far it is: all the time on a terminal, now and then elsewhere.
+fn progress(stored: usize, count: usize) {
+    let end = if std::io::stderr().is_terminal() { '\r' } else { '\n' };
+    if end == '\r' || stored.is_multiple_of(100_000) {
+        eprint!("  {} of {} results stored{end}", grouped(stored), grouped(count));
     }
 }
 
-/// A branch of a repository, on Linux.
+/// A branch of a repository.
 #[derive(Debug, Clone)]
 struct Place {
     repository: String,
@@ -304,16 +281,15 @@ impl Place {
         format!("/badges/tests/linux/{}/{}", self.repository, self.branch)
     }
 
-    /// A result of this branch; the higher the number, the later.
+    /// A result of now.
     fn result(&self, number: usize) -> TestResult {
-        let start = Clock::System.now();
         TestResult {
             id: TestResultId::derive(&format!("{}#{number}", self.repository)),
             repository: self.repository.parse().expect("a repository"),
             platform: Platform::Linux,
             branch: self.branch.parse().expect("a branch"),
             counts: Counts::new(190, 0, 0, 190).expect("a sum"),
-            timestamp: start,
+            timestamp: Clock::System.now(),
             run_id: number.to_string().parse().expect("a run id"),
             run_attempt: RunAttempt::default(),
             commit: "4d8474bda0b16fbbb69887d0d08c3885843bbdc7".parse().ok(),
@@ -323,7 +299,7 @@ impl Place {
     }
 }
 
-/// Sends requests over connections that it keeps; clones share them.
+/// Sends requests over connections that are kept; clones share them.
 #[derive(Clone)]
 struct Client {
     http: reqwest::Client,
@@ -355,7 +331,7 @@ impl Client {
         self.send(request.expect("a request")).await
     }
 
-    /// Whether there is a badge of a result.
+    /// Whether there is a result to show.
     async fn shows(&self, place: &Place) -> bool {
         let badge = self.get(&place.badge(), "").await;
         assert_eq!(badge.status, 200, "{}", badge.text);
@@ -363,46 +339,47 @@ impl Client {
     }
 }
 
-/// How long calls took, each and all together.
-struct Run {
+/// What came of the calls that came to something, how long each of these took, and all of them together.
+struct Run<T> {
+    outcomes: Vec<T>,
     times: Vec<Duration>,
     elapsed: Duration,
 }
 
-impl Run {
+impl<T: Send + 'static> Run<T> {
+    /// Has `clients` at once call `work` with 0, 1, 2 and so on, `count` times or until `period` is over.
+    async fn of<State: Clone + Send + 'static, Work: Future<Output = Option<T>> + Send>(
+        clients: usize,
+        count: usize,
+        period: Duration,
+        state: State,
+        work: impl Fn(State, usize) -> Work + Copy + Send + 'static,
+    ) -> Self {
+        let started = Instant::now();
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut tasks = JoinSet::new();
+        for _ in 0..clients {
+            let (next, state) = (Arc::clone(&next), state.clone());
+            tasks.spawn(async move {
+                let mut done = Vec::new();
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count || started.elapsed() >= period {
+                        return done;
+                    }
+                    let called = Instant::now();
+                    let outcome = work(state.clone(), number).await;
+                    done.extend(outcome.map(|outcome| (outcome, called.elapsed())));
+                }
+            });
+        }
+        let (outcomes, times) = tasks.join_all().await.into_iter().flatten().unzip();
+        Self { outcomes, times, elapsed: started.elapsed() }
+    }
+
     fn print(&self, name: &str) {
         row(name, Some(rate(self.times.len(), self.elapsed)), &self.times);
     }
-}
-
-/// Has `clients` at a time call `work` with 0, 1, 2 and so on, `count` times or until `period` is over;
-/// returns what came of each call with the time it took, and the time of all.
-async fn in_parallel<T: Send + 'static, Work: Future<Output = T> + Send>(
-    clients: usize,
-    count: usize,
-    period: Duration,
-    work: impl Fn(usize) -> Work + Clone + Send + 'static,
-) -> (Vec<(T, Duration)>, Duration) {
-    let started = Instant::now();
-    let numbers = Arc::new(AtomicUsize::new(0));
-    let mut tasks = JoinSet::new();
-    for _ in 0..clients {
-        let (numbers, work) = (Arc::clone(&numbers), work.clone());
-        tasks.spawn(async move {
-            let mut done = Vec::new();
-            loop {
-                let number = numbers.fetch_add(1, Ordering::Relaxed);
-                if number >= count || started.elapsed() >= period {
-                    return done;
-                }
-                let called = Instant::now();
-                let outcome = work(number).await;
-                done.push((outcome, called.elapsed()));
-            }
-        });
-    }
-    let done = tasks.join_all().await.into_iter().flatten().collect();
-    (done, started.elapsed())
 }
 
 fn heading(text: &str) {
@@ -410,8 +387,14 @@ fn heading(text: &str) {
 }
 
 fn row(name: &str, rate: Option<f64>, times: &[Duration]) {
-    let rate = rate.map_or(String::new(), |rate| grouped(rate.round() as usize));
-    let [p50, p99] = [50, 99].map(|percent| percentile(times, percent).map_or(String::new(), milliseconds));
+    let rate = rate.map_or(String::new(), |rate| format!("{rate:.0}"));
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    // The shortest time that so many percent of them do not exceed.
+    let percentile = |percent: usize| times.get((times.len() * percent).div_ceil(100).checked_sub(1)?);
+    let [p50, p99] = [50, 99].map(|percent| {
+        percentile(percent).map_or(String::new(), |time| format!("{:.2}", time.as_secs_f64() * 1000.0))
+    });
     println!("{:<46}{rate:>10}{p50:>10}{p99:>10}", format!("  {name}"));
 }
 
@@ -419,20 +402,13 @@ fn rate(count: usize, elapsed: Duration) -> f64 {
     count as f64 / elapsed.as_secs_f64()
 }
 
-/// The shortest time that `percent` of `times` do not exceed.
-fn percentile(times: &[Duration], percent: usize) -> Option<Duration> {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    times.get((times.len() * percent).div_ceil(100).checked_sub(1)?).copied()
-}
-
-fn milliseconds(time: Duration) -> String {
-    format!("{:.2}", time.as_secs_f64() * 1000.0)
-}
-
 /// `1234567` as `1,234,567`.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
