@@ -8,8 +8,9 @@ use badgesmith_shared::badge::Badge;
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::dynamodb::Results;
 use badgesmith_shared::env::{self, Missing};
-use badgesmith_shared::http::{Problem, Request, Response};
+use badgesmith_shared::http::{Request, Response};
 use badgesmith_shared::name::{Invalid, Platform, Repository};
+use badgesmith_shared::problem::Problem;
 use badgesmith_shared::route::{Place, Route};
 use badgesmith_shared::sdk::{CallBudget, CallError};
 use http::{Method, StatusCode, header};
@@ -22,8 +23,6 @@ use crate::respond::{self, CachePolicy};
 /// GitHub's image proxy gives the whole chain, cold start included, 4 s; a badge waits 1.5 s at most.
 const CALL_BUDGET: CallBudget =
     CallBudget { attempt: Duration::from_millis(700), call: Duration::from_millis(1500) };
-/// After a failure of ours, a client may try again this soon.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Where the function finds its resources.
 #[derive(Debug, Clone)]
@@ -79,7 +78,7 @@ impl App {
         let answer = match route {
             Route::TestBadge(place) => Ok(self.test_badge(request, place).await),
             Route::Redirect(place) => self.redirect(place).await,
-            Route::History { owner, repo } => history::page(&self.results, request, &owner, &repo).await,
+            Route::History { owner, repo } => self.history(request, &owner, &repo).await,
             Route::Health => Ok(self.health()),
             // Answered above.
             Route::Submit | Route::SubmitTo(_) => Err(Problem::not_found()),
@@ -89,23 +88,18 @@ impl App {
 
     async fn test_badge(&self, request: Request<'_>, place: Option<Place<'_>>) -> Response {
         let Some(Ok(of)) = place.as_ref().map(branch_on_platform) else {
-            return respond::cached(
-                request,
-                &Badge::not_found(Badge::TESTS),
-                CachePolicy::NothingThere,
-                None,
-            );
+            return respond::cached(request, &Badge::not_found(Badge::TESTS), CachePolicy::Brief, None);
         };
         match self.latest.of(&of, self.clock.now()).await {
             Ok(Some(result)) => {
                 let badge = Badge::tests(result.counts);
-                respond::cached(request, &badge, CachePolicy::TestResults, Some(result.timestamp))
+                let last_modified = result.timestamp.min(self.clock.now());
+                respond::cached(request, &badge, CachePolicy::TestResults, Some(last_modified))
             }
-            Ok(None) => {
-                respond::cached(request, &Badge::no_results(Badge::TESTS), CachePolicy::NothingThere, None)
-            }
+            Ok(None) => respond::cached(request, &Badge::no_results(Badge::TESTS), CachePolicy::Brief, None),
             Err(error) => {
-                tracing::error!(%error, "a badge is unavailable");
+                let BranchOnPlatform { repository, platform, branch } = &of;
+                tracing::error!(%repository, %platform, %branch, %error, "a badge is unavailable");
                 respond::cached(request, &Badge::unavailable(Badge::TESTS), CachePolicy::Unavailable, None)
             }
         }
@@ -119,8 +113,15 @@ impl App {
         let result = result.ok_or_else(no_link)?;
         let link = result.link().ok_or_else(no_link)?;
         Ok(Response::new(StatusCode::FOUND)
-            .header(header::LOCATION, link.as_str())
-            .header(header::CACHE_CONTROL, CachePolicy::NothingThere.as_str()))
+            .header(header::LOCATION, &link.encoded())
+            .header(header::CACHE_CONTROL, CachePolicy::Brief.as_str()))
+    }
+
+    async fn history(&self, request: Request<'_>, owner: &str, repo: &str) -> Result<Response, Problem> {
+        // A page takes several reads, each bounded; so is their sum.
+        let page = history::page(&self.results, request, (owner, repo), self.clock.now());
+        let late = |_| unavailable(&CallError::new("reading history", "it took too long"));
+        tokio::time::timeout(CALL_BUDGET.call, page).await.map_err(late)?
     }
 
     fn health(&self) -> Response {
@@ -140,6 +141,5 @@ fn branch_on_platform(place: &Place<'_>) -> Result<BranchOnPlatform, Invalid> {
 /// The answer, outside of badges, while DynamoDB cannot be read.
 pub(crate) fn unavailable(error: &CallError) -> Problem {
     tracing::error!(%error, "a request could not be answered");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "this cannot be read just now", "UNAVAILABLE")
-        .retry_after(RETRY_AFTER)
+    Problem::unavailable()
 }

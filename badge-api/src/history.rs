@@ -1,13 +1,13 @@
 //! The history of a repository, page by page.
 
 use badgesmith_shared::dynamodb::{BranchHistory, HistoryPosition, HistoryQuery, Results};
-use badgesmith_shared::http::{Problem, ProblemDetail, Request, Response};
+use badgesmith_shared::http::{Request, Response};
 use badgesmith_shared::name::{Branch, Invalid, Platform, Repository};
+use badgesmith_shared::problem::{Flaws, Problem};
 use badgesmith_shared::test_result::TestResult;
 use badgesmith_shared::timestamp::Timestamp;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::StatusCode;
 use serde::Serialize;
 
 use crate::app::unavailable;
@@ -15,6 +15,7 @@ use crate::respond::{self, CachePolicy};
 
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 200;
+const FOREIGN_CURSOR: Invalid = Invalid { expected: "the next_cursor of the same query" };
 
 /// One page, as clients get it.
 #[derive(Serialize)]
@@ -31,20 +32,17 @@ struct Page {
 pub(crate) async fn page(
     results: &Results,
     request: Request<'_>,
-    owner: &str,
-    repo: &str,
+    (owner, repo): (&str, &str),
+    now: Timestamp,
 ) -> Result<Response, Problem> {
     let query = read(request, owner, repo)?;
-    let invalid_cursor = || {
-        Problem::with_details(
-            StatusCode::BAD_REQUEST,
-            "cursor: expected the next_cursor of the same query",
-            vec![detail("cursor")],
-        )
-    };
-    let page =
-        results.history(&query).await.map_err(|error| unavailable(&error))?.ok_or_else(invalid_cursor)?;
-    let newest = page.results.iter().map(|result| result.timestamp).max();
+    let page = results.history(&query).await.map_err(|error| unavailable(&error))?;
+    let page = page.ok_or_else(|| {
+        let mut flaws = Flaws::default();
+        flaws.add("cursor", FOREIGN_CURSOR);
+        flaws
+    })?;
+    let newest = page.results.iter().map(|result| result.timestamp.min(now)).max();
     let body = Page {
         results: page.results,
         next_cursor: page.next.map(|position| URL_SAFE_NO_PAD.encode(position.as_str())),
@@ -53,61 +51,40 @@ pub(crate) async fn page(
 }
 
 /// Reads the parameters, all of which are optional, and reports everything that is wrong with them at once.
-fn read(request: Request<'_>, owner: &str, repo: &str) -> Result<HistoryQuery, Problem> {
-    let mut parameters = Parameters { request, flaws: Vec::new() };
-    let owner = parameters.note("owner", owner.parse());
-    let repo = parameters.note("repo", repo.parse());
-    let platform: Option<Platform> = parameters.read("platform", str::parse);
-    let branch: Option<Branch> = parameters.read("branch", str::parse);
-    let from: Option<Timestamp> = parameters.read("from", str::parse);
-    let to: Option<Timestamp> = parameters.read("to", str::parse);
-    let limit = parameters.read("limit", parse_limit).unwrap_or(LIMIT_DEFAULT);
-    let after = parameters.read("cursor", parse_cursor);
-    let without_branch = Invalid { expected: "a branch beside it" };
-    for name in ["from", "to"] {
-        if request.query("branch").is_none() && request.query(name).is_some() {
-            parameters.note::<()>(name, Err(without_branch));
-        }
-    }
+fn read(request: Request<'_>, owner: &str, repo: &str) -> Result<HistoryQuery, Flaws> {
+    let mut flaws = Flaws::default();
+    let owner = flaws.note("owner", owner.parse());
+    let repo = flaws.note("repo", repo.parse());
+    let platform: Option<Platform> = parameter(request, "platform", str::parse, &mut flaws);
+    let branch: Option<Branch> = parameter(request, "branch", str::parse, &mut flaws);
+    let time: fn(&str) -> Result<Timestamp, Invalid> = match request.query("branch") {
+        Some(_) => str::parse,
+        None => |_| Err(Invalid { expected: "a branch beside it" }),
+    };
+    let from = parameter(request, "from", time, &mut flaws);
+    let to = parameter(request, "to", time, &mut flaws);
+    let limit = parameter(request, "limit", parse_limit, &mut flaws).unwrap_or(LIMIT_DEFAULT);
+    let after = parameter(request, "cursor", parse_cursor, &mut flaws);
     match (owner, repo) {
-        (Some(owner), Some(repo)) if parameters.flaws.is_empty() => Ok(HistoryQuery {
+        (Some(owner), Some(repo)) if flaws.is_empty() => Ok(HistoryQuery {
             repository: Repository { owner, repo },
             platform,
             branch: branch.map(|branch| BranchHistory { branch, from, to }),
             limit,
             after,
         }),
-        _ => Err(parameters.into_problem()),
+        _ => Err(flaws),
     }
 }
 
-struct Parameters<'a> {
-    request: Request<'a>,
-    flaws: Vec<(&'static str, Invalid)>,
-}
-
-impl Parameters<'_> {
-    fn read<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Option<T> {
-        let text = self.request.query(name)?;
-        self.note(name, parse(&text))
-    }
-
-    fn note<T>(&mut self, name: &'static str, parsed: Result<T, Invalid>) -> Option<T> {
-        parsed.map_err(|invalid| self.flaws.push((name, invalid))).ok()
-    }
-
-    fn into_problem(self) -> Problem {
-        let texts: Vec<_> = self.flaws.iter().map(|(name, invalid)| format!("{name}: {invalid}")).collect();
-        let details = self.flaws.iter().map(|(name, _)| detail(name)).collect();
-        Problem::with_details(StatusCode::BAD_REQUEST, texts.join("; "), details)
-    }
-}
-
-fn detail(name: &'static str) -> ProblemDetail {
-    ProblemDetail {
-        error_code: format!("INVALID_{}", name.to_uppercase()).into(),
-        property_name: Some(name.to_owned()),
-    }
+fn parameter<T>(
+    request: Request<'_>,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    flaws: &mut Flaws,
+) -> Option<T> {
+    let text = request.query(name)?;
+    flaws.note(name, parse(&text))
 }
 
 fn parse_limit(text: &str) -> Result<usize, Invalid> {
@@ -120,5 +97,5 @@ fn parse_limit(text: &str) -> Result<usize, Invalid> {
 fn parse_cursor(text: &str) -> Result<HistoryPosition, Invalid> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
     let position = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    position.map(HistoryPosition::new).ok_or(Invalid { expected: "the next_cursor of the same query" })
+    position.map(HistoryPosition::new).ok_or(FOREIGN_CURSOR)
 }

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 pub(crate) enum CachePolicy {
     /// Test results, which may be shown for a day while they cannot be read anew.
     TestResults,
-    /// An answer that a first or a next result changes.
-    NothingThere,
+    /// An answer that the next result changes, and that nobody needs when it is stale.
+    Brief,
     /// A failure of ours, soon over.
     Unavailable,
 }
@@ -23,7 +23,7 @@ impl CachePolicy {
             Self::TestResults => {
                 "public, max-age=30, s-maxage=30, stale-while-revalidate=30, stale-if-error=86400"
             }
-            Self::NothingThere => "public, max-age=30, s-maxage=30",
+            Self::Brief => "public, max-age=30, s-maxage=30",
             Self::Unavailable => "public, max-age=5, s-maxage=5",
         }
     }

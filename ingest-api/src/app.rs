@@ -17,13 +17,13 @@ use badgesmith_shared::timestamp::Timestamp;
 use http::{Method, StatusCode};
 use serde::Serialize;
 
-use crate::error::SubmitError;
+use crate::error::{Reason, SubmitError};
 use crate::repository_keys::RepositoryKeys;
 use crate::submission::{Submission, Unverified};
 
-/// A submission makes at most six calls: the current secret, both its versions once more, the reservation,
-/// the queue, and the mark. Together they take less than the function's timeout of 12 s, which in turn is
-/// less than [`Nonces::LEASE`].
+/// A submission makes at most seven calls: both versions of the secret, twice, the reservation, the queue, and
+/// the mark. Together they take less than the function's timeout of 12 s, which in turn is less than
+/// [`Nonces::LEASE`].
 const CALL_BUDGET: CallBudget =
     CallBudget { attempt: Duration::from_millis(600), call: Duration::from_millis(1500) };
 
@@ -125,7 +125,8 @@ impl App {
             Ok(submission) => Ok(submission),
             Err(unverified) => {
                 let keys = self.keys.read_again(&repository, self.clock.now()).await?;
-                unverified.verify(&keys).map_err(|_| SubmitError::Unauthorized)
+                let reason = if keys.is_empty() { Reason::NoKey } else { Reason::WrongSignature };
+                unverified.verify(&keys).map_err(|_| SubmitError::Unauthorized(repository, reason))
             }
         }
     }

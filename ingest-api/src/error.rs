@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use badgesmith_shared::http::{Problem, ProblemDetail};
+use badgesmith_shared::name::Repository;
+use badgesmith_shared::problem::{Flaws, Problem};
 use badgesmith_shared::sdk::CallError;
 use badgesmith_shared::test_result::TestResultId;
 use http::StatusCode;
 
 use crate::submission::BODY_BYTES_MAX;
-
-/// After a failure of ours, a client may try again this soon.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Each way in which a submission can end without a 202.
 #[derive(Debug)]
@@ -20,27 +18,30 @@ pub(crate) enum SubmitError {
     MethodNotAllowed(&'static str),
     TooLarge,
     /// Everything that is wrong with the form of the request.
-    Shape(Vec<Flaw>),
-    /// Unknown repository, foreign `X-Repo-Secret` or wrong signature: the client must not learn which.
-    Unauthorized,
+    Shape(Flaws),
+    /// Not signed by its repository. The client must not learn why not.
+    Unauthorized(Repository, Reason),
     /// Too old or too far ahead; holds the property that says so.
-    NotFresh(&'static str),
+    NotFresh(Repository, &'static str),
     AlreadyAccepted(TestResultId),
     NonceReused,
     /// Another attempt holds the reservation, for at most this long.
     InProgress(Duration),
-    /// Too many repositories that were never seen before.
+    /// Secrets are asked for too fast, on behalf of clients that no key has verified.
     LookupsExhausted,
     /// A dependency failed.
     Unavailable(CallError),
 }
 
-/// One thing that is wrong with the form of a request.
-#[derive(Debug)]
-pub(crate) struct Flaw {
-    pub(crate) detail: ProblemDetail,
-    /// What was expected, as a fragment.
-    pub(crate) expected: String,
+/// Why a submission is taken for nobody's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reason {
+    /// `X-Repo-Secret` names another repository than the body.
+    ForeignKey,
+    /// The repository has no usable key.
+    NoKey,
+    /// None of the repository's keys made the signature.
+    WrongSignature,
 }
 
 impl SubmitError {
@@ -48,14 +49,17 @@ impl SubmitError {
     pub(crate) fn log(&self) {
         match self {
             Self::Unavailable(error) => tracing::error!(%error, "a submission could not be accepted"),
-            Self::Unauthorized | Self::NotFresh(_) => {
-                tracing::warn!(reason = ?self, "a submission was not authentic");
+            Self::Unauthorized(repository, reason) => {
+                tracing::warn!(%repository, ?reason, "a submission was not authentic");
             }
-            Self::LookupsExhausted => tracing::warn!("unknown repositories are asked for too fast"),
+            Self::NotFresh(repository, property) => {
+                tracing::warn!(%repository, property, "a submission was not fresh");
+            }
+            Self::LookupsExhausted => tracing::warn!("secrets are asked for too fast"),
+            Self::Shape(flaws) => tracing::info!(%flaws, "a submission was malformed"),
             Self::NotFound
             | Self::MethodNotAllowed(_)
             | Self::TooLarge
-            | Self::Shape(_)
             | Self::AlreadyAccepted(_)
             | Self::NonceReused
             | Self::InProgress(_) => tracing::info!(reason = ?self, "a submission was refused"),
@@ -72,24 +76,18 @@ impl SubmitError {
                 format!("the body may have {BODY_BYTES_MAX} bytes"),
                 "BODY_TOO_LARGE",
             ),
-            Self::Shape(flaws) => {
-                let texts: Vec<_> = flaws.iter().map(Flaw::text).collect();
-                let details = flaws.into_iter().map(|flaw| flaw.detail).collect();
-                Problem::with_details(StatusCode::BAD_REQUEST, texts.join("; "), details)
-            }
-            Self::Unauthorized => Problem::new(
+            Self::Shape(flaws) => flaws.into(),
+            Self::Unauthorized(..) => Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "the signature is not that of a key of this repository",
                 "UNAUTHORIZED",
             ),
-            Self::NotFresh(property) => Problem::with_details(
+            Self::NotFresh(_, property) => Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "the timestamp is more than 5 minutes old or 1 minute ahead: sign anew with the present time",
-                vec![ProblemDetail {
-                    error_code: "TIMESTAMP_NOT_FRESH".into(),
-                    property_name: Some(property.to_owned()),
-                }],
-            ),
+                "TIMESTAMP_NOT_FRESH",
+            )
+            .with_property(property),
             Self::AlreadyAccepted(id) => Problem::new(
                 StatusCode::CONFLICT,
                 "this submission was accepted before; there is nothing left to do",
@@ -107,21 +105,7 @@ impl SubmitError {
                 "SUBMISSION_IN_PROGRESS",
             )
             .retry_after(wait),
-            Self::LookupsExhausted | Self::Unavailable(_) => Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the submission could not be accepted just now: send it again, as it is",
-                "UNAVAILABLE",
-            )
-            .retry_after(RETRY_AFTER),
-        }
-    }
-}
-
-impl Flaw {
-    fn text(&self) -> String {
-        match &self.detail.property_name {
-            Some(property) => format!("{property}: {}", self.expected),
-            None => self.expected.clone(),
+            Self::LookupsExhausted | Self::Unavailable(_) => Problem::unavailable(),
         }
     }
 }
@@ -132,20 +116,17 @@ mod tests {
 
     #[test]
     fn the_table_of_answers() {
-        let flaw = |property: &str| Flaw {
-            detail: ProblemDetail {
-                error_code: format!("INVALID_{}", property.to_uppercase()).into(),
-                property_name: Some(property.to_owned()),
-            },
-            expected: "expected something else".to_owned(),
-        };
+        let repository: Repository = "acme/kit".parse().unwrap();
+        let mut flaws = Flaws::default();
+        flaws.add("platform", "expected something else");
+        flaws.add_as("DUPLICATE_FIELD", Some("total"), "expected once only");
         let errors = [
             SubmitError::NotFound,
             SubmitError::MethodNotAllowed("POST, OPTIONS"),
             SubmitError::TooLarge,
-            SubmitError::Shape(vec![flaw("platform"), flaw("total")]),
-            SubmitError::Unauthorized,
-            SubmitError::NotFresh("timestamp"),
+            SubmitError::Shape(flaws),
+            SubmitError::Unauthorized(repository.clone(), Reason::NoKey),
+            SubmitError::NotFresh(repository, "timestamp"),
             SubmitError::AlreadyAccepted(TestResultId::derive("a reservation")),
             SubmitError::NonceReused,
             SubmitError::InProgress(Duration::from_millis(1001)),

@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use badgesmith_shared::name::Repository;
-use badgesmith_shared::sdk::CallError;
 use badgesmith_shared::secrets_manager::{SecretVersion, SecretsManager, Stage, repository_secret_name};
 use badgesmith_shared::signature::SecretKeys;
 use badgesmith_shared::timestamp::Timestamp;
@@ -24,9 +23,10 @@ const GRACE: Duration = Duration::from_hours(24);
 const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 /// Names without a secret that are remembered; apart, so that a flood of them drives no key out.
 const UNKNOWN_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-/// Look-ups of names never seen: at once, and for each second after.
-const LOOKUP_BURST: f64 = 20.0;
-const LOOKUPS_PER_SECOND: f64 = 5.0;
+/// Reads of secrets for clients that no key has verified yet: at once, and for each second after. Names never
+/// seen and names known before have a budget each.
+const READ_BURST: f64 = 20.0;
+const READS_PER_SECOND: f64 = 5.0;
 
 /// The keys of all repositories.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct RepositoryKeys {
     secrets: SecretsManager,
     cache: Mutex<Cache>,
     /// Held while Secrets Manager is asked, so that many requests at once ask it once.
-    lookups: tokio::sync::Mutex<LookupBudget>,
+    budgets: tokio::sync::Mutex<Budgets>,
 }
 
 #[derive(Debug)]
@@ -44,11 +44,19 @@ struct Cache {
     unknown: LruCache<Repository, Timestamp>,
 }
 
+/// One version of a repository's secret. One that cannot be used has no keys.
+struct Version {
+    id: String,
+    created: Timestamp,
+    keys: Option<SecretKeys>,
+}
+
+/// A repository that has a secret.
 #[derive(Debug, Clone)]
 struct KnownKeys {
     current_id: String,
-    current: SecretKeys,
-    /// The key before the last rotation, and until when it counts.
+    current: Option<SecretKeys>,
+    /// The keys before the last rotation, and until when they count.
     previous: Option<(SecretKeys, Timestamp)>,
     read_at: Timestamp,
     /// When both versions were read because no key fitted.
@@ -59,14 +67,14 @@ impl KnownKeys {
     /// What a signature may be made with at `now`.
     fn at(&self, now: Timestamp) -> Vec<SecretKeys> {
         let previous = self.previous.as_ref().filter(|(_, until)| now < *until);
-        std::iter::once(&self.current).chain(previous.map(|(keys, _)| keys)).cloned().collect()
+        self.current.iter().chain(previous.map(|(keys, _)| keys)).cloned().collect()
     }
 }
 
 impl RepositoryKeys {
     pub(crate) fn new(secrets: SecretsManager) -> Self {
         let cache = Cache { known: LruCache::new(KNOWN_MAX), unknown: LruCache::new(UNKNOWN_MAX) };
-        Self { secrets, cache: Mutex::new(cache), lookups: tokio::sync::Mutex::new(LookupBudget::default()) }
+        Self { secrets, cache: Mutex::new(cache), budgets: tokio::sync::Mutex::default() }
     }
 
     /// The keys of `repository`; none when it is unknown.
@@ -78,27 +86,25 @@ impl RepositoryKeys {
         if let Some(keys) = self.cached(repository, now) {
             return Ok(keys);
         }
-        let mut budget = self.lookups.lock().await;
+        let mut budgets = self.budgets.lock().await;
         // Another request may have asked in the meantime.
         if let Some(keys) = self.cached(repository, now) {
             return Ok(keys);
         }
         let known = self.known(repository);
-        if known.is_none() && !budget.take(now) {
-            return Err(SubmitError::LookupsExhausted);
-        }
-        let current = self.read(repository, Stage::Current).await?;
-        let keys = match (current, known) {
+        let budget = if known.is_some() { &mut budgets.known } else { &mut budgets.unknown };
+        budget.take(now)?;
+        let keys = match (self.read(repository, Stage::Current).await?, known) {
             // Unchanged, so the version before it is the same one too.
-            (Some((version, _)), Some(known)) if version.id == known.current_id => {
+            (Some(version), Some(known)) if version.id == known.current_id => {
                 Some(KnownKeys { read_at: now, ..known })
             }
-            (Some(current), Some(known)) => {
-                Some(self.with_previous(repository, current, now, known.read_again_at).await?)
+            (Some(version), Some(known)) => {
+                Some(self.with_previous(repository, version, now, known.read_again_at).await?)
             }
-            (Some((version, keys)), None) => Some(KnownKeys {
+            (Some(version), None) => Some(KnownKeys {
                 current_id: version.id,
-                current: keys,
+                current: version.keys,
                 previous: None,
                 read_at: now,
                 read_again_at: None,
@@ -115,7 +121,7 @@ impl RepositoryKeys {
         repository: &Repository,
         now: Timestamp,
     ) -> Result<Vec<SecretKeys>, SubmitError> {
-        let _one_at_a_time = self.lookups.lock().await;
+        let mut budgets = self.budgets.lock().await;
         let Some(known) = self.known(repository) else {
             // Without a secret there is nothing more to read; `of` looks again in due time.
             return Ok(Vec::new());
@@ -123,6 +129,7 @@ impl RepositoryKeys {
         if known.read_again_at.is_some_and(|at| now.since(at) < READ_AGAIN_AFTER) {
             return Ok(known.at(now));
         }
+        budgets.known.take(now)?;
         let keys = match self.read(repository, Stage::Current).await? {
             Some(current) => Some(self.with_previous(repository, current, now, Some(now)).await?),
             None => None,
@@ -161,65 +168,58 @@ impl RepositoryKeys {
     async fn with_previous(
         &self,
         repository: &Repository,
-        (version, current): (SecretVersion, SecretKeys),
+        current: Version,
         now: Timestamp,
         read_again_at: Option<Timestamp>,
     ) -> Result<KnownKeys, SubmitError> {
-        // The previous version was current until this one was created.
-        let until = version.created.plus(GRACE);
-        let previous = if now < until { self.read(repository, Stage::Previous).await? } else { None };
-        Ok(KnownKeys {
-            current_id: version.id,
-            current,
-            previous: previous.map(|(_, keys)| (keys, until)),
-            read_at: now,
-            read_again_at,
-        })
+        let previous = self.read(repository, Stage::Previous).await?;
+        // The rotation was when the younger of the two was created: the current one, but for a rollback.
+        let rotated =
+            previous.as_ref().map_or(current.created, |previous| previous.created.max(current.created));
+        let previous = previous.and_then(|version| version.keys).map(|keys| (keys, rotated.plus(GRACE)));
+        Ok(KnownKeys { current_id: current.id, current: current.keys, previous, read_at: now, read_again_at })
     }
 
-    /// Reads one version of a repository's secret. One that holds no usable key counts as none, and is
-    /// the operator's to repair.
-    async fn read(
-        &self,
-        repository: &Repository,
-        stage: Stage,
-    ) -> Result<Option<(SecretVersion, SecretKeys)>, SubmitError> {
+    /// Reads one version of a repository's secret. That it cannot be used is the operator's to repair.
+    async fn read(&self, repository: &Repository, stage: Stage) -> Result<Option<Version>, SubmitError> {
         let name = repository_secret_name(repository);
-        let version: Result<_, CallError> = self.secrets.read(&name, stage).await;
-        let Some(version) = version.map_err(SubmitError::Unavailable)? else { return Ok(None) };
-        match SecretKeys::parse(&version.value) {
-            Ok(keys) => Ok(Some((version, keys))),
-            Err(error) => {
-                tracing::error!(secret = name, %error, "a repository's secret cannot be used");
-                Ok(None)
-            }
-        }
+        let version = self.secrets.read(&name, stage).await.map_err(SubmitError::Unavailable)?;
+        let Some(SecretVersion { id, value, created }) = version else { return Ok(None) };
+        let keys = SecretKeys::parse(&value)
+            .inspect_err(|error| tracing::error!(secret = name, ?stage, %error, "a secret cannot be used"));
+        Ok(Some(Version { id, created, keys: keys.ok() }))
     }
 }
 
-/// Names never seen before are looked up at a bounded rate (a token bucket), so that inventing names
-/// costs little.
+/// Secrets are read at a bounded rate for clients that may be anybody.
+#[derive(Debug, Default)]
+struct Budgets {
+    unknown: TokenBucket,
+    known: TokenBucket,
+}
+
+/// A budget that fills itself up again.
 #[derive(Debug)]
-struct LookupBudget {
+struct TokenBucket {
     left: f64,
     filled_at: Option<Timestamp>,
 }
 
-impl Default for LookupBudget {
+impl Default for TokenBucket {
     fn default() -> Self {
-        Self { left: LOOKUP_BURST, filled_at: None }
+        Self { left: READ_BURST, filled_at: None }
     }
 }
 
-impl LookupBudget {
-    fn take(&mut self, now: Timestamp) -> bool {
+impl TokenBucket {
+    fn take(&mut self, now: Timestamp) -> Result<(), SubmitError> {
         let elapsed = self.filled_at.map_or(Duration::ZERO, |at| now.since(at));
-        self.left = (self.left + elapsed.as_secs_f64() * LOOKUPS_PER_SECOND).min(LOOKUP_BURST);
+        self.left = (self.left + elapsed.as_secs_f64() * READS_PER_SECOND).min(READ_BURST);
         self.filled_at = Some(now);
-        let granted = self.left >= 1.0;
-        if granted {
-            self.left -= 1.0;
+        if self.left < 1.0 {
+            return Err(SubmitError::LookupsExhausted);
         }
-        granted
+        self.left -= 1.0;
+        Ok(())
     }
 }

@@ -2,23 +2,24 @@
 //! [`Submission`] from then on.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use badgesmith_shared::http::{ProblemDetail, Request};
+use badgesmith_shared::http::Request;
 use badgesmith_shared::key::{self, SubmissionName};
 use badgesmith_shared::name::{Branch, Invalid, Nonce, Owner, Platform, Repo, Repository};
+use badgesmith_shared::problem::Flaws;
 use badgesmith_shared::route::{Place, Route};
-use badgesmith_shared::signature::{BodyDigest, SecretKeys, Signature};
+use badgesmith_shared::signature::{Digest, SecretKeys, Signature};
 use badgesmith_shared::test_result::{Commit, Counts, HttpsUrl, RunAttempt, RunId, TestResult, TestResultId};
 use badgesmith_shared::timestamp::Timestamp;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::error::{Flaw, SubmitError};
+use crate::error::{Reason, SubmitError};
 
 /// A larger body is refused unread.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -47,7 +48,7 @@ pub(crate) struct Submission {
     /// The partition key of the reservation.
     pub(crate) partition: String,
     /// Of everything that was submitted: the body, and what the path adds to it.
-    pub(crate) digest: BodyDigest,
+    pub(crate) digest: Digest,
     /// What is to be stored.
     pub(crate) result: TestResult,
     /// `X-Timestamp`, where it is a time.
@@ -62,7 +63,7 @@ impl<'a> Unverified<'a> {
     pub(crate) fn read(request: Request<'a>, route: &Route<'_>) -> Result<Self, SubmitError> {
         let body = request.body(BODY_BYTES_MAX).ok_or(SubmitError::TooLarge)?;
         let place = if let Route::SubmitTo(place) = route { Some(place) } else { None };
-        let mut flaws = Vec::new();
+        let mut flaws = Flaws::default();
         let signature = header(request, SIGNATURE_HEADER, true, &mut flaws);
         let claimed = header(request, REPOSITORY_HEADER, place.is_none(), &mut flaws);
         let header_timestamp = place.and_then(|_| request.header(TIMESTAMP_HEADER)?.parse().ok());
@@ -71,11 +72,10 @@ impl<'a> Unverified<'a> {
             Some(place) => fields.read_with_place(place),
             None => fields.read(),
         };
-        let (Some((unnamed, nonce)), Some(signature), true) = (read, signature, fields.flaws.is_empty())
-        else {
+        let (Some(read), Some(signature), true) = (read, signature, fields.flaws.is_empty()) else {
             return Err(SubmitError::Shape(fields.flaws));
         };
-        let submission = Submission::new(unnamed, nonce, &body, header_timestamp);
+        let submission = Submission::new(read, &body, header_timestamp);
         Ok(Self { body, signature, claimed, submission })
     }
 
@@ -88,7 +88,9 @@ impl<'a> Unverified<'a> {
     /// [`SubmitError::Unauthorized`] when the client says that it has used another repository's key.
     pub(crate) fn check_claimed_repository(&self) -> Result<(), SubmitError> {
         match &self.claimed {
-            Some(claimed) if claimed != self.repository() => Err(SubmitError::Unauthorized),
+            Some(claimed) if claimed != self.repository() => {
+                Err(SubmitError::Unauthorized(self.repository().clone(), Reason::ForeignKey))
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -104,17 +106,25 @@ impl<'a> Unverified<'a> {
 }
 
 impl Submission {
-    fn new(
-        mut result: TestResult,
-        nonce: Option<Nonce>,
-        body: &[u8],
-        header_timestamp: Option<Timestamp>,
-    ) -> Self {
-        let name = nonce.map_or_else(|| SubmissionName::Body(BodyDigest::of(body)), SubmissionName::Nonce);
-        let partition = key::reservation_partition(&result.repository, &name);
-        let place = key::latest_partition(&result.repository, result.platform, &result.branch);
-        let digest = BodyDigest::of(&[place.as_bytes(), b"\n", body].concat());
-        result.id = TestResultId::derive(&partition);
+    fn new(read: Read, body: &[u8], header_timestamp: Option<Timestamp>) -> Self {
+        let Read { repository, platform, branch, nonce, measured } = read;
+        let name = nonce.map_or_else(|| SubmissionName::Body(Digest::of(body)), SubmissionName::Nonce);
+        let partition = key::reservation_partition(&repository, &name);
+        let place = key::latest_partition(&repository, platform, &branch);
+        let digest = Digest::of(&[place.as_bytes(), b"\n", body].concat());
+        let result = TestResult {
+            id: TestResultId::derive(&partition),
+            repository,
+            platform,
+            branch,
+            counts: measured.counts,
+            timestamp: measured.timestamp,
+            run_id: measured.run_id,
+            run_attempt: measured.run_attempt,
+            commit: measured.commit,
+            url_html: measured.url_html,
+            workflow_run_url: measured.workflow_run_url,
+        };
         Self { partition, digest, result, header_timestamp }
     }
 
@@ -123,10 +133,10 @@ impl Submission {
     pub(crate) fn check_fresh(&self, now: Timestamp) -> Result<(), SubmitError> {
         let fresh = |time: Timestamp| now.since(time) <= AGE_MAX && time.since(now) <= LEAD_MAX;
         if !fresh(self.result.timestamp) {
-            return Err(SubmitError::NotFresh("timestamp"));
+            return Err(SubmitError::NotFresh(self.result.repository.clone(), "timestamp"));
         }
         if self.header_timestamp.is_some_and(|time| !fresh(time)) {
-            return Err(SubmitError::NotFresh(TIMESTAMP_HEADER));
+            return Err(SubmitError::NotFresh(self.result.repository.clone(), TIMESTAMP_HEADER));
         }
         Ok(())
     }
@@ -135,34 +145,43 @@ impl Submission {
 /// Reads one header, noting what is wrong with it.
 fn header<T: FromStr<Err = Invalid>>(
     request: Request<'_>,
-    name: &str,
+    name: &'static str,
     required: bool,
-    flaws: &mut Vec<Flaw>,
+    flaws: &mut Flaws,
 ) -> Option<T> {
-    let error = match request.header(name) {
-        None if !required => return None,
-        None => "expected this header".to_owned(),
-        Some(text) => match text.trim().parse() {
-            Ok(value) => return Some(value),
-            Err(invalid) => invalid.to_string(),
-        },
+    let Some(text) = request.header(name) else {
+        if required {
+            flaws.add(name, "expected this header");
+        }
+        return None;
     };
-    flaws.push(flaw(name, error));
-    None
+    flaws.note(name, text.trim().parse())
 }
 
-fn flaw(property: &str, expected: impl Into<String>) -> Flaw {
-    let code = format!("INVALID_{}", property.to_uppercase().replace('-', "_"));
-    Flaw {
-        detail: ProblemDetail { error_code: code.into(), property_name: Some(property.to_owned()) },
-        expected: expected.into(),
-    }
-}
-
-/// The fields of a body, and what is wrong with them so far.
+/// The fields of a body, and what is wrong with the request so far.
 struct Fields {
     values: BTreeMap<String, Value>,
-    flaws: Vec<Flaw>,
+    flaws: Flaws,
+}
+
+/// What a well-formed request says.
+struct Read {
+    repository: Repository,
+    platform: Platform,
+    branch: Branch,
+    nonce: Option<Nonce>,
+    measured: Measured,
+}
+
+/// What a body says besides the names.
+struct Measured {
+    counts: Counts,
+    timestamp: Timestamp,
+    run_id: RunId,
+    run_attempt: RunAttempt,
+    commit: Option<Commit>,
+    url_html: Option<HttpsUrl>,
+    workflow_run_url: Option<HttpsUrl>,
 }
 
 impl Fields {
@@ -170,29 +189,26 @@ impl Fields {
     ///
     /// # Errors
     /// All flaws, when the body is no JSON object: then there are no fields to look for.
-    fn parse(body: &[u8], mut flaws: Vec<Flaw>) -> Result<Self, Vec<Flaw>> {
-        let object = match serde_json::from_slice::<Object>(body) {
-            Ok(object) => object,
-            Err(error) => {
-                let expected = format!(
-                    "expected the body to be one JSON object, see line {} column {}",
-                    error.line(),
-                    error.column()
-                );
-                let detail = ProblemDetail { error_code: "MALFORMED_JSON".into(), property_name: None };
-                flaws.push(Flaw { detail, expected });
-                return Err(flaws);
+    fn parse(body: &[u8], mut flaws: Flaws) -> Result<Self, Flaws> {
+        match serde_json::from_slice::<Object>(body) {
+            Ok(object) => {
+                for name in &object.duplicates {
+                    flaws.add_as("DUPLICATE_FIELD", Some(name), "expected once only");
+                }
+                Ok(Self { values: object.values, flaws })
             }
-        };
-        flaws.extend(object.duplicates.into_iter().map(|name| Flaw {
-            detail: ProblemDetail { error_code: "DUPLICATE_FIELD".into(), property_name: Some(name) },
-            expected: "expected once only".to_owned(),
-        }));
-        Ok(Self { values: object.values, flaws })
+            Err(error) => {
+                let (line, column) = (error.line(), error.column());
+                let expected =
+                    format!("expected the body to be one JSON object, see line {line} column {column}");
+                flaws.add_as("MALFORMED_JSON", None, expected);
+                Err(flaws)
+            }
+        }
     }
 
     /// The form with all names in the body.
-    fn read(&mut self) -> Option<(TestResult, Option<Nonce>)> {
+    fn read(&mut self) -> Option<Read> {
         let owner = self.required("owner", Owner::EXPECTED, text);
         let repo = self.required("repo", Repo::EXPECTED, text);
         let platform = self.required("platform", Platform::EXPECTED, text);
@@ -200,13 +216,19 @@ impl Fields {
         let nonce = self.required("nonce", Nonce::EXPECTED, text);
         let measured = self.measured();
         let repository = Repository { owner: owner?, repo: repo? };
-        Some((measured?.of(repository, platform?, branch?), Some(nonce?)))
+        Some(Read {
+            repository,
+            platform: platform?,
+            branch: branch?,
+            nonce: Some(nonce?),
+            measured: measured?,
+        })
     }
 
     /// The form with the names in the path. The signature does not cover those, so what the body says as
     /// well must agree, and counts. A nonce in the body makes the same reservation as in the other form, so
     /// that no submission can be made once in each.
-    fn read_with_place(&mut self, place: &Place<'_>) -> Option<(TestResult, Option<Nonce>)> {
+    fn read_with_place(&mut self, place: &Place<'_>) -> Option<Read> {
         let owner = self.in_path("owner", &place.owner);
         let repo = self.in_path("repo", &place.repo);
         let platform = self.in_path("platform", &place.platform);
@@ -214,7 +236,7 @@ impl Fields {
         let nonce = self.values.get("nonce").and_then(text);
         let measured = self.measured();
         let repository = Repository { owner: owner?, repo: repo? };
-        Some((measured?.of(repository, platform?, branch?), nonce))
+        Some(Read { repository, platform: platform?, branch: branch?, nonce, measured: measured? })
     }
 
     fn measured(&mut self) -> Option<Measured> {
@@ -232,9 +254,7 @@ impl Fields {
         let commit = self.optional("commit", Commit::EXPECTED, text);
         let url_html = self.url("url_html");
         let workflow_run_url = self.url("workflow_run_url");
-        let counts = Counts::new(passed?, failed?, skipped?, total?)
-            .map_err(|invalid| self.flaws.push(flaw("total", invalid.to_string())))
-            .ok()?;
+        let counts = self.flaws.note("total", Counts::new(passed?, failed?, skipped?, total?))?;
         Some(Measured {
             counts,
             timestamp: timestamp?,
@@ -248,7 +268,7 @@ impl Fields {
 
     fn required<T>(
         &mut self,
-        name: &str,
+        name: &'static str,
         expected: &str,
         parse: impl FnOnce(&Value) -> Option<T>,
     ) -> Option<T> {
@@ -256,7 +276,7 @@ impl Fields {
         let parsed = value.and_then(parse);
         if parsed.is_none() {
             let found = if value.is_none() { ", but the field is missing" } else { "" };
-            self.flaws.push(flaw(name, format!("expected {expected}{found}")));
+            self.flaws.add(name, format!("expected {expected}{found}"));
         }
         parsed
     }
@@ -264,7 +284,7 @@ impl Fields {
     /// Absent and `null` are the same.
     fn optional<T>(
         &mut self,
-        name: &str,
+        name: &'static str,
         expected: &str,
         parse: impl FnOnce(&Value) -> Option<T>,
     ) -> Option<T> {
@@ -275,7 +295,7 @@ impl Fields {
     }
 
     /// An empty URL is no URL.
-    fn url(&mut self, name: &str) -> Option<HttpsUrl> {
+    fn url(&mut self, name: &'static str) -> Option<HttpsUrl> {
         if self.values.get(name).and_then(Value::as_str) == Some("") {
             return None;
         }
@@ -283,53 +303,17 @@ impl Fields {
     }
 
     /// A name of the path. The body may repeat it, in any case; its spelling is the one that is signed.
-    fn in_path<T: FromStr<Err = Invalid>>(&mut self, name: &str, in_path: &str) -> Option<T> {
+    fn in_path<T: FromStr<Err = Invalid>>(&mut self, name: &'static str, in_path: &str) -> Option<T> {
         let spelling = match self.values.get(name) {
             None | Some(Value::Null) => in_path,
             Some(Value::String(in_body)) if in_body.eq_ignore_ascii_case(in_path) => in_body,
             Some(_) => {
-                let detail = ProblemDetail {
-                    error_code: "PATH_BODY_MISMATCH".into(),
-                    property_name: Some(name.to_owned()),
-                };
-                self.flaws.push(Flaw {
-                    detail,
-                    expected: "expected the same in the path and in the body".to_owned(),
-                });
+                let expected = "expected the same in the path and in the body";
+                self.flaws.add_as("PATH_BODY_MISMATCH", Some(name), expected);
                 return None;
             }
         };
-        spelling.parse().map_err(|invalid: Invalid| self.flaws.push(flaw(name, invalid.to_string()))).ok()
-    }
-}
-
-/// What a body says besides the names.
-struct Measured {
-    counts: Counts,
-    timestamp: Timestamp,
-    run_id: RunId,
-    run_attempt: RunAttempt,
-    commit: Option<Commit>,
-    url_html: Option<HttpsUrl>,
-    workflow_run_url: Option<HttpsUrl>,
-}
-
-impl Measured {
-    fn of(self, repository: Repository, platform: Platform, branch: Branch) -> TestResult {
-        TestResult {
-            // Set when the reservation's key is known.
-            id: TestResultId::derive(""),
-            repository,
-            platform,
-            branch,
-            counts: self.counts,
-            timestamp: self.timestamp,
-            run_id: self.run_id,
-            run_attempt: self.run_attempt,
-            commit: self.commit,
-            url_html: self.url_html,
-            workflow_run_url: self.workflow_run_url,
-        }
+        self.flaws.note(name, spelling.parse())
     }
 }
 
@@ -345,7 +329,7 @@ fn count(value: &Value) -> Option<u32> {
 /// meaning to every reader.
 struct Object {
     values: BTreeMap<String, Value>,
-    duplicates: Vec<String>,
+    duplicates: BTreeSet<String>,
 }
 
 impl<'de> Deserialize<'de> for Object {
@@ -360,13 +344,15 @@ impl<'de> Deserialize<'de> for Object {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut object = Object { values: BTreeMap::new(), duplicates: Vec::new() };
+                let mut object = Object { values: BTreeMap::new(), duplicates: BTreeSet::new() };
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
                     match object.values.entry(name) {
                         Entry::Vacant(entry) => {
                             entry.insert(value);
                         }
-                        Entry::Occupied(entry) => object.duplicates.push(entry.key().clone()),
+                        Entry::Occupied(entry) => {
+                            object.duplicates.insert(entry.key().clone());
+                        }
                     }
                 }
                 Ok(object)

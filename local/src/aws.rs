@@ -10,8 +10,8 @@ mod event_bridge;
 mod secrets_manager;
 mod sqs;
 
-use std::fs::{self, DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -67,9 +67,6 @@ pub enum OpenError {
     #[error(transparent)]
     Template(#[from] TemplateError),
 }
-
-/// An answer without content.
-const EMPTY: &str = "{}";
 
 /// An AWS service refuses a request, in the words of its API.
 #[derive(Debug, Clone)]
@@ -130,7 +127,7 @@ impl Aws {
         let connection = Arc::new(Mutex::new(match storage {
             Storage::Memory => Connection::open_in_memory()?,
             Storage::Directory(path) => {
-                let connection = Connection::open(path.join("services.sqlite3"))?;
+                let connection = Connection::open(private_file(path, "services.sqlite3")?)?;
                 connection.pragma_update(None, "journal_mode", "wal")?;
                 // Each commit reaches the disk before it is answered.
                 connection.pragma_update(None, "synchronous", "full")?;
@@ -139,7 +136,7 @@ impl Aws {
         }));
         let path = match storage {
             Storage::Memory => None,
-            Storage::Directory(path) => Some(path.join("tables.sqlite3")),
+            Storage::Directory(path) => Some(private_file(path, "tables.sqlite3")?),
         };
         let tables = dynamodb::Tables::open(path.as_deref(), &template.tables)
             .map_err(|error| OpenError::Tables(error.body))?;
@@ -208,14 +205,21 @@ pub fn config(http_client: SharedHttpClient) -> SdkConfig {
 /// Makes sure of the directory, and that no other process has it.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let unusable = |source| OpenError::Directory { path: path.to_owned(), source };
-    // It holds keys, which are nobody else's business.
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+    fs::create_dir_all(path).map_err(unusable)?;
     let file = File::create(path.join("lock")).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
         Err(fs::TryLockError::Error(source)) => Err(unusable(source)),
     }
+}
+
+/// A file that nobody else may read: there are keys in it. SQLite gives the files beside it the same mode.
+fn private_file(directory: &Path, name: &str) -> Result<PathBuf, OpenError> {
+    let path = directory.join(name);
+    let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    opened.map_err(|source| OpenError::Directory { path: directory.to_owned(), source })?;
+    Ok(path)
 }
 
 /// Runs SQLite where it may block.

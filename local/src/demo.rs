@@ -21,6 +21,8 @@ use crate::server::Server;
 const REPOSITORY: &str = "demo/badgesmith";
 /// Where its badge is.
 const BADGE_PATH: &str = "/badges/tests/linux/demo/badgesmith/main";
+/// What it says before the first result.
+const NOTHING_YET: &str = "no results";
 /// The result is looked for this often, at this distance.
 const LOOKS: u32 = 100;
 const LOOK_PERIOD: Duration = Duration::from_millis(50);
@@ -44,11 +46,11 @@ pub async fn run(server: &Server) -> Result<String, String> {
         key
     };
     let mut badge = get_badge(server).await?;
-    if badge["isError"] == true {
+    if badge["message"] == NOTHING_YET {
         submit(server, &key).await?;
         for _ in 0..LOOKS {
             badge = get_badge(server).await?;
-            if badge["isError"] != true {
+            if badge["message"] != NOTHING_YET {
                 break;
             }
             tokio::time::sleep(LOOK_PERIOD).await;
@@ -92,7 +94,7 @@ async fn get_badge(server: &Server) -> Result<Value, String> {
     serde_json::from_slice(response.body()).map_err(|error| error.to_string())
 }
 
-/// 256 bits from the operating system, in base64.
+/// More than 256 bits from the operating system, in base64.
 fn random_key() -> String {
     let bytes = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat();
     STANDARD.encode(bytes)

@@ -3,12 +3,11 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use badgesmith_shared::secrets_manager::repository_secret_name;
 use clap::Parser;
 use local::demo;
 use local::options::{Options, Secret};
 use local::server::{Server, StartError};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -30,38 +29,49 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: &Options, secrets: &[Secret]) -> ExitCode {
-    let server = match Server::start(&options.storage(), options.port).await {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&format!("cannot receive signals: {error}"), 1),
+    };
+    let server = match Server::start(&options.storage(), options.port, secrets).await {
         Ok(server) => server,
         Err(error) => return fail(&advice(&error), UNUSABLE),
     };
-    for secret in secrets {
-        let name = repository_secret_name(&secret.repository);
-        if let Err(error) = server.aws().secrets().put(&name, &secret.value) {
-            return fail(&format!("cannot register the key of {}: {error}", secret.repository), UNUSABLE);
-        }
-    }
     print(&format!("listening on http://{}\n", server.address()));
-    if !options.no_demo {
+    let demo = async {
         match demo::run(&server).await {
             Ok(text) => print(&text),
             Err(error) => tracing::error!(error, "the demo failed"),
         }
+    };
+    tokio::select! {
+        () = signals.next() => {}
+        () = demo, if !options.no_demo => signals.next().await,
     }
-    let stopped = stop_signal().await;
-    if let Err(error) = &stopped {
-        tracing::error!(%error, "signals cannot be received");
+    tracing::info!("stopping: finishing what was accepted; once more to stop at once");
+    tokio::select! {
+        () = server.stop() => ExitCode::SUCCESS,
+        () = signals.next() => fail("stopped before everything was processed", 1),
     }
-    tracing::info!("stopping: finishing what was accepted");
-    server.stop().await;
-    if stopped.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-async fn stop_signal() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
+/// What asks the program to stop: Ctrl-C or SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// From here on neither ends the process by itself.
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

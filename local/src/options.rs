@@ -49,7 +49,8 @@ Examples:
   local --port 0 --ephemeral --no-demo --secret acme/kit=0123456789abcdef
       Start on a free port with one repository, and leave nothing behind
 
-Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 failed while running, 2 could not start as asked";
+Exit codes: 0 stopped by Ctrl-C or SIGTERM, all accepted results processed; 1 stopped by a second one before
+that, or failed; 2 could not start as asked";
 
 impl Options {
     /// Where the data goes.

@@ -36,16 +36,12 @@ impl Poller {
         Self { client: Client::new(&CALL_BUDGET.bound(config)), queue_url, processor }
     }
 
-    /// Polls until `stop` is cancelled, and from then on until the queue has no visible message left.
+    /// Polls until `stop` is cancelled, and from then on until the queue has no visible message left. A
+    /// receive is never broken off, since what it has taken would be hidden from everybody.
     pub async fn run(&self, stop: CancellationToken) {
         loop {
             let stopping = stop.is_cancelled();
-            let polled = tokio::select! {
-                // Nothing is received and then forgotten: a batch in work is finished first.
-                polled = self.poll(if stopping { 0 } else { WAIT_SECONDS }) => polled,
-                () = stop.cancelled(), if !stopping => continue,
-            };
-            match polled {
+            match self.poll(if stopping { 0 } else { WAIT_SECONDS }).await {
                 Ok(0) if stopping => return,
                 Ok(_) => {}
                 Err(error) => {
@@ -80,8 +76,7 @@ impl Poller {
             return Ok(0);
         }
         let count = messages.len();
-        // On its own task: what was received is processed even if nobody waits for it any more, and a
-        // panic is a failed batch.
+        // On its own task, so that a panic is a failed batch, as it is in Lambda.
         let poller = self.clone();
         if let Err(error) = tokio::spawn(async move { poller.process(messages).await }).await {
             tracing::error!(%error, "the processor failed; the batch will be delivered again");

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-/// Runs `task` every `period`, for the first time at once, until `stop` is cancelled. A run is never
+/// Runs `task` every `period`, for the first time after one, until `stop` is cancelled. A run is never
 /// interrupted, and two of them never overlap: one that takes longer than the period delays the next.
 pub async fn every<F: Future<Output = ()>>(
     period: Duration,
     stop: CancellationToken,
     mut task: impl FnMut() -> F,
 ) {
-    let mut interval = tokio::time::interval(period);
+    let mut interval = tokio::time::interval_at(Instant::now() + period, period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -38,6 +38,6 @@ mod tests {
             stop.cancel();
         };
         tokio::join!(task, clock);
-        assert_eq!(runs.get(), 3, "at 0, 60 and 120 seconds");
+        assert_eq!(runs.get(), 2, "at 60 and 120 seconds");
     }
 }

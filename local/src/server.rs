@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use badgesmith_shared::clock::Clock;
+use badgesmith_shared::secrets_manager::repository_secret_name;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Aws, OpenError, Storage};
 use crate::gateway::{self, Gateway};
+use crate::options::Secret;
 use crate::scheduler;
 use crate::stack::Stack;
 use crate::template::Template;
@@ -28,8 +30,8 @@ use crate::template::Template;
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// As many batches are processed at once, the least that an event source mapping can be limited to.
 const POLLERS: usize = 2;
-/// How often expired items and messages are deleted.
-const SWEEP_PERIOD: Duration = Duration::from_mins(1);
+/// How often expired items and messages are deleted. It reads whole tables, and AWS takes days.
+const SWEEP_PERIOD: Duration = Duration::from_hours(1);
 /// A client that does not finish its request by then holds up no shutdown.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
@@ -62,11 +64,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the services and starts to answer requests on 127.0.0.1; port 0 takes a free one.
+    /// Opens the services, registers `secrets`, and starts to answer requests on 127.0.0.1; port 0 takes a
+    /// free one.
     ///
     /// # Errors
     /// [`StartError`] says what is in the way.
-    pub async fn start(storage: &Storage, port: u16) -> Result<Self, StartError> {
+    pub async fn start(storage: &Storage, port: u16, secrets: &[Secret]) -> Result<Self, StartError> {
         let clock = Clock::System;
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
         let unusable = |source| StartError::Port { port, source };
@@ -74,6 +77,10 @@ impl Server {
         let address = listener.local_addr().map_err(unusable)?;
         let template = Template::load().map_err(OpenError::from)?;
         let aws = Aws::open(storage, &template, &clock)?;
+        for secret in secrets {
+            let name = repository_secret_name(&secret.repository);
+            aws.secrets().put(&name, &secret.value).map_err(OpenError::from)?;
+        }
         let stack = Arc::new(Stack::new(&aws.sdk_config(), &clock));
 
         let stop_accepting = CancellationToken::new();

@@ -12,10 +12,11 @@ use badgesmith_shared::message::ResultMessage;
 use badgesmith_shared::sdk::CallBudget;
 use badgesmith_shared::sqs::Queue;
 use badgesmith_shared::test_result::TestResult;
+use futures_util::future::join_all;
 
-/// A batch makes one write, at most four more for what stayed unprocessed, one call to the event bus and,
-/// for each message that can never succeed, one to the dead-letter queue. Without such messages that is at
-/// most 18 s of the function's timeout of 30 s; what is not done by then is delivered again.
+/// A batch makes one write, at most four more for what stayed unprocessed, one call to the event bus, and at
+/// the same time one to the dead-letter queue for each message that can never succeed: at most 22 s of the
+/// function's timeout of 30 s.
 const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(1), call: Duration::from_secs(3) };
 
 /// Where the function finds its resources.
@@ -75,24 +76,23 @@ impl App {
     /// batch response):
     /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
     pub async fn handle(&self, batch: SqsEvent) -> SqsBatchResponse {
-        let mut response = SqsBatchResponse::default();
         let mut understood = Understood::default();
+        let mut hopeless = Vec::new();
         for message in batch.records {
-            // Lambda takes an empty id for the whole batch, which is safe.
-            let message_id = message.message_id.clone().unwrap_or_default();
             match ResultMessage::parse(message.body.as_deref().unwrap_or_default()) {
                 Ok(ResultMessage { result, .. }) => {
-                    understood.message_ids.push(message_id);
+                    understood.message_ids.push(message_id(&message));
                     understood.results.push(result);
                 }
-                Err(error) => {
-                    if !self.give_up(&message, &error.to_string()).await {
-                        response.add_failure(message_id);
-                    }
-                }
+                Err(error) => hopeless.push((message, error.to_string())),
             }
         }
-        for message_id in self.record(understood).await {
+        // Results first: what can never succeed must not keep them waiting.
+        let mut failed = self.record(understood).await;
+        let given_up = hopeless.iter().map(|(message, reason)| self.give_up(message, reason));
+        failed.extend(join_all(given_up).await.into_iter().flatten());
+        let mut response = SqsBatchResponse::default();
+        for message_id in failed {
             response.add_failure(message_id);
         }
         response
@@ -121,20 +121,25 @@ impl App {
         failed
     }
 
-    /// Moves a message that can never succeed to the dead-letter queue; false when that failed, and it has
-    /// to be delivered again.
-    async fn give_up(&self, message: &SqsMessage, reason: &str) -> bool {
+    /// Moves a message that can never succeed to the dead-letter queue. Returns its id when that failed, and
+    /// it has to be delivered again.
+    async fn give_up(&self, message: &SqsMessage, reason: &str) -> Option<String> {
         let body = message.body.as_deref().unwrap_or_default();
-        let message_id = message.message_id.as_deref().unwrap_or_default();
+        let message_id = message_id(message);
         match self.dead_letters.send_dead_letter(body, reason, self.clock.now()).await {
             Ok(()) => {
                 tracing::error!(message_id, reason, "a message went to the dead-letter queue");
-                true
+                None
             }
             Err(error) => {
                 tracing::error!(message_id, reason, %error, "a message did not reach the dead-letter queue");
-                false
+                Some(message_id)
             }
         }
     }
+}
+
+/// The id of a message. Lambda takes an empty one, which never comes, for the whole batch, which is safe.
+fn message_id(message: &SqsMessage) -> String {
+    message.message_id.clone().unwrap_or_default()
 }

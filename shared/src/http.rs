@@ -2,7 +2,6 @@
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
@@ -13,9 +12,8 @@ use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
 use crate::route::Route;
-use crate::test_result::TestResultId;
 
-/// Header of every JSON answer.
+/// The content type of every JSON answer.
 const JSON: &str = "application/json; charset=utf-8";
 
 /// What a function reads of an event.
@@ -55,19 +53,16 @@ impl<'a> Request<'a> {
         self.0.headers.get(name)?.to_str().ok()
     }
 
-    /// The raw bytes of the body; `None` when there are more than `bytes_max`, or they are said to be
-    /// base64 and are not.
+    /// The raw bytes of the body; `None` when there are more than `bytes_max`. What is said to be base64
+    /// and is not, which no gateway sends, is taken as it is.
     pub fn body(&self, bytes_max: usize) -> Option<Cow<'a, [u8]>> {
         let text = self.0.body.as_deref().unwrap_or_default();
-        let body: Cow<'_, [u8]> = if self.0.is_base64_encoded {
-            // Four characters for three bytes: what is too long is not even decoded.
-            if text.len() / 4 > bytes_max / 3 + 1 {
-                return None;
-            }
-            STANDARD.decode(text).ok()?.into()
-        } else {
-            text.as_bytes().into()
-        };
+        // Four characters for three bytes: what is too long is not even decoded.
+        if text.len() / 4 > bytes_max / 3 + 1 && self.0.is_base64_encoded {
+            return None;
+        }
+        let decoded = self.0.is_base64_encoded.then(|| STANDARD.decode(text).ok()).flatten();
+        let body = decoded.map_or(Cow::Borrowed(text.as_bytes()), Cow::Owned);
         (body.len() <= bytes_max).then_some(body)
     }
 }
@@ -118,102 +113,5 @@ impl Response {
     /// The response as the HTTP API takes it.
     pub fn into_event(self) -> ApiGatewayV2httpResponse {
         self.0
-    }
-}
-
-/// A request that was not granted, as the client learns of it:
-///
-/// ```json
-/// {"message":"platform: expected linux, windows or macos",
-///  "error_details":[{"error_code":"INVALID_PLATFORM","property_name":"platform"}]}
-/// ```
-#[derive(Debug, Serialize)]
-pub struct Problem {
-    #[serde(skip)]
-    status: StatusCode,
-    #[serde(skip)]
-    advice: Option<Advice>,
-    message: String,
-    error_details: Vec<ProblemDetail>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    test_result_id: Option<TestResultId>,
-}
-
-/// What a header tells the client to do instead.
-#[derive(Debug)]
-enum Advice {
-    Allow(&'static str),
-    RetryAfterSeconds(u64),
-}
-
-/// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ProblemDetail {
-    /// A constant for programs.
-    pub error_code: Cow<'static, str>,
-    /// The JSON field, header or query parameter, as sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub property_name: Option<String>,
-}
-
-impl Problem {
-    /// A problem that concerns the request as a whole.
-    pub fn new(status: StatusCode, message: impl Into<String>, error_code: &'static str) -> Self {
-        let detail = ProblemDetail { error_code: error_code.into(), property_name: None };
-        Self::with_details(status, message, vec![detail])
-    }
-
-    /// A problem with some of the request's properties.
-    pub fn with_details(
-        status: StatusCode,
-        message: impl Into<String>,
-        error_details: Vec<ProblemDetail>,
-    ) -> Self {
-        Self { status, advice: None, message: message.into(), error_details, test_result_id: None }
-    }
-
-    /// The answer where a path addresses nothing.
-    pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "there is nothing at this path", "NOT_FOUND")
-    }
-
-    /// The answer where a path does not take the method; `allow` lists what it takes.
-    pub fn method_not_allowed(allow: &'static str) -> Self {
-        let problem = Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            format!("this path takes {allow}"),
-            "METHOD_NOT_ALLOWED",
-        );
-        Self { advice: Some(Advice::Allow(allow)), ..problem }
-    }
-
-    /// The same problem, to be tried again after `wait`, rounded up to seconds.
-    #[must_use]
-    pub fn retry_after(self, wait: Duration) -> Self {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        Self { advice: Some(Advice::RetryAfterSeconds(seconds.max(1))), ..self }
-    }
-
-    /// The same problem, which concerns a result that is already there.
-    #[must_use]
-    pub fn about(self, id: TestResultId) -> Self {
-        Self { test_result_id: Some(id), ..self }
-    }
-
-    /// The status of the answer.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// The answer.
-    pub fn into_response(self) -> Response {
-        let response = Response::json(self.status, &self).header(header::CACHE_CONTROL, "no-store");
-        match self.advice {
-            Some(Advice::Allow(methods)) => response.header(header::ALLOW, methods),
-            Some(Advice::RetryAfterSeconds(seconds)) => {
-                response.header(header::RETRY_AFTER, &seconds.to_string())
-            }
-            None => response,
-        }
     }
 }

@@ -15,9 +15,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::name::{Branch, Invalid, Nonce, Platform, Repository};
-use crate::signature::BodyDigest;
+use crate::signature::Digest;
 use crate::test_result::TestResult;
 use crate::timestamp::Timestamp;
+
+/// The longest partition key that DynamoDB takes, in bytes:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+pub const PARTITION_KEY_BYTES_MAX: usize = 2048;
+/// The longest sort key that DynamoDB takes, in bytes.
+pub const SORT_KEY_BYTES_MAX: usize = 1024;
 
 /// The sort key of tables that have one item for a partition key.
 pub const META: &str = "META";
@@ -29,7 +35,7 @@ pub fn results_partition(repository: &Repository) -> String {
 
 /// The sort key of one result.
 pub fn result_sort(platform: Platform, branch: &Branch, order: &Order) -> String {
-    format!("{}{order}", Group { platform: Some(platform), branch: Some(branch) }.prefix())
+    format!("{}{order}", Group::Branch(platform, branch).prefix())
 }
 
 /// The partition key, in the index of the latest results, of one platform and branch.
@@ -55,7 +61,7 @@ pub enum SubmissionName {
     /// The nonce of the signed body.
     Nonce(Nonce),
     /// The SHA-256 of the signed body.
-    Body(BodyDigest),
+    Body(Digest),
 }
 
 /// The place of a result in time, among the results of its platform and branch.
@@ -94,23 +100,24 @@ impl fmt::Display for Order {
     }
 }
 
-/// The results of a repository, or of one platform, or of one branch on it. A branch without its platform
-/// is no contiguous range of keys, so `branch` counts only beside a `platform`.
+/// Results of a repository whose sort keys are one contiguous range.
 #[derive(Debug, Clone, Copy)]
-pub struct Group<'a> {
-    /// One platform, or all.
-    pub platform: Option<Platform>,
-    /// One branch of that platform, or all.
-    pub branch: Option<&'a Branch>,
+pub enum Group<'a> {
+    /// All of them.
+    All,
+    /// Those of one platform.
+    Platform(Platform),
+    /// Those of one branch on one platform.
+    Branch(Platform, &'a Branch),
 }
 
 impl Group<'_> {
     /// What the sort keys of the group, and no others, begin with. Ends in `#`.
     pub fn prefix(&self) -> String {
-        match (self.platform, self.branch) {
-            (Some(platform), Some(branch)) => format!("RESULT#{platform}#{}#", part(branch.as_str())),
-            (Some(platform), None) => format!("RESULT#{platform}#"),
-            (None, _) => "RESULT#".to_owned(),
+        match self {
+            Self::All => "RESULT#".to_owned(),
+            Self::Platform(platform) => format!("RESULT#{platform}#"),
+            Self::Branch(platform, branch) => format!("RESULT#{platform}#{}#", part(branch.as_str())),
         }
     }
 
@@ -147,10 +154,6 @@ mod tests {
     use super::*;
     use crate::name::{Owner, Repo};
     use crate::test_result::{Counts, RunAttempt, TestResultId};
-
-    /// DynamoDB's limits, in bytes: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-    const PARTITION_KEY_BYTES_MAX: usize = 2048;
-    const SORT_KEY_BYTES_MAX: usize = 1024;
 
     fn result(timestamp: i64, run_id: &str, attempt: u64) -> TestResult {
         TestResult {
@@ -208,10 +211,9 @@ mod tests {
                 let (first, last) = group.range();
                 first <= key && key <= last
             };
-            prop_assert_eq!(holds(Group { platform: Some(platform), branch: Some(&a) }), platform == other && a == b);
-            prop_assert_eq!(holds(Group { platform: Some(platform), branch: None }), platform == other);
-            let all = Group { platform: None, branch: None };
-            prop_assert!(holds(all));
+            prop_assert_eq!(holds(Group::Branch(platform, &a)), platform == other && a == b);
+            prop_assert_eq!(holds(Group::Platform(platform)), platform == other);
+            prop_assert!(holds(Group::All));
         }
 
         #[test]
@@ -230,7 +232,7 @@ mod tests {
         #[test]
         fn a_range_of_time_is_half_open(at in 0..100_i64, from in 0..100_i64, to in 0..100_i64) {
             let branch = "main".parse().unwrap();
-            let group = Group { platform: Some(Platform::Linux), branch: Some(&branch) };
+            let group = Group::Branch(Platform::Linux, &branch);
             let moment = Timestamp::from_unix_milliseconds;
             let (first, last) = group.range_of_time(Some(moment(from)), Some(moment(to)));
             let key = result_sort(Platform::Linux, &branch, &Order::of(&result(at, "1", 1)));
@@ -255,7 +257,7 @@ mod tests {
         );
         let nonce = SubmissionName::Nonce("12345#78".parse().unwrap());
         assert_eq!(reservation_partition(&repository, &nonce), "NONCE#acme/kit#12345%2378");
-        let body = SubmissionName::Body(BodyDigest::of(b""));
+        let body = SubmissionName::Body(Digest::of(b""));
         assert_eq!(
             reservation_partition(&repository, &body),
             "NONCE#acme/kit#sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

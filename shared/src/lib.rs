@@ -1,11 +1,12 @@
 //! The domain of BadgeSmith and its adapters to AWS.
 //!
-//! Pure modules, which know nothing of AWS, HTTP or the clock of the machine: [`name`], [`timestamp`],
+//! Pure modules, which know nothing of AWS or the clock of the machine: [`name`], [`timestamp`],
 //! [`test_result`], [`key`], [`signature`], [`message`], [`badge`] and [`route`].
 //!
 //! Adapters, one for each AWS service, always through its SDK: [`dynamodb`], [`sqs`],
 //! [`secrets_manager`] and [`event_bridge`]. What they need to run in is in [`sdk`], [`clock`], [`mod@env`]
-//! and [`telemetry`]; [`http`] reads and writes the events of an API Gateway HTTP API.
+//! and [`telemetry`]; [`http`] reads and writes the events of an API Gateway HTTP API, with [`problem`] for
+//! what went wrong.
 
 pub mod badge;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod http;
 pub mod key;
 pub mod message;
 pub mod name;
+pub mod problem;
 pub mod route;
 pub mod sdk;
 pub mod secrets_manager;

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 /// What a path addresses. Names are decoded, not yet checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,9 +93,19 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Decodes once. What does not decode to UTF-8 stays as it is.
+/// Decodes once. A sequence that does not decode to UTF-8 stays encoded.
 fn decode(name: &str) -> Cow<'_, str> {
-    percent_decode_str(name).decode_utf8().unwrap_or(Cow::Borrowed(name))
+    let decoded = percent_decode_str(name);
+    if let Ok(text) = decoded.clone().decode_utf8() {
+        return text;
+    }
+    let bytes: Vec<u8> = decoded.collect();
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(percent_encode(chunk.invalid(), NON_ALPHANUMERIC));
+    }
+    text.into()
 }
 
 #[cfg(test)]
@@ -121,6 +131,7 @@ mod tests {
             ("a%25zzb", "a%zzb"),
             ("caf\u{e9}", "caf\u{e9}"),
             ("%FF", "%FF"),
+            ("a%2Fb%FF%C3%A9", "a/b%FF\u{e9}"),
             ("main/", "main/"),
         ] {
             assert_eq!(branch_of(&format!("/badges/tests/linux/acme/kit/{path}"), None), branch);

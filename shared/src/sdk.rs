@@ -1,7 +1,6 @@
 //! How the AWS SDK is set up: lean, since every line here runs in a cold start.
 
 use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -84,35 +83,27 @@ impl CallBudget {
     }
 }
 
-/// A call to AWS that failed for good, after the SDK's retries. Displays the operation and the whole
-/// chain of causes; no request or response body is in it.
-#[derive(Debug)]
+/// A call to AWS that failed for good, after the SDK's retries: the operation and the chain of causes.
+///
+/// It is text from the start. The SDK's errors hold whole responses, which their `Debug` output shows.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{operation} failed: {causes}")]
 pub struct CallError {
     operation: &'static str,
-    cause: Box<dyn Error + Send + Sync>,
+    causes: String,
 }
 
 impl CallError {
     /// The failure of `operation`, named as in AWS's documentation.
     pub fn new(operation: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { operation, cause: cause.into() }
-    }
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} failed: {}", self.operation, self.cause)?;
-        let mut source = self.cause.source();
+        let cause = cause.into();
+        let mut causes = cause.to_string();
+        let mut source = cause.source();
         while let Some(cause) = source {
-            write!(f, ": {cause}")?;
+            causes.push_str(": ");
+            causes.push_str(&cause.to_string());
             source = cause.source();
         }
-        Ok(())
-    }
-}
-
-impl Error for CallError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self.cause.as_ref())
+        Self { operation, causes }
     }
 }

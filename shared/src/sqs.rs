@@ -16,6 +16,8 @@ use crate::timestamp::Timestamp;
 pub const REASON_ATTRIBUTE: &str = "reason";
 /// When it was put there by the processor, as an attribute of the message.
 pub const FAILED_AT_ATTRIBUTE: &str = "failed_at";
+/// A longer trace header is none.
+const TRACE_BYTES_MAX: usize = 256;
 /// A reason is cut to this many characters.
 const REASON_CHARACTERS_MAX: usize = 500;
 
@@ -33,7 +35,7 @@ impl Queue {
     }
 
     /// Puts a result on the queue. `trace` is the X-Ray trace header of the request that brought it, and
-    /// goes on with it:
+    /// goes on with it if it is one; it comes from outside, and no result shall be refused for it:
     /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html>
     ///
     /// # Errors
@@ -42,7 +44,7 @@ impl Queue {
         let failed = |cause: Box<dyn Error + Send + Sync>| CallError::new("sqs:SendMessage", cause);
         let body = serde_json::to_string(message).map_err(|error| failed(error.into()))?;
         let mut request = self.client.send_message().queue_url(&self.url).message_body(body);
-        if let Some(header) = trace {
+        if let Some(header) = trace.filter(|header| is_trace(header)) {
             let value = MessageSystemAttributeValue::builder()
                 .data_type("String")
                 .string_value(header)
@@ -85,6 +87,23 @@ impl Queue {
     }
 }
 
+/// Whether `header` begins as a trace header must, `Root=1-{8 hex digits}-{24 hex digits}`, and goes on with
+/// nothing but fields:
+/// <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
+fn is_trace(header: &str) -> bool {
+    let hex = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut fields = header.split(';');
+    let root = fields.next().and_then(|field| field.strip_prefix("Root=1-")?.split_once('-'));
+    root.is_some_and(|(time, id)| hex(time, 8) && hex(id, 24))
+        && header.len() <= TRACE_BYTES_MAX
+        && fields.all(|field| {
+            field.split_once('=').is_some_and(|(name, value)| {
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-');
+                !name.is_empty() && !value.is_empty() && name.bytes().chain(value.bytes()).all(plain)
+            })
+        })
+}
+
 /// A reason may quote the message; SQS refuses most control characters and an empty value.
 fn printable(reason: &str) -> String {
     let text: String = reason
@@ -94,4 +113,38 @@ fn printable(reason: &str) -> String {
         .take(REASON_CHARACTERS_MAX)
         .collect();
     if text.is_empty() { "unknown".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_trace_headers_go_on() {
+        let root = "Root=1-5759e988-bd862e3fe1be46a994272793";
+        for good in
+            [root.to_owned(), format!("{root};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a87bd80c:1")]
+        {
+            assert!(is_trace(&good), "{good}");
+        }
+        for bad in [
+            "",
+            "Root=1-5759e988",
+            "Sampled=1",
+            "Root=1-5759e98g-bd862e3fe1be46a994272793",
+            &format!("{root};"),
+            &format!("{root};a"),
+            &format!("{root};a=\u{1}"),
+            &format!("{root};a={}", "x".repeat(256)),
+        ] {
+            assert!(!is_trace(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reasons_are_fit_to_be_sent() {
+        assert_eq!(printable("a\nb\u{ffff}"), "a b");
+        assert_eq!(printable(""), "unknown");
+        assert_eq!(printable(&"\u{e9}".repeat(1000)).chars().count(), REASON_CHARACTERS_MAX);
+    }
 }

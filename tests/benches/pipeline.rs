@@ -6,7 +6,7 @@
 //! - how fast results are accepted, how fast they are processed, and that none is lost;
 //! - how long after its 202 a result shows in its badge;
 //! - how fast badges are read from the table, from memory, and again with their entity tag;
-//! - how fast a badge is read from the table when its repository has 100 results, and when it has a million.
+//! - how long it takes to read a badge of a repository with 100 results, and of one with a million.
 //!
 //! There are no thresholds, since figures depend on the machine. The exit code is 1 if a result was lost.
 
@@ -29,9 +29,7 @@ use std::time::{Duration, Instant};
 
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::dynamodb::Results;
-use badgesmith_shared::name::Platform;
-use badgesmith_shared::secrets_manager::repository_secret_name;
-use badgesmith_shared::test_result::{Counts, RunAttempt, TestResult, TestResultId};
+use badgesmith_shared::test_result::TestResult;
 use bytes::Bytes;
 use clap::Parser;
 use http::Request;
@@ -39,18 +37,17 @@ use local::aws::Storage;
 use local::options::Secret;
 use local::server::Server;
 use local::stack::RESULTS_QUEUE;
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::client::{Answer, KEY, Post, result, with};
 use tokio::task::JoinSet;
 
-/// Results are posted to this many repositories in turn, and there to this many branches in turn.
+/// How many repositories results are posted to.
 const REPOSITORIES: usize = 4;
-const BRANCHES: usize = 250;
-/// To compare repositories with few and with many results, this many badges of each are read.
-const COMPARED: usize = 1000;
-/// A repository with few results has this many, each on its own branch.
+/// How many branches results are spread over.
+const BRANCHES: usize = 1000;
+/// How many of these are in each repository that has few results: one result each.
 const FEW: usize = 100;
-/// Results that are not posted are stored this many at a time.
+/// How many results that are not posted are stored at once.
 const PORTION: usize = 1000;
 /// Nothing is waited for longer than this.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -88,7 +85,8 @@ impl Options {
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    println!("The clients and the pipeline share {} CPU cores.", cores());
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    println!("The pipeline and its clients share {cores} CPU cores.");
     let nothing_lost = measure_pipeline(&options).await;
     compare_repositories(&options).await;
     if nothing_lost { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -99,35 +97,41 @@ async fn measure_pipeline(options: &Options) -> bool {
     // Beside the build, which is on a disk; where the system keeps temporary files may be memory.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let server = Server::start(&Storage::Directory(directory.path().to_owned()), 0).await.expect("a server");
-    for number in 0..REPOSITORIES {
-        let repository = Place::of(number).repository.parse().expect("a repository");
+    let client = Client::of(&server);
+    let places = Place::spread("kit", REPOSITORIES, BRANCHES + options.pick(100, 10));
+    let (places, fresh) = places.split_at(BRANCHES);
+    for Place { repo, .. } in &places[..REPOSITORIES] {
+        let repository = format!("acme/{repo}").parse().expect("a repository");
         let name = repository_secret_name(&repository);
         let secret = Secret::new(repository, KEY).expect("a secret");
         server.aws().secrets().put(&name, &secret.value).expect("a place for the secret");
     }
-    let client = Client::of(&server);
-    let (clients, posts) = (options.clients.get(), options.posts.unwrap_or(options.pick(5000, 200)));
-    heading(&format!("SQLite on disk, {clients} clients"));
-    let accepted = measure_posts(&server, &client, clients, posts).await;
-    let nothing_lost = check_history(&client, &accepted).await;
-    measure_visibility(&client, options.pick(100, 10)).await;
+    let clients = options.clients.get();
+    heading(&format!("{clients} clients, SQLite on disk"));
+    let posts = Load { clients, count: options.posts.unwrap_or(options.pick(5000, 200)), period: PATIENCE };
+    let accepted = measure_posts(&server, &client, posts, places).await;
+    let nothing_lost = check_history(&client, &accepted, &places[..REPOSITORIES]).await;
 
-    let places = (0..posts.min(REPOSITORIES * BRANCHES)).map(Place::of).collect();
-    read_each(&client, clients, places).await.print("badges read from the table");
-    let period = options.pick(Duration::from_secs(3), Duration::from_millis(300));
-    let badge = client.get(&Place::of(0).badge(), "").await;
-    let entity_tag = badge.header("etag").expect("an entity tag");
-    read_often(&client, clients, period, ("", 200)).await.print("a badge read from memory");
-    read_often(&client, clients, period, (entity_tag, 304)).await.print("the same with If-None-Match, a 304");
+    let each = Load { count: posts.count.min(BRANCHES), ..posts };
+    read(&client, each, places, "").await.print("badges read from the table");
+    let often = options.pick(Duration::from_secs(3), Duration::from_millis(300));
+    let often = Load { clients, count: usize::MAX, period: often };
+    read(&client, often, &places[..1], "").await.print("a badge read from memory");
+    let badge = client.get(&places[0].badge(), "").await;
+    let tag = badge.header("etag").expect("an entity tag");
+    read(&client, often, &places[..1], tag).await.print("the same with If-None-Match: 304");
+    heading("one client, SQLite on disk");
+    measure_visibility(&client, fresh).await;
     server.stop().await;
     nothing_lost
 }
 
 /// Posts results and waits until they are processed; returns the ids of those that were accepted.
-async fn measure_posts(server: &Server, client: &Client, clients: usize, posts: usize) -> Vec<String> {
+async fn measure_posts(server: &Server, client: &Client, posts: Load, places: &[Place]) -> Vec<String> {
     let started = Instant::now();
-    let run = Run::of(clients, posts, PATIENCE, client.clone(), |client, number| async move {
-        let answer = client.post(&Place::of(number)).await;
+    let state = (client.clone(), Arc::<[Place]>::from(places));
+    let run = posts.run(state, |(client, places), number| async move {
+        let answer = client.post(&places[number % places.len()]).await;
         (answer.status == 202).then(|| answer.json()["test_result_id"].to_string())
     });
     let run = run.await;
@@ -139,17 +143,17 @@ async fn measure_posts(server: &Server, client: &Client, clients: usize, posts: 
         assert!(started.elapsed() < PATIENCE, "the queue does not drain");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let processed = rate(run.outcomes.len(), started.elapsed());
-    run.print(&format!("{} of {} posts accepted", grouped(run.outcomes.len()), grouped(posts)));
-    row("the same, and processed", Some(processed), &[]);
+    let processed = started.elapsed();
+    run.print(&format!("{} of {} posts accepted", grouped(run.outcomes.len()), grouped(posts.count)));
+    row("the same, until the queue is empty", Some((run.outcomes.len(), processed)), &[]);
     run.outcomes
 }
 
 /// Reads all of the history, page by page; tells whether each of `accepted` is there exactly once.
-async fn check_history(client: &Client, accepted: &[String]) -> bool {
+async fn check_history(client: &Client, accepted: &[String], repositories: &[Place]) -> bool {
     let mut found: HashMap<String, usize> = HashMap::new();
-    for number in 0..REPOSITORIES {
-        let first = format!("/tests/results/{}?limit=200", Place::of(number).repository);
+    for Place { repo, .. } in repositories {
+        let first = format!("/tests/results/acme/{repo}?limit=200");
         let mut next = Some(first.clone());
         while let Some(path) = next {
             let page = client.get(&path, "").await.json();
@@ -164,96 +168,80 @@ async fn check_history(client: &Client, accepted: &[String]) -> bool {
     for id in &wrong {
         println!("  wrong: {id} was accepted and is in the history {} times", times_found(id));
     }
-    let right = accepted.len() - wrong.len();
-    println!("  {} of {} are in the history exactly once", grouped(right), grouped(accepted.len()));
+    println!("  {} of them in the history exactly once", grouped(accepted.len() - wrong.len()));
     wrong.is_empty()
 }
 
-/// Measures how long after its 202 a result shows, each on a branch of its own: that a branch has none is
-/// never kept in memory, so that a badge shows as soon as there is one.
-async fn measure_visibility(client: &Client, samples: usize) {
+/// Measures how long after its 202 a result shows, each on a fresh branch: that a branch has no result is
+/// never kept in memory, so that the first one shows at once.
+async fn measure_visibility(client: &Client, fresh: &[Place]) {
     let mut times = Vec::new();
-    for number in 0..samples {
-        let place = Place { branch: format!("fresh-{number}"), ..Place::of(number) };
-        let answer = client.post(&place).await;
+    for place in fresh {
+        let answer = client.post(place).await;
         assert_eq!(answer.status, 202, "{}", answer.text);
         let accepted = Instant::now();
-        while !client.shows(&place).await {
+        while !client.shows(place, "").await {
             assert!(accepted.elapsed() < PATIENCE, "{place:?} does not show");
         }
         times.push(accepted.elapsed());
     }
-    row("from a 202 to the badge, one client", None, &times);
+    row("from a 202 until the badge shows", None, &times);
 }
 
-/// Reads one badge, which is in memory, again and again.
-async fn read_often(
-    client: &Client,
-    clients: usize,
-    period: Duration,
-    (tag, status): (&str, u16),
-) -> Run<()> {
-    let state = (client.clone(), tag.to_owned(), status);
-    let run = Run::of(clients, usize::MAX, period, state, |(client, tag, status), _| async move {
-        let answer = client.get(&Place::of(0).badge(), &tag).await;
-        assert_eq!(answer.status, status, "{}", answer.text);
+/// Reads badges in turn; with an entity tag, to be told that they are still the same.
+async fn read(client: &Client, load: Load, places: &[Place], tag: &str) -> Run<()> {
+    let state = (client.clone(), Arc::<[Place]>::from(places), tag.to_owned());
+    let run = load.run(state, |(client, places, tag), number| async move {
+        let place = &places[number % places.len()];
+        assert!(client.shows(place, &tag).await, "{place:?} does not show");
         Some(())
     });
     run.await
 }
 
-/// Reads badges that were never read before, and so come from the table, each once.
-async fn read_each(client: &Client, clients: usize, places: Arc<[Place]>) -> Run<()> {
-    let (count, state) = (places.len(), (client.clone(), places));
-    let run = Run::of(clients, count, PATIENCE, state, |(client, places), number| async move {
-        assert!(client.shows(&places[number]).await, "{:?} does not show", places[number]);
-        Some(())
-    });
-    run.await
-}
-
-/// Measures reads from the table of repositories with few results, and of one with many.
+/// Reads badges for the first time, and so from the table, of repositories with few results and of one with
+/// many. Once both are there they are read by turns, so that whatever else goes on meets both.
 async fn compare_repositories(options: &Options) {
-    let many = options.stored.unwrap_or(options.pick(1_000_000, 2000));
-    let server = Server::start(&Storage::Memory, 0).await.expect("a server");
+    let count = options.stored.unwrap_or(options.pick(1_000_000, 2000));
+    let server = Server::start(&Storage::Memory, 0, &[]).await.expect("a server");
     let client = Client::of(&server);
     let results = Results::new(&server.aws().sdk_config(), "TestResultsTable".to_owned());
-    heading("SQLite in memory, one client");
-    let mut places = Vec::new();
-    for number in 0..COMPARED / FEW {
-        let stored = store(&results, &format!("acme/small-{number}"), FEW).await;
-        places.extend_from_slice(&stored);
-    }
-    let name = format!("badges of repositories with {FEW} results");
-    read_each(&client, 1, places.into()).await.print(&name);
+    heading("one client, SQLite in memory");
+    let (repositories, one_by_one) = (BRANCHES / FEW, Load { clients: 1, count: BRANCHES, period: PATIENCE });
+    let few = Place::spread("alone", repositories, BRANCHES);
+    store(&results, &few, BRANCHES).await;
+    let times = read(&client, one_by_one, &few, "").await.times;
+    row(&format!("badges of repositories with {FEW} results"), None, &times);
+
+    let many = Place::spread("large", 1, BRANCHES.min(count));
     let started = Instant::now();
-    let places = store(&results, "acme/large", many).await;
-    row("results stored without being posted", Some(rate(many, started.elapsed())), &[]);
-    let name = format!("badges of a repository with {}", grouped(many));
-    read_each(&client, 1, places).await.print(&name);
+    store(&results, &many, count).await;
+    row("results stored without being posted", Some((count, started.elapsed())), &[]);
+    let few = Place::spread("beside", repositories, BRANCHES);
+    store(&results, &few, BRANCHES).await;
+    let places: Vec<_> = few.into_iter().zip(many).flat_map(|(few, many)| [few, many]).collect();
+    let times = read(&client, Load { count: places.len(), ..one_by_one }, &places, "").await.times;
+    let every_other = |first| times.iter().copied().skip(first).step_by(2).collect::<Vec<_>>();
+    row(&format!("badges of repositories with {FEW}, by turns with"), None, &every_other(0));
+    row(&format!("badges of a repository with {}", grouped(count)), None, &every_other(1));
     server.stop().await;
 }
 
-/// Stores results without posting them, on every branch in turn; returns the branches.
-async fn store(results: &Results, repository: &str, count: usize) -> Arc<[Place]> {
-    let branch = |number| Place { repository: repository.to_owned(), branch: format!("branch-{number}") };
-    let places: Arc<[Place]> = (0..COMPARED.min(count)).map(branch).collect();
-    let state = (results.clone(), Arc::clone(&places), count);
-    let portions = count.div_ceil(PORTION);
-    let run =
-        Run::of(cores(), portions, Duration::MAX, state, |(results, places, count), portion| async move {
-            let numbers = portion * PORTION..count.min((portion + 1) * PORTION);
-            let portion: Vec<_> =
-                numbers.clone().map(|number| places[number % places.len()].result(number)).collect();
-            assert!(results.record(&portion).await.is_empty(), "a result was not stored");
-            progress(numbers.end, count);
-            Some(())
-        });
+/// Stores results without posting them, in every place in turn.
+async fn store(results: &Results, places: &[Place], count: usize) {
+    let load = Load { clients: 4, count: count.div_ceil(PORTION), period: Duration::MAX };
+    let state = (results.clone(), Arc::<[Place]>::from(places), count);
+    let run = load.run(state, |(results, places, count), portion| async move {
+        let numbers = portion * PORTION..count.min((portion + 1) * PORTION);
+        let stored = numbers.clone().map(|number| places[number % places.len()].stored());
+        assert!(results.record(&stored.collect::<Vec<_>>()).await.is_empty(), "a result was not stored");
+        progress(numbers.end, count);
+        Some(())
+    });
     run.await;
-    places
 }
 
-/// Says how far it is: all the time on a terminal, now and then elsewhere.
+/// Says how far the storing is: all the time on a terminal, now and then elsewhere.
 fn progress(stored: usize, count: usize) {
     let end = if std::io::stderr().is_terminal() { '\r' } else { '\n' };
     if end == '\r' || stored.is_multiple_of(100_000) {
@@ -261,41 +249,37 @@ fn progress(stored: usize, count: usize) {
     }
 }
 
-/// A branch of a repository.
+/// A branch of one of acme's repositories.
 #[derive(Debug, Clone)]
 struct Place {
-    repository: String,
+    repo: String,
     branch: String,
 }
 
 impl Place {
-    /// Where the post with this number goes.
-    fn of(number: usize) -> Self {
-        Self {
-            repository: format!("acme/kit-{}", number % REPOSITORIES),
-            branch: format!("branch-{}", number / REPOSITORIES % BRANCHES),
-        }
+    /// Branches spread over repositories, in each of these in turn.
+    fn spread(name: &str, repositories: usize, branches: usize) -> Vec<Self> {
+        let place = |number| Self {
+            repo: format!("{name}-{}", number % repositories),
+            branch: format!("branch-{}", number / repositories),
+        };
+        (0..branches).map(place).collect()
     }
 
     fn badge(&self) -> String {
-        format!("/badges/tests/linux/{}/{}", self.repository, self.branch)
+        format!("/badges/tests/linux/acme/{}/{}", self.repo, self.branch)
     }
 
-    /// A result of now.
-    fn result(&self, number: usize) -> TestResult {
-        TestResult {
-            id: TestResultId::derive(&format!("{}#{number}", self.repository)),
-            repository: self.repository.parse().expect("a repository"),
-            platform: Platform::Linux,
-            branch: self.branch.parse().expect("a branch"),
-            counts: Counts::new(190, 0, 0, 190).expect("a sum"),
-            timestamp: Clock::System.now(),
-            run_id: number.to_string().parse().expect("a run id"),
-            run_attempt: RunAttempt::default(),
-            commit: "4d8474bda0b16fbbb69887d0d08c3885843bbdc7".parse().ok(),
-            url_html: "https://github.com/acme/kit/runs/123".parse().ok(),
-            workflow_run_url: "https://github.com/acme/kit/actions/runs/456".parse().ok(),
-        }
+    /// A result of now, as it is posted.
+    fn result(&self) -> Value {
+        with(result(Clock::System.now()), &json!({ "repo": self.repo, "branch": self.branch }))
+    }
+
+    /// A result of now, as it is stored.
+    fn stored(&self) -> TestResult {
+        let mut result = self.result();
+        result["test_result_id"] = result["nonce"].take();
+        serde_json::from_value(result).expect("a result")
     }
 }
 
@@ -321,22 +305,28 @@ impl Client {
     }
 
     async fn post(&self, place: &Place) -> Answer {
-        let (owner, repo) = place.repository.split_once('/').expect("an owner and a name");
-        let names = json!({ "owner": owner, "repo": repo, "branch": place.branch });
-        self.send(Post::json(&with(result(Clock::System.now()), &names)).request()).await
+        self.send(Post::json(&place.result()).request()).await
     }
 
-    async fn get(&self, path: &str, if_none_match: &str) -> Answer {
-        let request = Request::get(path).header("if-none-match", if_none_match).body(Bytes::new());
+    async fn get(&self, path: &str, tag: &str) -> Answer {
+        let request = Request::get(path).header("if-none-match", tag).body(Bytes::new());
         self.send(request.expect("a request")).await
     }
 
-    /// Whether there is a result to show.
-    async fn shows(&self, place: &Place) -> bool {
-        let badge = self.get(&place.badge(), "").await;
-        assert_eq!(badge.status, 200, "{}", badge.text);
+    /// Whether the badge shows a result; with an entity tag, that it is still the same.
+    async fn shows(&self, place: &Place, tag: &str) -> bool {
+        let badge = self.get(&place.badge(), tag).await;
+        assert_eq!(badge.status, if tag.is_empty() { 200 } else { 304 }, "{}", badge.text);
         badge.json()["isError"] != true
     }
+}
+
+/// Work that so many clients do at once, so often in all or until the period is over.
+#[derive(Clone, Copy)]
+struct Load {
+    clients: usize,
+    count: usize,
+    period: Duration,
 }
 
 /// What came of the calls that came to something, how long each of these took, and all of them together.
@@ -346,25 +336,27 @@ struct Run<T> {
     elapsed: Duration,
 }
 
-impl<T: Send + 'static> Run<T> {
-    /// Has `clients` at once call `work` with 0, 1, 2 and so on, `count` times or until `period` is over.
-    async fn of<State: Clone + Send + 'static, Work: Future<Output = Option<T>> + Send>(
-        clients: usize,
-        count: usize,
-        period: Duration,
+impl Load {
+    /// Calls `work` with 0, 1, 2 and so on.
+    async fn run<
+        T: Send + 'static,
+        State: Clone + Send + 'static,
+        Work: Future<Output = Option<T>> + Send,
+    >(
+        self,
         state: State,
         work: impl Fn(State, usize) -> Work + Copy + Send + 'static,
-    ) -> Self {
+    ) -> Run<T> {
         let started = Instant::now();
         let next = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
-        for _ in 0..clients {
+        for _ in 0..self.clients {
             let (next, state) = (Arc::clone(&next), state.clone());
             tasks.spawn(async move {
                 let mut done = Vec::new();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count || started.elapsed() >= period {
+                    if number >= self.count || started.elapsed() >= self.period {
                         return done;
                     }
                     let called = Instant::now();
@@ -374,32 +366,33 @@ impl<T: Send + 'static> Run<T> {
             });
         }
         let (outcomes, times) = tasks.join_all().await.into_iter().flatten().unzip();
-        Self { outcomes, times, elapsed: started.elapsed() }
+        Run { outcomes, times, elapsed: started.elapsed() }
     }
+}
 
+impl<T> Run<T> {
     fn print(&self, name: &str) {
-        row(name, Some(rate(self.times.len(), self.elapsed)), &self.times);
+        row(name, Some((self.times.len(), self.elapsed)), &self.times);
     }
 }
 
 fn heading(text: &str) {
-    println!("\n{text:<46}{:>10}{:>10}{:>10}", "per second", "p50 ms", "p99 ms");
+    println!("\n{text:<60}{:>10}{:>10}{:>10}", "per second", "p50 ms", "p99 ms");
 }
 
-fn row(name: &str, rate: Option<f64>, times: &[Duration]) {
-    let rate = rate.map_or(String::new(), |rate| format!("{rate:.0}"));
+/// Prints what there is: how many in what time, and how long each took.
+fn row(name: &str, rate: Option<(usize, Duration)>, times: &[Duration]) {
+    let rate =
+        rate.map_or(String::new(), |(count, time)| format!("{:.0}", count as f64 / time.as_secs_f64()));
     let mut times = times.to_vec();
     times.sort_unstable();
-    // The shortest time that so many percent of them do not exceed.
-    let percentile = |percent: usize| times.get((times.len() * percent).div_ceil(100).checked_sub(1)?);
     let [p50, p99] = [50, 99].map(|percent| {
-        percentile(percent).map_or(String::new(), |time| format!("{:.2}", time.as_secs_f64() * 1000.0))
+        // The shortest time that so many percent of them do not exceed.
+        let rank = (times.len() * percent).div_ceil(100);
+        let time = rank.checked_sub(1).map(|index| times[index].as_secs_f64() * 1000.0);
+        time.map_or(String::new(), |time| format!("{time:.2}"))
     });
-    println!("{:<46}{rate:>10}{p50:>10}{p99:>10}", format!("  {name}"));
-}
-
-fn rate(count: usize, elapsed: Duration) -> f64 {
-    count as f64 / elapsed.as_secs_f64()
+    println!("{:<60}{rate:>10}{p50:>10}{p99:>10}", format!("  {name}"));
 }
 
 /// `1234567` as `1,234,567`.
@@ -407,8 +400,4 @@ fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
 }

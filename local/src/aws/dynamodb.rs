@@ -30,11 +30,12 @@ impl Tables {
         let opened = Self(database?);
         for table in tables {
             let name = json!({ "TableName": table.name }).to_string();
-            if opened.call("DescribeTable", name.as_bytes()).is_ok() {
-                continue;
+            if opened.call("DescribeTable", name.as_bytes()).is_err() {
+                opened.call("CreateTable", table.create.to_string().as_bytes())?;
             }
-            opened.call("CreateTable", table.create.to_string().as_bytes())?;
-            if let Some(attribute) = &table.ttl_attribute {
+            // Looked at by itself: a process may end between the two.
+            let ttl = opened.call("DescribeTimeToLive", name.as_bytes())?;
+            if let Some(attribute) = table.ttl_attribute.as_ref().filter(|_| ttl.contains("DISABLED")) {
                 let ttl = json!({
                     "TableName": table.name,
                     "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true },
@@ -45,18 +46,17 @@ impl Tables {
         Ok(opened)
     }
 
-    /// Answers a request of the operations that the pipeline uses.
+    /// Answers a request. There are the operations that the pipeline uses, here and to make its tables.
     pub(super) fn call(&self, operation: &str, body: &[u8]) -> Result<String, ServiceError> {
         let tables = &self.0;
         match operation {
             "CreateTable" => answer(body, |request| tables.create_table(request)),
             "DescribeTable" => answer(body, |request| tables.describe_table(request)),
+            "DescribeTimeToLive" => answer(body, |request| tables.describe_time_to_live(request)),
             "UpdateTimeToLive" => answer(body, |request| tables.update_time_to_live(request)),
-            "GetItem" => answer(body, |request| tables.get_item(request)),
             "PutItem" => answer(body, |request| tables.put_item(request)),
             "UpdateItem" => answer(body, |request| tables.update_item(request)),
             "Query" => answer(body, |request| tables.query(request)),
-            "Scan" => answer(body, |request| tables.scan(request)),
             "BatchWriteItem" => answer(body, |request| tables.batch_write_item(request)),
             _ => Err(ServiceError::client("UnknownOperationException", operation)),
         }

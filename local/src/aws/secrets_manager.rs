@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{ServiceError, last_part};
+use super::ServiceError;
 
 /// All secrets, each with its current version and the one before.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl Secrets {
         let created: serde_json::Number = created.parse()?;
         Ok(json!({
             "ARN": format!("arn:aws:secretsmanager:local:000000000000:secret:{name}"),
-            "Name": last_part(name),
+            "Name": name,
             "VersionId": version_id,
             "VersionStages": [stage],
             "SecretString": value,

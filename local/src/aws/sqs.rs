@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{EMPTY, ServiceError, blocking, last_part};
-use crate::template::QueueSettings;
+use super::{ServiceError, blocking, last_part};
+use crate::template::{QueueSettings, Redrive};
 
 /// The largest message: 1 MiB.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -59,7 +59,6 @@ struct ReceiveMessage {
     queue_url: String,
     #[serde(default = "one")]
     max_number_of_messages: usize,
-    visibility_timeout: Option<i64>,
     #[serde(default)]
     wait_time_seconds: u64,
 }
@@ -79,13 +78,6 @@ struct DeleteMessageBatch {
 #[serde(rename_all = "PascalCase")]
 struct DeleteEntry {
     id: String,
-    receipt_handle: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct DeleteMessage {
-    queue_url: String,
     receipt_handle: String,
 }
 
@@ -152,11 +144,6 @@ impl Queues {
     pub(super) fn call(&self, operation: &str, body: &[u8]) -> Result<String, ServiceError> {
         match operation {
             "SendMessage" => self.send(serde_json::from_slice(body)?),
-            "DeleteMessage" => {
-                let DeleteMessage { queue_url, receipt_handle } = serde_json::from_slice(body)?;
-                self.delete(&queue_url, [receipt_handle.as_str()])?;
-                Ok(EMPTY.to_owned())
-            }
             "DeleteMessageBatch" => {
                 let DeleteMessageBatch { queue_url, entries } = serde_json::from_slice(body)?;
                 if entries.is_empty() || entries.len() > BATCH_MAX {
@@ -231,19 +218,16 @@ impl Queues {
     fn take(&self, request: &ReceiveMessage) -> Result<(Vec<Message>, Option<Duration>), ServiceError> {
         let queue = self.settings(&request.queue_url)?;
         let now = self.now();
-        let hidden = request.visibility_timeout.unwrap_or(queue.visibility_timeout_seconds) * 1000;
+        let hidden = queue.visibility_timeout_seconds * 1000;
         let wanted = request.max_number_of_messages.clamp(1, BATCH_MAX);
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
-        redrive(&transaction, queue, now)?;
         let mut messages = Vec::new();
         {
             let mut select = transaction.prepare_cached(
-                "SELECT sequence FROM message WHERE queue = ?1 AND visible_at <= ?2 ORDER BY visible_at, sequence LIMIT ?3",
+                "SELECT sequence, receive_count FROM message WHERE queue = ?1 AND visible_at <= ?2
+                 ORDER BY visible_at, sequence LIMIT ?3",
             )?;
-            let sequences: Vec<i64> = select
-                .query_map(params![queue.name, now, wanted], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
             let mut receive = transaction.prepare_cached(
                 "UPDATE message SET visible_at = ?2 + ?3, receipt_handle = ?4, receive_count = receive_count + 1,
                      first_received_at = coalesce(first_received_at, ?2)
@@ -251,9 +235,25 @@ impl Queues {
                  RETURNING message_id, receipt_handle, body, attributes, system_attributes, sent_at,
                      first_received_at, receive_count",
             )?;
-            for sequence in sequences {
-                let handle = Uuid::new_v4().to_string();
-                messages.push(receive.query_row(params![sequence, now, hidden, handle], message)?);
+            while messages.is_empty() {
+                let found: Vec<(i64, i64)> = select
+                    .query_map(params![queue.name, now, wanted], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect::<Result<_, _>>()?;
+                if found.is_empty() {
+                    break;
+                }
+                for (sequence, receive_count) in found {
+                    match &queue.redrive {
+                        Some(policy) if receive_count >= policy.receives_max => {
+                            redrive(&transaction, sequence, policy, now)?;
+                        }
+                        Some(_) | None => {
+                            let handle = Uuid::new_v4().to_string();
+                            messages
+                                .push(receive.query_row(params![sequence, now, hidden, handle], message)?);
+                        }
+                    }
+                }
             }
         }
         let next: Option<i64> = transaction.query_row(
@@ -300,20 +300,20 @@ impl Queues {
     }
 }
 
-fn redrive(transaction: &Transaction<'_>, queue: &QueueSettings, now: i64) -> Result<(), ServiceError> {
-    let Some(policy) = &queue.redrive else { return Ok(()) };
-    let moved = transaction.execute(
+/// Moves a message that was received too often to the dead-letter queue.
+fn redrive(
+    transaction: &Transaction<'_>,
+    sequence: i64,
+    policy: &Redrive,
+    now: i64,
+) -> Result<(), ServiceError> {
+    let message_id: String = transaction.query_row(
         "UPDATE message SET queue = ?2, visible_at = ?3, receive_count = 0, receipt_handle = NULL, first_received_at = NULL
-         WHERE queue = ?1 AND visible_at <= ?3 AND receive_count >= ?4",
-        params![queue.name, policy.dead_letter_queue, now, policy.receives_max],
+         WHERE sequence = ?1 RETURNING message_id",
+        params![sequence, policy.dead_letter_queue, now],
+        |row| row.get(0),
     )?;
-    if moved > 0 {
-        tracing::error!(
-            queue = queue.name,
-            moved,
-            "messages went to the dead-letter queue, received too often"
-        );
-    }
+    tracing::error!(message_id, "a message was received too often and went to the dead-letter queue");
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Item, PK, SK, TTL, number, string};
 use crate::key;
 use crate::sdk::CallError;
-use crate::signature::BodyDigest;
+use crate::signature::Digest;
 use crate::test_result::TestResultId;
 use crate::timestamp::Timestamp;
 
@@ -76,7 +76,7 @@ impl Nonces {
     pub async fn claim(
         &self,
         partition: &str,
-        digest: &BodyDigest,
+        digest: &Digest,
         id: TestResultId,
         now: Timestamp,
     ) -> Result<ClaimOutcome, CallError> {

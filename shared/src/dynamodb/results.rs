@@ -256,14 +256,22 @@ struct KeyRange {
     after: Option<String>,
 }
 
+impl KeyRange {
+    /// `None` when `after` is no key, or none of the range.
+    fn new((first, last): (String, String), after: Option<String>) -> Option<Self> {
+        let inside = after
+            .as_ref()
+            .is_none_or(|after| *after > first && *after < last && after.len() <= key::SORT_KEY_BYTES_MAX);
+        inside.then_some(Self { first, last, after })
+    }
+}
+
 /// The ranges of keys that together hold what `query` asks for; `None` when its position is in none.
 fn ranges(query: &HistoryQuery) -> Option<Vec<KeyRange>> {
     let after = query.after.as_ref().map(HistoryPosition::as_str);
     let Some(BranchHistory { branch, from, to }) = &query.branch else {
-        let (first, last) = Group { platform: query.platform, branch: None }.range();
-        let after = after.map(str::to_owned);
-        let inside = after.as_ref().is_none_or(|after| *after > first && *after < last);
-        return inside.then(|| vec![KeyRange { first, last, after }]);
+        let group = query.platform.map_or(Group::All, Group::Platform);
+        return Some(vec![KeyRange::new(group.range(), after.map(str::to_owned))?]);
     };
     if from.zip(*to).is_some_and(|(from, to)| from >= to) {
         return Some(Vec::new());
@@ -274,11 +282,9 @@ fn ranges(query: &HistoryQuery) -> Option<Vec<KeyRange>> {
     platforms
         .into_iter()
         .map(|platform| {
-            let group = Group { platform: Some(platform), branch: Some(branch) };
-            let (first, last) = group.range_of_time(*from, *to);
+            let group = Group::Branch(platform, branch);
             let after = after.as_ref().map(|order| format!("{}{order}", group.prefix()));
-            let inside = after.as_ref().is_none_or(|after| *after > first && *after < last);
-            inside.then_some(KeyRange { first, last, after })
+            KeyRange::new(group.range_of_time(*from, *to), after)
         })
         .collect()
 }
