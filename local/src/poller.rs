@@ -14,11 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 /// The most messages of one receive, and so of one batch.
 const BATCH_MAX: i32 = 10;
-/// How long a receive waits for a message, in seconds.
-const WAIT_SECONDS: i32 = 20;
+/// How long a receive waits for a message, in seconds; as long, a stop may have to wait for it.
+const WAIT_SECONDS: i32 = 1;
 /// Longer than a receive may wait.
-const CALL_BUDGET: CallBudget =
-    CallBudget { attempt: Duration::from_secs(25), call: Duration::from_secs(30) };
+const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(5), call: Duration::from_secs(15) };
 /// After a failed receive.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 

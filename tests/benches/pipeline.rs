@@ -1,8 +1,8 @@
 //! How fast the pipeline is on one machine: all of it in this process, its clients beside it, and real HTTP
 //! over keep-alive connections in between.
 //!
-//! `cargo bench --bench pipeline` prints a table; `cargo bench --bench pipeline -- --help` lists the options.
-//! It measures
+//! `cargo bench --bench pipeline` prints a table, and takes minutes; `cargo bench --bench pipeline -- --help`
+//! lists the options. It measures
 //! - how fast results are accepted, how fast they are processed, and that none is lost;
 //! - how long after its 202 a result shows in its badge;
 //! - how fast badges are read from the table, from memory, and again with their entity tag;
@@ -57,13 +57,13 @@ const PATIENCE: Duration = Duration::from_mins(5);
 struct Options {
     /// Results to post [default: 5000]
     #[arg(long, value_name = "N")]
-    posts: Option<usize>,
+    posts: Option<NonZero<usize>>,
 
     /// Concurrent clients
     #[arg(long, value_name = "C", default_value = "16")]
     clients: NonZero<usize>,
 
-    /// Results in the repository that has many [default: 1000000]
+    /// Results in the repository that has many; a million take 3 GB of memory [default: 1000000]
     #[arg(long, value_name = "N")]
     stored: Option<usize>,
 
@@ -96,19 +96,20 @@ async fn main() -> ExitCode {
 async fn measure_pipeline(options: &Options) -> bool {
     // Beside the build, which is on a disk; where the system keeps temporary files may be memory.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let server = Server::start(&Storage::Directory(directory.path().to_owned()), 0).await.expect("a server");
-    let client = Client::of(&server);
+    let storage = Storage::Directory(directory.path().to_owned());
     let places = Place::spread("kit", REPOSITORIES, BRANCHES + options.pick(100, 10));
     let (places, fresh) = places.split_at(BRANCHES);
-    for Place { repo, .. } in &places[..REPOSITORIES] {
-        let repository = format!("acme/{repo}").parse().expect("a repository");
-        let name = repository_secret_name(&repository);
-        let secret = Secret::new(repository, KEY).expect("a secret");
-        server.aws().secrets().put(&name, &secret.value).expect("a place for the secret");
-    }
+    let secret = |place: &Place| {
+        let repository = format!("acme/{}", place.repo).parse().expect("a repository");
+        Secret::new(repository, KEY).expect("a key that is long enough")
+    };
+    let secrets: Vec<_> = places[..REPOSITORIES].iter().map(secret).collect();
+    let server = Server::start(&storage, 0, &secrets).await.expect("a server");
+    let client = Client::of(&server);
     let clients = options.clients.get();
     heading(&format!("{clients} clients, SQLite on disk"));
-    let posts = Load { clients, count: options.posts.unwrap_or(options.pick(5000, 200)), period: PATIENCE };
+    let count = options.posts.map_or(options.pick(5000, 200), NonZero::get);
+    let posts = Load { clients, count, period: PATIENCE };
     let accepted = measure_posts(&server, &client, posts, places).await;
     let nothing_lost = check_history(&client, &accepted, &places[..REPOSITORIES]).await;
 
@@ -122,7 +123,7 @@ async fn measure_pipeline(options: &Options) -> bool {
     read(&client, often, &places[..1], tag).await.print("the same with If-None-Match: 304");
     heading("one client, SQLite on disk");
     measure_visibility(&client, fresh).await;
-    server.stop().await;
+    // Not stopped: it has nothing left to do, and its pollers would first wait for messages to the end.
     nothing_lost
 }
 
@@ -199,32 +200,25 @@ async fn read(client: &Client, load: Load, places: &[Place], tag: &str) -> Run<(
     run.await
 }
 
-/// Reads badges for the first time, and so from the table, of repositories with few results and of one with
-/// many. Once both are there they are read by turns, so that whatever else goes on meets both.
+/// Reads badges for the first time, and so from the table: of repositories with few results, then of one
+/// with many.
 async fn compare_repositories(options: &Options) {
-    let count = options.stored.unwrap_or(options.pick(1_000_000, 2000));
     let server = Server::start(&Storage::Memory, 0, &[]).await.expect("a server");
     let client = Client::of(&server);
     let results = Results::new(&server.aws().sdk_config(), "TestResultsTable".to_owned());
     heading("one client, SQLite in memory");
-    let (repositories, one_by_one) = (BRANCHES / FEW, Load { clients: 1, count: BRANCHES, period: PATIENCE });
-    let few = Place::spread("alone", repositories, BRANCHES);
-    store(&results, &few, BRANCHES).await;
-    let times = read(&client, one_by_one, &few, "").await.times;
-    row(&format!("badges of repositories with {FEW} results"), None, &times);
+    let few = Place::spread("small", BRANCHES / FEW, BRANCHES);
+    store(&results, &few, few.len()).await;
+    let each = Load { clients: 1, count: few.len(), period: PATIENCE };
+    read(&client, each, &few, "").await.print(&format!("badges of repositories with {FEW} results"));
 
+    let count = options.stored.unwrap_or(options.pick(1_000_000, 2000));
     let many = Place::spread("large", 1, BRANCHES.min(count));
     let started = Instant::now();
     store(&results, &many, count).await;
     row("results stored without being posted", Some((count, started.elapsed())), &[]);
-    let few = Place::spread("beside", repositories, BRANCHES);
-    store(&results, &few, BRANCHES).await;
-    let places: Vec<_> = few.into_iter().zip(many).flat_map(|(few, many)| [few, many]).collect();
-    let times = read(&client, Load { count: places.len(), ..one_by_one }, &places, "").await.times;
-    let every_other = |first| times.iter().copied().skip(first).step_by(2).collect::<Vec<_>>();
-    row(&format!("badges of repositories with {FEW}, by turns with"), None, &every_other(0));
-    row(&format!("badges of a repository with {}", grouped(count)), None, &every_other(1));
-    server.stop().await;
+    let each = Load { count: many.len(), ..each };
+    read(&client, each, &many, "").await.print(&format!("badges of a repository with {}", grouped(count)));
 }
 
 /// Stores results without posting them, in every place in turn.
@@ -321,7 +315,7 @@ impl Client {
     }
 }
 
-/// Work that so many clients do at once, so often in all or until the period is over.
+/// Work for so many clients at once: so often in all, or until the period is over.
 #[derive(Clone, Copy)]
 struct Load {
     clients: usize,
@@ -377,7 +371,7 @@ impl<T> Run<T> {
 }
 
 fn heading(text: &str) {
-    println!("\n{text:<60}{:>10}{:>10}{:>10}", "per second", "p50 ms", "p99 ms");
+    println!("\n{text:<52}{:>10}{:>10}{:>10}", "per second", "p50 ms", "p99 ms");
 }
 
 /// Prints what there is: how many in what time, and how long each took.
@@ -392,7 +386,7 @@ fn row(name: &str, rate: Option<(usize, Duration)>, times: &[Duration]) {
         let time = rank.checked_sub(1).map(|index| times[index].as_secs_f64() * 1000.0);
         time.map_or(String::new(), |time| format!("{time:.2}"))
     });
-    println!("{:<60}{rate:>10}{p50:>10}{p99:>10}", format!("  {name}"));
+    println!("{:<52}{rate:>10}{p50:>10}{p99:>10}", format!("  {name}"));
 }
 
 /// `1234567` as `1,234,567`.

@@ -268,3 +268,28 @@ async fn inventing_repositories_is_bounded_and_hurts_no_known_one() {
     assert!(refused >= 1970);
     assert_eq!(world.submit(&world.post()).await.status, 202);
 }
+
+#[tokio::test]
+async fn a_flood_of_flaws_makes_no_flood_of_an_answer() {
+    let world = World::new();
+    let twice = r#""":1,"#.repeat(12_000);
+    let names = (0..3000).map(|number| format!(r#""{number}":1,"{number}":1,"#)).collect::<Vec<_>>().concat();
+    for fields in [twice, names] {
+        let body = format!("{{{fields}\"x\":1}}");
+        let answer = world.submit(&Post { body, ..world.post() }).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.text.len() < 4000, "{} bytes", answer.text.len());
+    }
+}
+
+#[tokio::test]
+async fn what_is_stored_for_the_redirect_is_encoded_in_it() {
+    let world = World::new();
+    let url = "https://ci.test/caf\u{e9}|{x}\"<\\";
+    let post = Post::json(&with(result(world.now()), &json!({ "url_html": url })));
+    assert_eq!(world.submit(&post).await.status, 202);
+    world.drain().await;
+    let answer = world.get("/redirect/test-results/linux/acme/kit/main").await;
+    assert_eq!(answer.header("location"), Some("https://ci.test/caf%C3%A9%7C%7Bx%7D%22%3C%5C"));
+    assert_eq!(world.history().await[0]["url_html"], url, "kept as written");
+}

@@ -174,6 +174,23 @@ async fn a_badge_never_waits_longer_than_its_readers() {
     assert_eq!(world.badge("linux/acme/kit/main").await, "unavailable");
     let waited = started.elapsed();
     assert!(waited <= Duration::from_millis(1500), "{waited:?} of virtual time");
+
+    let started = tokio::time::Instant::now();
+    let history = world.get("/tests/results/acme/kit?branch=main").await;
+    assert_eq!(history.verdict(), "503 UNAVAILABLE");
+    assert!(started.elapsed() <= Duration::from_millis(1501), "three reads, one bound");
+}
+
+#[tokio::test]
+async fn nothing_was_modified_in_the_future() {
+    let world = World::new();
+    let ahead = with(result(world.now()), &json!({ "timestamp": "2026-01-15T10:30:59Z" }));
+    assert_eq!(world.submit(&Post::json(&ahead)).await.status, 202);
+    world.drain().await;
+    for path in [BADGE, "/tests/results/acme/kit"] {
+        let answer = world.get(path).await;
+        assert_eq!(answer.header("last-modified"), Some("Thu, 15 Jan 2026 10:30:00 GMT"), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -154,12 +154,15 @@ async fn parameters_that_mean_nothing_are_named() {
         ("acme/kit?limit=x".to_owned(), "400 INVALID_LIMIT"),
         ("acme/kit?platform=beos&branch=/".to_owned(), "400 INVALID_PLATFORM INVALID_BRANCH"),
         ("acme/kit?from=2026-01-15T10:30:00Z".to_owned(), "400 INVALID_FROM"),
+        ("acme/kit?from=today".to_owned(), "400 INVALID_FROM"),
         ("acme/kit?branch=main&from=today&to=now".to_owned(), "400 INVALID_FROM INVALID_TO"),
         ("acme/kit?cursor=!".to_owned(), "400 INVALID_CURSOR"),
         ("acme/kit?cursor=AAAA".to_owned(), "400 INVALID_CURSOR"),
         (format!("acme/kit?cursor={of_main}"), "400 INVALID_CURSOR"),
         (format!("acme/kit?branch=main&cursor={of_all}"), "400 INVALID_CURSOR"),
         (format!("acme/kit?branch=main&to=2026-01-15T10:31:00Z&cursor={of_main}"), "400 INVALID_CURSOR"),
+        (format!("acme/kit?cursor={}", "UkVTVUxUI".repeat(300)), "400 INVALID_CURSOR"),
+        (format!("acme/kit?branch=main&cursor={}", "MjAy".repeat(700)), "400 INVALID_CURSOR"),
         ("a%20b/kit".to_owned(), "400 INVALID_OWNER"),
     ] {
         assert_eq!(world.get(&format!("/tests/results/{path}")).await.verdict(), verdict, "{path}");

@@ -2,29 +2,23 @@
 
 use std::time::Duration;
 
-use base64_of::encoded;
+use badgesmith_shared::signature::HmacKey;
 use tests::client::{KEY, REPOSITORY};
+use tests::faults::Fault;
 use tests::world::World;
 
 const NEW_KEY: &str = "a new battery and an old horse";
 
-/// Base64, so that a test need not know more of it than its vectors.
-mod base64_of {
-    /// The base64 of 32 bytes of 7 (RFC 4648).
-    pub(crate) const fn encoded() -> (&'static str, [u8; 32]) {
-        ("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=", [7; 32])
-    }
-}
-
 #[tokio::test]
 async fn the_string_and_what_it_decodes_to_are_both_the_key() {
     let world = World::new();
-    let (text, bytes) = encoded();
+    // The base64 of 32 bytes of 7 (RFC 4648).
+    let (text, bytes) = ("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=", [7; 32]);
     world.set_key(REPOSITORY, text);
     let with_string = world.post().signed(text);
     assert_eq!(world.submit(&with_string).await.status, 202);
     let post = world.post();
-    let signature = badgesmith_shared::signature::HmacKey::new(bytes).unwrap().sign(post.body.as_bytes());
+    let signature = HmacKey::new(bytes).unwrap().sign(post.body.as_bytes());
     assert_eq!(world.submit(&post.header("x-signature", signature.to_string())).await.status, 202);
 }
 
@@ -107,4 +101,32 @@ async fn a_new_repository_is_known_within_a_minute_and_a_deleted_one_forgotten_w
     world.delete_secret(REPOSITORY);
     world.clock.advance(Duration::from_hours(1));
     assert_eq!(world.submit(&world.post()).await.verdict(), "401 UNAUTHORIZED");
+}
+
+#[tokio::test]
+async fn a_rotation_to_something_unusable_does_not_lock_the_old_key_out() {
+    let mut world = World::new();
+    world.set_secret(REPOSITORY, "oops");
+    for _ in 0..2 {
+        assert_eq!(world.submit(&world.post()).await.status, 202);
+        world.clock.advance(Duration::from_hours(1));
+        world.restart_functions();
+    }
+    world.clock.advance(Duration::from_hours(23));
+    assert_eq!(world.submit(&world.post()).await.verdict(), "401 UNAUTHORIZED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_secrets_cannot_be_read_they_are_not_asked_for_without_end() {
+    let world = World::new();
+    assert_eq!(world.submit(&world.post()).await.status, 202);
+    world.faults.take_calls();
+    world.faults.plan("GetSecretValue", Fault::Fails, usize::MAX);
+    for _ in 0..500 {
+        let bad = world.post().signed("neither the one nor the other");
+        assert_eq!(world.submit(&bad).await.verdict(), "503 UNAVAILABLE");
+    }
+    let reads = world.faults.take_calls().len();
+    assert!(reads <= 20 * 3, "{reads} reads, the SDK's retries included");
+    assert_eq!(world.submit(&world.post()).await.status, 202, "who has the key is not affected");
 }

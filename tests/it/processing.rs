@@ -236,3 +236,31 @@ async fn a_large_batch_is_written_in_parts_and_its_copies_once() {
     assert_eq!(table.record(&results).await, [0_usize; 0]);
     assert_eq!(world.history().await.len(), 55);
 }
+
+#[tokio::test(start_paused = true)]
+async fn poison_keeps_no_result_waiting() {
+    let world = World::new();
+    for number in 0..9 {
+        send(&world, RESULTS_QUEUE, &format!("poison {number}")).await;
+    }
+    world.submit(&world.post()).await;
+    world.faults.plan("SendMessage", Fault::TimesOut, usize::MAX);
+    let started = tokio::time::Instant::now();
+    world.drain().await;
+    assert!(started.elapsed() < Duration::from_secs(30), "a batch fits into the function's timeout");
+    assert_eq!(world.badge("linux/acme/kit/main").await, "190 passed");
+    assert_eq!((world.queued(), world.dead_letters()), (9, 0));
+    world.faults.heal();
+    world.clock.advance(VISIBILITY_TIMEOUT);
+    world.drain().await;
+    assert_eq!((world.queued(), world.dead_letters()), (0, 9));
+}
+
+#[tokio::test]
+async fn a_trace_that_is_none_stays_behind_and_costs_no_result() {
+    let world = World::new();
+    assert_eq!(world.submit(&world.post().header("x-amzn-trace-id", "Root=1;evil=\u{e9}")).await.status, 202);
+    let calls = world.faults.take_calls();
+    let send = calls.iter().find(|call| call.operation == "SendMessage").unwrap();
+    assert_eq!(send.body.get("MessageSystemAttributes"), None);
+}
