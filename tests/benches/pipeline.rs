@@ -123,7 +123,7 @@ async fn measure_pipeline(options: &Options) -> bool {
     read(&client, often, &places[..1], tag).await.print("the same with If-None-Match: 304");
     heading("one client, SQLite on disk");
     measure_visibility(&client, fresh).await;
-    // Not stopped: it has nothing left to do, and its pollers would first wait for messages to the end.
+    server.stop().await;
     nothing_lost
 }
 
