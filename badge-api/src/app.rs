@@ -107,7 +107,8 @@ impl App {
 
     async fn redirect(&self, place: Place<'_>) -> Result<Response, Problem> {
         let of = branch_on_platform(&place).map_err(|_| Problem::not_found())?;
-        let result = self.latest.of(&of, self.clock.now()).await.map_err(|error| unavailable(&error))?;
+        let result =
+            self.latest.of(&of, self.clock.now()).await.map_err(|error| respond::unavailable(&error))?;
         let no_link =
             || Problem::new(StatusCode::NOT_FOUND, "there is no run to show for this badge", "NO_RUN");
         let result = result.ok_or_else(no_link)?;
@@ -120,7 +121,7 @@ impl App {
     async fn history(&self, request: Request<'_>, owner: &str, repo: &str) -> Result<Response, Problem> {
         // A page takes several reads, each bounded; so is their sum.
         let page = history::page(&self.results, request, (owner, repo), self.clock.now());
-        let late = |_| unavailable(&CallError::new("reading history", "it took too long"));
+        let late = |_| respond::unavailable(&CallError::new("reading history", "it took too long"));
         tokio::time::timeout(CALL_BUDGET.call, page).await.map_err(late)?
     }
 
@@ -136,10 +137,4 @@ fn branch_on_platform(place: &Place<'_>) -> Result<BranchOnPlatform, Invalid> {
         platform: place.platform.parse::<Platform>()?,
         branch: place.branch.parse()?,
     })
-}
-
-/// The answer, outside of badges, while DynamoDB cannot be read.
-pub(crate) fn unavailable(error: &CallError) -> Problem {
-    tracing::error!(%error, "a request could not be answered");
-    Problem::unavailable()
 }

@@ -10,7 +10,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
-use crate::app::unavailable;
 use crate::respond::{self, CachePolicy};
 
 const LIMIT_DEFAULT: usize = 50;
@@ -36,7 +35,7 @@ pub(crate) async fn page(
     now: Timestamp,
 ) -> Result<Response, Problem> {
     let query = read(request, owner, repo)?;
-    let page = results.history(&query).await.map_err(|error| unavailable(&error))?;
+    let page = results.history(&query).await.map_err(|error| respond::unavailable(&error))?;
     let page = page.ok_or_else(|| {
         let mut flaws = Flaws::default();
         flaws.add("cursor", FOREIGN_CURSOR);

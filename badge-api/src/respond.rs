@@ -1,6 +1,8 @@
-//! How long an answer may be kept by others, and what they may ask for again.
+//! The forms of answers: how long they may be kept by others, and what may be asked for again.
 
 use badgesmith_shared::http::{Request, Response};
+use badgesmith_shared::problem::Problem;
+use badgesmith_shared::sdk::CallError;
 use badgesmith_shared::timestamp::Timestamp;
 use http::{StatusCode, header};
 use serde::Serialize;
@@ -59,6 +61,12 @@ pub(crate) fn options(allow: &'static str) -> Response {
         .header(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS")
         .header(header::ACCESS_CONTROL_ALLOW_HEADERS, "*")
         .header(header::ACCESS_CONTROL_MAX_AGE, "86400")
+}
+
+/// The answer, outside of badges, while DynamoDB cannot be read.
+pub(crate) fn unavailable(error: &CallError) -> Problem {
+    tracing::error!(%error, "a request could not be answered");
+    Problem::unavailable()
 }
 
 /// A strong entity tag: 128 bits of the body's SHA-256, in quotes.

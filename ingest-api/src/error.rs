@@ -8,15 +8,14 @@ use badgesmith_shared::sdk::CallError;
 use badgesmith_shared::test_result::TestResultId;
 use http::StatusCode;
 
-use crate::submission::BODY_BYTES_MAX;
-
 /// Each way in which a submission can end without a 202.
 #[derive(Debug)]
 pub(crate) enum SubmitError {
     NotFound,
     /// Holds the methods that the path takes.
     MethodNotAllowed(&'static str),
-    TooLarge,
+    /// Holds how many bytes a body may have.
+    TooLarge(usize),
     /// Everything that is wrong with the form of the request.
     Shape(Flaws),
     /// Not signed by its repository. The client must not learn why not.
@@ -59,7 +58,7 @@ impl SubmitError {
             Self::Shape(flaws) => tracing::info!(%flaws, "a submission was malformed"),
             Self::NotFound
             | Self::MethodNotAllowed(_)
-            | Self::TooLarge
+            | Self::TooLarge(_)
             | Self::AlreadyAccepted(_)
             | Self::NonceReused
             | Self::InProgress(_) => tracing::info!(reason = ?self, "a submission was refused"),
@@ -71,9 +70,9 @@ impl SubmitError {
         match self {
             Self::NotFound => Problem::not_found(),
             Self::MethodNotAllowed(allow) => Problem::method_not_allowed(allow),
-            Self::TooLarge => Problem::new(
+            Self::TooLarge(bytes_max) => Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body may have {BODY_BYTES_MAX} bytes"),
+                format!("the body may have at most {bytes_max} bytes"),
                 "BODY_TOO_LARGE",
             ),
             Self::Shape(flaws) => flaws.into(),
@@ -123,7 +122,7 @@ mod tests {
         let errors = [
             SubmitError::NotFound,
             SubmitError::MethodNotAllowed("POST, OPTIONS"),
-            SubmitError::TooLarge,
+            SubmitError::TooLarge(65_536),
             SubmitError::Shape(flaws),
             SubmitError::Unauthorized(repository.clone(), Reason::NoKey),
             SubmitError::NotFresh(repository, "timestamp"),

@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::error::{Reason, SubmitError};
 
 /// A larger body is refused unread.
-pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+const BODY_BYTES_MAX: usize = 64 * 1024;
 /// A signature counts for this long after the time that it covers.
 const AGE_MAX: Duration = Duration::from_mins(5);
 /// The client's clock may be this far ahead of ours.
@@ -61,7 +61,7 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// [`SubmitError::TooLarge`], or [`SubmitError::Shape`] with everything that is wrong.
     pub(crate) fn read(request: Request<'a>, route: &Route<'_>) -> Result<Self, SubmitError> {
-        let body = request.body(BODY_BYTES_MAX).ok_or(SubmitError::TooLarge)?;
+        let body = request.body(BODY_BYTES_MAX).ok_or(SubmitError::TooLarge(BODY_BYTES_MAX))?;
         let place = if let Route::SubmitTo(place) = route { Some(place) } else { None };
         let mut flaws = Flaws::default();
         let signature = header(request, SIGNATURE_HEADER, true, &mut flaws);

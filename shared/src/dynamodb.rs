@@ -1,10 +1,12 @@
 //! The tables, one type for each, with a method for each question asked of it.
 
+mod history;
 mod nonces;
 mod results;
 
+pub use history::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery};
 pub use nonces::{Claim, ClaimOutcome, Nonces};
-pub use results::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery, Results};
+pub use results::Results;
 
 use std::collections::HashMap;
 
