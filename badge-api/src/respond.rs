@@ -58,7 +58,7 @@ pub(crate) fn cached(
 pub(crate) fn options(allow: &'static str) -> Response {
     Response::new(StatusCode::NO_CONTENT)
         .header(header::ALLOW, allow)
-        .header(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS")
+        .header(header::ACCESS_CONTROL_ALLOW_METHODS, allow)
         .header(header::ACCESS_CONTROL_ALLOW_HEADERS, "*")
         .header(header::ACCESS_CONTROL_MAX_AGE, "86400")
 }

@@ -78,7 +78,7 @@ impl SubmitError {
             Self::Shape(flaws) => flaws.into(),
             Self::Unauthorized(..) => Problem::new(
                 StatusCode::UNAUTHORIZED,
-                "the signature is not that of a key of this repository",
+                "the signature is not that of this repository's key over the bytes that were sent",
                 "UNAUTHORIZED",
             ),
             Self::NotFresh(_, property) => Problem::new(
@@ -95,7 +95,7 @@ impl SubmitError {
             .about(id),
             Self::NonceReused => Problem::new(
                 StatusCode::CONFLICT,
-                "another submission was made with this nonce: sign anew with a fresh one",
+                "this nonce, or without one these bytes, were used for something else: sign anew with a fresh nonce",
                 "NONCE_REUSED",
             ),
             Self::InProgress(wait) => Problem::new(

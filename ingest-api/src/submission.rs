@@ -199,9 +199,16 @@ impl Fields {
             }
             Err(error) => {
                 let (line, column) = (error.line(), error.column());
-                let expected =
-                    format!("expected the body to be one JSON object, see line {line} column {column}");
-                flaws.add_as("MALFORMED_JSON", None, expected);
+                let found = if body.is_empty() {
+                    "it is empty".to_owned()
+                } else {
+                    format!("see line {line} column {column}")
+                };
+                flaws.add_as(
+                    "MALFORMED_JSON",
+                    None,
+                    format!("expected the body to be one JSON object, {found}"),
+                );
                 Err(flaws)
             }
         }

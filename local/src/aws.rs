@@ -58,10 +58,10 @@ pub enum OpenError {
     #[error("the data directory {} is in use by another process", .0.display())]
     InUse(PathBuf),
     /// SQLite refuses.
-    #[error("cannot open the queues and secrets: {0}")]
+    #[error("cannot use services.sqlite3 in the data directory: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// The tables cannot be opened.
-    #[error("cannot open the tables: {0}")]
+    #[error("cannot use tables.sqlite3 in the data directory: {0}")]
     Tables(String),
     /// A fault in the template.
     #[error(transparent)]
@@ -85,6 +85,14 @@ impl ServiceError {
     fn server(message: impl Into<String>) -> Self {
         let body = json!({ "__type": "InternalServerError", "message": message.into() }).to_string();
         Self { status: 500, body }
+    }
+}
+
+impl ServiceError {
+    /// What a person needs to know of it.
+    fn message(&self) -> String {
+        let body: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
+        body["message"].as_str().unwrap_or(&self.body).to_owned()
     }
 }
 
@@ -139,7 +147,7 @@ impl Aws {
             Storage::Directory(path) => Some(private_file(path, "tables.sqlite3")?),
         };
         let tables = dynamodb::Tables::open(path.as_deref(), &template.tables)
-            .map_err(|error| OpenError::Tables(error.body))?;
+            .map_err(|error| OpenError::Tables(error.message()))?;
         Ok(Self(Arc::new(Services {
             tables,
             queues: Queues::open(Arc::clone(&connection), &template.queues, clock.clone())?,
@@ -175,7 +183,7 @@ impl Aws {
             services.queues.delete_expired_messages()
         })
         .await
-        .map_err(|error| error.body)
+        .map_err(|error| error.message())
     }
 
     /// Answers one request to an AWS service.

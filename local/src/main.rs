@@ -82,7 +82,7 @@ fn start_logging(quiet: bool) {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     let levels = if quiet {
-        Targets::new().with_default(LevelFilter::ERROR)
+        Targets::new().with_default(LevelFilter::WARN)
     } else {
         Targets::new()
             .with_default(LevelFilter::WARN)
@@ -104,7 +104,7 @@ fn advice(error: &StartError) -> String {
             "stop that process, or name another directory with --data-dir"
         }
         StartError::Open(OpenError::Sqlite(_) | OpenError::Tables(_)) => {
-            "name another directory with --data-dir, or move the damaged one away"
+            "make that file readable and writable, or name another directory with --data-dir"
         }
         StartError::Open(OpenError::Template(_)) => "repair it and build again",
     };

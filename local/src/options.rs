@@ -14,13 +14,13 @@ use crate::aws::Storage;
 /// Signed test results go in over HTTP, badges come out. Nothing else is needed: no account, no Docker. Logs go
 /// to stderr; stdout has `listening on http://127.0.0.1:PORT` as its first line, once requests are answered.
 #[derive(Debug, Parser)]
-#[command(name = "local", version, after_help = EXAMPLES)]
+#[command(name = "local", bin_name = "cargo run --", version, after_help = EXAMPLES)]
 pub struct Options {
     /// Port to listen on, on 127.0.0.1; 0 picks a free one
     #[arg(long, default_value_t = 9474)]
     pub port: u16,
 
-    /// Directory for tables, queues and secrets
+    /// Directory for tables, queues and secrets; delete it to start over
     #[arg(long, value_name = "DIR", default_value = ".badgesmith", conflicts_with = "ephemeral")]
     pub data_dir: PathBuf,
 
@@ -32,21 +32,22 @@ pub struct Options {
     #[arg(long)]
     pub no_demo: bool,
 
-    /// Register a repository's HMAC key, the string that its client signs with (may be repeated)
+    /// Register a repository's HMAC key, the string of 16 characters or more that its client signs with (may be
+    /// repeated). It is kept in the data directory; a key that it replaces counts for 24 hours more
     // Read by `Options::secrets`: clap would print a malformed one, key and all.
     #[arg(long = "secret", value_name = "OWNER/REPO=KEY")]
     secret: Vec<String>,
 
-    /// Log failures only
+    /// Log no requests and messages, only what went wrong
     #[arg(long)]
     pub quiet: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  local
+  cargo run
       Start on port 9474, with a demo repository
-  local --port 0 --ephemeral --no-demo --secret acme/kit=0123456789abcdef
+  cargo run -- --port 0 --ephemeral --no-demo --secret acme/kit=0123456789abcdef
       Start on a free port with one repository, and leave nothing behind
 
 Exit codes: 0 stopped by Ctrl-C or SIGTERM, all accepted results processed; 1 stopped by a second one before

@@ -9,7 +9,7 @@ use badgesmith_shared::clock::Clock;
 use badgesmith_shared::secrets_manager::repository_secret_name;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -182,7 +182,11 @@ async fn answer(gateway: &Gateway, request: Request<Incoming>) -> Response<Full<
     let (method, path) = (head.method.clone(), head.uri.path().to_owned());
     let response = match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(body) => gateway.answer(Request::from_parts(head, body.to_bytes())).await,
-        Err(_) => gateway::plain(StatusCode::PAYLOAD_TOO_LARGE, r#"{"message":"Request Entity Too Large"}"#),
+        Err(error) if error.is::<LengthLimitError>() => {
+            gateway::plain(StatusCode::PAYLOAD_TOO_LARGE, r#"{"message":"Request Entity Too Large"}"#)
+        }
+        // The client broke off, and will hardly see this.
+        Err(_) => gateway::plain(StatusCode::BAD_REQUEST, r#"{"message":"Bad Request"}"#),
     };
     let milliseconds = started.elapsed().as_millis();
     tracing::info!("{method} {path} {} {milliseconds} ms", response.status().as_u16());

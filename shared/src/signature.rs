@@ -86,7 +86,7 @@ pub enum SecretError {
     #[error(r#"expected a secret of the form {{"hmac_key":"<base64>","type":"repo_hmac"}}"#)]
     Malformed,
     /// Too short to be safe.
-    #[error("expected an hmac_key of at least {KEY_BYTES_MIN} bytes")]
+    #[error("expected a key of at least {KEY_BYTES_MIN} bytes")]
     TooShort,
 }
 
