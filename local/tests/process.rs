@@ -50,8 +50,9 @@ impl Local {
 
     /// Asks it to stop, and returns its exit code and what it still had to say.
     fn stop(mut self, signal: &str) -> (Option<i32>, String) {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        // The shell's own, since not every machine has a program of that name.
+        let kill = format!("kill {signal} {}", self.process.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
         (self.process.wait().unwrap().code(), rest)

@@ -7,7 +7,7 @@ use serde_json::json;
 use tests::client::{KEY, Post, result, segment, with};
 use tests::world::World;
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_replay_is_refused() {
     let world = World::new();
     let post = world.post();
@@ -25,7 +25,7 @@ async fn a_replay_is_refused() {
     assert_eq!(world.history().await.len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn of_fifty_equal_posts_at_once_one_is_accepted() {
     let world = Arc::new(World::new());
     let post = world.post();
@@ -47,7 +47,7 @@ async fn of_fifty_equal_posts_at_once_one_is_accepted() {
     assert_eq!(world.queued(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_nonce_counts_once_within_its_repository() {
     let world = World::new();
     world.set_key("other/kit", KEY);
@@ -63,7 +63,7 @@ async fn a_nonce_counts_once_within_its_repository() {
     assert_eq!(world.submit(&later).await.status, 202, "in the end a nonce is free again");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_the_path_form_does_not_sign_gains_nothing() {
     let world = World::new();
     let body = json!({ "passed": 1, "failed": 0, "skipped": 0, "total": 1, "timestamp": world.now().to_string(), "run_id": "1" });
@@ -90,7 +90,7 @@ async fn what_the_path_form_does_not_sign_gains_nothing() {
     assert_eq!(world.queued(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_submission_cannot_be_made_once_in_each_form() {
     let world = World::new();
     let post = world.post();
@@ -106,7 +106,7 @@ async fn a_submission_cannot_be_made_once_in_each_form() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn path_and_body_must_name_the_same() {
     let world = World::new();
     for fields in [
@@ -121,7 +121,7 @@ async fn path_and_body_must_name_the_same() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whoever_is_not_the_repository_gets_one_and_the_same_answer() {
     let world = World::new();
     world.set_key("evil/kit", "another key that is long");
@@ -154,7 +154,7 @@ async fn whoever_is_not_the_repository_gets_one_and_the_same_answer() {
     assert_eq!(world.submit(&post).await.status, 202, "the nonce was not burnt");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn signatures_of_the_wrong_form() {
     let world = World::new();
     for signature in [
@@ -181,7 +181,7 @@ async fn signatures_of_the_wrong_form() {
     assert_eq!(world.submit(&upper).await.status, 202, "hex digits may be of either case");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn empty_short_and_broken_keys_let_nobody_in() {
     let world = World::new();
     for secret in [
@@ -196,7 +196,7 @@ async fn empty_short_and_broken_keys_let_nobody_in() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn timestamps_must_be_fresh() {
     let world = World::new();
     let now = world.now();
@@ -213,7 +213,7 @@ async fn timestamps_must_be_fresh() {
     assert_eq!(world.submit(&stale_header).await.json()["error_details"][0]["property_name"], "X-Timestamp");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_name_forges_another_key() {
     let world = World::new();
     let forged = [
@@ -249,7 +249,7 @@ async fn no_name_forges_another_key() {
     assert_eq!(world.submit(&newline).await.verdict(), "400 PATH_BODY_MISMATCH");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn inventing_repositories_is_bounded_and_hurts_no_known_one() {
     let world = World::new();
     assert_eq!(world.submit(&world.post()).await.status, 202);
@@ -269,7 +269,7 @@ async fn inventing_repositories_is_bounded_and_hurts_no_known_one() {
     assert_eq!(world.submit(&world.post()).await.status, 202);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_flood_of_flaws_makes_no_flood_of_an_answer() {
     let world = World::new();
     let twice = r#""":1,"#.repeat(12_000);
@@ -282,7 +282,7 @@ async fn a_flood_of_flaws_makes_no_flood_of_an_answer() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_stored_for_the_redirect_is_encoded_in_it() {
     let world = World::new();
     let url = "https://ci.test/caf\u{e9}|{x}\"<\\";

@@ -28,13 +28,13 @@ fn shown(answer: &Answer) -> String {
     format!("{}\n{}\n{}", answer.status, headers.concat(), answer.text)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_badge_with_all_its_headers() {
     let world = world_with(json!({})).await;
     insta::assert_snapshot!(shown(&world.get(BADGE).await));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_outcome_is_a_badge_with_status_200() {
     let world = world_with(json!({})).await;
     for (path, message) in [
@@ -53,7 +53,7 @@ async fn every_outcome_is_a_badge_with_status_200() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_there_is_cached_briefly_and_never_when_stale() {
     let world = World::new();
     for path in ["/badges/tests/linux/acme/kit/main", "/badges/tests/beos/acme/kit/main"] {
@@ -66,7 +66,7 @@ async fn nothing_there_is_cached_briefly_and_never_when_stale() {
     assert_eq!(world.badge("linux/acme/kit/main").await, "190 passed", "that there was nothing is not kept");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn entity_tags_save_the_body() {
     let world = world_with(json!({})).await;
     let first = world.get(BADGE).await;
@@ -88,7 +88,7 @@ async fn entity_tags_save_the_body() {
     assert!(tag.starts_with('"'), "a strong tag");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn head_is_get_without_the_body() {
     let world = world_with(json!({})).await;
     for path in [BADGE, REDIRECT, "/health", "/tests/results/acme/kit", "/nowhere"] {
@@ -99,7 +99,7 @@ async fn head_is_get_without_the_body() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn browsers_may_read() {
     let world = World::new();
     let preflight = world
@@ -117,7 +117,7 @@ async fn browsers_may_read() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_result_is_read_once_in_thirty_seconds() {
     let world = world_with(json!({})).await;
     let reads = |world: &World| world.faults.take_calls().len();
@@ -181,7 +181,7 @@ async fn a_badge_never_waits_longer_than_its_readers() {
     assert!(started.elapsed() <= Duration::from_millis(1501), "three reads, one bound");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_was_modified_in_the_future() {
     let world = World::new();
     let ahead = with(result(world.now()), &json!({ "timestamp": "2026-01-15T10:30:59Z" }));
@@ -193,7 +193,7 @@ async fn nothing_was_modified_in_the_future() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_redirect_leads_to_the_run() {
     let run = "https://github.com/acme/kit/runs/1";
     let workflow = "https://github.com/acme/kit/actions/runs/2";
@@ -218,7 +218,7 @@ async fn the_redirect_leads_to_the_run() {
     assert_eq!(world.get("/redirect/test-results/beos/acme/kit/main").await.verdict(), "404 NOT_FOUND");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn health_tells_the_time_and_is_not_cached() {
     let world = World::new();
     let answer = world.get("/health").await;

@@ -46,7 +46,7 @@ async fn pages(world: &World, query: &str, limit: usize) -> Vec<(String, String,
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn pages_join_without_gap_or_repetition() {
     let (world, stored) = world_with_history().await;
     for (query, platform, branch) in [
@@ -90,7 +90,7 @@ async fn pages_join_without_gap_or_repetition() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn from_is_inclusive_and_to_is_not() {
     let (world, _) = world_with_history().await;
     let at = |minute: usize| segment(&format!("2026-01-15T10:{:02}:00Z", 30 + minute));
@@ -112,7 +112,7 @@ async fn from_is_inclusive_and_to_is_not() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_result_has_the_fields_that_were_sent() {
     let world = World::new();
     let sent = with(result(world.now()), &json!({ "run_attempt": 3, "skipped": 2, "total": 192 }));
@@ -129,7 +129,7 @@ async fn a_result_has_the_fields_that_were_sent() {
     assert_eq!(world.history().await, [expected]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn results_that_fill_more_than_one_megabyte_come_in_one_page() {
     let world = World::new();
     // DynamoDB ends a page of its own after 1 MB.
@@ -142,7 +142,7 @@ async fn results_that_fill_more_than_one_megabyte_come_in_one_page() {
     assert_eq!(pages(&world, "", 200).await.len(), 200);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn parameters_that_mean_nothing_are_named() {
     let (world, _) = world_with_history().await;
     let cursor = |answer: &Value| answer["next_cursor"].as_str().unwrap().to_owned();

@@ -9,7 +9,7 @@ use tests::world::World;
 
 const NEW_KEY: &str = "a new battery and an old horse";
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_string_and_what_it_decodes_to_are_both_the_key() {
     let world = World::new();
     // The base64 of 32 bytes of 7 (RFC 4648).
@@ -22,7 +22,7 @@ async fn the_string_and_what_it_decodes_to_are_both_the_key() {
     assert_eq!(world.submit(&post.header("x-signature", signature.to_string())).await.status, 202);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_is_read_once_an_hour() {
     let world = World::new();
     let reads = || world.faults.take_calls().iter().filter(|call| call.operation == "GetSecretValue").count();
@@ -36,7 +36,7 @@ async fn a_secret_is_read_once_an_hour() {
     assert_eq!(reads(), 1, "unchanged, so its previous version is not read");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn after_a_rotation_both_keys_count_for_a_day() {
     let world = World::new();
     assert_eq!(world.submit(&world.post()).await.status, 202, "the old key is in memory now");
@@ -57,7 +57,7 @@ async fn after_a_rotation_both_keys_count_for_a_day() {
     assert_eq!(world.submit(&world.post().signed(NEW_KEY)).await.status, 202);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_function_that_starts_after_a_rotation_takes_both_keys() {
     let mut world = World::new();
     world.set_key(REPOSITORY, NEW_KEY);
@@ -72,7 +72,7 @@ async fn a_function_that_starts_after_a_rotation_takes_both_keys() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn bad_signatures_do_not_keep_a_rotation_from_being_seen() {
     let world = World::new();
     let bad = || world.post().signed("neither the one nor the other");
@@ -90,7 +90,7 @@ async fn bad_signatures_do_not_keep_a_rotation_from_being_seen() {
     assert!(reads <= 5, "{reads} reads: once, then twice at most once a minute");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_new_repository_is_known_within_a_minute_and_a_deleted_one_forgotten_within_an_hour() {
     let world = World::new();
     world.delete_secret(REPOSITORY);
@@ -103,7 +103,7 @@ async fn a_new_repository_is_known_within_a_minute_and_a_deleted_one_forgotten_w
     assert_eq!(world.submit(&world.post()).await.verdict(), "401 UNAUTHORIZED");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_to_something_unusable_does_not_lock_the_old_key_out() {
     let mut world = World::new();
     world.set_secret(REPOSITORY, "oops");

@@ -64,7 +64,7 @@ proptest! {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rerun_replaces_the_badge() {
     let world = World::new();
     let failed = json!({ "passed": 0, "failed": 190 });
@@ -79,7 +79,7 @@ async fn a_rerun_replaces_the_badge() {
     assert_eq!(world.history().await.len(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_higher_attempt_wins_at_the_same_time() {
     let world = World::new();
     for (attempt, passed) in [(10, 10), (9, 9), (1, 1)] {
@@ -90,7 +90,7 @@ async fn the_higher_attempt_wins_at_the_same_time() {
     assert_eq!(world.badge("linux/acme/kit/main").await, "10 passed");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn poison_goes_to_the_dead_letter_queue_with_its_reason() {
     let world = World::new();
     send(&world, RESULTS_QUEUE, "not json").await;
@@ -121,7 +121,7 @@ async fn poison_goes_to_the_dead_letter_queue_with_its_reason() {
     insta::assert_snapshot!(shown.join("\n"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn poison_that_does_not_reach_the_dead_letter_queue_is_not_lost() {
     let world = World::new();
     send(&world, RESULTS_QUEUE, "not json").await;
@@ -149,7 +149,7 @@ async fn only_what_was_not_written_is_delivered_again() {
     assert_eq!((world.history().await.len(), world.queued(), world.dead_letters()), (10, 0, 0));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_batch_of_ten_is_one_write_and_one_event_call() {
     let world = World::new();
     for run in 0..10 {
@@ -164,7 +164,7 @@ async fn a_batch_of_ten_is_one_write_and_one_event_call() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_accepted_post_is_two_writes_and_one_enqueue() {
     let world = World::new();
     world.submit(&world.post()).await;
@@ -174,7 +174,7 @@ async fn an_accepted_post_is_two_writes_and_one_enqueue() {
     assert_eq!(calls, ["PutItem", "SendMessage", "UpdateItem"], "and a secret an hour");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn stored_results_are_announced() {
     let world = World::new();
     world.submit(&world.post()).await;
@@ -190,7 +190,7 @@ async fn stored_results_are_announced() {
     assert_eq!(detail, world.history().await[0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_trace_goes_with_the_message() {
     let world = World::new();
     let trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1";
@@ -200,7 +200,7 @@ async fn the_trace_goes_with_the_message() {
     assert_eq!(send.body["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"], trace);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_fails_for_an_hour_waits_in_the_dead_letter_queue_and_a_replay_succeeds() {
     let world = World::new();
     world.submit(&world.post()).await;
@@ -223,7 +223,7 @@ async fn what_fails_for_an_hour_waits_in_the_dead_letter_queue_and_a_replay_succ
     assert_eq!(world.badge("linux/acme/kit/main").await, "190 passed", "however old the result is");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_large_batch_is_written_in_parts_and_its_copies_once() {
     let world = World::new();
     let results: Vec<TestResult> = (0..60)
@@ -256,7 +256,7 @@ async fn poison_keeps_no_result_waiting() {
     assert_eq!((world.queued(), world.dead_letters()), (0, 9));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_trace_that_is_none_stays_behind_and_costs_no_result() {
     let world = World::new();
     assert_eq!(world.submit(&world.post().header("x-amzn-trace-id", "Root=1;evil=\u{e9}")).await.status, 202);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tests::client::{KEY, Post, result, segment, with};
 use tests::world::World;
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_signed_result_becomes_a_badge() {
     let world = World::new();
     let answer = world.submit(&world.post()).await;
@@ -31,7 +31,7 @@ fn deployed(world: &World) -> Value {
     })
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn deployed_clients_work_unchanged() {
     let world = World::new();
     let branches = [
@@ -62,7 +62,7 @@ async fn deployed_clients_work_unchanged() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn deployed_clients_headers_are_optional() {
     let world = World::new();
     let posts = [
@@ -81,7 +81,7 @@ async fn deployed_clients_headers_are_optional() {
     assert_eq!(world.submit(&foreign).await.verdict(), "401 UNAUTHORIZED");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_branch_may_be_named_in_the_query() {
     let world = World::new();
     let mut post = Post::to_path("linux/acme/kit", &deployed(&world));
@@ -91,7 +91,7 @@ async fn the_branch_may_be_named_in_the_query() {
     assert_eq!(world.badge("linux/acme/kit/ignored?branch=feature/x").await, "190 passed");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_optional_may_be_absent_and_what_is_unknown_is_ignored() {
     let world = World::new();
     for fields in [
@@ -114,7 +114,7 @@ async fn what_is_optional_may_be_absent_and_what_is_unknown_is_ignored() {
     assert_eq!(world.submit(&post).await.status, 202, "null is as good as absent");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_field_has_its_rule() {
     let world = World::new();
     for (fields, verdict) in [
@@ -151,7 +151,7 @@ async fn every_field_has_its_rule() {
     assert_eq!(world.queued(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn everything_that_is_wrong_is_said_at_once() {
     let world = World::new();
     let body = json!({ "platform": "beos", "passed": "1", "failed": 0, "skipped": 0, "branch": "/x" });
@@ -159,7 +159,7 @@ async fn everything_that_is_wrong_is_said_at_once() {
     insta::assert_json_snapshot!(world.submit(&post).await.json());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn bodies_that_are_no_json_object() {
     let world = World::new();
     let deep = "[".repeat(60_000);
@@ -180,7 +180,7 @@ async fn bodies_that_are_no_json_object() {
     assert_eq!(world.submit(&Post::json(&full)).await.status, 202, "64 KiB are allowed");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_body_may_arrive_as_base64() {
     let world = World::new();
     // The gateway encodes what is neither text nor JSON, as curl's default content type.
@@ -188,7 +188,7 @@ async fn a_body_may_arrive_as_base64() {
     assert_eq!(world.submit(&post).await.status, 202);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn paths_and_methods() {
     let world = World::new();
     for (method, path, verdict, allow) in [
