@@ -39,7 +39,9 @@ pub(crate) struct Unverified<'a> {
     signature: Signature,
     /// Whose key the client says it has used.
     claimed: Option<Repository>,
-    submission: Submission,
+    /// `X-Timestamp`, where it is a time.
+    header_timestamp: Option<Timestamp>,
+    read: Read,
 }
 
 /// A result that its repository's key has signed, and what it is reserved under.
@@ -75,13 +77,12 @@ impl<'a> Unverified<'a> {
         let (Some(read), Some(signature), true) = (read, signature, fields.flaws.is_empty()) else {
             return Err(SubmitError::Shape(fields.flaws));
         };
-        let submission = Submission::new(read, &body, header_timestamp);
-        Ok(Self { body, signature, claimed, submission })
+        Ok(Self { body, signature, claimed, header_timestamp, read })
     }
 
     /// Whose key must have signed this.
     pub(crate) fn repository(&self) -> &Repository {
-        &self.submission.result.repository
+        &self.read.repository
     }
 
     /// # Errors
@@ -98,7 +99,7 @@ impl<'a> Unverified<'a> {
     /// The submission, if one of `keys` has signed its bytes; else this again.
     pub(crate) fn verify(self, keys: &[SecretKeys]) -> Result<Submission, Box<Self>> {
         if keys.iter().any(|keys| keys.verify(&self.body, &self.signature)) {
-            Ok(self.submission)
+            Ok(Submission::new(self.read, &self.body, self.header_timestamp))
         } else {
             Err(Box::new(self))
         }
@@ -165,6 +166,7 @@ struct Fields {
 }
 
 /// What a well-formed request says.
+#[derive(Debug)]
 struct Read {
     repository: Repository,
     platform: Platform,
@@ -174,6 +176,7 @@ struct Read {
 }
 
 /// What a body says besides the names.
+#[derive(Debug)]
 struct Measured {
     counts: Counts,
     timestamp: Timestamp,

@@ -13,7 +13,7 @@ mod sqs;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::{
@@ -86,9 +86,7 @@ impl ServiceError {
         let body = json!({ "__type": "InternalServerError", "message": message.into() }).to_string();
         Self { status: 500, body }
     }
-}
 
-impl ServiceError {
     /// What a person needs to know of it.
     fn message(&self) -> String {
         let body: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
@@ -105,6 +103,31 @@ impl From<rusqlite::Error> for ServiceError {
 impl From<serde_json::Error> for ServiceError {
     fn from(error: serde_json::Error) -> Self {
         Self::client("SerializationException", error.to_string())
+    }
+}
+
+/// Where queues and secrets are kept; clones are the same database.
+#[derive(Debug, Clone)]
+struct Database(Arc<Mutex<Connection>>);
+
+impl Database {
+    fn open(storage: &Storage) -> Result<Self, OpenError> {
+        let connection = match storage {
+            Storage::Memory => Connection::open_in_memory()?,
+            Storage::Directory(path) => {
+                let connection = Connection::open(private_file(path, "services.sqlite3")?)?;
+                connection.pragma_update(None, "journal_mode", "wal")?;
+                // Each commit reaches the disk before it is answered.
+                connection.pragma_update(None, "synchronous", "full")?;
+                connection
+            }
+        };
+        Ok(Self(Arc::new(Mutex::new(connection))))
+    }
+
+    /// The connection, for one caller at a time. What a panic interrupted, SQLite has rolled back.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,16 +155,7 @@ impl Aws {
             Storage::Memory => None,
             Storage::Directory(path) => Some(lock(path)?),
         };
-        let connection = Arc::new(Mutex::new(match storage {
-            Storage::Memory => Connection::open_in_memory()?,
-            Storage::Directory(path) => {
-                let connection = Connection::open(private_file(path, "services.sqlite3")?)?;
-                connection.pragma_update(None, "journal_mode", "wal")?;
-                // Each commit reaches the disk before it is answered.
-                connection.pragma_update(None, "synchronous", "full")?;
-                connection
-            }
-        }));
+        let database = Database::open(storage)?;
         let path = match storage {
             Storage::Memory => None,
             Storage::Directory(path) => Some(private_file(path, "tables.sqlite3")?),
@@ -150,8 +164,8 @@ impl Aws {
             .map_err(|error| OpenError::Tables(error.message()))?;
         Ok(Self(Arc::new(Services {
             tables,
-            queues: Queues::open(Arc::clone(&connection), &template.queues, clock.clone())?,
-            secrets: Secrets::open(connection, clock.clone())?,
+            queues: Queues::open(database.clone(), &template.queues, clock.clone())?,
+            secrets: Secrets::open(database, clock.clone())?,
             event_buses: event_bridge::EventBuses::new(&template.event_buses),
             _lock: lock,
         })))

@@ -146,11 +146,7 @@ async fn whoever_is_not_the_repository_gets_one_and_the_same_answer() {
         assert_eq!(world.submit(&attempt).await, expected, "{name}");
     }
     assert_eq!(world.queued(), 0);
-    assert_eq!(
-        world.faults.take_calls().iter().filter(|call| call.operation == "PutItem").count(),
-        0,
-        "nothing is written before a request is verified"
-    );
+    assert_eq!(world.faults.take_count("PutItem"), 0, "nothing is written before a request is verified");
     assert_eq!(world.submit(&post).await.status, 202, "the nonce was not burnt");
 }
 
@@ -263,7 +259,7 @@ async fn inventing_repositories_is_bounded_and_hurts_no_known_one() {
             other => panic!("{other}"),
         }
     }
-    let reads = world.faults.take_calls().iter().filter(|call| call.operation == "GetSecretValue").count();
+    let reads = world.faults.take_count("GetSecretValue");
     assert!(reads <= 30, "{reads} look-ups for 2000 invented names");
     assert!(refused >= 1970);
     assert_eq!(world.submit(&world.post()).await.status, 202);

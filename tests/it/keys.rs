@@ -25,7 +25,7 @@ async fn the_string_and_what_it_decodes_to_are_both_the_key() {
 #[tokio::test(start_paused = true)]
 async fn a_secret_is_read_once_an_hour() {
     let world = World::new();
-    let reads = || world.faults.take_calls().iter().filter(|call| call.operation == "GetSecretValue").count();
+    let reads = || world.faults.take_count("GetSecretValue");
     for _ in 0..59 {
         assert_eq!(world.submit(&world.post()).await.status, 202);
         world.clock.advance(Duration::from_mins(1));
@@ -86,7 +86,7 @@ async fn bad_signatures_do_not_keep_a_rotation_from_being_seen() {
         assert_eq!(world.submit(&bad()).await.status, 401);
     }
     assert_eq!(world.submit(&world.post().signed(NEW_KEY)).await.status, 202, "a minute after the rotation");
-    let reads = world.faults.take_calls().iter().filter(|call| call.operation == "GetSecretValue").count();
+    let reads = world.faults.take_count("GetSecretValue");
     assert!(reads <= 5, "{reads} reads: once, then twice at most once a minute");
 }
 

@@ -72,6 +72,11 @@ impl Faults {
         std::mem::take(&mut self.state.lock().unwrap().calls)
     }
 
+    /// How many of the calls so far were of `operation`; forgets all of them.
+    pub fn take_count(&self, operation: &str) -> usize {
+        self.take_calls().iter().filter(|call| call.operation == operation).count()
+    }
+
     fn fault_for(&self, operation: &str, body: Value) -> Option<Fault> {
         let mut state = self.state.lock().unwrap();
         state.calls.push(Call { operation: operation.to_owned(), body });

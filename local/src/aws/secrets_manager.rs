@@ -1,20 +1,18 @@
 //! Secrets Manager, on SQLite:
 //! <https://docs.aws.amazon.com/secretsmanager/latest/apireference/Welcome.html>
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use badgesmith_shared::clock::Clock;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::ServiceError;
+use super::{Database, ServiceError};
 
 /// All secrets, each with its current version and the one before.
 #[derive(Debug)]
 pub struct Secrets {
-    connection: Arc<Mutex<Connection>>,
+    database: Database,
     clock: Clock,
 }
 
@@ -26,8 +24,8 @@ struct GetSecretValue {
 }
 
 impl Secrets {
-    pub(super) fn open(connection: Arc<Mutex<Connection>>, clock: Clock) -> Result<Self, rusqlite::Error> {
-        connection.lock().unwrap_or_else(PoisonError::into_inner).execute_batch(
+    pub(super) fn open(database: Database, clock: Clock) -> Result<Self, rusqlite::Error> {
+        database.lock().execute_batch(
             "CREATE TABLE IF NOT EXISTS secret (
                  name TEXT NOT NULL,
                  stage TEXT NOT NULL,
@@ -37,7 +35,7 @@ impl Secrets {
                  PRIMARY KEY (name, stage)
              ) STRICT;",
         )?;
-        Ok(Self { connection, clock })
+        Ok(Self { database, clock })
     }
 
     /// Makes `value` the current version of a secret, and what was current the previous one. The same value
@@ -49,7 +47,7 @@ impl Secrets {
         if self.current(name)?.as_deref() == Some(value) {
             return Ok(());
         }
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.database.lock();
         let transaction = connection.transaction()?;
         transaction.execute("DELETE FROM secret WHERE name = ?1 AND stage = 'AWSPREVIOUS'", [name])?;
         transaction.execute("UPDATE secret SET stage = 'AWSPREVIOUS' WHERE name = ?1", [name])?;
@@ -65,9 +63,8 @@ impl Secrets {
     /// # Errors
     /// What SQLite says.
     pub fn current(&self, name: &str) -> rusqlite::Result<Option<String>> {
-        self.connection
+        self.database
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
             .query_row("SELECT value FROM secret WHERE name = ?1 AND stage = 'AWSCURRENT'", [name], |row| {
                 row.get(0)
             })
@@ -79,7 +76,7 @@ impl Secrets {
     /// # Errors
     /// What SQLite says.
     pub fn delete(&self, name: &str) -> rusqlite::Result<()> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = self.database.lock();
         connection.execute("DELETE FROM secret WHERE name = ?1", [name])?;
         Ok(())
     }
@@ -93,9 +90,8 @@ impl Secrets {
         let name = request.secret_id.rsplit(':').next().unwrap_or(&request.secret_id);
         let stage = request.version_stage.as_deref().unwrap_or("AWSCURRENT");
         let found = self
-            .connection
+            .database
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
             .query_row(
                 "SELECT version_id, value, created_at FROM secret WHERE name = ?1 AND stage = ?2",
                 [name, stage],

@@ -2,18 +2,18 @@
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/Welcome.html>
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use badgesmith_shared::clock::Clock;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{ServiceError, blocking, last_part};
+use super::{Database, ServiceError, blocking, last_part};
 use crate::template::{QueueSettings, Redrive};
 
 /// The largest message: 1 MiB.
@@ -26,20 +26,11 @@ const WAIT_SECONDS_MAX: u64 = 20;
 /// All queues; clones are the same queues.
 #[derive(Debug, Clone)]
 pub struct Queues {
-    connection: Arc<Mutex<Connection>>,
+    database: Database,
     settings: Arc<HashMap<String, QueueSettings>>,
     clock: Clock,
     /// A message came, or will be visible sooner than was thought.
     arrived: Arc<Notify>,
-}
-
-/// What a queue holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Depth {
-    /// Messages that a receive would find.
-    pub visible: usize,
-    /// Messages that were received and are neither deleted nor visible again.
-    pub in_flight: usize,
 }
 
 #[derive(Deserialize)]
@@ -94,12 +85,12 @@ struct Message {
 
 impl Queues {
     pub(super) fn open(
-        connection: Arc<Mutex<Connection>>,
+        database: Database,
         queues: &[QueueSettings],
         clock: Clock,
     ) -> Result<Self, rusqlite::Error> {
-        let opened = Self { connection, settings: Arc::default(), clock, arrived: Arc::default() };
-        opened.connection().execute_batch(
+        let opened = Self { database, settings: Arc::default(), clock, arrived: Arc::default() };
+        opened.database.lock().execute_batch(
             "CREATE TABLE IF NOT EXISTS message (
                  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
                  queue TEXT NOT NULL,
@@ -119,7 +110,7 @@ impl Queues {
         // A hidden message is one that was received. Who received it was this process before it was
         // restarted: there is nobody to wait for.
         let now = opened.now();
-        opened.connection().execute("UPDATE message SET visible_at = ?1 WHERE visible_at > ?1", [now])?;
+        opened.database.lock().execute("UPDATE message SET visible_at = ?1 WHERE visible_at > ?1", [now])?;
         let settings = queues.iter().map(|queue| (queue.name.clone(), queue.clone())).collect();
         Ok(Self { settings: Arc::new(settings), ..opened })
     }
@@ -129,16 +120,13 @@ impl Queues {
         format!("http://sqs.local/{name}")
     }
 
-    /// What the queue named `name` holds.
+    /// How many messages the queue named `name` holds, visible or not.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn depth(&self, name: &str) -> rusqlite::Result<Depth> {
-        self.connection().query_row(
-            "SELECT coalesce(sum(visible_at <= ?2), 0), coalesce(sum(visible_at > ?2), 0) FROM message WHERE queue = ?1",
-            params![name, self.now()],
-            |row| Ok(Depth { visible: row.get(0)?, in_flight: row.get(1)? }),
-        )
+    pub fn depth(&self, name: &str) -> rusqlite::Result<usize> {
+        let count = "SELECT count(*) FROM message WHERE queue = ?1";
+        self.database.lock().query_row(count, [name], |row| row.get(0))
     }
 
     pub(super) fn call(&self, operation: &str, body: &[u8]) -> Result<String, ServiceError> {
@@ -180,7 +168,7 @@ impl Queues {
     /// Deletes messages that are older than their queue keeps them.
     pub(super) fn delete_expired_messages(&self) -> Result<(), ServiceError> {
         for queue in self.settings.values() {
-            let expired = self.connection().execute(
+            let expired = self.database.lock().execute(
                 "DELETE FROM message WHERE queue = ?1 AND sent_at <= ?2",
                 params![queue.name, self.now() - queue.retention_seconds * 1000],
             )?;
@@ -197,7 +185,7 @@ impl Queues {
             return Err(ServiceError::client("InvalidParameterValue", "a message has 1 byte to 1 MiB"));
         }
         let message_id = Uuid::new_v4().to_string();
-        self.connection().execute(
+        self.database.lock().execute(
             "INSERT INTO message (queue, message_id, body, attributes, system_attributes, sent_at, visible_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
             params![
@@ -220,7 +208,7 @@ impl Queues {
         let now = self.now();
         let hidden = queue.visibility_timeout_seconds * 1000;
         let wanted = request.max_number_of_messages.clamp(1, BATCH_MAX);
-        let mut connection = self.connection();
+        let mut connection = self.database.lock();
         let transaction = connection.transaction()?;
         let mut messages = Vec::new();
         {
@@ -272,7 +260,7 @@ impl Queues {
         handles: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), ServiceError> {
         let queue = self.settings(queue_url)?;
-        let mut connection = self.connection();
+        let mut connection = self.database.lock();
         let transaction = connection.transaction()?;
         for handle in handles {
             // A handle that is no longer the last one is no error, and deletes nothing.
@@ -289,10 +277,6 @@ impl Queues {
         self.settings.get(last_part(queue_url)).ok_or_else(|| {
             ServiceError::client("QueueDoesNotExist", format!("there is no queue {queue_url}"))
         })
-    }
-
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> i64 {
