@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_types::SdkConfig;
-use badgesmith_shared::badge::Badge;
+use badgesmith_shared::badge::{Badge, Subject};
 use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::Results;
+use badgesmith_shared::dynamodb::{Packages, Results};
 use badgesmith_shared::env::{self, Missing};
+use badgesmith_shared::event_bridge::EventBus;
 use badgesmith_shared::http::{Request, Response};
 use badgesmith_shared::name::{Invalid, Platform, Repository};
 use badgesmith_shared::problem::Problem;
@@ -15,9 +16,12 @@ use badgesmith_shared::route::{Place, Route};
 use badgesmith_shared::sdk::{CallBudget, CallError};
 use http::{Method, StatusCode, header};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::history;
 use crate::latest::{BranchOnPlatform, LatestResults};
+use crate::package_badge;
+use crate::packages::KnownPackages;
 use crate::respond::{self, CachePolicy};
 
 /// GitHub's image proxy gives the whole chain, cold start included, 4 s; a badge waits 1.5 s at most.
@@ -29,6 +33,10 @@ const CALL_BUDGET: CallBudget =
 pub struct Settings {
     /// The table of test results.
     pub test_results_table: String,
+    /// The table of packages.
+    pub packages_table: String,
+    /// The name of the event bus.
+    pub event_bus_name: String,
 }
 
 impl Settings {
@@ -37,7 +45,11 @@ impl Settings {
     /// # Errors
     /// [`Missing`] names the variable that is not set.
     pub fn from_env() -> Result<Self, Missing> {
-        Ok(Self { test_results_table: env::required(env::TEST_RESULTS_TABLE)? })
+        Ok(Self {
+            test_results_table: env::required(env::TEST_RESULTS_TABLE)?,
+            packages_table: env::required(env::PACKAGES_TABLE)?,
+            event_bus_name: env::required(env::EVENT_BUS_NAME)?,
+        })
     }
 }
 
@@ -46,14 +58,23 @@ impl Settings {
 pub struct App {
     results: Results,
     latest: LatestResults,
+    packages: KnownPackages,
     clock: Clock,
 }
 
 impl App {
     /// Builds the clients; makes no call.
     pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
-        let results = Results::new(&CALL_BUDGET.bound(config), settings.test_results_table);
-        Self { latest: LatestResults::new(results.clone()), results, clock }
+        let config = CALL_BUDGET.bound(config);
+        let results = Results::new(&config, settings.test_results_table);
+        let packages = Packages::new(&config, settings.packages_table);
+        let events = EventBus::new(&config, settings.event_bus_name);
+        Self {
+            latest: LatestResults::new(results.clone()),
+            results,
+            packages: KnownPackages::new(packages, events),
+            clock,
+        }
     }
 
     /// Answers one request. Every failure is an answer too.
@@ -77,6 +98,11 @@ impl App {
         }
         let answer = match route {
             Route::TestBadge(place) => Ok(self.test_badge(request, place).await),
+            Route::PackageBadge(provider, package) => {
+                let deadline = Instant::now() + CALL_BUDGET.call;
+                let of = (provider, package);
+                Ok(package_badge::answer(&self.packages, request, of, self.clock.now(), deadline).await)
+            }
             Route::Redirect(place) => self.redirect(place).await,
             Route::History { owner, repo } => self.history(request, &owner, &repo).await,
             Route::Health => Ok(self.health()),
@@ -88,7 +114,7 @@ impl App {
 
     async fn test_badge(&self, request: Request<'_>, place: Option<Place<'_>>) -> Response {
         let Some(Ok(of)) = place.as_ref().map(branch_on_platform) else {
-            return respond::cached(request, &Badge::not_found(Badge::TESTS), CachePolicy::Brief, None);
+            return respond::cached(request, &Badge::not_found(Subject::Tests), CachePolicy::Brief, None);
         };
         match self.latest.of(&of, self.clock.now()).await {
             Ok(Some(result)) => {
@@ -96,11 +122,11 @@ impl App {
                 let last_modified = result.timestamp.min(self.clock.now());
                 respond::cached(request, &badge, CachePolicy::TestResults, Some(last_modified))
             }
-            Ok(None) => respond::cached(request, &Badge::no_results(Badge::TESTS), CachePolicy::Brief, None),
+            Ok(None) => respond::cached(request, &Badge::no_results(), CachePolicy::Brief, None),
             Err(error) => {
                 let BranchOnPlatform { repository, platform, branch } = &of;
                 tracing::error!(%repository, %platform, %branch, %error, "a badge is unavailable");
-                respond::cached(request, &Badge::unavailable(Badge::TESTS), CachePolicy::Unavailable, None)
+                respond::cached(request, &Badge::unavailable(Subject::Tests), CachePolicy::Unavailable, None)
             }
         }
     }

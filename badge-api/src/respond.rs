@@ -13,9 +13,11 @@ use sha2::{Digest, Sha256};
 pub(crate) enum CachePolicy {
     /// Test results, which may be shown for a day while they cannot be read anew.
     TestResults,
+    /// Versions of packages, which change more seldom.
+    Packages,
     /// An answer that the next result changes, and that nobody needs when it is stale.
     Brief,
-    /// A failure of ours, soon over.
+    /// A failure of ours, or a package that is being looked up: soon over.
     Unavailable,
 }
 
@@ -24,6 +26,9 @@ impl CachePolicy {
         match self {
             Self::TestResults => {
                 "public, max-age=30, s-maxage=30, stale-while-revalidate=30, stale-if-error=86400"
+            }
+            Self::Packages => {
+                "public, max-age=120, s-maxage=120, stale-while-revalidate=600, stale-if-error=86400"
             }
             Self::Brief => "public, max-age=30, s-maxage=30",
             Self::Unavailable => "public, max-age=5, s-maxage=5",

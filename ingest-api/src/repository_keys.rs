@@ -8,6 +8,7 @@ use badgesmith_shared::name::Repository;
 use badgesmith_shared::secrets_manager::{SecretVersion, SecretsManager, Stage, repository_secret_name};
 use badgesmith_shared::signature::SecretKeys;
 use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_shared::token_bucket::TokenBucket;
 use lru::LruCache;
 
 use crate::error::SubmitError;
@@ -93,7 +94,7 @@ impl RepositoryKeys {
         }
         let known = self.known(repository);
         let budget = if known.is_some() { &mut budgets.known } else { &mut budgets.unknown };
-        budget.take(now)?;
+        take(budget, now)?;
         let keys = match (self.read(repository, Stage::Current).await?, known) {
             // Unchanged, so the version before it is the same one too.
             (Some(version), Some(known)) if version.id == known.current_id => {
@@ -129,7 +130,7 @@ impl RepositoryKeys {
         if known.read_again_at.is_some_and(|at| now.since(at) < READ_AGAIN_AFTER) {
             return Ok(known.at(now));
         }
-        budgets.known.take(now)?;
+        take(&mut budgets.known, now)?;
         let keys = match self.read(repository, Stage::Current).await? {
             Some(current) => Some(self.with_previous(repository, current, now, Some(now)).await?),
             None => None,
@@ -192,34 +193,19 @@ impl RepositoryKeys {
 }
 
 /// Secrets are read at a bounded rate for clients that may be anybody.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Budgets {
     unknown: TokenBucket,
     known: TokenBucket,
 }
 
-/// A budget that fills itself up again.
-#[derive(Debug)]
-struct TokenBucket {
-    left: f64,
-    filled_at: Option<Timestamp>,
-}
-
-impl Default for TokenBucket {
+impl Default for Budgets {
     fn default() -> Self {
-        Self { left: READ_BURST, filled_at: None }
+        let full = TokenBucket::new(READ_BURST, READS_PER_SECOND);
+        Self { unknown: full.clone(), known: full }
     }
 }
 
-impl TokenBucket {
-    fn take(&mut self, now: Timestamp) -> Result<(), SubmitError> {
-        let elapsed = self.filled_at.map_or(Duration::ZERO, |at| now.since(at));
-        self.left = (self.left + elapsed.as_secs_f64() * READS_PER_SECOND).min(READ_BURST);
-        self.filled_at = Some(now);
-        if self.left < 1.0 {
-            return Err(SubmitError::LookupsExhausted);
-        }
-        self.left -= 1.0;
-        Ok(())
-    }
+fn take(budget: &mut TokenBucket, now: Timestamp) -> Result<(), SubmitError> {
+    if budget.take(now) { Ok(()) } else { Err(SubmitError::LookupsExhausted) }
 }

@@ -162,11 +162,17 @@ impl Aws {
         };
         let tables = dynamodb::Tables::open(path.as_deref(), &template.tables)
             .map_err(|error| OpenError::Tables(error.message()))?;
+        let queues = Queues::open(database.clone(), &template.queues, clock.clone())?;
         Ok(Self(Arc::new(Services {
             tables,
-            queues: Queues::open(database.clone(), &template.queues, clock.clone())?,
+            event_buses: event_bridge::EventBuses::new(
+                &template.event_buses,
+                &template.rules,
+                queues.clone(),
+                clock.clone(),
+            ),
+            queues,
             secrets: Secrets::open(database, clock.clone())?,
-            event_buses: event_bridge::EventBuses::new(&template.event_buses),
             _lock: lock,
         })))
     }
@@ -211,7 +217,7 @@ impl Aws {
             "AmazonSQS" => blocking(move || services.queues.call(&operation, &body)).await,
             "DynamoDB_20120810" => blocking(move || services.tables.call(&operation, &body)).await,
             "secretsmanager" => blocking(move || services.secrets.call(&operation, &body)).await,
-            "AWSEvents" => services.event_buses.call(&operation, &body),
+            "AWSEvents" => blocking(move || services.event_buses.call(&operation, &body)).await,
             _ => Err(unknown()),
         }
     }
@@ -255,7 +261,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// The last part of an ARN or URL: the name of a queue or bus.
-fn last_part(address: &str) -> &str {
+pub(crate) fn last_part(address: &str) -> &str {
     address.rsplit(['/', ':']).next().unwrap_or(address)
 }
 

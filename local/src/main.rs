@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use local::demo;
-use local::options::{Options, Secret};
-use local::server::{Server, StartError};
+use local::options::Options;
+use local::server::{Server, Setup, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
@@ -16,8 +16,8 @@ const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let secrets = match options.secrets() {
-        Ok(secrets) => secrets,
+    let setup = match options.setup() {
+        Ok(setup) => setup,
         Err(error) => return fail(&error, UNUSABLE),
     };
     start_logging(options.quiet);
@@ -25,15 +25,15 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start threads: {error}"), 1),
     };
-    runtime.block_on(run(&options, &secrets))
+    runtime.block_on(run(setup, options.no_demo))
 }
 
-async fn run(options: &Options, secrets: &[Secret]) -> ExitCode {
+async fn run(setup: Setup, no_demo: bool) -> ExitCode {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("cannot receive signals: {error}"), 1),
     };
-    let server = match Server::start(&options.storage(), options.port, secrets).await {
+    let server = match Server::start(setup).await {
         Ok(server) => server,
         Err(error) => return fail(&advice(&error), UNUSABLE),
     };
@@ -46,7 +46,7 @@ async fn run(options: &Options, secrets: &[Secret]) -> ExitCode {
     };
     tokio::select! {
         () = signals.next() => {}
-        () = demo, if !options.no_demo => signals.next().await,
+        () = demo, if !no_demo => signals.next().await,
     }
     tracing::info!("stopping: finishing what was accepted; once more to stop at once");
     tokio::select! {
@@ -88,6 +88,7 @@ fn start_logging(quiet: bool) {
             .with_default(LevelFilter::WARN)
             .with_target("local", LevelFilter::INFO)
             .with_target("processor", LevelFilter::INFO)
+            .with_target("refresher", LevelFilter::INFO)
     };
     tracing_subscriber::registry().with(lines).with(levels).init();
 }
@@ -107,6 +108,8 @@ fn advice(error: &StartError) -> String {
             "make that file readable and writable, or name another directory with --data-dir"
         }
         StartError::Open(OpenError::Template(_)) => "repair it and build again",
+        StartError::Register(_) => "use another directory with --data-dir",
+        StartError::Refresher(_) => "install the system's TLS certificates (ca-certificates)",
     };
     format!("{error}; {remedy}")
 }

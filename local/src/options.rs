@@ -1,13 +1,23 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use badgesmith_shared::dynamodb::SecretMappings;
 use badgesmith_shared::name::Repository;
+use badgesmith_shared::package::{Organization, PackageName};
+use badgesmith_shared::sdk::CallError;
+use badgesmith_shared::secrets_manager::token_secret_name;
 use badgesmith_shared::signature::SecretKeys;
+use badgesmith_shared::timestamp::Timestamp;
 use clap::Parser;
+use refresher::Patience;
 use serde_json::json;
+use url::Url;
 
-use crate::aws::Storage;
+use crate::aws::{Aws, Storage};
+use crate::server::Setup;
+use crate::stack::{SECRETS_TABLE, Upstreams};
 
 /// Run the whole BadgeSmith pipeline on this machine.
 ///
@@ -38,6 +48,25 @@ pub struct Options {
     #[arg(long = "secret", value_name = "OWNER/REPO=KEY")]
     secret: Vec<String>,
 
+    /// Service index of the NuGet feed that packages are looked up in
+    #[arg(long, value_name = "URL", value_parser = http_url, default_value = refresher::Settings::NUGET_SERVICE_INDEX)]
+    nuget_service_index: Url,
+
+    /// GitHub's REST API
+    #[arg(long, value_name = "URL", value_parser = http_url, default_value = refresher::Settings::GITHUB_API)]
+    github_api: Url,
+
+    /// Register a token with the scope read:packages for the public packages of an organisation or user, or, as
+    /// ORG/PACKAGE=TOKEN, for one package, private or not: its versions are then shown to everybody (may be
+    /// repeated). It is kept in the data directory
+    // Read by `Options::tokens`, for the same reason.
+    #[arg(long = "github-token", value_name = "ORG=TOKEN")]
+    github_token: Vec<String>,
+
+    /// How often packages are looked up again
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    refresh_every: u64,
+
     /// Log no requests and messages, only what went wrong
     #[arg(long)]
     pub quiet: bool,
@@ -47,6 +76,8 @@ const EXAMPLES: &str = "\
 Examples:
   cargo run
       Start on port 9474, with a demo repository
+  cargo run -- --github-token acme=ghp_... --github-token acme/secret.kit=ghp_...
+      Show the public packages of an organisation, and one that is not
   cargo run -- --port 0 --ephemeral --no-demo --secret acme/kit=0123456789abcdef
       Start on a free port with one repository, and leave nothing behind
 
@@ -54,16 +85,45 @@ Exit codes: 0 stopped by Ctrl-C or SIGTERM, all accepted results processed; 1 st
 that, or failed; 2 could not start as asked";
 
 impl Options {
-    /// Where the data goes.
-    pub fn storage(&self) -> Storage {
-        if self.ephemeral { Storage::Memory } else { Storage::Directory(self.data_dir.clone()) }
-    }
-
-    /// The keys to register.
+    /// What the pipeline is started with.
     ///
     /// # Errors
-    /// A sentence that says what was expected, and shows no key.
-    pub fn secrets(&self) -> Result<Vec<Secret>, String> {
+    /// A sentence that says what was expected, and shows no key and no token.
+    pub fn setup(&self) -> Result<Setup, String> {
+        let period = Duration::from_secs(self.refresh_every);
+        let storage =
+            if self.ephemeral { Storage::Memory } else { Storage::Directory(self.data_dir.clone()) };
+        Ok(Setup {
+            storage,
+            port: self.port,
+            secrets: self.secrets()?,
+            tokens: self.tokens()?,
+            upstreams: Upstreams {
+                nuget_service_index: self.nuget_service_index.clone(),
+                github_api: self.github_api.clone(),
+                fresh_for: period,
+                patience: Patience::default(),
+            },
+            refresh_every: period,
+        })
+    }
+
+    fn tokens(&self) -> Result<Vec<GitHubToken>, String> {
+        let tokens = self.github_token.iter().map(|text| {
+            let (of, token) = text.split_once('=').filter(|(_, token)| !token.is_empty())?;
+            let (organization, package) = match of.split_once('/') {
+                Some((organization, package)) => (organization, Some(package.parse().ok()?)),
+                None => (of, None),
+            };
+            Some(GitHubToken { organization: organization.parse().ok()?, package, token: token.to_owned() })
+        });
+        tokens.collect::<Option<_>>().ok_or_else(|| {
+            "--github-token: expected ORG=TOKEN or ORG/PACKAGE=TOKEN, for example --github-token acme=ghp_..."
+                .to_owned()
+        })
+    }
+
+    fn secrets(&self) -> Result<Vec<Secret>, String> {
         let secrets = self.secret.iter().map(|text| {
             let parsed =
                 text.split_once('=').and_then(|(repository, key)| Some((repository.parse().ok()?, key)));
@@ -101,4 +161,45 @@ impl Secret {
         SecretKeys::parse(&value).map_err(|error| error.to_string())?;
         Ok(Self { repository, value })
     }
+}
+
+/// A token for GitHub, and what it is for.
+#[derive(Clone)]
+pub struct GitHubToken {
+    /// Whose packages are read with it.
+    pub organization: Organization,
+    /// The only one, which may then be private; else all public ones.
+    pub package: Option<PackageName>,
+    /// The token itself.
+    pub token: String,
+}
+
+impl std::fmt::Debug for GitHubToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GitHubToken")
+            .field("organization", &self.organization)
+            .field("package", &self.package)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GitHubToken {
+    /// Puts the token into a secret, and maps the secret.
+    ///
+    /// # Errors
+    /// [`CallError`] when either fails.
+    pub async fn register(&self, aws: &Aws, now: Timestamp) -> Result<(), CallError> {
+        let package = self.package.as_ref();
+        let secret_id = token_secret_name(&self.organization, package);
+        let value = json!({ "token": self.token, "type": "github_pat" }).to_string();
+        let put = aws.secrets().put(&secret_id, &value);
+        put.map_err(|error| CallError::new("secretsmanager:PutSecretValue", error))?;
+        let mappings = SecretMappings::new(&aws.sdk_config(), SECRETS_TABLE.to_owned());
+        mappings.put(&self.organization, package, &secret_id, now).await
+    }
+}
+
+fn http_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| "expected an http or https URL".to_owned())
 }

@@ -1,6 +1,8 @@
-//! The event source mapping between the queue of results and the processor:
+//! The event source mapping between a queue and the function that it feeds:
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use badgesmith_shared::sdk::{CallBudget, CallError};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::aws::last_part;
+
 /// The most messages of one receive, and so of one batch.
 const BATCH_MAX: i32 = 10;
 /// How long a receive waits for a message, in seconds; as long, a stop may have to wait for it.
@@ -21,18 +25,35 @@ const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(5), ca
 /// After a failed receive.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
+/// A function that takes batches: an event to a partial batch response.
+type Function = dyn Fn(SqsEvent) -> Pin<Box<dyn Future<Output = SqsBatchResponse> + Send>> + Send + Sync;
+
 /// Receives batches, has them processed, and deletes what was.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Poller {
     client: Client,
     queue_url: String,
-    processor: Arc<processor::App>,
+    function: Arc<Function>,
+}
+
+impl fmt::Debug for Poller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poller").field("queue_url", &self.queue_url).finish_non_exhaustive()
+    }
 }
 
 impl Poller {
-    /// A poller of the queue at `queue_url`.
-    pub fn new(config: &SdkConfig, queue_url: String, processor: Arc<processor::App>) -> Self {
-        Self { client: Client::new(&CALL_BUDGET.bound(config)), queue_url, processor }
+    /// A poller of the queue at `queue_url`, which hands its batches to `function`.
+    pub fn new<F>(
+        config: &SdkConfig,
+        queue_url: String,
+        function: impl Fn(SqsEvent) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = SqsBatchResponse> + Send + 'static,
+    {
+        let client = Client::new(&CALL_BUDGET.bound(config));
+        Self { client, queue_url, function: Arc::new(move |event| Box::pin(function(event))) }
     }
 
     /// Polls until `stop` is cancelled, and from then on until the queue has no visible message left. A
@@ -44,7 +65,7 @@ impl Poller {
                 Ok(0) if stopping => return,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::error!(%error, "the queue of results was not read");
+                    tracing::error!(queue = self.queue_url, %error, "a queue was not read");
                     if stopping {
                         return;
                     }
@@ -78,14 +99,14 @@ impl Poller {
         // On its own task, so that a panic is a failed batch, as it is in Lambda.
         let poller = self.clone();
         if let Err(error) = tokio::spawn(async move { poller.process(messages).await }).await {
-            tracing::error!(%error, "the processor failed; the batch will be delivered again");
+            tracing::error!(%error, "a function failed; its batch will be delivered again");
         }
         Ok(count)
     }
 
     async fn process(&self, messages: Vec<Message>) {
-        let response = match event(&messages) {
-            Ok(event) => self.processor.handle(event).await,
+        let response = match event(&self.queue_url, &messages) {
+            Ok(event) => (self.function)(event).await,
             Err(error) => {
                 tracing::error!(%error, "a batch could not be made an event");
                 return;
@@ -128,7 +149,7 @@ fn failed(response: &SqsBatchResponse, message: &Message) -> bool {
 }
 
 /// The event that Lambda makes of a batch.
-fn event(messages: &[Message]) -> Result<SqsEvent, serde_json::Error> {
+fn event(queue_url: &str, messages: &[Message]) -> Result<SqsEvent, serde_json::Error> {
     let records: Vec<_> = messages
         .iter()
         .map(|message| {
@@ -159,7 +180,7 @@ fn event(messages: &[Message]) -> Result<SqsEvent, serde_json::Error> {
                 "attributes": attributes,
                 "messageAttributes": message_attributes,
                 "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:local:000000000000:ResultsQueue",
+                "eventSourceARN": format!("arn:aws:sqs:local:000000000000:{}", last_part(queue_url)),
                 "awsRegion": "local",
             })
         })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use badgesmith_shared::clock::Clock;
+use badgesmith_shared::sdk::CallError;
 use badgesmith_shared::secrets_manager::repository_secret_name;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -21,9 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Aws, OpenError, Storage};
 use crate::gateway::{self, Gateway};
-use crate::options::Secret;
+use crate::options::{GitHubToken, Secret};
+use crate::poller::Poller;
 use crate::scheduler;
-use crate::stack::Stack;
+use crate::stack::{Stack, Upstreams};
 use crate::template::Template;
 
 /// API Gateway takes no larger body.
@@ -49,6 +51,29 @@ pub enum StartError {
     /// The embedded services did not start.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A token cannot be registered.
+    #[error(transparent)]
+    Register(#[from] CallError),
+    /// There is no TLS to be had.
+    #[error(transparent)]
+    Refresher(#[from] refresher::StartError),
+}
+
+/// What the pipeline is started with.
+#[derive(Debug)]
+pub struct Setup {
+    /// Where the data goes.
+    pub storage: Storage,
+    /// Where to listen; 0 takes a free port.
+    pub port: u16,
+    /// The keys of repositories, to be registered.
+    pub secrets: Vec<Secret>,
+    /// Tokens for GitHub, to be registered.
+    pub tokens: Vec<GitHubToken>,
+    /// Where packages come from.
+    pub upstreams: Upstreams,
+    /// How often what is due is looked up.
+    pub refresh_every: Duration,
 }
 
 /// The running pipeline.
@@ -60,43 +85,51 @@ pub struct Server {
     accepting: JoinHandle<()>,
     stop_accepting: CancellationToken,
     working: Vec<JoinHandle<()>>,
+    refreshing: Vec<JoinHandle<()>>,
     stop_working: CancellationToken,
 }
 
 impl Server {
-    /// Opens the services, registers `secrets`, and starts to answer requests on 127.0.0.1; port 0 takes a
-    /// free one.
+    /// Opens the services, registers keys and tokens, and starts to answer requests on 127.0.0.1.
     ///
     /// # Errors
     /// [`StartError`] says what is in the way.
-    pub async fn start(storage: &Storage, port: u16, secrets: &[Secret]) -> Result<Self, StartError> {
+    pub async fn start(setup: Setup) -> Result<Self, StartError> {
+        let Setup { storage, port, secrets, tokens, upstreams, refresh_every } = setup;
         let clock = Clock::System;
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
         let unusable = |source| StartError::Port { port, source };
         let listener = listener.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
         let template = Template::load().map_err(OpenError::from)?;
-        let aws = Aws::open(storage, &template, &clock)?;
+        let aws = Aws::open(&storage, &template, &clock)?;
         for secret in secrets {
             let name = repository_secret_name(&secret.repository);
             aws.secrets().put(&name, &secret.value).map_err(OpenError::from)?;
         }
-        let stack = Arc::new(Stack::new(&aws.sdk_config(), &clock));
+        for token in tokens {
+            token.register(&aws, clock.now()).await?;
+        }
+        let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, &clock)?);
 
         let stop_accepting = CancellationToken::new();
         let accepting = tokio::spawn(accept(listener, Arc::clone(&stack), stop_accepting.clone()));
         let stop_working = CancellationToken::new();
-        let mut working: Vec<_> = (0..POLLERS)
-            .map(|_| {
-                let (poller, stop) = (stack.poller.clone(), stop_working.clone());
-                tokio::spawn(async move { poller.run(stop).await })
-            })
-            .collect();
+        let poll = |poller: &Poller| {
+            let (poller, stop) = (poller.clone(), stop_working.clone());
+            tokio::spawn(async move { poller.run(stop).await })
+        };
+        let mut working: Vec<_> = (0..POLLERS).map(|_| poll(&stack.results)).collect();
         let swept = aws.clone();
         working.push(tokio::spawn(scheduler::every(SWEEP_PERIOD, stop_working.clone(), move || {
             sweep(swept.clone())
         })));
-        Ok(Self { address, aws, stack, accepting, stop_accepting, working, stop_working })
+        let mut refreshing: Vec<_> = (0..POLLERS).map(|_| poll(&stack.requests)).collect();
+        let refreshed = Arc::clone(&stack);
+        refreshing.push(tokio::spawn(scheduler::every(refresh_every, stop_working.clone(), move || {
+            refresh_due(Arc::clone(&refreshed))
+        })));
+        Ok(Self { address, aws, stack, accepting, stop_accepting, working, refreshing, stop_working })
     }
 
     /// Where requests are answered.
@@ -121,11 +154,21 @@ impl Server {
             tracing::error!(%error, "the listener failed");
         }
         self.stop_working.cancel();
+        // Upstreams may take long. What is broken off here is due again: its lease ends, its request is still there.
+        for task in self.refreshing {
+            task.abort();
+        }
         for task in self.working {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task failed");
             }
         }
+    }
+}
+
+async fn refresh_due(stack: Arc<Stack>) {
+    if let Err(error) = stack.refresh_due().await {
+        tracing::error!(%error, "what is due was not refreshed");
     }
 }
 

@@ -1,9 +1,13 @@
 //! The deployed stack, wired up: each function with its resources.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_types::SdkConfig;
 use badgesmith_shared::clock::Clock;
+use badgesmith_shared::sdk::CallError;
+use refresher::{Report, StartError};
+use url::Url;
 
 use crate::aws::Queues;
 use crate::gateway::Gateway;
@@ -12,11 +16,21 @@ use crate::poller::Poller;
 /// Logical ids in the template.
 const TEST_RESULTS_TABLE: &str = "TestResultsTable";
 const NONCES_TABLE: &str = "NoncesTable";
+const PACKAGES_TABLE: &str = "PackagesTable";
+/// The table of which secret packages are read with.
+pub const SECRETS_TABLE: &str = "SecretsTable";
 const EVENT_BUS: &str = "EventBus";
 /// The queue that results wait in.
 pub const RESULTS_QUEUE: &str = "ResultsQueue";
 /// The queue for results that could not be stored.
 pub const RESULTS_DEAD_LETTER_QUEUE: &str = "ResultsDeadLetterQueue";
+/// The queue that requests for packages wait in.
+pub const REFRESH_QUEUE: &str = "RefreshQueue";
+/// The queue for requests that could not be worked on.
+pub const REFRESH_DEAD_LETTER_QUEUE: &str = "RefreshDeadLetterQueue";
+
+/// The refresher's timeout on Lambda.
+const REFRESHER_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Everything that runs.
 #[derive(Debug)]
@@ -24,12 +38,32 @@ pub struct Stack {
     /// What answers HTTP requests.
     pub gateway: Gateway,
     /// What moves results from the queue to the table.
-    pub poller: Poller,
+    pub results: Poller,
+    /// What looks after the packages that were asked for.
+    pub requests: Poller,
+    refresher: Arc<refresher::App>,
+    clock: Clock,
+}
+
+/// Where packages come from, and how often they are looked up.
+#[derive(Debug, Clone)]
+pub struct Upstreams {
+    /// The service index of the NuGet feed.
+    pub nuget_service_index: Url,
+    /// GitHub's REST API.
+    pub github_api: Url,
+    /// How long a package counts as fresh.
+    pub fresh_for: Duration,
+    /// How long upstreams are waited for.
+    pub patience: refresher::Patience,
 }
 
 impl Stack {
     /// Builds the functions on the AWS that `config` leads to.
-    pub fn new(config: &SdkConfig, clock: &Clock) -> Self {
+    ///
+    /// # Errors
+    /// [`StartError`] when there is no TLS to be had.
+    pub fn new(config: &SdkConfig, upstreams: &Upstreams, clock: &Clock) -> Result<Self, StartError> {
         let ingest_api = ingest_api::App::new(
             config,
             ingest_api::Settings {
@@ -49,12 +83,44 @@ impl Stack {
         );
         let badge_api = badge_api::App::new(
             config,
-            badge_api::Settings { test_results_table: TEST_RESULTS_TABLE.to_owned() },
+            badge_api::Settings {
+                test_results_table: TEST_RESULTS_TABLE.to_owned(),
+                packages_table: PACKAGES_TABLE.to_owned(),
+                event_bus_name: EVENT_BUS.to_owned(),
+            },
             clock.clone(),
         );
-        Self {
-            gateway: Gateway::new(ingest_api, badge_api, clock.clone()),
-            poller: Poller::new(config, Queues::url(RESULTS_QUEUE), Arc::new(processor)),
-        }
+        let refresher = refresher::App::new(
+            config,
+            refresher::Settings {
+                packages_table: PACKAGES_TABLE.to_owned(),
+                secrets_table: SECRETS_TABLE.to_owned(),
+                nuget_service_index: upstreams.nuget_service_index.clone(),
+                github_api: upstreams.github_api.clone(),
+                fresh_for: upstreams.fresh_for,
+                patience: upstreams.patience.clone(),
+            },
+            clock.clone(),
+        )?;
+        let (processor, refresher) = (Arc::new(processor), Arc::new(refresher));
+        let results = Poller::new(config, Queues::url(RESULTS_QUEUE), move |batch| {
+            let processor = Arc::clone(&processor);
+            async move { processor.handle(batch).await }
+        });
+        let (function, its_clock) = (Arc::clone(&refresher), clock.clone());
+        let requests = Poller::new(config, Queues::url(REFRESH_QUEUE), move |batch| {
+            let (function, deadline) = (Arc::clone(&function), its_clock.now().plus(REFRESHER_TIMEOUT));
+            async move { function.refresh_requested(batch, deadline).await }
+        });
+        let gateway = Gateway::new(ingest_api, badge_api, clock.clone());
+        Ok(Self { gateway, results, requests, refresher, clock: clock.clone() })
+    }
+
+    /// Invokes the refresher, as its schedule does.
+    ///
+    /// # Errors
+    /// [`CallError`] when it could not be read what is due.
+    pub async fn refresh_due(&self) -> Result<Report, CallError> {
+        self.refresher.refresh_due(self.clock.now().plus(REFRESHER_TIMEOUT)).await
     }
 }

@@ -15,6 +15,8 @@ pub struct Template {
     pub queues: Vec<QueueSettings>,
     /// `AWS::Events::EventBus`, their names
     pub event_buses: Vec<String>,
+    /// `AWS::Events::Rule`
+    pub rules: Vec<Rule>,
 }
 
 /// A table.
@@ -50,6 +52,19 @@ pub struct Redrive {
     pub receives_max: i64,
 }
 
+/// A rule that carries events from a bus to a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// The logical id of the bus.
+    pub event_bus: String,
+    /// The sources that it matches.
+    pub sources: Vec<String>,
+    /// The detail types that it matches.
+    pub detail_types: Vec<String>,
+    /// The logical ids of the queues that it carries them to.
+    pub queues: Vec<String>,
+}
+
 /// What the template says is not what this reader expects. That is a fault in the template, found by any
 /// test that starts the pipeline.
 #[derive(Debug, thiserror::Error)]
@@ -75,12 +90,14 @@ impl Template {
     pub fn load() -> Result<Self, TemplateError> {
         let documents = Yaml::load_from_str(TEMPLATE)?;
         let document = documents.first().map(to_json).unwrap_or_default();
-        let mut template = Self { tables: Vec::new(), queues: Vec::new(), event_buses: Vec::new() };
+        let mut template =
+            Self { tables: Vec::new(), queues: Vec::new(), event_buses: Vec::new(), rules: Vec::new() };
         for (name, resource) in document["Resources"].as_object().into_iter().flatten() {
             let properties = &resource["Properties"];
             match resource["Type"].as_str() {
                 Some("AWS::DynamoDB::Table") => template.tables.push(table(name, properties)),
                 Some("AWS::SQS::Queue") => template.queues.push(queue(name, properties)?),
+                Some("AWS::Events::Rule") => template.rules.push(rule(name, properties)?),
                 Some("AWS::Events::EventBus") => template.event_buses.push(name.clone()),
                 _ => {}
             }
@@ -124,6 +141,22 @@ fn queue(name: &str, properties: &Value) -> Result<QueueSettings, TemplateError>
     })
 }
 
+fn rule(name: &str, properties: &Value) -> Result<Rule, TemplateError> {
+    let missing = |expected| TemplateError::Property { resource: name.to_owned(), expected };
+    let texts = |value: &Value| -> Option<Vec<String>> {
+        value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    let pattern = &properties["EventPattern"];
+    let queue = |target: &Value| Some(target["Arn"].as_str()?.strip_suffix(".Arn")?.to_owned());
+    let queues = properties["Targets"].as_array().into_iter().flatten().map(queue).collect::<Option<_>>();
+    Ok(Rule {
+        event_bus: properties["EventBusName"].as_str().ok_or_else(|| missing("EventBusName"))?.to_owned(),
+        sources: texts(&pattern["source"]).ok_or_else(|| missing("a list of sources"))?,
+        detail_types: texts(&pattern["detail-type"]).ok_or_else(|| missing("a list of detail types"))?,
+        queues: queues.ok_or_else(|| missing("targets with !GetAtt QUEUE.Arn"))?,
+    })
+}
+
 /// YAML as JSON. An intrinsic function (`!GetAtt`, `!Ref`, ..) leaves its argument.
 fn to_json(yaml: &Yaml<'_>) -> Value {
     if let Yaml::Tagged(_, argument) = yaml {
@@ -149,13 +182,15 @@ fn to_json(yaml: &Yaml<'_>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use badgesmith_shared::event_bridge;
+
     use super::*;
 
     #[test]
     fn the_template_says_what_the_pipeline_promises() {
         let template = Template::load().unwrap();
         let tables: Vec<_> = template.tables.iter().map(|table| table.name.as_str()).collect();
-        assert_eq!(tables, ["NoncesTable", "TestResultsTable"]);
+        assert_eq!(tables, ["NoncesTable", "PackagesTable", "SecretsTable", "TestResultsTable"]);
         assert!(template.tables.iter().all(|table| table.ttl_attribute.as_deref() == Some("ttl")));
         let queue = |name: &str| template.queues.iter().find(|queue| queue.name == name).unwrap();
         let results = queue("ResultsQueue");
@@ -165,6 +200,15 @@ mod tests {
         );
         assert_eq!(results.retention_seconds, 4 * 24 * 60 * 60);
         assert_eq!(queue("ResultsDeadLetterQueue").retention_seconds, 14 * 24 * 60 * 60);
+        let refresh = queue("RefreshQueue").redrive.clone().unwrap();
+        assert_eq!((refresh.dead_letter_queue.as_str(), refresh.receives_max), ("RefreshDeadLetterQueue", 5));
         assert_eq!(template.event_buses, ["EventBus"]);
+        let rule = Rule {
+            event_bus: "EventBus".to_owned(),
+            sources: vec![event_bridge::SOURCE.to_owned()],
+            detail_types: vec![event_bridge::PACKAGE_REQUESTED.to_owned()],
+            queues: vec!["RefreshQueue".to_owned()],
+        };
+        assert_eq!(template.rules, [rule]);
     }
 }

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
+use crate::package::Provider;
 use crate::test_result::Counts;
+use crate::version::NuGetVersion;
 
 /// The colours in use, a closed set: shields.io draws a colour it does not know in bright green.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -10,6 +12,12 @@ use crate::test_result::Counts;
 pub enum Color {
     /// All is well.
     BrightGreen,
+    /// A stable version in a NuGet feed.
+    Blue,
+    /// A stable version in GitHub Packages.
+    Green,
+    /// A prerelease.
+    Orange,
     /// Some failed.
     Yellow,
     /// Most failed, or the badge's own address is wrong.
@@ -22,8 +30,8 @@ pub enum Color {
 /// refuses `null` and unknown keys:
 ///
 /// ```
-/// # use badgesmith_shared::badge::Badge;
-/// let json = serde_json::to_string(&Badge::unavailable("tests"))?;
+/// # use badgesmith_shared::badge::{Badge, Subject};
+/// let json = serde_json::to_string(&Badge::unavailable(Subject::Tests))?;
 /// assert_eq!(
 ///     json,
 ///     r#"{"schemaVersion":1,"label":"tests","message":"unavailable","color":"lightgrey","isError":true}"#
@@ -39,6 +47,9 @@ pub struct Badge {
     color: Color,
     #[serde(skip_serializing_if = "is_false")]
     is_error: bool,
+    /// A slug of <https://simpleicons.org>.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    named_logo: Option<&'static str>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -46,10 +57,16 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-impl Badge {
-    /// The label of a badge about tests.
-    pub const TESTS: &str = "tests";
+/// What a badge is about: its label, and its logo if it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// Test results.
+    Tests,
+    /// The versions of a package.
+    Package(Provider),
+}
 
+impl Badge {
     /// The badge of a test result. A run in which nothing was tested is never green.
     pub fn tests(counts: Counts) -> Self {
         let (passed, failed) = (counts.passed(), counts.failed());
@@ -62,26 +79,55 @@ impl Badge {
         } else {
             (format!("{passed} passed, {failed} failed"), Color::Yellow)
         };
-        Self { schema_version: 1, label: Self::TESTS, message, color, is_error: false }
+        Self::new(Subject::Tests, message, color)
     }
 
-    /// The badge of an address that can never have a result.
-    pub fn not_found(label: &'static str) -> Self {
-        Self::error(label, "not found", Color::Red)
+    /// The badge of a package's version.
+    pub fn version(provider: Provider, version: &NuGetVersion) -> Self {
+        let color = match provider {
+            _ if version.is_prerelease() => Color::Orange,
+            Provider::NuGet => Color::Blue,
+            Provider::GitHub => Color::Green,
+        };
+        Self::new(Subject::Package(provider), version.to_string(), color)
+    }
+
+    /// The badge of a package that was never asked for, until its upstream has answered.
+    pub fn pending(provider: Provider) -> Self {
+        Self::new(Subject::Package(provider), "pending".to_owned(), Color::LightGrey)
+    }
+
+    /// The badge of an address that can never have a result, of a package that is not there, and of versions
+    /// none of which is as wanted.
+    pub fn not_found(subject: Subject) -> Self {
+        Self::error(subject, "not found", Color::Red)
+    }
+
+    /// The badge of a query that is no range of versions.
+    pub fn invalid_range(provider: Provider) -> Self {
+        Self::error(Subject::Package(provider), "invalid range", Color::Red)
     }
 
     /// The badge of a branch or platform that nothing was reported for yet.
-    pub fn no_results(label: &'static str) -> Self {
-        Self::error(label, "no results", Color::LightGrey)
+    pub fn no_results() -> Self {
+        Self::error(Subject::Tests, "no results", Color::LightGrey)
     }
 
-    /// The badge while the store cannot be read.
-    pub fn unavailable(label: &'static str) -> Self {
-        Self::error(label, "unavailable", Color::LightGrey)
+    /// The badge while the store, or the upstream of a package never seen, cannot be read.
+    pub fn unavailable(subject: Subject) -> Self {
+        Self::error(subject, "unavailable", Color::LightGrey)
     }
 
-    fn error(label: &'static str, message: &str, color: Color) -> Self {
-        Self { schema_version: 1, label, message: message.to_owned(), color, is_error: true }
+    fn new(subject: Subject, message: String, color: Color) -> Self {
+        let (label, named_logo) = match subject {
+            Subject::Tests => ("tests", None),
+            Subject::Package(provider) => (provider.as_str(), Some(provider.as_str())),
+        };
+        Self { schema_version: 1, label, message, color, is_error: false, named_logo }
+    }
+
+    fn error(subject: Subject, message: &str, color: Color) -> Self {
+        Self { is_error: true, ..Self::new(subject, message.to_owned(), color) }
     }
 }
 
@@ -94,6 +140,7 @@ mod tests {
         let tests = |passed, failed, skipped| {
             Badge::tests(Counts::new(passed, failed, skipped, passed + failed + skipped).unwrap())
         };
+        let version = |provider, text: &str| Badge::version(provider, &text.parse().unwrap());
         let badges = [
             tests(190, 0, 0),
             tests(190, 0, 7),
@@ -103,9 +150,17 @@ mod tests {
             tests(2, 2, 0),
             tests(0, 0, 0),
             tests(0, 0, 9),
-            Badge::not_found(Badge::TESTS),
-            Badge::no_results(Badge::TESTS),
-            Badge::unavailable(Badge::TESTS),
+            Badge::not_found(Subject::Tests),
+            Badge::no_results(),
+            Badge::unavailable(Subject::Tests),
+            version(Provider::NuGet, "13.0.3"),
+            version(Provider::NuGet, "14.0.0-beta.1"),
+            version(Provider::GitHub, "1.0"),
+            version(Provider::GitHub, "1.0-rc"),
+            Badge::pending(Provider::NuGet),
+            Badge::not_found(Subject::Package(Provider::GitHub)),
+            Badge::invalid_range(Provider::NuGet),
+            Badge::unavailable(Subject::Package(Provider::NuGet)),
         ];
         let lines: Vec<_> = badges.iter().map(|badge| serde_json::to_string(badge).unwrap()).collect();
         insta::assert_snapshot!(lines.join("\n"));

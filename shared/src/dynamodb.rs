@@ -2,11 +2,17 @@
 
 mod history;
 mod nonces;
+mod packages;
+mod refreshes;
 mod results;
+mod secrets;
 
 pub use history::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery};
 pub use nonces::{Claim, ClaimOutcome, Nonces};
+pub use packages::{DuePackage, DuePage, DuePosition, Packages};
+pub use refreshes::{Content, Lease, LeaseOutcome};
 pub use results::Results;
+pub use secrets::{SecretMapping, SecretMappings};
 
 use std::collections::HashMap;
 

@@ -4,6 +4,16 @@
 pub const TEST_RESULTS_TABLE: &str = "TEST_RESULTS_TABLE";
 /// The table of nonces.
 pub const NONCES_TABLE: &str = "NONCES_TABLE";
+/// The table of packages.
+pub const PACKAGES_TABLE: &str = "PACKAGES_TABLE";
+/// The table of the secrets that packages are read with.
+pub const SECRETS_TABLE: &str = "SECRETS_TABLE";
+/// The URL of the NuGet feed's service index; that of nuget.org if unset.
+pub const NUGET_SERVICE_INDEX: &str = "NUGET_SERVICE_INDEX";
+/// The URL of GitHub's REST API; the public one if unset.
+pub const GITHUB_API: &str = "GITHUB_API";
+/// How long a package counts as fresh, in seconds; 900 if unset.
+pub const FRESH_SECONDS: &str = "FRESH_SECONDS";
 /// The URL of the queue that results wait in.
 pub const RESULTS_QUEUE_URL: &str = "RESULTS_QUEUE_URL";
 /// The URL of the queue for results that could not be stored.

@@ -3,7 +3,9 @@
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_types::SdkConfig;
+use serde::Serialize;
 
+use crate::package_request::PackageRequest;
 use crate::sdk::CallError;
 use crate::test_result::TestResult;
 
@@ -11,6 +13,8 @@ use crate::test_result::TestResult;
 pub const SOURCE: &str = "badgesmith";
 /// A result has been stored; the detail is the [`TestResult`] as JSON.
 pub const TEST_RESULT_RECORDED: &str = "TestResultRecorded";
+/// A package is read that its readers have to tell of; the detail is a [`PackageRequest`] as JSON.
+pub const PACKAGE_REQUESTED: &str = "PackageRequested";
 /// How many events one `PutEvents` takes:
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>
 const ENTRIES_MAX: usize = 10;
@@ -36,16 +40,32 @@ impl EventBus {
         &self,
         results: impl IntoIterator<Item = &'a TestResult>,
     ) -> Result<(), CallError> {
+        self.publish(TEST_RESULT_RECORDED, results).await
+    }
+
+    /// Tells that a package is read.
+    ///
+    /// # Errors
+    /// [`CallError`] when no answer confirmed it.
+    pub async fn publish_requested(&self, request: &PackageRequest) -> Result<(), CallError> {
+        self.publish(PACKAGE_REQUESTED, [request]).await
+    }
+
+    async fn publish(
+        &self,
+        detail_type: &str,
+        details: impl IntoIterator<Item = impl Serialize>,
+    ) -> Result<(), CallError> {
         let failed =
             |cause: Box<dyn std::error::Error + Send + Sync>| CallError::new("events:PutEvents", cause);
         let mut entries = Vec::new();
-        for result in results {
-            let detail = serde_json::to_string(result).map_err(|error| failed(error.into()))?;
+        for detail in details {
+            let detail = serde_json::to_string(&detail).map_err(|error| failed(error.into()))?;
             entries.push(
                 PutEventsRequestEntry::builder()
                     .event_bus_name(&self.name)
                     .source(SOURCE)
-                    .detail_type(TEST_RESULT_RECORDED)
+                    .detail_type(detail_type)
                     .detail(detail)
                     .build(),
             );

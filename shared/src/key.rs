@@ -5,6 +5,9 @@
 //! | test results | `TEST#{owner}#{repo}` | `RESULT#{platform}#{branch}#{order}` |
 //! | its index of the latest | `LATEST#{owner}#{repo}#{platform}#{branch}` | `{order}` |
 //! | nonces | `NONCE#{owner}/{repo}#{nonce}` | `META` |
+//! | packages | `PACKAGE#{provider}#{organization or -}#{package}` | `META`, `UPSTREAM`, `VERSIONS` |
+//! | their index of what is due | `DUE#{shard}` | `{refresh_after}` |
+//! | secrets | `SECRET#{provider}#{organization}#{package or *}` | `META` |
 //!
 //! `#` and `%` inside a part are percent-encoded, so that no name can forge another key. An order is
 //! `{timestamp}#{run_id}.{run_attempt}#{test_result_id}`: the order of the strings is the order of time,
@@ -15,6 +18,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::name::{Branch, Invalid, Nonce, Platform, Repository};
+use crate::package::{Organization, Package, PackageName};
 use crate::signature::Digest;
 use crate::test_result::TestResult;
 use crate::timestamp::Timestamp;
@@ -25,8 +29,12 @@ pub const PARTITION_KEY_BYTES_MAX: usize = 2048;
 /// The longest sort key that DynamoDB takes, in bytes.
 pub const SORT_KEY_BYTES_MAX: usize = 1024;
 
-/// The sort key of tables that have one item for a partition key.
+/// The sort key of tables that have one item for a partition key; of a package, the item with its state.
 pub const META: &str = "META";
+/// The sort key of a package's versions.
+pub const VERSIONS: &str = "VERSIONS";
+/// The sort key of what a package's upstream has to be asked with.
+pub const UPSTREAM: &str = "UPSTREAM";
 
 /// The partition key of a repository's results.
 pub fn results_partition(repository: &Repository) -> String {
@@ -51,6 +59,70 @@ pub fn reservation_partition(repository: &Repository, submission: &SubmissionNam
     match submission {
         SubmissionName::Nonce(nonce) => format!("NONCE#{owner}/{repo}#{}", part(nonce.as_str())),
         SubmissionName::Body(digest) => format!("NONCE#{owner}/{repo}#sha256:{digest}"),
+    }
+}
+
+/// The partition key of a package.
+pub fn package_partition(package: &Package) -> String {
+    match package {
+        Package::NuGet(name) => format!("PACKAGE#nuget#-#{}", part(name.as_str())),
+        Package::GitHub(organization, name) => {
+            format!("PACKAGE#github#{}#{}", part(organization.as_str()), part(name.as_str()))
+        }
+    }
+}
+
+/// The package whose partition key is `partition`; `None` when it is no package's.
+pub fn package_of(partition: &str) -> Option<Package> {
+    // No name of a package has a `#` or `%` that would be encoded.
+    let package = match *partition.split('#').collect::<Vec<_>>() {
+        ["PACKAGE", "nuget", "-", name] => Package::NuGet(name.parse().ok()?),
+        ["PACKAGE", "github", organization, name] => {
+            Package::GitHub(organization.parse().ok()?, name.parse().ok()?)
+        }
+        _ => return None,
+    };
+    (package_partition(&package) == partition).then_some(package)
+}
+
+/// The partition key of the secret with which `organization`'s packages are read: `package` alone, or all of
+/// its public ones.
+pub fn secret_partition(organization: &Organization, package: Option<&PackageName>) -> String {
+    let package = package.map_or(Cow::Borrowed("*"), |name| part(name.as_str()));
+    format!("SECRET#github#{}#{package}", part(organization.as_str()))
+}
+
+/// One of the partitions that packages wait in until they are due, in the index of the packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DueShard {
+    /// Packages that are known to exist, spread so that no partition takes all writes.
+    Known(u8),
+    /// Names that no upstream has confirmed yet.
+    Unproven,
+}
+
+impl DueShard {
+    /// How many shards there are of known packages. One partition takes 1,000 writes a second, and a refresh
+    /// costs two: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>
+    pub const KNOWN: u8 = 8;
+
+    /// The shard of a known package, always the same one.
+    pub fn of(package: &Package) -> Self {
+        let digest = Digest::of(package.to_string().as_bytes());
+        Self::Known(digest.first_byte() % Self::KNOWN)
+    }
+
+    /// The shards of all known packages.
+    pub fn all_known() -> impl Iterator<Item = Self> {
+        (0..Self::KNOWN).map(Self::Known)
+    }
+
+    /// The partition key.
+    pub fn partition(self) -> String {
+        match self {
+            Self::Known(shard) => format!("DUE#{shard}"),
+            Self::Unproven => "DUE#unproven".to_owned(),
+        }
     }
 }
 
@@ -265,6 +337,29 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_packages_look_as_documented_and_are_read_back() {
+        for (package, partition) in [
+            ("nuget/Newtonsoft.Json", "PACKAGE#nuget#-#newtonsoft.json"),
+            ("github/Acme/Acme.Kit", "PACKAGE#github#acme#acme.kit"),
+        ] {
+            let package: Package = package.parse().unwrap();
+            assert_eq!(package_partition(&package), partition);
+            assert_eq!(package_of(partition), Some(package));
+        }
+        for none in ["", "PACKAGE#nuget#acme#kit", "PACKAGE#github#-#kit", "PACKAGE#nuget#-#Kit", "TEST#a#b"]
+        {
+            assert_eq!(package_of(none), None, "{none}");
+        }
+        let (organization, name) = ("Acme".parse().unwrap(), "Acme.Kit".parse().unwrap());
+        assert_eq!(secret_partition(&organization, None), "SECRET#github#acme#*");
+        assert_eq!(secret_partition(&organization, Some(&name)), "SECRET#github#acme#acme.kit");
+        // Where a package is must not depend on the build that looks for it.
+        let shards = ["nuget/newtonsoft.json", "nuget/serilog", "github/acme/acme.kit"]
+            .map(|package| DueShard::of(&package.parse().unwrap()).partition());
+        insta::assert_compact_json_snapshot!(shards);
+    }
+
+    #[test]
     fn no_key_exceeds_the_limits_of_dynamodb() {
         let longest = "x".repeat(100);
         let repository = format!("{longest}/{longest}").parse().unwrap();
@@ -275,5 +370,7 @@ mod tests {
         assert!(latest_partition(&repository, Platform::Windows, &branch).len() <= PARTITION_KEY_BYTES_MAX);
         assert!(reservation_partition(&repository, &nonce).len() <= PARTITION_KEY_BYTES_MAX);
         assert!(result_sort(Platform::Windows, &branch, &order).len() <= SORT_KEY_BYTES_MAX);
+        let package = Package::GitHub("o".repeat(39).parse().unwrap(), "p".repeat(100).parse().unwrap());
+        assert!(package_partition(&package).len() <= PARTITION_KEY_BYTES_MAX);
     }
 }

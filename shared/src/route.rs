@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
+use crate::package::{Package, Provider};
+
 /// What a path addresses. Names are decoded, not yet checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route<'a> {
@@ -25,6 +27,9 @@ pub enum Route<'a> {
     /// `/badges/tests/{platform}/{owner}/{repo}/{branch}`. Everything below `/badges/tests` is a badge,
     /// whether or not it can be found.
     TestBadge(Option<Place<'a>>),
+    /// `/badges/packages/nuget/{package}` or `/badges/packages/github/{org}/{package}`: everything below
+    /// `/badges/packages` of one provider is a badge, and has no package if it names none.
+    PackageBadge(Provider, Option<Package>),
     /// `/redirect/test-results/{platform}/{owner}/{repo}/{branch}`: to the run behind a badge.
     Redirect(Place<'a>),
     /// `/health`
@@ -55,6 +60,9 @@ impl<'a> Route<'a> {
         if let Some(place) = path.strip_prefix("badges/tests/") {
             return Some(Self::TestBadge(Place::parse(place, branch)));
         }
+        if let Some(names) = path.strip_prefix("badges/packages/") {
+            return Self::package_badge(names);
+        }
         if let Some(place) = path.strip_prefix("redirect/test-results/") {
             return Place::parse(place, branch).map(Self::Redirect);
         }
@@ -68,6 +76,18 @@ impl<'a> Route<'a> {
             }
             _ => Place::parse(names, branch).map(Self::SubmitTo),
         }
+    }
+
+    fn package_badge(names: &str) -> Option<Self> {
+        let (provider, names) = names.split_once('/')?;
+        let provider = match &*decode(provider).to_ascii_lowercase() {
+            "nuget" => Provider::NuGet,
+            "github" => Provider::GitHub,
+            _ => return None,
+        };
+        // A decoded `/` in a name makes it no name, as it should.
+        let package = format!("{provider}/{}", decode(names)).parse().ok();
+        Some(Self::PackageBadge(provider, package))
     }
 
     /// The methods that the path takes, as an `Allow` header says it.
@@ -150,8 +170,22 @@ mod tests {
         assert!(matches!(route("/tests/results/linux/acme/kit/feature/x"), Some(Route::SubmitTo(_))));
         assert!(matches!(route("/redirect/test-results/linux/acme/kit/main"), Some(Route::Redirect(_))));
         assert_eq!(route("/badges/tests/linux/acme/kit"), Some(Route::TestBadge(None)));
+        for (path, package) in [
+            ("/badges/packages/nuget/Newtonsoft.Json", Some("nuget/newtonsoft.json")),
+            ("/badges/packages/NuGet/a%2Eb", Some("nuget/a.b")),
+            ("/badges/packages/github/Acme/Acme.Kit", Some("github/acme/acme.kit")),
+            ("/badges/packages/nuget/", None),
+            ("/badges/packages/nuget/a/b", None),
+            ("/badges/packages/nuget/a b", None),
+            ("/badges/packages/github/kit", None),
+        ] {
+            let Some(Route::PackageBadge(_, found)) = route(path) else { panic!("{path} is a badge") };
+            assert_eq!(found.map(|package| package.to_string()).as_deref(), package, "{path}");
+        }
         for nothing in [
             "",
+            "/badges/packages/nuget",
+            "/badges/packages/npm/left-pad",
             "/",
             "/tests",
             "/tests/resultsx",

@@ -7,12 +7,23 @@ use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_types::SdkConfig;
 
 use crate::name::Repository;
+use crate::package::{Organization, PackageName};
 use crate::sdk::CallError;
 use crate::timestamp::Timestamp;
 
 /// The name of the secret that holds a repository's HMAC key: `badge/repo/{owner}/{repo}`.
 pub fn repository_secret_name(repository: &Repository) -> String {
     format!("badge/repo/{repository}")
+}
+
+/// The name of the secret that holds the token with which one package of GitHub, or all public ones of an
+/// organisation, are read: `badge/github/{organization}` or `badge/github/{organization}/{package}`. The table of
+/// secrets has the last word.
+pub fn token_secret_name(organization: &Organization, package: Option<&PackageName>) -> String {
+    match package {
+        Some(package) => format!("badge/github/{organization}/{package}"),
+        None => format!("badge/github/{organization}"),
+    }
 }
 
 /// The Secrets Manager of the account.

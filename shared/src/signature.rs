@@ -126,6 +126,12 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// The first byte, to spread things by.
+    pub fn first_byte(&self) -> u8 {
+        let [first, ..] = self.0;
+        first
+    }
 }
 
 impl fmt::Display for Digest {

@@ -35,7 +35,7 @@ use clap::Parser;
 use http::Request;
 use local::aws::Storage;
 use local::options::Secret;
-use local::server::Server;
+use local::server::{Server, Setup};
 use local::stack::RESULTS_QUEUE;
 use serde_json::{Value, json};
 use tests::client::{Answer, KEY, Post, result, with};
@@ -104,7 +104,7 @@ async fn measure_pipeline(options: &Options) -> bool {
         Secret::new(repository, KEY).expect("a key that is long enough")
     };
     let secrets: Vec<_> = places[..REPOSITORIES].iter().map(secret).collect();
-    let server = Server::start(&storage, 0, &secrets).await.expect("a server");
+    let server = Server::start(Setup { storage, secrets, ..setup() }).await.expect("a server");
     let client = Client::of(&server);
     let clients = options.clients.get();
     heading(&format!("{clients} clients, SQLite on disk"));
@@ -197,10 +197,16 @@ async fn read(client: &Client, load: Load, places: &[Place], tag: &str) -> Run<(
     run.await
 }
 
+/// A pipeline in memory, on a free port.
+fn setup() -> Setup {
+    let options = local::options::Options::parse_from(["local", "--ephemeral", "--port", "0"]);
+    options.setup().expect("options that are known to be good")
+}
+
 /// Reads badges for the first time, and so from the table: of repositories with few results, then of one
 /// with many.
 async fn compare_repositories(options: &Options) {
-    let server = Server::start(&Storage::Memory, 0, &[]).await.expect("a server");
+    let server = Server::start(setup()).await.expect("a server");
     let client = Client::of(&server);
     let results = Results::new(&server.aws().sdk_config(), "TestResultsTable".to_owned());
     heading("one client, SQLite in memory");

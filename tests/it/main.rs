@@ -12,6 +12,7 @@ mod badges;
 mod faults;
 mod history;
 mod keys;
+mod packages;
 mod processing;
 mod submitting;
 mod tidy;

@@ -9,4 +9,5 @@
 
 pub mod client;
 pub mod faults;
+pub mod upstream;
 pub mod world;

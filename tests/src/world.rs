@@ -5,20 +5,29 @@ use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use badgesmith_shared::clock::Clock;
+use badgesmith_shared::dynamodb::SecretMappings;
 use badgesmith_shared::timestamp::Timestamp;
 use bytes::Bytes;
 use http::{Method, Request};
 use local::aws::{self, Aws, Storage};
-use local::options::Secret;
-use local::stack::{RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, Stack};
+use local::options::{GitHubToken, Secret};
+use local::stack::{
+    REFRESH_QUEUE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRETS_TABLE, Stack, Upstreams,
+};
 use local::template::Template;
+use refresher::{Patience, Report};
 use serde_json::Value;
+use url::Url;
 
 use crate::client::{Answer, KEY, Post, REPOSITORY, result};
 use crate::faults::Faults;
+use crate::upstream::Upstream;
 
 /// A message that was not deleted is delivered again after this long.
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(3);
+
+/// A package counts as fresh for this long.
+pub const FRESH_FOR: Duration = Duration::from_mins(15);
 
 /// The pipeline and what is around it.
 #[derive(Debug)]
@@ -29,6 +38,7 @@ pub struct World {
     pub faults: Faults,
     aws: Aws,
     stack: Stack,
+    upstreams: Upstreams,
 }
 
 impl Default for World {
@@ -38,14 +48,35 @@ impl Default for World {
 }
 
 impl World {
-    /// A world with one repository, [`REPOSITORY`], whose client signs with [`KEY`].
+    /// A world with one repository, [`REPOSITORY`], whose client signs with [`KEY`]. Its upstreams cannot be
+    /// reached.
     pub fn new() -> Self {
+        let nowhere: Url = "http://127.0.0.1:9/".parse().unwrap();
+        Self::with_upstreams(Upstreams {
+            nuget_service_index: nowhere.clone(),
+            github_api: nowhere,
+            fresh_for: FRESH_FOR,
+            patience: Patience { first_backoff: Duration::from_millis(4), ..Patience::default() },
+        })
+    }
+
+    /// A world in which packages come from `upstream`.
+    pub fn with_upstream(upstream: &Upstream) -> Self {
+        let mut world = Self::new();
+        world.upstreams.nuget_service_index = upstream.nuget_service_index().parse().unwrap();
+        world.upstreams.github_api = upstream.github_api().parse().unwrap();
+        world.restart_functions();
+        world
+    }
+
+    fn with_upstreams(upstreams: Upstreams) -> Self {
         let start: Timestamp = "2026-01-15T10:30:00Z".parse().unwrap();
         let clock = Clock::manual(start);
         let aws = Aws::open(&Storage::Memory, &Template::load().unwrap(), &clock).unwrap();
         let faults = Faults::new(aws.clone());
         let config = aws::config(SharedHttpClient::new(faults.clone()));
-        let world = Self { stack: Stack::new(&config, &clock), clock, faults, aws };
+        let stack = Stack::new(&config, &upstreams, &clock).unwrap();
+        let world = Self { clock, faults, aws, stack, upstreams };
         world.set_key(REPOSITORY, KEY);
         world
     }
@@ -69,7 +100,41 @@ impl World {
     /// The functions start anew, with nothing in memory; what is in AWS stays.
     pub fn restart_functions(&mut self) {
         let config = aws::config(SharedHttpClient::new(self.faults.clone()));
-        self.stack = Stack::new(&config, &self.clock);
+        self.stack = Stack::new(&config, &self.upstreams, &self.clock).unwrap();
+    }
+
+    /// The functions start anew, with other patience for upstreams.
+    pub fn set_patience(&mut self, patience: Patience) {
+        self.upstreams.patience = patience;
+        self.restart_functions();
+    }
+
+    /// The functions start anew, and look for NuGet packages elsewhere.
+    pub fn set_nuget_service_index(&mut self, url: &str) {
+        self.upstreams.nuget_service_index = url.parse().unwrap();
+        self.restart_functions();
+    }
+
+    /// Registers a token for an organisation's public packages (`acme`), or for one package (`acme/kit`).
+    pub async fn set_github_token(&self, of: &str, token: &str) {
+        self.github_token(of, token).register(&self.aws, self.now()).await.unwrap();
+    }
+
+    /// Takes away what [`Self::set_github_token`] has mapped.
+    pub async fn delete_github_token(&self, of: &str) {
+        let GitHubToken { organization, package, .. } = self.github_token(of, "-");
+        let mappings = SecretMappings::new(&self.sdk_config(), SECRETS_TABLE.to_owned());
+        mappings.delete(&organization, package.as_ref()).await.unwrap();
+    }
+
+    #[expect(clippy::unused_self, reason = "reads like the others")]
+    fn github_token(&self, of: &str, token: &str) -> GitHubToken {
+        let (organization, package) = of.split_once('/').map_or((of, None), |(of, name)| (of, Some(name)));
+        GitHubToken {
+            organization: organization.parse().unwrap(),
+            package: package.map(|name| name.parse().unwrap()),
+            token: token.to_owned(),
+        }
     }
 
     /// The present time.
@@ -108,6 +173,36 @@ impl World {
         answer.json()["message"].as_str().expect("a badge has a message").to_owned()
     }
 
+    /// The message of the badge of a package, `nuget/acme.kit` or `nuget/acme.kit?version=1.0` for example.
+    pub async fn version(&self, package: &str) -> String {
+        let answer = self.get(&format!("/badges/packages/{package}")).await;
+        assert_eq!(answer.status, 200, "a badge is always answered with 200");
+        answer.json()["message"].as_str().expect("a badge has a message").to_owned()
+    }
+
+    /// Asks for a package, has it looked up, and returns what a reader without a memory then sees.
+    pub async fn look_up(&mut self, package: &str) -> String {
+        self.version(package).await;
+        self.drain_requests().await;
+        self.restart_functions();
+        self.version(package).await
+    }
+
+    /// Has every request for a package worked on.
+    pub async fn drain_requests(&self) {
+        while matches!(self.stack.requests.poll(0).await, Ok(1..)) {}
+    }
+
+    /// Has what is due looked up, as the schedule does.
+    pub async fn refresh_due(&self) -> Report {
+        self.stack.refresh_due().await.unwrap()
+    }
+
+    /// What is in the queue of requests for packages, visible or not.
+    pub fn requested(&self) -> usize {
+        self.depth(REFRESH_QUEUE)
+    }
+
     /// The history of [`REPOSITORY`], all of it.
     pub async fn history(&self) -> Vec<Value> {
         let answer = self.get("/tests/results/acme/kit?limit=200").await;
@@ -117,7 +212,7 @@ impl World {
 
     /// Has every visible message processed, or tried; a queue that cannot be read ends it.
     pub async fn drain(&self) {
-        while matches!(self.stack.poller.poll(0).await, Ok(1..)) {}
+        while matches!(self.stack.results.poll(0).await, Ok(1..)) {}
     }
 
     /// What is in the queue of results, visible or not.

@@ -1,17 +1,25 @@
 //! EventBridge: <https://docs.aws.amazon.com/eventbridge/latest/APIReference/Welcome.html>
 
+use badgesmith_shared::clock::Clock;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::sqs::Queues;
 use super::{ServiceError, last_part};
+use crate::template::Rule;
 
 /// The most entries of one request.
 const ENTRIES_MAX: usize = 10;
 
-/// The event buses. Events are checked and logged; the template has no rule that would carry one on.
+/// The event buses, and the rules that carry events on to queues. An event that no rule matches is logged.
 #[derive(Debug)]
-pub(super) struct EventBuses(Vec<String>);
+pub(super) struct EventBuses {
+    names: Vec<String>,
+    rules: Vec<Rule>,
+    queues: Queues,
+    clock: Clock,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -29,8 +37,8 @@ struct Entry {
 }
 
 impl EventBuses {
-    pub(super) fn new(names: &[String]) -> Self {
-        Self(names.to_vec())
+    pub(super) fn new(names: &[String], rules: &[Rule], queues: Queues, clock: Clock) -> Self {
+        Self { names: names.to_vec(), rules: rules.to_vec(), queues, clock }
     }
 
     pub(super) fn call(&self, operation: &str, body: &[u8]) -> Result<String, ServiceError> {
@@ -41,27 +49,48 @@ impl EventBuses {
         if entries.is_empty() || entries.len() > ENTRIES_MAX {
             return Err(ServiceError::client("ValidationException", "a request has 1 to 10 entries"));
         }
-        let results: Vec<_> = entries.iter().map(|entry| self.put(entry)).collect();
+        let results = entries.iter().map(|entry| self.put(entry)).collect::<Result<Vec<_>, _>>()?;
         let failed = results.iter().filter(|result| result.get("ErrorCode").is_some()).count();
         Ok(json!({ "FailedEntryCount": failed, "Entries": results }).to_string())
     }
 
-    fn put(&self, entry: &Entry) -> Value {
+    fn put(&self, entry: &Entry) -> Result<Value, ServiceError> {
+        let id = Uuid::new_v4().to_string();
         let bus = last_part(entry.event_bus_name.as_deref().unwrap_or("default"));
-        if !self.0.iter().any(|name| name == bus) {
+        if !self.names.iter().any(|name| name == bus) {
             // As EventBridge does, which takes events for a bus that does not exist and drops them.
             tracing::warn!(bus, "an event for an unknown bus was dropped");
-            return json!({ "EventId": Uuid::new_v4().to_string() });
+            return Ok(json!({ "EventId": id }));
         }
         let (Some(source), Some(detail_type), Some(detail)) =
             (&entry.source, &entry.detail_type, &entry.detail)
         else {
-            return json!({ "ErrorCode": "InvalidArgument", "ErrorMessage": "source, detail type and detail are required" });
+            return Ok(
+                json!({ "ErrorCode": "InvalidArgument", "ErrorMessage": "source, detail type and detail are required" }),
+            );
         };
-        if !serde_json::from_str::<Value>(detail).is_ok_and(|detail| detail.is_object()) {
-            return json!({ "ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed." });
+        let Some(detail @ Value::Object(_)) = serde_json::from_str(detail).ok() else {
+            return Ok(json!({ "ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed." }));
+        };
+        tracing::debug!(bus, source, detail_type, %detail, "an event");
+        // https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
+        let event = json!({
+            "version": "0",
+            "id": id,
+            "detail-type": detail_type,
+            "source": source,
+            "account": "000000000000",
+            "time": self.clock.now(),
+            "region": "local",
+            "resources": [],
+            "detail": detail,
+        });
+        let matching = self.rules.iter().filter(|rule| {
+            rule.event_bus == bus && rule.sources.contains(source) && rule.detail_types.contains(detail_type)
+        });
+        for queue in matching.flat_map(|rule| &rule.queues) {
+            self.queues.deliver(queue, event.to_string())?;
         }
-        tracing::debug!(bus, source, detail_type, detail, "an event");
-        json!({ "EventId": Uuid::new_v4().to_string() })
+        Ok(json!({ "EventId": id }))
     }
 }

@@ -179,6 +179,17 @@ impl Queues {
         Ok(())
     }
 
+    /// Puts a message on the queue named `name`, as a rule of EventBridge does.
+    pub(super) fn deliver(&self, name: &str, body: String) -> Result<(), ServiceError> {
+        self.send(SendMessage {
+            queue_url: Self::url(name),
+            message_body: body,
+            message_attributes: Map::new(),
+            message_system_attributes: Map::new(),
+        })?;
+        Ok(())
+    }
+
     fn send(&self, request: SendMessage) -> Result<String, ServiceError> {
         let queue = self.settings(&request.queue_url)?;
         if request.message_body.is_empty() || request.message_body.len() > BODY_BYTES_MAX {

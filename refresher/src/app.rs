@@ -1,0 +1,240 @@
+//! From an event to the packages that it is about.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use aws_types::SdkConfig;
+use badgesmith_shared::clock::Clock;
+use badgesmith_shared::dynamodb::{LeaseOutcome, Packages, SecretMappings};
+use badgesmith_shared::env::{self, Missing};
+use badgesmith_shared::package::Package;
+use badgesmith_shared::package_request::{PackageRequest, Reason};
+use badgesmith_shared::sdk::{CallBudget, CallError};
+use badgesmith_shared::secrets_manager::SecretsManager;
+use badgesmith_shared::timestamp::Timestamp;
+use futures_util::future::join_all;
+use url::Url;
+
+use crate::budgets::Budgets;
+use crate::event::{Answer, Event};
+use crate::refresh::Refresher;
+use crate::schedule::{self, Report};
+use crate::tokens::Tokens;
+use crate::upstream::{GitHub, Http, NuGet, Patience, Upstreams};
+
+/// Of one call to AWS. Nobody waits for the refresher.
+const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(2), call: Duration::from_secs(6) };
+const FRESH_FOR: Duration = Duration::from_mins(15);
+
+/// Where the function finds its resources.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The table of packages.
+    pub packages_table: String,
+    /// The table of secrets.
+    pub secrets_table: String,
+    /// The service index of the NuGet feed.
+    pub nuget_service_index: Url,
+    /// GitHub's REST API.
+    pub github_api: Url,
+    /// How long a package counts as fresh.
+    pub fresh_for: Duration,
+    /// How long upstreams are waited for.
+    pub patience: Patience,
+}
+
+/// Why the function does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A variable is not set.
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    /// A variable is not as it should be.
+    #[error("the environment variable {name} is no {expected}")]
+    Invalid {
+        /// Which.
+        name: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// There is no TLS to be had.
+    #[error("cannot make HTTP requests: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
+impl Settings {
+    /// The service index of nuget.org.
+    pub const NUGET_SERVICE_INDEX: &str = "https://api.nuget.org/v3/index.json";
+    /// The public API of GitHub.
+    pub const GITHUB_API: &str = "https://api.github.com";
+
+    /// Reads the function's environment.
+    ///
+    /// # Errors
+    /// [`StartError`] names the variable that is not set, or not as it should be.
+    pub fn from_env() -> Result<Self, StartError> {
+        let url = |name, default: &str| {
+            let url = env::optional(name).unwrap_or_else(|| default.to_owned()).parse();
+            url.map_err(|_| StartError::Invalid { name, expected: "URL" })
+        };
+        let fresh_for = match env::optional(env::FRESH_SECONDS) {
+            Some(seconds) => {
+                let seconds = seconds.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
+                let expected = "number of seconds from 1 to 86400";
+                Duration::from_secs(
+                    seconds.ok_or(StartError::Invalid { name: env::FRESH_SECONDS, expected })?,
+                )
+            }
+            None => FRESH_FOR,
+        };
+        Ok(Self {
+            packages_table: env::required(env::PACKAGES_TABLE)?,
+            secrets_table: env::required(env::SECRETS_TABLE)?,
+            nuget_service_index: url(env::NUGET_SERVICE_INDEX, Self::NUGET_SERVICE_INDEX)?,
+            github_api: url(env::GITHUB_API, Self::GITHUB_API)?,
+            fresh_for,
+            patience: Patience::default(),
+        })
+    }
+}
+
+/// The function, ready to refresh packages.
+#[derive(Debug)]
+pub struct App {
+    packages: Packages,
+    refresher: Refresher,
+    budgets: Mutex<Budgets>,
+    clock: Clock,
+}
+
+impl App {
+    /// Builds the clients; makes no call.
+    ///
+    /// # Errors
+    /// [`StartError`] when there is no TLS to be had.
+    pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let config = CALL_BUDGET.bound(config);
+        let packages = Packages::new(&config, settings.packages_table);
+        let breaker_open = settings.patience.breaker_open;
+        let http = Arc::new(Http::new(settings.patience, clock.clone())?);
+        let upstreams = Upstreams {
+            nuget: NuGet::new(Arc::clone(&http), settings.nuget_service_index),
+            github: GitHub::new(
+                http,
+                settings.github_api,
+                SecretMappings::new(&config, settings.secrets_table),
+                Tokens::new(SecretsManager::new(&config)),
+            ),
+        };
+        let refresher = Refresher {
+            packages: packages.clone(),
+            upstreams,
+            clock: clock.clone(),
+            fresh_for: settings.fresh_for,
+            breaker_open,
+        };
+        Ok(Self { packages, refresher, budgets: Mutex::default(), clock })
+    }
+
+    /// Does what an event asks for, and stops in time before `deadline`, when the function is killed.
+    ///
+    /// # Errors
+    /// [`CallError`] when it could not be read what is due.
+    pub async fn handle(&self, event: Event, deadline: Timestamp) -> Result<Answer, CallError> {
+        match event {
+            Event::Schedule => self.refresh_due(deadline).await.map(Answer::Schedule),
+            Event::Requests(batch) => Ok(Answer::Requests(self.refresh_requested(batch, deadline).await)),
+        }
+    }
+
+    /// Refreshes what is due, and stops in time before `deadline`.
+    ///
+    /// # Errors
+    /// [`CallError`] when it could not be read what is due. What was done before stays done.
+    pub async fn refresh_due(&self, deadline: Timestamp) -> Result<Report, CallError> {
+        schedule::run(self, deadline).await
+    }
+
+    /// Looks after the packages that were asked for, and reports the messages that SQS shall deliver again (a
+    /// partial batch response). A message that nobody will ever understand goes to the dead-letter queue that way.
+    pub async fn refresh_requested(&self, batch: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+        let mut failed = Vec::new();
+        let mut asked: BTreeMap<Package, (PackageRequest, Vec<String>)> = BTreeMap::new();
+        for message in batch.records {
+            // Lambda takes an empty id, which never comes, for the whole batch, which is safe.
+            let message_id = message.message_id.unwrap_or_default();
+            match PackageRequest::parse_event(message.body.as_deref().unwrap_or_default()) {
+                Ok(request) => {
+                    let (first, ids) =
+                        asked.entry(request.package.clone()).or_insert_with(|| (request.clone(), Vec::new()));
+                    first.reason = first.reason.min(request.reason);
+                    first.requested_at = first.requested_at.max(request.requested_at);
+                    ids.push(message_id);
+                }
+                Err(error) => {
+                    tracing::error!(message_id, %error, "a request is not understood");
+                    failed.push(message_id);
+                }
+            }
+        }
+        let worked =
+            asked.into_values().map(async |(request, ids)| match self.request(&request, deadline).await {
+                Ok(()) => Vec::new(),
+                Err(error) => {
+                    tracing::error!(package = %request.package, %error, "a request was not worked on");
+                    ids
+                }
+            });
+        failed.extend(join_all(worked).await.into_iter().flatten());
+        let mut response = SqsBatchResponse::default();
+        for message_id in failed {
+            response.add_failure(message_id);
+        }
+        response
+    }
+
+    async fn request(&self, request: &PackageRequest, deadline: Timestamp) -> Result<(), CallError> {
+        let PackageRequest { package, reason, .. } = request;
+        let now = self.clock.now();
+        let requested_at = request.requested_at.min(now);
+        let leased = match reason {
+            Reason::Seen => return self.packages.note_read(package, requested_at).await,
+            Reason::Stale => self.packages.lease(package, Some(requested_at), now).await?,
+            Reason::New => LeaseOutcome::Unknown,
+        };
+        let leased = match leased {
+            LeaseOutcome::Unknown if !self.has_budget_for(package) => {
+                // Its badge stays pending, and whoever still reads it asks again.
+                tracing::warn!(%package, "too many names that were never seen; a request is dropped");
+                return Ok(());
+            }
+            LeaseOutcome::Unknown => self.packages.lease_new(package, requested_at, now).await?,
+            LeaseOutcome::Leased(_) | LeaseOutcome::NotDue => leased,
+        };
+        if let LeaseOutcome::Leased(lease) = leased {
+            let refreshed = self.refresher.refresh(&lease, deadline).await?;
+            tracing::info!(%package, ?reason, ?refreshed, "a package was asked for");
+        }
+        Ok(())
+    }
+
+    /// Whether a name may be looked up that may be invented.
+    pub(crate) fn has_budget_for(&self, package: &Package) -> bool {
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        budgets.take(package, self.clock.now())
+    }
+
+    pub(crate) fn refresher(&self) -> &Refresher {
+        &self.refresher
+    }
+
+    pub(crate) fn packages(&self) -> &Packages {
+        &self.packages
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}

@@ -1,0 +1,237 @@
+//! Refreshing one package, whose lease is held.
+
+use std::time::Duration;
+
+use badgesmith_shared::clock::Clock;
+use badgesmith_shared::dynamodb::{Content, Lease, Packages};
+use badgesmith_shared::package_record::{Known, PackageRecord, PackageState, Validators};
+use badgesmith_shared::sdk::CallError;
+use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_shared::version::Versions;
+use serde::Serialize;
+
+use crate::upstream::{FetchError, Fetched, Part, Upstreams};
+
+/// One package is asked for no longer, however many pages it has. With what is read before and written after,
+/// that is less than a lease.
+const FETCH_TIME_MAX: Duration = Duration::from_mins(1);
+/// What is kept back of the time that is left, to write what came of a package.
+const TIME_TO_WRITE: Duration = Duration::from_secs(7);
+/// A package that nobody has read for so long leaves the schedule.
+const UNREAD_MAX: Duration = Duration::from_hours(30 * 24);
+/// A name that does not exist is looked up again after this long, if it is read.
+const ASK_AGAIN_AFTER: Duration = Duration::from_hours(1);
+/// That a known package does not exist is believed when it was said so often, at this distance.
+const MISSING_MAX: u32 = 3;
+const MISSING_PERIOD: Duration = Duration::from_mins(20);
+/// After a first failure, doubled after each other.
+const BACKOFF_MIN: Duration = Duration::from_mins(1);
+const BACKOFF_MAX: Duration = Duration::from_hours(1);
+/// Next times are drawn from the last part of their period, so that what came at once does not come again
+/// at once, and nothing comes late.
+const JITTER: f64 = 0.2;
+/// Who was told to wait comes back within this time after.
+const LIMIT_JITTER: Duration = Duration::from_secs(30);
+
+/// Refreshes packages, one at a time.
+#[derive(Debug)]
+pub(crate) struct Refresher {
+    pub(crate) packages: Packages,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) clock: Clock,
+    /// How long a package counts as fresh.
+    pub(crate) fresh_for: Duration,
+    /// How long nothing is expected of a host that failed.
+    pub(crate) breaker_open: Duration,
+}
+
+/// What became of a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Refreshed {
+    /// It is as it was.
+    Unchanged,
+    /// It has other versions than before.
+    Changed,
+    /// It does not exist, or is not to be shown.
+    NotFound,
+    /// Its upstream did not answer, or not to be trusted. What is known stays.
+    Failed,
+    /// Nobody reads it any more.
+    Retired,
+    /// Another run has taken it over.
+    Lost,
+}
+
+/// What is written of a refresh.
+struct Next {
+    refreshed: Refreshed,
+    record: PackageRecord,
+    content: Content,
+}
+
+impl Refresher {
+    /// Asks the package's upstream, and writes what came of it.
+    ///
+    /// # Errors
+    /// [`CallError`] when DynamoDB failed; the lease then ends by itself, and the package is still due.
+    pub(crate) async fn refresh(&self, lease: &Lease, deadline: Timestamp) -> Result<Refreshed, CallError> {
+        let now = self.clock.now();
+        if let PackageState::Known(known) = &lease.record.state
+            && lease.record.unread_for(now) > UNREAD_MAX
+        {
+            let held = self.packages.retire(lease, known, now).await?;
+            return Ok(if held { Refreshed::Retired } else { Refreshed::Lost });
+        }
+        // A package that comes back is written anew as a whole: what it has was about to expire.
+        let validators = match &lease.record.state {
+            PackageState::Known(known) if known.scheduled => self.packages.validators(&lease.package).await?,
+            PackageState::Known(_) | PackageState::Unproven | PackageState::NotFound => Validators::new(),
+        };
+        let time = deadline.since(now).saturating_sub(TIME_TO_WRITE).min(FETCH_TIME_MAX);
+        let fetch = self.upstreams.fetch(&lease.package, &validators, now);
+        let fetched = tokio::time::timeout(time, fetch).await.unwrap_or_else(|_| {
+            Err(FetchError::Failed(format!("it took longer than {} s in all", time.as_secs())))
+        });
+        let now = self.clock.now();
+        let Next { refreshed, record, content } = match fetched {
+            Ok(fetched) => self.learned(lease, fetched, now).await?,
+            Err(error) => self.failed(lease, &error, now),
+        };
+        let held = self.packages.settle(lease, &record, &content, now).await?;
+        Ok(if held { refreshed } else { Refreshed::Lost })
+    }
+
+    async fn learned(&self, lease: &Lease, fetched: Fetched, now: Timestamp) -> Result<Next, CallError> {
+        match (fetched, &lease.record.state) {
+            (Fetched::Missing, PackageState::Known(known)) if known.missing + 1 < MISSING_MAX => {
+                let known = Known { missing: known.missing + 1, ..known.clone() };
+                tracing::warn!(package = %lease.package, times = known.missing, "a known package is said not to exist");
+                Ok(Next {
+                    refreshed: Refreshed::Failed,
+                    record: record(lease, PackageState::Known(known), now.plus(jittered(MISSING_PERIOD)), 0),
+                    content: Content::Kept,
+                })
+            }
+            (Fetched::Withheld | Fetched::Missing, _) => Ok(not_found(lease, now)),
+            (Fetched::Unchanged, PackageState::Known(known)) => Ok(Next {
+                refreshed: Refreshed::Unchanged,
+                record: self.fresh(lease, known.clone(), now),
+                content: Content::Kept,
+            }),
+            (Fetched::Unchanged, PackageState::Unproven | PackageState::NotFound) => {
+                // Nothing was asked conditionally.
+                let error = FetchError::Failed("the upstream takes for known what is not".to_owned());
+                Ok(self.failed(lease, &error, now))
+            }
+            (Fetched::Found(found), PackageState::Known(known)) => {
+                let stored = self.packages.versions(&lease.package).await?;
+                let versions = assemble(found.parts, &stored);
+                let same = known.scheduled && stored == versions;
+                let changed_at = if same { known.changed_at } else { now };
+                let known = known_by(&versions, found.private, changed_at);
+                Ok(self.found(lease, known, (!same).then_some(versions), found.validators, now))
+            }
+            (Fetched::Found(found), PackageState::Unproven | PackageState::NotFound) => {
+                let versions = assemble(found.parts, &Versions::default());
+                let known = known_by(&versions, found.private, now);
+                Ok(self.found(lease, known, Some(versions), found.validators, now))
+            }
+        }
+    }
+
+    /// `changed` are the versions, if they are others than before.
+    fn found(
+        &self,
+        lease: &Lease,
+        known: Known,
+        changed: Option<Versions>,
+        validators: Validators,
+        now: Timestamp,
+    ) -> Next {
+        let record = self.fresh(lease, known, now);
+        let Some(versions) = changed else {
+            let content = Content::Revalidated(validators);
+            return Next { refreshed: Refreshed::Unchanged, record, content };
+        };
+        tracing::info!(package = %lease.package, versions = versions.len(), "a package has other versions");
+        Next { refreshed: Refreshed::Changed, record, content: Content::Replaced(versions, validators) }
+    }
+
+    fn fresh(&self, lease: &Lease, known: Known, now: Timestamp) -> PackageRecord {
+        let known = Known { fetched_at: now, missing: 0, scheduled: true, ..known };
+        record(lease, PackageState::Known(known), now.plus(jittered(self.fresh_for)), 0)
+    }
+
+    /// What is known stays, and is tried again later.
+    fn failed(&self, lease: &Lease, error: &FetchError, now: Timestamp) -> Next {
+        tracing::warn!(package = %lease.package, %error, "a package was not refreshed");
+        let failures = lease.record.failures.saturating_add(1);
+        let is_known = matches!(lease.record.state, PackageState::Known(_));
+        let (refresh_after, failures) = match error {
+            // What we may not see does not exist for our readers.
+            FetchError::Refused(_) if !is_known => return not_found(lease, now),
+            FetchError::Refused(_) => (now.plus(jittered(BACKOFF_MAX)), failures),
+            FetchError::Limited { until, .. } => {
+                (until.plus(LIMIT_JITTER.mul_f64(fastrand::f64())), lease.record.failures)
+            }
+            FetchError::BreakerOpen(_) => {
+                let wait = self.breaker_open.mul_f64(1.0 + JITTER * fastrand::f64());
+                (now.plus(wait), lease.record.failures.max(1))
+            }
+            FetchError::Failed(_) | FetchError::Call(_) => (now.plus(self.backoff(failures)), failures),
+        };
+        let record = record(lease, lease.record.state.clone(), refresh_after, failures);
+        Next { refreshed: Refreshed::Failed, record, content: Content::Kept }
+    }
+
+    fn backoff(&self, failures: u32) -> Duration {
+        let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
+        jittered(self.fresh_for.min(BACKOFF_MIN).saturating_mul(doubled).min(BACKOFF_MAX))
+    }
+}
+
+fn record(lease: &Lease, state: PackageState, refresh_after: Timestamp, failures: u32) -> PackageRecord {
+    PackageRecord { state, refresh_after, failures, last_requested_at: lease.record.last_requested_at }
+}
+
+fn jittered(period: Duration) -> Duration {
+    period.mul_f64(1.0 - JITTER * fastrand::f64())
+}
+
+fn not_found(lease: &Lease, now: Timestamp) -> Next {
+    let content = match lease.record.state {
+        PackageState::Known(_) => Content::Removed,
+        PackageState::Unproven | PackageState::NotFound => Content::Kept,
+    };
+    let record = record(lease, PackageState::NotFound, now.plus(ASK_AGAIN_AFTER), 0);
+    Next { refreshed: Refreshed::NotFound, record, content }
+}
+
+fn known_by(versions: &Versions, private: bool, changed_at: Timestamp) -> Known {
+    let stable = versions.iter().find(|version| !version.is_prerelease());
+    let prerelease = versions.iter().find(|version| version.is_prerelease());
+    Known {
+        latest_stable: stable.cloned(),
+        latest_prerelease: prerelease.cloned(),
+        fetched_at: changed_at,
+        changed_at,
+        missing: 0,
+        private,
+        scheduled: true,
+    }
+}
+
+/// All versions, those that an upstream did not repeat taken from what is stored.
+fn assemble(parts: Vec<Part>, stored: &Versions) -> Versions {
+    parts
+        .into_iter()
+        .flat_map(|part| match part {
+            Part::Listed(versions) => versions,
+            Part::All => stored.iter().cloned().collect(),
+            Part::Known { lower, upper } => {
+                stored.iter().filter(|version| (&lower..=&upper).contains(version)).cloned().collect()
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,133 @@
+//! Which secret the packages of an organisation are read with.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_types::SdkConfig;
+
+use super::{Item, PK, SK, TTL, string};
+use crate::key;
+use crate::package::{Organization, PackageName};
+use crate::sdk::CallError;
+use crate::timestamp::Timestamp;
+
+/// The name or ARN of the secret.
+const SECRET_ID: &str = "SecretId";
+const PROVIDER: &str = "Provider";
+const ORGANIZATION: &str = "Org";
+const PACKAGE: &str = "Package";
+const CREATED_AT: &str = "CreatedAt";
+
+/// The table of secrets. It holds their names only.
+#[derive(Debug, Clone)]
+pub struct SecretMappings {
+    client: Client,
+    table: String,
+}
+
+/// The secret that a package is read with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretMapping {
+    /// The name or ARN of the secret.
+    pub secret_id: String,
+    /// It is mapped to this one package, which is the consent to show it even if it is not public.
+    pub of_package: bool,
+}
+
+impl SecretMappings {
+    /// The table named `table`.
+    pub fn new(config: &SdkConfig, table: String) -> Self {
+        Self { client: Client::new(config), table }
+    }
+
+    /// The secret for a package: its own, else that of its organisation's public packages, if there is one. One
+    /// request for both.
+    ///
+    /// # Errors
+    /// [`CallError`] when DynamoDB could not be asked, or did not answer for both.
+    pub async fn find(
+        &self,
+        organization: &Organization,
+        package: &PackageName,
+        now: Timestamp,
+    ) -> Result<Option<SecretMapping>, CallError> {
+        let failed =
+            |cause: Box<dyn std::error::Error + Send + Sync>| CallError::new("dynamodb:BatchGetItem", cause);
+        let partitions = [Some(package), None].map(|package| key::secret_partition(organization, package));
+        let keys = partitions.iter().map(|partition| item_key(partition)).collect();
+        let keys = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            // A mapping that was taken away must not be found again.
+            .consistent_read(true)
+            .build()
+            .map_err(|error| failed(error.into()))?;
+        let output = self
+            .client
+            .batch_get_item()
+            .request_items(&self.table, keys)
+            .send()
+            .await
+            .map_err(|error| failed(error.into()))?;
+        if output.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
+            return Err(failed("some keys stayed unprocessed".into()));
+        }
+        let items = output.responses.unwrap_or_default().into_values().next().unwrap_or_default();
+        let secret_id = |partition: &str| {
+            let item = items.iter().find(|item| item.get(PK) == Some(&string(partition)))?;
+            let ttl = item.get(TTL).and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok());
+            let expired = ttl.is_some_and(|ttl: i64| ttl <= now.unix_seconds());
+            item.get(SECRET_ID)?.as_s().ok().filter(|_| !expired).cloned()
+        };
+        let [own, shared] = partitions.map(|partition| secret_id(&partition));
+        let own = own.map(|secret_id| SecretMapping { secret_id, of_package: true });
+        Ok(own.or_else(|| shared.map(|secret_id| SecretMapping { secret_id, of_package: false })))
+    }
+
+    /// Maps a secret to one package, or to all public packages of an organisation.
+    ///
+    /// # Errors
+    /// [`CallError`] when no answer confirmed it.
+    pub async fn put(
+        &self,
+        organization: &Organization,
+        package: Option<&PackageName>,
+        secret_id: &str,
+        now: Timestamp,
+    ) -> Result<(), CallError> {
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item_key(&key::secret_partition(organization, package))))
+            .item(SECRET_ID, string(secret_id))
+            .item(PROVIDER, string("github"))
+            .item(ORGANIZATION, string(organization.as_str()))
+            .item(PACKAGE, string(package.map_or("*", PackageName::as_str)))
+            .item(CREATED_AT, string(now.to_string()))
+            .send()
+            .await
+            .map_err(|error| CallError::new("dynamodb:PutItem", error))?;
+        Ok(())
+    }
+
+    /// Takes a mapping away.
+    ///
+    /// # Errors
+    /// [`CallError`] when no answer confirmed it.
+    pub async fn delete(
+        &self,
+        organization: &Organization,
+        package: Option<&PackageName>,
+    ) -> Result<(), CallError> {
+        self.client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(item_key(&key::secret_partition(organization, package))))
+            .send()
+            .await
+            .map_err(|error| CallError::new("dynamodb:DeleteItem", error))?;
+        Ok(())
+    }
+}
+
+fn item_key(partition: &str) -> Item {
+    Item::from([(PK.to_owned(), string(partition)), (SK.to_owned(), string(key::META))])
+}

@@ -1,0 +1,103 @@
+//! The wish to see a package, from who reads badges to who refreshes packages.
+
+use serde::{Deserialize, Serialize};
+
+use crate::package::Package;
+use crate::timestamp::Timestamp;
+
+/// The version that this build writes.
+const VERSION: u32 = 1;
+
+/// The detail of a `PackageRequested` event:
+/// `{"version":1,"package":"nuget/newtonsoft.json","reason":"new","requested_at":"2025-01-15T10:30:00.000Z"}`.
+///
+/// What is said of [`ResultMessage`](crate::message::ResultMessage) holds here too: fields may be added, and what
+/// an old reader would misread raises the version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageRequest {
+    version: u32,
+    /// What was read.
+    pub package: Package,
+    /// Why that is worth telling.
+    pub reason: Reason,
+    /// When it was read.
+    pub requested_at: Timestamp,
+}
+
+/// Why a package is asked for; of several reasons the first counts most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// Nothing is known of it, or it was not there an hour ago. Such names may be invented.
+    New,
+    /// It is known, and overdue: it has left the schedule, or the schedule lags behind.
+    Stale,
+    /// It is known and fresh, and nobody has told for a day that it is still read.
+    Seen,
+}
+
+/// Why a request will never be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// Not an event with such a detail.
+    #[error("malformed request: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// Written by a later version of this software.
+    #[error("request version {0} is newer than this reader's {VERSION}")]
+    Newer(u32),
+}
+
+impl PackageRequest {
+    /// The request for `package`.
+    pub fn new(package: Package, reason: Reason, requested_at: Timestamp) -> Self {
+        Self { version: VERSION, package, reason, requested_at }
+    }
+
+    /// Reads a request from `body`: a whole event as EventBridge hands it to a queue, the request its detail.
+    ///
+    /// # Errors
+    /// [`RequestError`] when `body` can never be understood by this version.
+    pub fn parse_event(body: &str) -> Result<Self, RequestError> {
+        #[derive(Deserialize)]
+        struct Event<T> {
+            detail: T,
+        }
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        // First the version alone: a newer request need not look like this one.
+        let Event { detail: Versioned { version } } = serde_json::from_str(body)?;
+        if version > VERSION {
+            return Err(RequestError::Newer(version));
+        }
+        let Event { detail } = serde_json::from_str(body)?;
+        Ok(detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_fixed_and_read_back() {
+        let request = PackageRequest::new(
+            "github/acme/acme.kit".parse().unwrap(),
+            Reason::New,
+            "2025-01-15T10:30:00Z".parse().unwrap(),
+        );
+        let detail = serde_json::to_string(&request).unwrap();
+        assert_eq!(
+            detail,
+            r#"{"version":1,"package":"github/acme/acme.kit","reason":"new","requested_at":"2025-01-15T10:30:00.000Z"}"#
+        );
+        let event = |detail: &str| format!(r#"{{"id":"1","source":"badgesmith","detail":{detail}}}"#);
+        assert_eq!(PackageRequest::parse_event(&event(&detail)).unwrap(), request);
+        let newer = event(r#"{"version":2,"packages":[]}"#);
+        assert!(matches!(PackageRequest::parse_event(&newer), Err(RequestError::Newer(2))));
+        for malformed in [&detail, "", "{}", &event("{}"), &event(r#"{"version":1,"package":"npm/x"}"#)] {
+            assert!(matches!(PackageRequest::parse_event(malformed), Err(RequestError::Malformed(_))));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Budgets of what is done on behalf of clients that may be anybody.
+
+use std::time::Duration;
+
+use crate::timestamp::Timestamp;
+
+/// A budget that fills itself up again: a burst at once, and so many a second after.
+#[derive(Debug, Clone)]
+pub struct TokenBucket {
+    burst: f64,
+    per_second: f64,
+    left: f64,
+    filled_at: Option<Timestamp>,
+}
+
+impl TokenBucket {
+    /// A full bucket.
+    pub fn new(burst: f64, per_second: f64) -> Self {
+        Self { burst, per_second, left: burst, filled_at: None }
+    }
+
+    /// Takes one from the budget; `false` when nothing is left.
+    #[must_use]
+    pub fn take(&mut self, now: Timestamp) -> bool {
+        let elapsed = self.filled_at.map_or(Duration::ZERO, |at| now.since(at));
+        self.left = (self.left + elapsed.as_secs_f64() * self.per_second).min(self.burst);
+        self.filled_at = Some(now);
+        let taken = self.left >= 1.0;
+        if taken {
+            self.left -= 1.0;
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_and_then_a_rate() {
+        let mut bucket = TokenBucket::new(3.0, 2.0);
+        let start = Timestamp::from_unix_milliseconds(0);
+        let mut taken = |after, wanted: usize| {
+            (0..wanted).filter(|_| bucket.take(start.plus(Duration::from_millis(after)))).count()
+        };
+        assert_eq!(taken(0, 10), 3);
+        assert_eq!(taken(499, 10), 0);
+        assert_eq!(taken(1000, 10), 2);
+        assert_eq!(taken(60_000, 10), 3, "never more than the burst");
+    }
+}

@@ -1,0 +1,401 @@
+//! NuGet V3 and GitHub Packages as they are on the wire, on a port of this machine: what the tests and the
+//! benchmark fetch versions from instead of api.nuget.org and api.github.com.
+//!
+//! It knows only what a client of package versions asks for: no search, no downloads, no HEAD. It holds no
+//! clock: its dates are made up, and a limit that was reached stays so until the test sets another.
+
+mod document;
+mod github;
+mod misbehaviour;
+mod nuget;
+mod version;
+#[cfg(test)]
+mod wire;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::sync::oneshot;
+
+pub use self::github::{Account, Visibility};
+pub use self::misbehaviour::Misbehaviour;
+
+use self::document::response;
+use self::github::GitHub;
+use self::misbehaviour::Sent;
+use self::nuget::Feed;
+
+/// The paths of GitHub begin with this, those of NuGet do not.
+const GITHUB: &str = "/github";
+
+/// Both upstreams, on a free port of 127.0.0.1. Clones are the same; it stops when the last is dropped.
+///
+/// It runs on a thread and a runtime of its own, so that a test's paused clock does not hold it up.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    running: Arc<Running>,
+}
+
+/// One request that came in.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// `GET`, mostly.
+    pub method: Method,
+    /// Path and query, as they came: `/v3-flatcontainer/acme.kit/index.json`.
+    pub path: String,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// What was answered, or is about to be; nothing if the connection was dropped.
+    pub status: Option<u16>,
+}
+
+impl Asked {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl Upstream {
+    /// An upstream with no packages, no tokens and no limit.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(Mutex::new(State::new(&format!("http://{address}"))));
+        let (stop, stopped) = oneshot::channel();
+        let served = Arc::clone(&state);
+        let thread = std::thread::spawn(move || run(listener, &served, stopped));
+        Self { running: Arc::new(Running { address, state, stop: Some(stop), thread: Some(thread) }) }
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.running.address)
+    }
+
+    /// Where a client of NuGet begins.
+    pub fn nuget_service_index(&self) -> String {
+        format!("{}/v3/index.json", self.url())
+    }
+
+    /// What stands for `https://api.github.com`.
+    pub fn github_api(&self) -> String {
+        format!("{}{GITHUB}", self.url())
+    }
+
+    /// NuGet gets versions of a package, listed, in one go and in this order. One that was there is listed
+    /// again. What is no version of NuGet's it refuses by a panic.
+    pub fn publish(&self, id: &str, versions: &[&str]) {
+        self.state().feed.publish(id, versions);
+    }
+
+    /// Hides a version of NuGet's: it may be downloaded, and is not to be shown.
+    pub fn unlist(&self, id: &str, version: &str) {
+        self.state().feed.list(id, version, false);
+    }
+
+    /// Shows a version again that was unlisted.
+    pub fn relist(&self, id: &str, version: &str) {
+        self.state().feed.list(id, version, true);
+    }
+
+    /// NuGet has no such package any more.
+    pub fn remove(&self, id: &str) {
+        self.state().feed.remove(id);
+    }
+
+    /// The service index offers `PackageBaseAddress/3.0.0` only, as simple feeds do.
+    pub fn leave_out_registrations(&self) {
+        self.state().feed.leave_out_registrations();
+    }
+
+    /// GitHub gets versions of a package, the last of them the newest. Any name will do for a version. The
+    /// package has this visibility from now on.
+    pub fn github_publish(
+        &self,
+        account: Account<'_>,
+        package: &str,
+        visibility: Visibility,
+        versions: &[&str],
+    ) {
+        self.state().github.publish(account, package, visibility, versions);
+    }
+
+    /// GitHub has no such package any more.
+    pub fn github_delete(&self, account: Account<'_>, package: &str) {
+        self.state().github.delete(account, package);
+    }
+
+    /// GitHub has no such version any more; the others stay in their order.
+    pub fn github_delete_version(&self, account: Account<'_>, package: &str, version: &str) {
+        self.state().github.delete_version(account, package, version);
+    }
+
+    /// Who sees a package of GitHub's.
+    pub fn github_set_visibility(&self, account: Account<'_>, package: &str, visibility: Visibility) {
+        self.state().github.set_visibility(account, package, visibility);
+    }
+
+    /// A token with `read:packages`. Of what is not public it sees the packages of these accounts.
+    pub fn github_token(&self, token: &str, sees_private_of: &[&str]) {
+        self.state().github.set_token(token, true, sees_private_of);
+    }
+
+    /// A token without `read:packages`.
+    pub fn github_token_without_scope(&self, token: &str) {
+        self.state().github.set_token(token, false, &[]);
+    }
+
+    /// The token is as good as none.
+    pub fn github_revoke_token(&self, token: &str) {
+        self.state().github.revoke_token(token);
+    }
+
+    /// The primary limit, which all tokens share: so many requests more are answered. Those answered with
+    /// 304 or 401 do not count. At zero every request is refused, whether it is conditional or not, since
+    /// GitHub does not say that it spares those. Nothing happens at `reset`: the test sets a new limit.
+    pub fn github_limit(&self, remaining: u64, reset_epoch_seconds: i64) {
+        self.state().github.set_limit(remaining, reset_epoch_seconds);
+    }
+
+    /// The next `times` requests whose path and query contain `part` go wrong. What was planned first comes
+    /// first.
+    pub fn misbehave(&self, part: &str, how: Misbehaviour, times: usize) {
+        let planned = Planned { part: part.to_owned(), how, left: times };
+        self.state().planned.push(planned);
+    }
+
+    /// Nothing that was planned goes wrong any more.
+    pub fn behave(&self) {
+        self.state().planned.clear();
+    }
+
+    /// From now on each answer waits that long.
+    pub fn set_latency(&self, latency: Duration) {
+        self.state().latency = latency;
+    }
+
+    /// The requests so far, in the order in which they came; forgets them.
+    pub fn take_requests(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.state().asked)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.running.state.lock().unwrap()
+    }
+}
+
+/// The thread that serves, which ends with this.
+#[derive(Debug)]
+struct Running {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It has told of its panic itself.
+            thread.join().ok();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    feed: Feed,
+    github: GitHub,
+    planned: Vec<Planned>,
+    latency: Duration,
+    asked: Vec<Asked>,
+}
+
+#[derive(Debug)]
+struct Planned {
+    part: String,
+    how: Misbehaviour,
+    left: usize,
+}
+
+/// What becomes of a request.
+struct Reply {
+    after: Duration,
+    /// Without one the connection is dropped.
+    response: Option<Response<Sent>>,
+}
+
+impl State {
+    fn new(base: &str) -> Self {
+        Self {
+            feed: Feed::new(base),
+            github: GitHub::new(&format!("{base}{GITHUB}")),
+            planned: Vec::new(),
+            latency: Duration::ZERO,
+            asked: Vec::new(),
+        }
+    }
+
+    /// Decides at once what is answered, however long it then takes to arrive.
+    fn reply(&mut self, head: &Parts) -> Reply {
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let misbehaviour = self.misbehaviour(path);
+        let response = match &misbehaviour {
+            None => Some(self.truth(head).map(Sent::whole)),
+            Some(how) => how.answer(|conditional| self.truth(&considering(head, conditional))),
+        };
+        self.asked.push(Asked {
+            method: head.method.clone(),
+            path: path.to_owned(),
+            headers: head.headers.clone(),
+            status: response.as_ref().map(|response| response.status().as_u16()),
+        });
+        let slowed = misbehaviour.map_or(Duration::ZERO, |how| how.delay());
+        Reply { after: self.latency + slowed, response }
+    }
+
+    fn misbehaviour(&mut self, path: &str) -> Option<Misbehaviour> {
+        let planned =
+            self.planned.iter_mut().find(|planned| planned.left > 0 && path.contains(&planned.part))?;
+        planned.left -= 1;
+        Some(planned.how.clone())
+    }
+
+    fn truth(&mut self, head: &Parts) -> Response<Bytes> {
+        if head.method != Method::GET {
+            let mut refused = response(405, "text/plain", "only GET");
+            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            return refused;
+        }
+        let path = head.uri.path();
+        match path.strip_prefix(GITHUB) {
+            Some(path) if path.starts_with('/') => {
+                self.github.answer(path, head.uri.query().unwrap_or_default(), &head.headers)
+            }
+            Some(_) | None => self.feed.answer(path, &head.headers),
+        }
+    }
+}
+
+/// The request, with its conditions or without.
+fn considering(head: &Parts, conditional: bool) -> Parts {
+    let mut head = head.clone();
+    if !conditional {
+        head.headers.remove(IF_NONE_MATCH);
+        head.headers.remove(IF_MODIFIED_SINCE);
+    }
+    head
+}
+
+/// Serves until it is told to stop, then drops what is at work.
+fn run(listener: TcpListener, state: &Arc<Mutex<State>>, stopped: oneshot::Receiver<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.spawn(accept(listener, Arc::clone(state)));
+    // Nothing is ever sent: the sender is dropped, and that is an error.
+    runtime.block_on(stopped).ok();
+}
+
+async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
+    listener.set_nonblocking(true).unwrap();
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        // Small answers are not to wait for more.
+        stream.set_nodelay(true).unwrap();
+        let state = Arc::clone(&state);
+        let service = service_fn(move |request| serve(Arc::clone(&state), request));
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(async move {
+            // A client that breaks off is its own affair, and a misbehaviour is meant to end like this.
+            connection.await.ok();
+        });
+    }
+}
+
+/// An error makes hyper drop the connection.
+async fn serve(
+    state: Arc<Mutex<State>>,
+    request: Request<Incoming>,
+) -> Result<Response<Sent>, std::io::Error> {
+    let (head, _) = request.into_parts();
+    let reply = state.lock().unwrap().reply(&head);
+    if !reply.after.is_zero() {
+        tokio::time::sleep(reply.after).await;
+    }
+    reply.response.ok_or_else(|| std::io::ErrorKind::ConnectionReset.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_serves_more_than_one_request() {
+        let upstream = Upstream::start();
+        let mut stream = TcpStream::connect(upstream.running.address).unwrap();
+        for _ in 0..2 {
+            stream.write_all(b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+            let mut read = Vec::new();
+            while !read.ends_with(b"</Error>") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                read.extend(byte);
+            }
+            assert!(read.starts_with(b"HTTP/1.1 404"));
+        }
+    }
+
+    #[test]
+    fn requests_are_remembered_once() {
+        let upstream = Upstream::start();
+        let index = upstream.nuget_service_index();
+        assert_eq!(wire::get(&format!("{index}?a=b"), &[("X-Tried", "yes")]).status, 200);
+        let asked = upstream.take_requests();
+        assert_eq!(asked.len(), 1);
+        assert_eq!(asked[0].method, Method::GET);
+        assert_eq!(asked[0].path, "/v3/index.json?a=b");
+        assert_eq!(asked[0].header("x-tried"), Some("yes"));
+        assert_eq!(asked[0].status, Some(200));
+        assert!(upstream.take_requests().is_empty());
+    }
+
+    #[test]
+    fn it_is_as_slow_as_asked() {
+        let upstream = Upstream::start();
+        upstream.set_latency(Duration::from_millis(60));
+        let started = Instant::now();
+        assert_eq!(wire::get(&upstream.nuget_service_index(), &[]).status, 200);
+        assert!(started.elapsed() >= Duration::from_millis(60));
+    }
+
+    #[test]
+    fn it_stops_with_the_last_clone() {
+        let upstream = Upstream::start();
+        let address = upstream.running.address;
+        upstream.set_latency(Duration::from_hours(1));
+        let mut waiting = TcpStream::connect(address).unwrap();
+        waiting.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let clone = upstream.clone();
+        drop(upstream);
+        assert!(TcpStream::connect(address).is_ok());
+        drop(clone);
+        assert!(TcpStream::connect(address).is_err());
+        assert_eq!(waiting.read(&mut [0]).unwrap_or(0), 0, "a waiting client is cut off");
+    }
+}

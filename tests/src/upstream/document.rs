@@ -1,0 +1,171 @@
+//! A body with its validators, made once and sent many times.
+
+use std::cell::OnceCell;
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use sha2::{Digest, Sha256};
+
+pub(super) const JSON: &str = "application/json; charset=utf-8";
+
+/// A moment of an upstream that has no clock: each change is one second after the one before it, from
+/// 2025-06-02 on. It stays within that June, which 2.4 million changes do not leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stamp(pub(super) u64);
+
+impl Stamp {
+    /// `2025-06-02T00:00:01`, to be followed by `Z` or the like.
+    pub(super) fn iso(self) -> String {
+        format!("2025-06-{:02}T{}", self.day(), self.time())
+    }
+
+    /// `Mon, 02 Jun 2025 00:00:01 GMT`.
+    pub(super) fn http(self) -> String {
+        let weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+        let weekday = weekdays.iter().cycle().nth((self.day() - 1).try_into().unwrap()).unwrap();
+        format!("{weekday}, {:02} Jun 2025 {} GMT", self.day(), self.time())
+    }
+
+    fn day(self) -> u64 {
+        2 + self.0 / 86_400
+    }
+
+    fn time(self) -> String {
+        let seconds = self.0 % 86_400;
+        format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    }
+}
+
+/// What stands at one address.
+#[derive(Debug)]
+pub(super) struct Document {
+    body: Bytes,
+    gzip: OnceCell<Bytes>,
+    tag: String,
+    modified: Option<String>,
+}
+
+impl Document {
+    /// With a strong tag, of the content alone.
+    pub(super) fn strong(body: String, modified: Stamp) -> Self {
+        let tag = format!("\"0x8D{}\"", &hash(&[body.as_bytes()]).to_uppercase()[..12]);
+        Self { body: body.into(), gzip: OnceCell::new(), tag, modified: Some(modified.http()) }
+    }
+
+    /// With a weak tag, of the content and of what else the answer `varies` with; without a date.
+    pub(super) fn weak(body: String, varies: &[&str]) -> Self {
+        let parts: Vec<_> = varies.iter().copied().chain([body.as_str()]).map(str::as_bytes).collect();
+        let tag = format!("W/\"{}\"", hash(&parts));
+        Self { body: body.into(), gzip: OnceCell::new(), tag, modified: None }
+    }
+
+    pub(super) fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// 200 with everything, or a 304 that has no headers at all: the client is to keep those it has.
+    pub(super) fn answer(&self, conditions: &HeaderMap, gzip: bool) -> Response<Bytes> {
+        if self.is_known(conditions) {
+            let mut unchanged = Response::new(Bytes::new());
+            *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
+            return unchanged;
+        }
+        let body =
+            if gzip { self.gzip.get_or_init(|| compressed(&self.body)).clone() } else { self.body.clone() };
+        let mut answer = response(200, JSON, body);
+        set(&mut answer, ETAG, &self.tag);
+        if let Some(modified) = &self.modified {
+            set(&mut answer, LAST_MODIFIED, modified);
+        }
+        if gzip {
+            set(&mut answer, CONTENT_ENCODING, "gzip");
+        }
+        answer
+    }
+
+    /// `If-None-Match` decides if it is there (RFC 9110, section 13.1.3). A date counts only if it is the
+    /// one that was sent, so that a client which makes one up is found out.
+    fn is_known(&self, conditions: &HeaderMap) -> bool {
+        let value = |name| conditions.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
+        match value(IF_NONE_MATCH) {
+            Some(tags) => tags.split(',').map(str::trim).any(|tag| tag == "*" || weak_eq(tag, &self.tag)),
+            None => self.modified.is_some() && value(IF_MODIFIED_SINCE) == self.modified.as_deref(),
+        }
+    }
+}
+
+/// RFC 9110, section 8.8.3.2.
+fn weak_eq(one: &str, other: &str) -> bool {
+    one.trim_start_matches("W/") == other.trim_start_matches("W/")
+}
+
+/// Hexadecimal, and the same for the same parts.
+pub(super) fn hash(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+        hash.update([0]);
+    }
+    hex::encode(hash.finalize())
+}
+
+pub(super) fn compressed(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap().into()
+}
+
+pub(super) fn response(status: u16, content_type: &str, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    set(&mut response, CONTENT_TYPE, content_type);
+    response
+}
+
+/// Sets a header.
+pub(super) fn set(response: &mut Response<Bytes>, name: HeaderName, value: &str) {
+    response.headers_mut().insert(name, value.parse().unwrap());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_are_dates() {
+        assert_eq!(Stamp(1).iso(), "2025-06-02T00:00:01");
+        assert_eq!(Stamp(1).http(), "Mon, 02 Jun 2025 00:00:01 GMT");
+        assert_eq!(Stamp(6 * 86_400 - 1).http(), "Sat, 07 Jun 2025 23:59:59 GMT");
+        assert_eq!(Stamp(6 * 86_400).http(), "Sun, 08 Jun 2025 00:00:00 GMT");
+    }
+
+    #[track_caller]
+    fn check(conditions: &[(HeaderName, &str)], expected: u16) {
+        let document = Document::strong("{}".to_owned(), Stamp(7));
+        let tag = document.tag().to_owned();
+        let conditions = conditions
+            .iter()
+            .map(|(name, value)| (name.clone(), value.replace("TAG", &tag).parse().unwrap()))
+            .collect();
+        assert_eq!(document.answer(&conditions, false).status().as_u16(), expected);
+    }
+
+    #[test]
+    fn the_tag_decides() {
+        let date = "Mon, 02 Jun 2025 00:00:07 GMT";
+        check(&[], 200);
+        check(&[(IF_NONE_MATCH, "TAG")], 304);
+        check(&[(IF_NONE_MATCH, "W/TAG")], 304);
+        check(&[(IF_NONE_MATCH, "\"a\", TAG")], 304);
+        check(&[(IF_NONE_MATCH, "\"a\"")], 200);
+        check(&[(IF_MODIFIED_SINCE, date)], 304);
+        check(&[(IF_MODIFIED_SINCE, "Mon, 02 Jun 2025 00:00:08 GMT")], 200);
+        check(&[(IF_NONE_MATCH, "\"a\""), (IF_MODIFIED_SINCE, date)], 200);
+    }
+}

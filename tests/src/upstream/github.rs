@@ -1,0 +1,288 @@
+//! The part of GitHub's REST API that lists the versions of NuGet packages.
+//! <https://docs.github.com/rest/packages/packages>
+
+mod access;
+mod package;
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, ETAG, LINK, VARY};
+use http::{HeaderMap, Response};
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+
+use self::access::Access;
+use self::package::{Owner, Package};
+use super::document::{Document, JSON, Stamp, response, set};
+
+const PER_PAGE_DEFAULT: usize = 30;
+const PER_PAGE_MAX: usize = 100;
+
+/// Who owns a package. An organisation and a user of the same name are two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Account<'a> {
+    /// Below `/orgs`.
+    Org(&'a str),
+    /// Below `/users`.
+    User(&'a str),
+}
+
+/// Who sees a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// Every token.
+    Public,
+    /// The tokens of the account.
+    Private,
+    /// The tokens of the account too; GitHub means the members of its enterprise.
+    Internal,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Org,
+    User,
+}
+
+impl<'a> Account<'a> {
+    fn parts(self) -> (Kind, &'a str) {
+        match self {
+            Self::Org(login) => (Kind::Org, login),
+            Self::User(login) => (Kind::User, login),
+        }
+    }
+}
+
+/// All accounts, with their packages.
+#[derive(Debug)]
+pub(super) struct GitHub {
+    base: String,
+    access: Access,
+    changes: u64,
+    last_id: u64,
+    /// By the login in lower case.
+    owners: HashMap<(Kind, String), Owner>,
+}
+
+/// What a path asks for.
+struct Asked<'a> {
+    owner: &'a Owner,
+    package: &'a Package,
+    is_list: bool,
+}
+
+impl GitHub {
+    pub(super) fn new(base: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            access: Access::default(),
+            changes: 0,
+            // More than 32 bits hold.
+            last_id: 3_102_445_876,
+            owners: HashMap::new(),
+        }
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        account: Account<'_>,
+        package: &str,
+        visibility: Visibility,
+        versions: &[&str],
+    ) {
+        let (kind, login) = account.parts();
+        self.last_id += 1;
+        let owner = self
+            .owners
+            .entry((kind, login.to_lowercase()))
+            .or_insert_with(|| Owner::new(kind, login, self.last_id % 1_000_000));
+        self.last_id += 1;
+        let new = || Package::new(package, self.last_id, Stamp(self.changes));
+        let package = owner.packages.entry(package.to_lowercase()).or_insert_with(new);
+        package.set_visibility(visibility);
+        for version in versions {
+            self.last_id += 1;
+            self.changes += 1;
+            package.push(version, self.last_id, Stamp(self.changes));
+        }
+    }
+
+    pub(super) fn delete(&mut self, account: Account<'_>, package: &str) {
+        let (kind, login) = account.parts();
+        if let Some(owner) = self.owners.get_mut(&(kind, login.to_lowercase())) {
+            owner.packages.remove(&package.to_lowercase());
+        }
+    }
+
+    pub(super) fn delete_version(&mut self, account: Account<'_>, package: &str, version: &str) {
+        self.changes += 1;
+        let now = Stamp(self.changes);
+        self.package_mut(account, package).delete(version, now);
+    }
+
+    pub(super) fn set_visibility(&mut self, account: Account<'_>, package: &str, visibility: Visibility) {
+        self.package_mut(account, package).set_visibility(visibility);
+    }
+
+    fn package_mut(&mut self, account: Account<'_>, package: &str) -> &mut Package {
+        let (kind, login) = account.parts();
+        let owner = self.owners.get_mut(&(kind, login.to_lowercase()));
+        let package = owner.and_then(|owner| owner.packages.get_mut(&package.to_lowercase()));
+        package.expect("a package that was published")
+    }
+
+    pub(super) fn set_token(&mut self, token: &str, reads_packages: bool, sees_private_of: &[&str]) {
+        self.access.set_token(token, reads_packages, sees_private_of);
+    }
+
+    pub(super) fn revoke_token(&mut self, token: &str) {
+        self.access.revoke_token(token);
+    }
+
+    pub(super) fn set_limit(&mut self, remaining: u64, reset_epoch_seconds: i64) {
+        self.access.set_limit(remaining, reset_epoch_seconds);
+    }
+
+    /// The answer to a GET of a path below the base, which begins with a slash.
+    pub(super) fn answer(&mut self, path: &str, query: &str, headers: &HeaderMap) -> Response<Bytes> {
+        let refusal = self.access.refusal(headers);
+        let is_granted = refusal.is_none();
+        let mut answer = refusal.unwrap_or_else(|| self.granted(path, query, headers));
+        if is_granted && answer.status() != 304 {
+            self.access.count();
+        }
+        self.access.tell_limit(&mut answer);
+        answer
+    }
+
+    fn granted(&self, path: &str, query: &str, headers: &HeaderMap) -> Response<Bytes> {
+        let (name, token) = self.access.token(headers).expect("no token was refused before");
+        let segments: Vec<_> = path
+            .split('/')
+            .skip(1)
+            .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+            .collect();
+        let segments: Vec<_> = segments.iter().map(String::as_str).collect();
+        let [accounts, login, "packages", kind, package, rest @ ..] = &segments[..] else {
+            return error(404, "Not Found");
+        };
+        let is_list = match rest {
+            [] => false,
+            ["versions"] => true,
+            _ => return error(404, "Not Found"),
+        };
+        if !token.reads_packages {
+            let what = if is_list { "a package's versions" } else { "a package" };
+            return error(403, &format!("You need at least read:packages scope to get {what}."));
+        }
+        let asked = self
+            .owner(accounts, login)
+            .and_then(|owner| {
+                let package = owner.packages.get(&package.to_lowercase())?;
+                Some(Asked { owner, package, is_list })
+            })
+            // What must not be seen is not there.
+            .filter(|Asked { owner, package, .. }| {
+                *kind == "nuget" && (package.visibility == Visibility::Public || token.sees(&owner.login))
+            });
+        match asked {
+            Some(asked) => self.found(&asked, &format!("{path}?{query}"), name, headers),
+            None => error(404, "Package not found."),
+        }
+    }
+
+    /// By name, or by the number that the addresses of further pages have in its place.
+    fn owner(&self, accounts: &str, login: &str) -> Option<&Owner> {
+        let by_name = |kind| self.owners.get(&(kind, login.to_lowercase()));
+        let by_number =
+            |kind| self.owners.values().find(|owner| owner.kind == kind && owner.id.to_string() == login);
+        match accounts {
+            "orgs" => by_name(Kind::Org),
+            "users" => by_name(Kind::User),
+            "organizations" => by_number(Kind::Org),
+            "user" => by_number(Kind::User),
+            _ => None,
+        }
+    }
+
+    /// The tag belongs to the address as it was asked for, and to the token.
+    fn found(&self, asked: &Asked<'_>, target: &str, token: &str, headers: &HeaderMap) -> Response<Bytes> {
+        let Asked { owner, package, is_list } = asked;
+        let list = is_list.then(|| List::new(target, package.versions.len()));
+        let mut documents = package.documents.borrow_mut();
+        let document = documents.entry((target.to_owned(), token.to_owned())).or_insert_with(|| {
+            let body = match &list {
+                Some(list) => package.page(owner, &self.base, list.first(), list.per_page),
+                None => package.description(owner, &self.base),
+            };
+            Document::weak(body.to_string(), &[target, token])
+        });
+        let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mut answer = document.answer(headers, accepted.contains("gzip"));
+        set(&mut answer, ETAG, document.tag());
+        set(&mut answer, CACHE_CONTROL, "private, max-age=60, s-maxage=60");
+        set(&mut answer, VARY, "Accept, Authorization, Cookie, X-GitHub-OTP, Accept-Encoding");
+        if answer.status() == 200
+            && let Some(links) = list.and_then(|list| list.links(&package.numbered(owner, &self.base)))
+        {
+            set(&mut answer, LINK, &links);
+        }
+        answer
+    }
+}
+
+/// Which page of the list was asked for.
+struct List {
+    per_page: usize,
+    /// From 1.
+    page: usize,
+    pages: usize,
+}
+
+impl List {
+    fn new(target: &str, versions: usize) -> Self {
+        let query = target.split_once('?').map_or("", |(_, query)| query);
+        let number = |name| -> Option<usize> {
+            let mut fields = query.split('&').filter_map(|field| field.split_once('='));
+            fields.find(|(field, _)| *field == name)?.1.parse().ok().filter(|number| *number > 0)
+        };
+        let per_page = number("per_page").unwrap_or(PER_PAGE_DEFAULT).min(PER_PAGE_MAX);
+        Self { per_page, page: number("page").unwrap_or(1), pages: versions.div_ceil(per_page) }
+    }
+
+    fn first(&self) -> usize {
+        (self.page - 1).saturating_mul(self.per_page)
+    }
+
+    /// The value of `Link`, unless one page holds everything.
+    fn links(&self, address: &str) -> Option<String> {
+        let (page, pages) = (self.page, self.pages);
+        if pages <= 1 && page == 1 {
+            return None;
+        }
+        let link = |rel, to| format!("<{address}?per_page={}&page={to}>; rel=\"{rel}\"", self.per_page);
+        let mut links = Vec::new();
+        if page > 1 {
+            links.push(link("prev", (page - 1).min(pages.max(1))));
+        }
+        if page < pages {
+            links.push(link("next", page + 1));
+            links.push(link("last", pages));
+        }
+        if page > 1 {
+            links.push(link("first", 1));
+        }
+        Some(links.join(", "))
+    }
+}
+
+fn error(status: u16, message: &str) -> Response<Bytes> {
+    let body = json!({
+        "message": message, "documentation_url": "https://docs.github.com/rest", "status": status.to_string(),
+    });
+    response(status, JSON, body.to_string())
+}
+
+#[cfg(test)]
+mod tests;

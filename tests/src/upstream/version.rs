@@ -1,0 +1,94 @@
+//! Versions as NuGet normalises and orders them: <https://learn.microsoft.com/nuget/concepts/package-versioning>.
+
+use std::cmp::Ordering;
+
+/// `1.2.3.4-rc.1+build`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Version {
+    numbers: [u64; 4],
+    /// What is behind the `-`; empty for a stable version.
+    labels: String,
+    metadata: String,
+}
+
+impl Version {
+    /// One to four numbers, labels and metadata.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (text, metadata) = text.split_once('+').unwrap_or((text, ""));
+        let (text, labels) = text.split_once('-').unwrap_or((text, ""));
+        let mut numbers = [0; 4];
+        for (at, number) in text.split('.').enumerate() {
+            *numbers.get_mut(at)? = number.parse().ok()?;
+        }
+        Some(Self { numbers, labels: labels.to_owned(), metadata: metadata.to_owned() })
+    }
+
+    /// Three numbers, a fourth if it is not zero, and the labels as they were written.
+    pub(super) fn normalised(&self) -> String {
+        let [major, minor, patch, revision] = self.numbers;
+        let revision = if revision == 0 { String::new() } else { format!(".{revision}") };
+        let hyphen = if self.labels.is_empty() { "" } else { "-" };
+        format!("{major}.{minor}.{patch}{revision}{hyphen}{}", self.labels)
+    }
+
+    /// Normalised, and with the metadata.
+    pub(super) fn full(&self) -> String {
+        let plus = if self.metadata.is_empty() { "" } else { "+" };
+        format!("{}{plus}{}", self.normalised(), self.metadata)
+    }
+
+    /// Equal for versions that NuGet takes for the same.
+    pub(super) fn key(&self) -> String {
+        self.normalised().to_lowercase()
+    }
+
+    /// Whether clients from before `SemVer` 2.0.0 do not understand it.
+    pub(super) fn is_sem_ver_2(&self) -> bool {
+        self.labels.contains('.') || !self.metadata.is_empty()
+    }
+
+    /// The order of precedence, which leaves out metadata.
+    pub(super) fn precedence(&self, other: &Self) -> Ordering {
+        self.numbers
+            .cmp(&other.numbers)
+            .then_with(|| self.labels.is_empty().cmp(&other.labels.is_empty()))
+            .then_with(|| self.labels.split('.').map(rank).cmp(other.labels.split('.').map(rank)))
+    }
+}
+
+/// Numbers by value and before words, words in any case.
+fn rank(label: &str) -> (bool, u64, String) {
+    label.parse().map_or_else(|_| (true, 0, label.to_lowercase()), |number| (false, number, String::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_normalised() {
+        for (text, expected) in [
+            ("1", "1.0.0"),
+            ("1.0", "1.0.0"),
+            ("1.00.3", "1.0.3"),
+            ("1.2.3.0", "1.2.3"),
+            ("1.2.3.4", "1.2.3.4"),
+            ("1.0-RC.1+b-7", "1.0.0-RC.1+b-7"),
+        ] {
+            assert_eq!(Version::parse(text).unwrap().full(), expected);
+        }
+        for text in ["", "latest", "1.2.3.4.5", "v1", "1..2"] {
+            assert_eq!(Version::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn versions_are_ordered() {
+        let ordered =
+            ["0.9.0", "1.0.0-2", "1.0.0-10", "1.0.0-a", "1.0.0-B", "1.0.0-b.1", "1.0.0", "1.0.0.1", "1.10.0"];
+        for pair in ordered.windows(2) {
+            let (lower, higher) = (Version::parse(pair[0]).unwrap(), Version::parse(pair[1]).unwrap());
+            assert_eq!(lower.precedence(&higher), Ordering::Less, "{pair:?}");
+        }
+    }
+}
