@@ -121,6 +121,14 @@ impl Stack {
     /// # Errors
     /// [`CallError`] when it could not be read what is due.
     pub async fn refresh_due(&self) -> Result<Report, CallError> {
-        self.refresher.refresh_due(self.clock.now().plus(REFRESHER_TIMEOUT)).await
+        self.refresh_due_within(REFRESHER_TIMEOUT).await
+    }
+
+    /// The same, with another timeout.
+    ///
+    /// # Errors
+    /// As before.
+    pub async fn refresh_due_within(&self, timeout: Duration) -> Result<Report, CallError> {
+        self.refresher.refresh_due(self.clock.now().plus(timeout)).await
     }
 }

@@ -356,7 +356,7 @@ mod tests {
         // Where a package is must not depend on the build that looks for it.
         let shards = ["nuget/newtonsoft.json", "nuget/serilog", "github/acme/acme.kit"]
             .map(|package| DueShard::of(&package.parse().unwrap()).partition());
-        insta::assert_compact_json_snapshot!(shards);
+        assert_eq!(shards, ["DUE#1", "DUE#4", "DUE#1"]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ async fn world_with(fields: serde_json::Value) -> World {
 }
 
 /// An answer as it goes over the wire, without its body's wrapping.
-fn shown(answer: &Answer) -> String {
+pub(crate) fn shown(answer: &Answer) -> String {
     let mut headers: Vec<_> =
         answer.headers.iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap())).collect();
     headers.sort();

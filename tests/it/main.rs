@@ -14,5 +14,6 @@ mod history;
 mod keys;
 mod packages;
 mod processing;
+mod refreshing;
 mod submitting;
 mod tidy;

@@ -6,13 +6,16 @@ use std::time::Duration;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::dynamodb::SecretMappings;
+use badgesmith_shared::event_bridge::EventBus;
+use badgesmith_shared::package_request::{PackageRequest, Reason};
 use badgesmith_shared::timestamp::Timestamp;
 use bytes::Bytes;
 use http::{Method, Request};
-use local::aws::{self, Aws, Storage};
+use local::aws::{self, Aws, Queues, Storage};
 use local::options::{GitHubToken, Secret};
 use local::stack::{
-    REFRESH_QUEUE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRETS_TABLE, Stack, Upstreams,
+    REFRESH_DEAD_LETTER_QUEUE, REFRESH_QUEUE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRETS_TABLE, Stack,
+    Upstreams,
 };
 use local::template::Template;
 use refresher::{Patience, Report};
@@ -196,6 +199,29 @@ impl World {
     /// Has what is due looked up, as the schedule does.
     pub async fn refresh_due(&self) -> Report {
         self.stack.refresh_due().await.unwrap()
+    }
+
+    /// The same, with a timeout of its own.
+    pub async fn refresh_due_within(&self, timeout: Duration) -> Report {
+        self.stack.refresh_due_within(timeout).await.unwrap()
+    }
+
+    /// Puts a request for a package on the event bus, past the badge API.
+    pub async fn publish_request(&self, package: &str, reason: Reason) {
+        let request = PackageRequest::new(package.parse().unwrap(), reason, self.now());
+        let bus = EventBus::new(&self.sdk_config(), "EventBus".to_owned());
+        bus.publish_requested(&request).await.unwrap();
+    }
+
+    /// Puts a message on the queue of requests, whatever it holds.
+    pub async fn send_to_refresh_queue(&self, body: &str) {
+        let client = aws_sdk_sqs::Client::new(&self.sdk_config());
+        client.send_message().queue_url(Queues::url(REFRESH_QUEUE)).message_body(body).send().await.unwrap();
+    }
+
+    /// What is in the dead-letter queue of requests.
+    pub fn refresh_dead_letters(&self) -> usize {
+        self.depth(REFRESH_DEAD_LETTER_QUEUE)
     }
 
     /// What is in the queue of requests for packages, visible or not.

@@ -1,0 +1,377 @@
+//! The schedule: what is due is looked up, in order, in time, once, and for as long as somebody reads it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::time::Duration;
+
+use badgesmith_shared::package_request::Reason;
+use tests::faults::Fault;
+use tests::upstream::{Account, Upstream, Visibility};
+use tests::world::{FRESH_FOR, World};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// A world with so many packages `nuget/kit.0`, `nuget/kit.1`, ..., all of them known.
+async fn world_with(upstream: &Upstream, count: usize) -> World {
+    let world = World::with_upstream(upstream);
+    for number in 0..count {
+        upstream.publish(&format!("kit.{number}"), &["1.0.0"]);
+        world.publish_request(&format!("nuget/kit.{number}"), Reason::New).await;
+        // As fast as names that were never seen may come.
+        world.clock.advance(Duration::from_millis(500));
+        world.drain_requests().await;
+    }
+    upstream.take_requests();
+    world
+}
+
+/// The packages that were asked for upstream, in order; forgets them.
+fn asked(upstream: &Upstream) -> Vec<String> {
+    let requests = upstream.take_requests();
+    let names = requests.iter().filter_map(|request| request.path.strip_suffix("/index.json"));
+    names.filter_map(|path| path.rsplit('/').next()).filter(|name| *name != "v3").map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn what_is_due_is_looked_up_the_longest_overdue_first() {
+    let upstream = Upstream::start();
+    let world = World::with_upstream(&upstream);
+    // In no order of names.
+    for group in ["m", "z", "a"] {
+        for number in 0..40 {
+            upstream.publish(&format!("{group}.{number}"), &["1.0.0"]);
+            world.publish_request(&format!("nuget/{group}.{number}"), Reason::New).await;
+            world.clock.advance(Duration::from_millis(500));
+            world.drain_requests().await;
+        }
+        world.clock.advance(FRESH_FOR * 2);
+    }
+    upstream.take_requests();
+    upstream.set_latency(Duration::from_millis(5));
+    let report = world.refresh_due().await;
+    assert_eq!(report.unchanged, 120);
+    assert!(report.lag_seconds >= 5 * FRESH_FOR.as_secs(), "{report:?}");
+    // 32 are worked on at once: before the first of a group begins, all but 31 of the one before have ended.
+    let asked = asked(&upstream);
+    let first = |group: &str| asked.iter().position(|name| name.starts_with(group)).unwrap();
+    assert_eq!(first("m."), 0);
+    assert!(first("z.") >= 9 && first("a.") >= 49, "{asked:?}");
+    assert_eq!(world.refresh_due().await.unchanged, 0, "nothing is due twice");
+}
+
+#[tokio::test]
+async fn next_times_are_spread_and_never_late() {
+    let upstream = Upstream::start();
+    let world = world_with(&upstream, 40).await;
+    world.clock.advance(FRESH_FOR * 2);
+    assert_eq!(world.refresh_due().await.unchanged, 40, "all at once");
+    world.clock.advance(FRESH_FOR * 79 / 100);
+    assert_eq!(world.refresh_due().await.unchanged, 0, "not before four fifths of the period");
+    world.clock.advance(FRESH_FOR / 10);
+    let half = world.refresh_due().await.unchanged;
+    assert!((5..=35).contains(&half), "some of them a little earlier than others: {half}");
+    world.clock.advance(FRESH_FOR * 12 / 100);
+    assert_eq!(world.refresh_due().await.unchanged, 40 - half);
+}
+
+#[tokio::test]
+async fn a_run_ends_before_its_time_and_the_next_goes_on() {
+    let upstream = Upstream::start();
+    let world = world_with(&upstream, 100).await;
+    world.clock.advance(FRESH_FOR * 2);
+    assert!(world.refresh_due_within(Duration::from_secs(9)).await.unfinished, "too little to begin with");
+    assert_eq!(asked(&upstream).len(), 0);
+    upstream.set_latency(Duration::from_millis(50));
+    let run = world.refresh_due_within(Duration::from_mins(1));
+    let time_passes = async {
+        // Packages are begun until 10 s before the end; the run takes some 4 rounds of 50 ms.
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        world.clock.advance(Duration::from_secs(51));
+    };
+    let (first, ()) = tokio::join!(run, time_passes);
+    assert!(first.unfinished && first.unchanged > 0 && first.unchanged < 100, "{first:?}");
+    let second = world.refresh_due().await;
+    assert!(!second.unfinished);
+    assert_eq!(first.unchanged + second.unchanged, 100, "what was left is next");
+    let asked = asked(&upstream);
+    assert_eq!((asked.len(), asked.iter().collect::<BTreeSet<_>>().len()), (100, 100), "each of them once");
+}
+
+#[tokio::test]
+async fn two_runs_at_once_never_look_up_the_same_package() {
+    let upstream = Upstream::start();
+    let world = world_with(&upstream, 60).await;
+    upstream.set_latency(Duration::from_millis(10));
+    world.clock.advance(FRESH_FOR * 2);
+    for number in 0..60 {
+        world.publish_request(&format!("nuget/kit.{number}"), Reason::Stale).await;
+    }
+    let (first, second, ()) = tokio::join!(world.refresh_due(), world.refresh_due(), world.drain_requests());
+    assert_eq!(asked(&upstream).len(), 60, "{first:?} {second:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_reads_leaves_the_schedule_and_comes_back() {
+    let upstream = Upstream::start();
+    let mut world = world_with(&upstream, 1).await;
+    world.clock.advance(29 * DAY);
+    assert_eq!(world.refresh_due().await.unchanged, 1, "read 29 days ago");
+    world.clock.advance(2 * DAY);
+    assert_eq!(world.refresh_due().await.retired, 1);
+    upstream.publish("kit.0", &["2.0.0"]);
+    upstream.take_requests();
+    for _ in 0..10 {
+        world.clock.advance(DAY);
+        world.refresh_due().await;
+    }
+    assert_eq!(asked(&upstream).len(), 0, "nobody asks upstream for it any more");
+    assert_eq!(world.version("nuget/kit.0").await, "1.0.0", "the old value in between");
+    assert_eq!(world.version("nuget/kit.0?version=[1.0]").await, "1.0.0");
+    world.drain_requests().await;
+    world.restart_functions();
+    assert_eq!(world.version("nuget/kit.0").await, "2.0.0", "being read brings it back");
+    world.clock.advance(FRESH_FOR);
+    assert_eq!(world.refresh_due().await.unchanged, 1, "on the schedule");
+    world.clock.advance(91 * DAY);
+    assert_eq!(world.refresh_due().await.retired, 1);
+    world.clock.advance(91 * DAY);
+    world.restart_functions();
+    assert_eq!(world.version("nuget/kit.0").await, "pending", "forgotten after 90 days more");
+    world.drain_requests().await;
+    assert_eq!(world.version("nuget/kit.0").await, "2.0.0");
+}
+
+#[tokio::test]
+async fn what_is_read_every_day_never_leaves_the_schedule() {
+    let upstream = Upstream::start();
+    let mut world = world_with(&upstream, 1).await;
+    world.faults.take_calls();
+    for day in 1..=60 {
+        world.clock.advance(DAY + Duration::from_mins(1));
+        world.refresh_due().await;
+        world.restart_functions();
+        for _ in 0..3 {
+            assert_eq!(world.version("nuget/kit.0").await, "1.0.0", "day {day}");
+        }
+        world.drain_requests().await;
+    }
+    let calls = world.faults.take_calls();
+    let told = calls.iter().filter(|call| call.operation == "PutEvents").count();
+    assert_eq!(told, 60, "told once a day");
+    assert!(
+        calls.iter().filter(|call| call.operation == "PutEvents").all(|call| {
+            call.body["Entries"][0]["Detail"].as_str().unwrap().contains("\"reason\":\"seen\"")
+        })
+    );
+    world.clock.advance(FRESH_FOR);
+    assert_eq!(world.refresh_due().await.unchanged, 1);
+}
+
+#[tokio::test]
+async fn what_is_shown_by_a_consent_is_not_kept_when_nobody_looks_after_it() {
+    let upstream = Upstream::start();
+    upstream.github_publish(Account::Org("acme"), "secret", Visibility::Private, &["1.0.0"]);
+    upstream.github_token("token", &["acme"]);
+    let mut world = World::with_upstream(&upstream);
+    world.set_github_token("acme/secret", "token").await;
+    assert_eq!(world.look_up("github/acme/secret").await, "1.0.0");
+    world.delete_github_token("acme/secret").await;
+    // The schedule did not run for a month.
+    world.clock.advance(31 * DAY);
+    assert_eq!(world.refresh_due().await.retired, 1);
+    world.restart_functions();
+    assert_eq!(world.version("github/acme/secret").await, "pending", "as if it had never been seen");
+}
+
+#[tokio::test]
+async fn an_unread_name_that_does_not_exist_is_asked_for_once_an_hour_at_most() {
+    let upstream = Upstream::start();
+    let mut world = World::with_upstream(&upstream);
+    let mut requests = 0;
+    for minute in 0..180 {
+        world.version("nuget/nothing").await;
+        world.drain_requests().await;
+        world.refresh_due().await;
+        requests += asked(&upstream).len();
+        assert!(requests <= 1 + minute / 60, "minute {minute}: {requests}");
+        world.clock.advance(Duration::from_mins(1));
+        world.restart_functions();
+    }
+    assert_eq!(requests, 3);
+}
+
+#[tokio::test]
+async fn invented_names_have_a_budget_and_known_packages_do_not_wait_for_them() {
+    let upstream = Upstream::start();
+    let world = world_with(&upstream, 5).await;
+    upstream.github_token("token", &[]);
+    world.set_github_token("acme", "token").await;
+    world.clock.advance(Duration::from_mins(5));
+    world.faults.take_calls();
+    for second in 0..20 {
+        for number in 0..20 {
+            world.publish_request(&format!("nuget/invented.{second}.{number}"), Reason::New).await;
+            world.publish_request(&format!("github/acme/invented.{second}.{number}"), Reason::New).await;
+            world.publish_request(&format!("github/org-{second}-{number}/invented"), Reason::New).await;
+        }
+        world.drain_requests().await;
+        world.clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(world.requested(), 0, "what is over the budget is dropped");
+    let requests = upstream.take_requests();
+    let github = requests.iter().filter(|request| request.path.starts_with("/github")).count();
+    assert!(
+        github <= 2 * (10 + 4),
+        "10 at once and 10 a minute of one organisation, two requests each: {github}"
+    );
+    assert!(github > 0);
+    let nuget = requests.len() - github;
+    assert!((50..=50 + 2 * 20 + 1).contains(&nuget), "50 at once and 2 a second: {nuget}");
+    let items = world.faults.take_count("PutItem");
+    assert!(items <= 50 + 40 + 20 + 20, "the table grows with the budget: {items}");
+    world.clock.advance(FRESH_FOR);
+    let report = world.refresh_due().await;
+    assert_eq!(
+        (report.unchanged, report.not_found, report.postponed),
+        (5, 0, 0),
+        "nothing of it is scheduled"
+    );
+}
+
+#[tokio::test]
+async fn while_an_upstream_is_down_invented_names_come_after_what_is_known() {
+    let upstream = Upstream::start();
+    let world = world_with(&upstream, 5).await;
+    upstream.misbehave("invented", tests::upstream::Misbehaviour::Garbage, usize::MAX);
+    for number in 0..100 {
+        world.publish_request(&format!("nuget/invented.{number}"), Reason::New).await;
+        world.clock.advance(Duration::from_millis(500));
+        world.drain_requests().await;
+    }
+    world.clock.advance(FRESH_FOR);
+    upstream.take_requests();
+    let report = world.refresh_due().await;
+    assert_eq!(report.unchanged, 5);
+    assert!(report.failed <= 52 && report.postponed >= 48, "{report:?}");
+    let asked = asked(&upstream);
+    assert!(asked.iter().take(5).all(|name| name.starts_with("kit.")), "{asked:?}");
+}
+
+/// A package is asked for, and later has a new version, while a call goes wrong so many times.
+async fn in_spite_of(operation: &str, fault: Fault, times: usize) {
+    let upstream = Upstream::start();
+    upstream.github_token("token", &["acme"]);
+    let publish = |version| {
+        upstream.publish("kit", &[version]);
+        upstream.github_publish(Account::Org("acme"), "kit", Visibility::Public, &[version]);
+    };
+    publish("1.0.0");
+    let mut world = World::with_upstream(&upstream);
+    world.set_github_token("acme", "token").await;
+    let packages = ["nuget/kit", "github/acme/kit"];
+    for package in packages {
+        world.publish_request(package, Reason::New).await;
+    }
+    world.faults.plan(operation, fault, times);
+    world.drain_requests().await;
+    world.faults.heal();
+    for _ in 0..3 {
+        // The lease ends, the message comes again, the schedule runs.
+        world.clock.advance(Duration::from_mins(31));
+        world.drain_requests().await;
+        world.refresh_due().await;
+    }
+    world.restart_functions();
+    for package in packages {
+        assert_eq!(world.version(package).await, "1.0.0", "{operation} {fault:?} {times}");
+    }
+    assert_eq!((world.requested(), world.refresh_dead_letters()), (0, 0), "{operation} {fault:?} {times}");
+    publish("1.1.0");
+    world.clock.advance(FRESH_FOR);
+    world.faults.plan(operation, fault, times);
+    world.refresh_due().await;
+    world.faults.heal();
+    world.clock.advance(Duration::from_hours(2));
+    world.refresh_due().await;
+    world.restart_functions();
+    for package in packages {
+        assert_eq!(world.version(package).await, "1.1.0", "{operation} {fault:?} {times}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_call_fails_a_package_is_there_in_the_end() {
+    let operations =
+        ["PutItem", "UpdateItem", "GetItem", "TransactWriteItems", "BatchGetItem", "GetSecretValue"];
+    let stories = operations.into_iter().flat_map(|operation| {
+        [
+            (Fault::Fails, 1),
+            (Fault::Fails, usize::MAX),
+            (Fault::LosesAnswer, 1),
+            (Fault::LosesAnswer, usize::MAX),
+        ]
+        .map(|(fault, times)| Box::pin(in_spite_of(operation, fault, times)))
+    });
+    // Side by side, since most of their time is backoff.
+    futures_util::future::join_all(stories).await;
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_understands_goes_to_the_dead_letter_queue() {
+    let world = World::new();
+    world.send_to_refresh_queue("{\"detail\":{\"version\":2}}").await;
+    for _ in 0..6 {
+        world.drain_requests().await;
+        world.clock.advance(Duration::from_mins(30));
+    }
+    assert_eq!((world.requested(), world.refresh_dead_letters()), (0, 1));
+}
+
+/// The calls to AWS and requests upstream that were made since the last time, in the order of their names.
+fn cost(world: &World, upstream: &Upstream) -> String {
+    let mut calls: Vec<_> = world.faults.take_calls().into_iter().map(|call| call.operation).collect();
+    calls.retain(|call| !matches!(call.as_str(), "ReceiveMessage" | "DeleteMessageBatch"));
+    calls.sort();
+    format!("{}; upstream {}", calls.join(" "), upstream.take_requests().len())
+}
+
+#[tokio::test]
+async fn what_everything_costs() {
+    let upstream = Upstream::start();
+    upstream.github_token("token", &["acme"]);
+    let mut text = String::new();
+    for package in ["nuget/kit", "github/acme/kit"] {
+        let publish = |version| {
+            upstream.publish("kit", &[version]);
+            upstream.github_publish(Account::Org("acme"), "kit", Visibility::Public, &[version]);
+        };
+        publish("1.0.0");
+        let world = World::with_upstream(&upstream);
+        world.set_github_token("acme", "token").await;
+        cost(&world, &upstream);
+        let mut note = |what| writeln!(text, "{package}, {what}: {}", cost(&world, &upstream)).unwrap();
+        world.version(package).await;
+        note("badge, never seen");
+        world.drain_requests().await;
+        note("first refresh");
+        world.version(package).await;
+        note("badge");
+        world.version(package).await;
+        note("badge, again");
+        let with_range = format!("{package}?version=1.0");
+        world.version(&with_range).await;
+        note("badge with a range");
+        world.version(&with_range).await;
+        note("badge with a range, again");
+        world.refresh_due().await;
+        note("schedule with nothing due");
+        world.clock.advance(FRESH_FOR);
+        world.refresh_due().await;
+        note("schedule, one unchanged");
+        world.clock.advance(FRESH_FOR);
+        publish("1.1.0");
+        world.refresh_due().await;
+        note("schedule, one changed");
+    }
+    insta::assert_snapshot!(text);
+}
