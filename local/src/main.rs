@@ -109,7 +109,6 @@ fn advice(error: &StartError) -> String {
         }
         StartError::Open(OpenError::Template(_)) => "repair it and build again",
         StartError::Register(_) => "use another directory with --data-dir",
-        StartError::Refresher(_) => "install the system's TLS certificates (ca-certificates)",
     };
     format!("{error}; {remedy}")
 }

@@ -54,9 +54,6 @@ pub enum StartError {
     /// A token cannot be registered.
     #[error(transparent)]
     Register(#[from] CallError),
-    /// There is no TLS to be had.
-    #[error(transparent)]
-    Refresher(#[from] refresher::StartError),
 }
 
 /// What the pipeline is started with.
@@ -110,7 +107,7 @@ impl Server {
         for token in tokens {
             token.register(&aws, clock.now()).await?;
         }
-        let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, &clock)?);
+        let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, &clock));
 
         let stop_accepting = CancellationToken::new();
         let accepting = tokio::spawn(accept(listener, Arc::clone(&stack), stop_accepting.clone()));

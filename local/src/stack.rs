@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_types::SdkConfig;
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::sdk::CallError;
-use refresher::{Report, StartError};
+use refresher::Report;
 use url::Url;
 
 use crate::aws::Queues;
@@ -60,10 +60,7 @@ pub struct Upstreams {
 
 impl Stack {
     /// Builds the functions on the AWS that `config` leads to.
-    ///
-    /// # Errors
-    /// [`StartError`] when there is no TLS to be had.
-    pub fn new(config: &SdkConfig, upstreams: &Upstreams, clock: &Clock) -> Result<Self, StartError> {
+    pub fn new(config: &SdkConfig, upstreams: &Upstreams, clock: &Clock) -> Self {
         let ingest_api = ingest_api::App::new(
             config,
             ingest_api::Settings {
@@ -101,7 +98,7 @@ impl Stack {
                 patience: upstreams.patience.clone(),
             },
             clock.clone(),
-        )?;
+        );
         let (processor, refresher) = (Arc::new(processor), Arc::new(refresher));
         let results = Poller::new(config, Queues::url(RESULTS_QUEUE), move |batch| {
             let processor = Arc::clone(&processor);
@@ -113,7 +110,7 @@ impl Stack {
             async move { function.refresh_requested(batch, deadline).await }
         });
         let gateway = Gateway::new(ingest_api, badge_api, clock.clone());
-        Ok(Self { gateway, results, requests, refresher, clock: clock.clone() })
+        Self { gateway, results, requests, refresher, clock: clock.clone() }
     }
 
     /// Invokes the refresher, as its schedule does.

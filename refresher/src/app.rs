@@ -45,9 +45,9 @@ pub struct Settings {
     pub patience: Patience,
 }
 
-/// Why the function does not start.
+/// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum SettingsError {
     /// A variable is not set.
     #[error(transparent)]
     Missing(#[from] Missing),
@@ -59,9 +59,6 @@ pub enum StartError {
         /// What it should be.
         expected: &'static str,
     },
-    /// There is no TLS to be had.
-    #[error("cannot make HTTP requests: {0}")]
-    Http(#[from] reqwest::Error),
 }
 
 impl Settings {
@@ -73,18 +70,18 @@ impl Settings {
     /// Reads the function's environment.
     ///
     /// # Errors
-    /// [`StartError`] names the variable that is not set, or not as it should be.
-    pub fn from_env() -> Result<Self, StartError> {
+    /// [`SettingsError`] names the variable that is not set, or not as it should be.
+    pub fn from_env() -> Result<Self, SettingsError> {
         let url = |name, default: &str| {
             let url = env::optional(name).unwrap_or_else(|| default.to_owned()).parse();
-            url.map_err(|_| StartError::Invalid { name, expected: "URL" })
+            url.map_err(|_| SettingsError::Invalid { name, expected: "URL" })
         };
         let fresh_for = match env::optional(env::FRESH_SECONDS) {
             Some(seconds) => {
                 let seconds = seconds.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
                 let expected = "number of seconds from 1 to 86400";
                 Duration::from_secs(
-                    seconds.ok_or(StartError::Invalid { name: env::FRESH_SECONDS, expected })?,
+                    seconds.ok_or(SettingsError::Invalid { name: env::FRESH_SECONDS, expected })?,
                 )
             }
             None => FRESH_FOR,
@@ -111,14 +108,11 @@ pub struct App {
 
 impl App {
     /// Builds the clients; makes no call.
-    ///
-    /// # Errors
-    /// [`StartError`] when there is no TLS to be had.
-    pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Result<Self, StartError> {
+    pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
         let config = CALL_BUDGET.bound(config);
         let packages = Packages::new(&config, settings.packages_table);
         let breaker_open = settings.patience.breaker_open;
-        let http = Arc::new(Http::new(settings.patience, clock.clone())?);
+        let http = Arc::new(Http::new(settings.patience, clock.clone()));
         let upstreams = Upstreams {
             nuget: NuGet::new(Arc::clone(&http), settings.nuget_service_index),
             github: GitHub::new(
@@ -135,7 +129,7 @@ impl App {
             fresh_for: settings.fresh_for,
             breaker_open,
         };
-        Ok(Self { packages, refresher, budgets: Mutex::default(), clock })
+        Self { packages, refresher, budgets: Mutex::default(), clock }
     }
 
     /// Does what an event asks for, and stops in time before `deadline`, when the function is killed.

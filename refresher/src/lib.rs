@@ -11,7 +11,7 @@ mod schedule;
 mod tokens;
 mod upstream;
 
-pub use app::{App, Settings, StartError};
+pub use app::{App, Settings, SettingsError};
 pub use event::{Answer, Event};
 pub use schedule::Report;
 pub use upstream::Patience;

@@ -8,7 +8,7 @@ use refresher::{App, Settings};
 
 fn main() -> Result<(), Error> {
     telemetry::start();
-    let app = App::new(&sdk::config_from_env()?, Settings::from_env()?, Clock::System)?;
+    let app = App::new(&sdk::config_from_env()?, Settings::from_env()?, Clock::System);
     let app = &app;
     let handler = service_fn(move |event: LambdaEvent<_>| async move {
         let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);

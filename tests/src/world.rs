@@ -78,7 +78,7 @@ impl World {
         let aws = Aws::open(&Storage::Memory, &Template::load().unwrap(), &clock).unwrap();
         let faults = Faults::new(aws.clone());
         let config = aws::config(SharedHttpClient::new(faults.clone()));
-        let stack = Stack::new(&config, &upstreams, &clock).unwrap();
+        let stack = Stack::new(&config, &upstreams, &clock);
         let world = Self { clock, faults, aws, stack, upstreams };
         world.set_key(REPOSITORY, KEY);
         world
@@ -103,7 +103,7 @@ impl World {
     /// The functions start anew, with nothing in memory; what is in AWS stays.
     pub fn restart_functions(&mut self) {
         let config = aws::config(SharedHttpClient::new(self.faults.clone()));
-        self.stack = Stack::new(&config, &self.upstreams, &self.clock).unwrap();
+        self.stack = Stack::new(&config, &self.upstreams, &self.clock);
     }
 
     /// The functions start anew, with other patience for upstreams.

@@ -16,6 +16,7 @@ use http::{HeaderValue, StatusCode};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::FetchError;
@@ -75,7 +76,8 @@ impl Default for Patience {
 /// The client of all upstreams.
 #[derive(Debug)]
 pub(crate) struct Http {
-    client: Client,
+    /// Made with the first request: it reads the system's certificates.
+    client: OnceCell<Client>,
     clock: Clock,
     patience: Patience,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
@@ -125,20 +127,24 @@ enum TryError {
 }
 
 impl Http {
-    pub(crate) fn new(patience: Patience, clock: Clock) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(patience: Patience, clock: Clock) -> Self {
+        Self { client: OnceCell::new(), clock, patience, hosts: Mutex::default(), limits: Mutex::default() }
+    }
+
+    fn build_client(&self) -> Result<Client, TryError> {
         let client = Client::builder()
             .user_agent(USER_AGENT)
-            .connect_timeout(patience.connect)
-            .read_timeout(patience.read)
-            .timeout(patience.answer)
+            .connect_timeout(self.patience.connect)
+            .read_timeout(self.patience.read)
+            .timeout(self.patience.answer)
             // What is not followed is an answer like any other, and its status an error.
             .redirect(Policy::custom(|attempt| {
                 let same = attempt.previous().first().map(Url::origin) == Some(attempt.url().origin());
                 let few = attempt.previous().len() <= REDIRECTS_MAX;
                 if same && few { attempt.follow() } else { attempt.stop() }
             }))
-            .build()?;
-        Ok(Self { client, clock, patience, hosts: Mutex::default(), limits: Mutex::default() })
+            .build();
+        client.map_err(|error| TryError::Final(FetchError::Failed(format!("no TLS is to be had: {error}"))))
     }
 
     /// Asks for a document.
@@ -230,18 +236,14 @@ impl Http {
             headers.insert("x-github-api-version", version);
             headers.insert(header::AUTHORIZATION, token.authorization.clone());
         }
-        let response = self
-            .client
-            .get(get.url.clone())
-            .headers(headers)
-            .send()
-            .await
-            .map_err(|error| transient(&error))?;
+        let client = self.client.get_or_try_init(async || self.build_client()).await?;
+        let response = client.get(get.url.clone()).headers(headers).send().await;
+        let response = response.map_err(|error| transient(&error))?;
         self.read(get, response).await
     }
 
-    /// Makes of a status what it means (UPSTREAM's documents leave it to 403 to mean three things, told apart by
-    /// headers first):
+    /// Makes of a status what it means. GitHub's 403 means a limit, or that the token may not, told apart by
+    /// headers first, since a limit is over in a while:
     /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
     async fn read(&self, get: Get<'_>, response: Response) -> Result<Reply, TryError> {
         let status = response.status();
