@@ -115,10 +115,10 @@ impl KnownPackages {
         now: Timestamp,
     ) -> Result<Option<Found>, CallError> {
         if !needs_versions {
-            let record = self.packages.record(package, now).await?;
+            let record = self.packages.find(package, now).await?;
             return Ok(record.map(|record| Found { record, versions: None }));
         }
-        let found = self.packages.record_and_versions(package, now).await?;
+        let found = self.packages.find_with_versions(package, now).await?;
         Ok(found.map(|(record, versions)| Found { record, versions: Some(Arc::new(versions)) }))
     }
 

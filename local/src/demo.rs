@@ -127,7 +127,12 @@ Send it another result from a second terminal:
   curl -i {base}/tests/results -H 'Content-Type: application/json' \
     -H "X-Repo-Secret: {REPOSITORY}" -H "X-Signature: sha256=$SIGNATURE" --data-raw "$BODY"; echo
 
-The badge may stay as it is for up to 30 s, since a badge that was read is kept that long. Stop with Ctrl-C.
+The badge may stay as it is for up to 30 s, since a badge that was read is kept that long. A package of nuget.org has
+a badge too, "pending" until it was looked up:
+
+  curl {base}/badges/packages/nuget/Newtonsoft.Json; echo
+
+Stop with Ctrl-C.
 "#
     );
     text

@@ -18,6 +18,7 @@ use badgesmith_shared::clock::Clock;
 use reqwest::Client;
 use serde_json::{Value, json};
 use tests::client::{Answer, Post, result, with};
+use tests::upstream::{Account, Asked, Upstream, Visibility};
 
 const SECRET: &str = "acme/kit=correct horse battery staple";
 
@@ -215,6 +216,9 @@ async fn what_cannot_be_done_ends_with_one_sentence_and_exit_code_2() {
     for secret in ["hunter2", "acme=hunter2", "acme/kit=hunter2", "/=hunter2", "acme/kit="] {
         refuses(&["--ephemeral", "--port", "0", "--secret", secret], &["--secret", "expected"]);
     }
+    for token in ["hunter2", "acme=", "acme/=hunter2", "a b=hunter2", "acme/kit/x=hunter2", "=hunter2"] {
+        refuses(&["--ephemeral", "--port", "0", "--github-token", token], &["--github-token", "expected"]);
+    }
 }
 
 /// Sends the same bytes until they are accepted, whatever becomes of the server meanwhile.
@@ -236,6 +240,77 @@ async fn submit_until_accepted(client: &Client, base: &RwLock<String>, post: &Po
             Err(_) => Duration::from_millis(20),
         };
         tokio::time::sleep(wait).await;
+    }
+}
+
+/// The message of a badge, once it is none of these; fails the test if it stays one for half a minute.
+async fn badge_after(client: &Client, url: &str, before: &[&str]) -> String {
+    for _ in 0..600 {
+        let badge = get(client, url).await.unwrap();
+        let message = badge["message"].as_str().unwrap();
+        if !before.contains(&message) {
+            return message.to_owned();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{url} stays {before:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packages_are_looked_up_and_kept_warm() {
+    let upstream = Upstream::start();
+    upstream.publish("Acme.Kit", &["1.0.0", "1.1.0-beta"]);
+    upstream.github_token("ghp_public", &[]);
+    upstream.github_token("ghp_private", &["acme"]);
+    upstream.github_publish(Account::Org("acme"), "Open", Visibility::Public, &["2.0.0"]);
+    upstream.github_publish(Account::Org("acme"), "Closed", Visibility::Private, &["3.0.0"]);
+    upstream.github_publish(Account::Org("acme"), "Shown", Visibility::Private, &["4.0.0"]);
+    let folder = tempfile::tempdir().unwrap();
+    let (index, api) = (upstream.nuget_service_index(), upstream.github_api());
+    let arguments = [
+        "--data-dir",
+        folder.path().to_str().unwrap(),
+        "--no-demo",
+        "--nuget-service-index",
+        &index,
+        "--github-api",
+        &api,
+        "--refresh-every",
+        "1",
+    ];
+    let tokens = ["--github-token", "acme=ghp_public", "--github-token", "Acme/Shown=ghp_private"];
+    let local = Local::start(&[&arguments[..], &tokens].concat());
+    let client = Client::new();
+    let badge = |package: &str| format!("{}/badges/packages/{package}", local.url);
+    for (package, message) in [
+        ("nuget/Acme.Kit", "1.0.0"),
+        ("nuget/Acme.None", "not found"),
+        ("github/acme/Open", "2.0.0"),
+        ("github/acme/Closed", "not found"),
+        ("github/acme/Shown", "4.0.0"),
+        ("github/others/Open", "not found"),
+    ] {
+        assert_eq!(badge_after(&client, &badge(package), &["pending"]).await, message, "{package}");
+    }
+    assert_eq!(local.stop("-TERM").0, Some(0));
+
+    // The tokens are kept, and the schedule finds what is new though nobody reads.
+    upstream.publish("Acme.Kit", &["2.0.0"]);
+    upstream.github_publish(Account::Org("acme"), "Shown", Visibility::Private, &["4.1.0"]);
+    let local = Local::start(&arguments);
+    upstream.take_requests();
+    let mut asked = Vec::new();
+    // Whoever is asked for again was written before.
+    let twice = |asked: &[Asked], name: &str| {
+        asked.iter().filter(|request| request.path.to_lowercase().contains(name)).count() > 1
+    };
+    while !(twice(&asked, "acme.kit") && twice(&asked, "shown")) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        asked.extend(upstream.take_requests());
+    }
+    for (package, message) in [("nuget/acme.kit", "2.0.0"), ("github/acme/shown", "4.1.0")] {
+        let badge = get(&client, &format!("{}/badges/packages/{package}", local.url)).await.unwrap();
+        assert_eq!(badge["message"], message, "{package}");
     }
 }
 

@@ -172,8 +172,9 @@ impl Refresher {
             // What we may not see does not exist for our readers.
             FetchError::Refused(_) if !is_known => return not_found(lease, now),
             FetchError::Refused(_) => (now.plus(jittered(BACKOFF_MAX)), failures),
+            // Not the package's fault; but a name that was never seen is not pending any more.
             FetchError::Limited { until, .. } => {
-                (until.plus(LIMIT_JITTER.mul_f64(fastrand::f64())), lease.record.failures)
+                (until.plus(LIMIT_JITTER.mul_f64(fastrand::f64())), lease.record.failures.max(1))
             }
             FetchError::BreakerOpen(_) => {
                 let wait = self.breaker_open.mul_f64(1.0 + JITTER * fastrand::f64());

@@ -67,6 +67,9 @@ pub(crate) async fn run(app: &App, deadline: Timestamp) -> Result<Report, CallEr
     work(app, Due(known), deadline, &mut report).await?;
     let unproven = vec![Cursor::new(DueShard::Unproven, started)];
     work(app, Due(unproven), deadline, &mut report).await?;
+    if report == Report::default() {
+        return Ok(report);
+    }
     tracing::info!(
         unchanged = report.unchanged,
         changed = report.changed,

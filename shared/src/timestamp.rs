@@ -49,6 +49,12 @@ impl Timestamp {
         Self::from_unix_milliseconds(self.unix_milliseconds.saturating_add(milliseconds(duration)))
     }
 
+    /// This moment and `duration` less.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self::from_unix_milliseconds(self.unix_milliseconds.saturating_sub(milliseconds(duration)))
+    }
+
     /// How long ago `earlier` was, at this moment; zero when it lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.unix_milliseconds - earlier.unix_milliseconds).unwrap_or(0))

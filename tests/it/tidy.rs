@@ -39,42 +39,60 @@ fn nobody_but(allowed: &[&str], folders: &[&str], text: &str, rule: &str) {
     assert!(offenders.is_empty(), "{rule}: {offenders:?}");
 }
 
-const FUNCTIONS: [&str; 4] = ["shared/src", "ingest-api/src", "processor/src", "badge-api/src"];
+const SHIPPED: [&str; 5] =
+    ["shared/src", "ingest-api/src", "processor/src", "refresher/src", "badge-api/src"];
+const FUNCTIONS: [&str; 4] = ["ingest-api", "processor", "refresher", "badge-api"];
 
 #[test]
 fn each_aws_service_has_one_adapter() {
     for (sdk, adapters) in [
         (
             "aws_sdk_dynamodb",
-            &["shared/src/dynamodb.rs", "shared/src/dynamodb/nonces.rs", "shared/src/dynamodb/results.rs"][..],
+            &[
+                "shared/src/dynamodb.rs",
+                "shared/src/dynamodb/nonces.rs",
+                "shared/src/dynamodb/packages.rs",
+                "shared/src/dynamodb/refreshes.rs",
+                "shared/src/dynamodb/results.rs",
+                "shared/src/dynamodb/secrets.rs",
+            ][..],
         ),
         ("aws_sdk_sqs", &["shared/src/sqs.rs"]),
         ("aws_sdk_secretsmanager", &["shared/src/secrets_manager.rs"]),
         ("aws_sdk_eventbridge", &["shared/src/event_bridge.rs"]),
     ] {
-        nobody_but(adapters, &FUNCTIONS, sdk, "only its adapter knows an SDK");
+        nobody_but(adapters, &SHIPPED, sdk, "only its adapter knows an SDK");
     }
 }
 
 #[test]
 fn keys_are_built_in_one_place() {
-    for prefix in ["\"TEST#", "\"LATEST#", "\"RESULT#", "\"NONCE#"] {
-        nobody_but(&["shared/src/key.rs"], &FUNCTIONS, prefix, "keys are built in shared/src/key.rs");
+    for prefix in ["\"TEST#", "\"LATEST#", "\"RESULT#", "\"NONCE#", "\"PACKAGE#", "\"DUE#", "\"SECRET#"] {
+        nobody_but(&["shared/src/key.rs"], &SHIPPED, prefix, "keys are built in shared/src/key.rs");
     }
 }
 
 #[test]
 fn the_badge_api_only_reads() {
-    for write in ["Nonces", ".record(", "Queue", "SecretsManager", "reqwest"] {
-        nobody_but(&[], &["badge-api/src"], write, "the badge API writes nothing and calls no upstream");
+    let writes = ["Nonces", ".record(", ".lease", ".settle(", ".retire(", "note_read", "publish_recorded"];
+    for write in writes.into_iter().chain(["Queue", "SecretsManager", "SecretMappings"]) {
+        nobody_but(&[], &["badge-api/src"], write, "the badge API writes nothing and reads no secret");
+    }
+}
+
+#[test]
+fn only_the_refresher_knows_upstreams() {
+    for client in ["reqwest", "api.github.com", "api.nuget.org"] {
+        let others = ["shared/src", "ingest-api/src", "processor/src", "badge-api/src"];
+        nobody_but(&[], &others, client, "only the refresher asks upstreams");
     }
 }
 
 #[test]
 fn no_function_depends_on_another() {
-    for function in ["ingest-api", "processor", "badge-api"] {
+    for function in FUNCTIONS {
         let manifest = fs::read_to_string(root().join(function).join("Cargo.toml")).unwrap();
-        for other in ["ingest-api", "processor", "badge-api", "local"] {
+        for other in FUNCTIONS.into_iter().chain(["local"]) {
             assert!(!manifest.contains(&format!("{other}.workspace")), "{function} depends on {other}");
         }
     }
@@ -82,7 +100,9 @@ fn no_function_depends_on_another() {
 
 #[test]
 fn files_are_rooms_one_can_look_over() {
-    for (name, source) in sources(&["shared", "ingest-api", "processor", "badge-api", "local", "tests"]) {
+    for (name, source) in
+        sources(&["shared", "ingest-api", "processor", "refresher", "badge-api", "local", "tests"])
+    {
         let lines = source.lines().count();
         assert!(lines <= LINES_MAX, "{name} has {lines} lines");
     }

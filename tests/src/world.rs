@@ -8,6 +8,7 @@ use badgesmith_shared::clock::Clock;
 use badgesmith_shared::dynamodb::SecretMappings;
 use badgesmith_shared::event_bridge::EventBus;
 use badgesmith_shared::package_request::{PackageRequest, Reason};
+use badgesmith_shared::secrets_manager::token_secret_name;
 use badgesmith_shared::timestamp::Timestamp;
 use bytes::Bytes;
 use http::{Method, Request};
@@ -128,6 +129,12 @@ impl World {
         let GitHubToken { organization, package, .. } = self.github_token(of, "-");
         let mappings = SecretMappings::new(&self.sdk_config(), SECRETS_TABLE.to_owned());
         mappings.delete(&organization, package.as_ref()).await.unwrap();
+    }
+
+    /// What [`Self::set_github_token`] has put into a secret becomes this, whatever it is.
+    pub fn set_github_secret(&self, of: &str, value: &str) {
+        let GitHubToken { organization, package, .. } = self.github_token(of, "-");
+        self.aws.secrets().put(&token_secret_name(&organization, package.as_ref()), value).unwrap();
     }
 
     #[expect(clippy::unused_self, reason = "reads like the others")]

@@ -38,9 +38,9 @@ const LIMITED_FOR: Duration = Duration::from_mins(1);
 /// However long a limit is said to last, it is tried again after this long.
 const LIMITED_MAX: Duration = Duration::from_hours(1);
 const REDIRECTS_MAX: usize = 5;
-/// The largest body as it is sent, and unpacked. nuget.org's largest pages have some 10 MB.
-const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
-const PLAIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The largest body as it is sent, and unpacked. A page of a registration has some hundred KB, unpacked a few MB.
+const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+const PLAIN_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 const USER_AGENT: &str = concat!("badgesmith/", env!("CARGO_PKG_VERSION"));
 const GITHUB_JSON: &str = "application/vnd.github+json";

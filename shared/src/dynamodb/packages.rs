@@ -1,5 +1,8 @@
 //! Packages, as readers see them and as they are due. What changes them is in [`super::refreshes`].
 
+use std::io::{Read, Write};
+use std::time::Duration;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -7,7 +10,6 @@ use aws_types::SdkConfig;
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use std::io::{Read, Write};
 
 use super::{Item, PK, SK, TTL, string};
 use crate::key::{self, DueShard};
@@ -38,6 +40,8 @@ pub(super) const PRIVATE: &str = "private";
 /// Of the items with versions and validators: what they hold, compressed (zlib, RFC 1950).
 pub(super) const CONTENT: &str = "content";
 
+/// A name that no upstream has confirmed is forgotten after this long; so is that one does not exist.
+pub(super) const UNCONFIRMED_LIFETIME: Duration = Duration::from_hours(24);
 /// How many due packages one read of the index brings.
 const DUE_PAGE: i32 = 500;
 /// The largest content, compressed: an item has at most 400 KB.
@@ -84,11 +88,7 @@ impl Packages {
     ///
     /// # Errors
     /// [`CallError`] when DynamoDB could not be asked, or the item is none of ours.
-    pub async fn record(
-        &self,
-        package: &Package,
-        now: Timestamp,
-    ) -> Result<Option<PackageRecord>, CallError> {
+    pub async fn find(&self, package: &Package, now: Timestamp) -> Result<Option<PackageRecord>, CallError> {
         let output = self
             .client
             .get_item()
@@ -108,7 +108,7 @@ impl Packages {
     ///
     /// # Errors
     /// [`CallError`] when DynamoDB could not be asked, or an item is none of ours.
-    pub async fn record_and_versions(
+    pub async fn find_with_versions(
         &self,
         package: &Package,
         now: Timestamp,
@@ -130,7 +130,8 @@ impl Packages {
         Ok(Some((record, versions)))
     }
 
-    /// The packages of `shard` that are due at `now`, the longest overdue first.
+    /// The packages of `shard` that are due at `now`, the longest overdue first. A name that no upstream has
+    /// confirmed for a day is forgotten, and not among them.
     ///
     /// # Errors
     /// [`CallError`] when DynamoDB could not be asked, or an item is none of ours.
@@ -140,15 +141,20 @@ impl Packages {
         now: Timestamp,
         from: Option<DuePosition>,
     ) -> Result<DuePage, CallError> {
+        let oldest = match shard {
+            DueShard::Known(_) => Timestamp::from_unix_milliseconds(i64::MIN),
+            DueShard::Unproven => now.minus(UNCONFIRMED_LIFETIME),
+        };
         let output = self
             .client
             .query()
             .table_name(&self.table)
             .index_name(DUE_INDEX)
-            .key_condition_expression("#pk = :pk AND #sk <= :now")
+            .key_condition_expression("#pk = :pk AND #sk BETWEEN :from AND :now")
             .expression_attribute_names("#pk", DUE_PK)
             .expression_attribute_names("#sk", DUE_SK)
             .expression_attribute_values(":pk", string(shard.partition()))
+            .expression_attribute_values(":from", string(oldest.to_string()))
             .expression_attribute_values(":now", string(now.to_string()))
             .limit(DUE_PAGE)
             .set_exclusive_start_key(from.map(|DuePosition(key)| key))

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 };
 use uuid::Uuid;
 
-use super::packages::{self, Packages};
+use super::packages::{self, Packages, UNCONFIRMED_LIFETIME};
 use super::{Item, PK, SK, TTL, number, string};
 use crate::key::{self, DueShard};
 use crate::package::Package;
@@ -27,8 +27,6 @@ const LEASE_TOKEN: &str = "lease_token";
 /// Until when that run may be at work, in milliseconds since the Unix epoch.
 const LEASE_UNTIL: &str = "lease_until";
 
-/// A name that no upstream has confirmed is forgotten after this long; so is that one does not exist.
-const UNCONFIRMED_LIFETIME: Duration = Duration::from_hours(24);
 /// A package that nobody reads is forgotten after this long.
 const UNREAD_LIFETIME: Duration = Duration::from_hours(90 * 24);
 
