@@ -10,7 +10,7 @@ use badgesmith_shared::timestamp::Timestamp;
 use badgesmith_shared::version::Versions;
 use serde::Serialize;
 
-use crate::upstream::{FetchError, Fetched, Part, Upstreams};
+use crate::upstream::{Ask, FetchError, Fetched, Part, Upstreams};
 
 /// One package is asked for no longer, however many pages it has. With what is read before and written after,
 /// that is less than a lease.
@@ -89,10 +89,9 @@ impl Refresher {
             PackageState::Known(_) | PackageState::Unproven | PackageState::NotFound => Validators::new(),
         };
         let time = deadline.since(now).saturating_sub(TIME_TO_WRITE).min(FETCH_TIME_MAX);
-        let fetch = self.upstreams.fetch(&lease.package, &validators, now);
-        let fetched = tokio::time::timeout(time, fetch).await.unwrap_or_else(|_| {
-            Err(FetchError::Failed(format!("it took longer than {} s in all", time.as_secs())))
-        });
+        let ask =
+            Ask { package: &lease.package, state: &lease.record.state, validators: &validators, now, time };
+        let fetched = self.upstreams.fetch(ask).await;
         let now = self.clock.now();
         let Next { refreshed, record, content } = match fetched {
             Ok(fetched) => self.learned(lease, fetched, now).await?,
@@ -171,7 +170,6 @@ impl Refresher {
         let (refresh_after, failures) = match error {
             // What we may not see does not exist for our readers.
             FetchError::Refused(_) if !is_known => return not_found(lease, now),
-            FetchError::Refused(_) => (now.plus(jittered(BACKOFF_MAX)), failures),
             // Not the package's fault; but a name that was never seen is not pending any more.
             FetchError::Limited { until, .. } => {
                 (until.plus(LIMIT_JITTER.mul_f64(fastrand::f64())), lease.record.failures.max(1))
@@ -180,7 +178,9 @@ impl Refresher {
                 let wait = self.breaker_open.mul_f64(1.0 + JITTER * fastrand::f64());
                 (now.plus(wait), lease.record.failures.max(1))
             }
-            FetchError::Failed(_) | FetchError::Call(_) => (now.plus(self.backoff(failures)), failures),
+            FetchError::Failed(_) | FetchError::Refused(_) | FetchError::Call(_) => {
+                (now.plus(self.backoff(failures)), failures)
+            }
         };
         let record = record(lease, lease.record.state.clone(), refresh_after, failures);
         Next { refreshed: Refreshed::Failed, record, content: Content::Kept }

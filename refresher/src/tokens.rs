@@ -54,12 +54,30 @@ impl Tokens {
 
     /// The token in the secret `secret_id`; `None` when there is no such secret, or it holds none.
     pub(crate) async fn of(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, CallError> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(secret_id).cloned();
-        if let Some((token, read_at)) = kept
-            && now.since(read_at) < LIFETIME
-        {
-            return Ok(token);
+        match self.kept(secret_id) {
+            Some((token, read_at)) if now.since(read_at) < LIFETIME => Ok(token),
+            Some(_) | None => self.read(secret_id, now).await,
         }
+    }
+
+    /// Another token than `refused`, which its secret held before, if there is one by now.
+    pub(crate) async fn instead_of(
+        &self,
+        refused: &Token,
+        now: Timestamp,
+    ) -> Result<Option<Token>, CallError> {
+        let token = match self.kept(&refused.secret_id) {
+            Some((token, read_at)) if now.since(read_at) < READ_AGAIN_AFTER => token,
+            Some(_) | None => self.read(&refused.secret_id, now).await?,
+        };
+        Ok(token.filter(|token| token.authorization != refused.authorization))
+    }
+
+    fn kept(&self, secret_id: &str) -> Option<(Option<Token>, Timestamp)> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(secret_id).cloned()
+    }
+
+    async fn read(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, CallError> {
         let version = self.secrets.read(secret_id, Stage::Current).await?;
         let token = version.and_then(|version| parse(secret_id, &version.value));
         if token.is_none() {
@@ -68,14 +86,6 @@ impl Tokens {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.put(secret_id.to_owned(), (token.clone(), now));
         Ok(token)
-    }
-
-    /// Has a secret read again next time, since its token was refused.
-    pub(crate) fn doubt(&self, secret_id: &str, now: Timestamp) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.peek(secret_id).is_some_and(|(_, read_at)| now.since(*read_at) >= READ_AGAIN_AFTER) {
-            kept.pop(secret_id);
-        }
     }
 }
 

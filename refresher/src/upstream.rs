@@ -4,9 +4,12 @@ mod github;
 mod host;
 mod http;
 mod nuget;
+mod reply;
+
+use std::time::Duration;
 
 use badgesmith_shared::package::Package;
-use badgesmith_shared::package_record::Validators;
+use badgesmith_shared::package_record::{PackageState, Validators};
 use badgesmith_shared::sdk::CallError;
 use badgesmith_shared::timestamp::Timestamp;
 use badgesmith_shared::version::NuGetVersion;
@@ -88,19 +91,35 @@ pub(crate) struct Upstreams {
     pub(crate) github: GitHub,
 }
 
+/// A question to an upstream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    /// About which package.
+    pub(crate) package: &'a Package,
+    /// What is known of it.
+    pub(crate) state: &'a PackageState,
+    /// What to ask with.
+    pub(crate) validators: &'a Validators,
+    /// When.
+    pub(crate) now: Timestamp,
+    /// How long to wait for the answer, in all.
+    pub(crate) time: Duration,
+}
+
 impl Upstreams {
-    /// Asks the package's upstream, with the validators of the last time.
-    pub(crate) async fn fetch(
-        &self,
-        package: &Package,
-        validators: &Validators,
-        now: Timestamp,
-    ) -> Result<Fetched, FetchError> {
-        match package {
-            Package::NuGet(name) => self.nuget.fetch(name, validators, now).await,
-            Package::GitHub(organization, name) => {
-                self.github.fetch(organization, name, validators, now).await
-            }
+    /// Asks the package's upstream.
+    pub(crate) async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+        match ask.package {
+            Package::NuGet(name) => within(ask.time, self.nuget.fetch(name, ask.validators, ask.now)).await,
+            Package::GitHub(organization, name) => self.github.fetch(organization, name, ask).await,
         }
     }
+}
+
+async fn within(
+    time: Duration,
+    fetch: impl Future<Output = Result<Fetched, FetchError>>,
+) -> Result<Fetched, FetchError> {
+    let late = |_| Err(FetchError::Failed(format!("it took longer than {} s in all", time.as_secs())));
+    tokio::time::timeout(time, fetch).await.unwrap_or_else(late)
 }

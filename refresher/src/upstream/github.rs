@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use badgesmith_shared::dynamodb::{SecretMapping, SecretMappings};
 use badgesmith_shared::package::{Organization, PackageName};
-use badgesmith_shared::package_record::{Validator, Validators};
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_shared::package_record::{PackageState, Validator, Validators};
 use badgesmith_shared::version::{NuGetVersion, Versions};
 use serde::Deserialize;
 use url::Url;
 
-use super::http::{Get, Http, Reply};
-use super::{FetchError, Fetched, Found, Part};
+use super::http::{Get, Http};
+use super::reply::Reply;
+use super::{Ask, FetchError, Fetched, Found, Part, within};
 use crate::tokens::{Token, Tokens};
 
 /// The most that GitHub takes.
@@ -51,23 +51,42 @@ impl GitHub {
         &self,
         organization: &Organization,
         name: &PackageName,
-        known: &Validators,
-        now: Timestamp,
+        ask: Ask<'_>,
     ) -> Result<Fetched, FetchError> {
         // Asked every time: what is no longer mapped must not be shown any longer.
-        let Some(SecretMapping { secret_id, of_package }) =
-            self.mappings.find(organization, name, now).await?
-        else {
+        let Some(mapping) = self.mappings.find(organization, name, ask.now).await? else {
             return Ok(Fetched::Withheld);
         };
-        let Some(token) = self.tokens.of(&secret_id, now).await? else {
+        let was_shown_by_consent = matches!(ask.state, PackageState::Known(known) if known.private);
+        match within(ask.time, self.fetch_mapped(organization, name, ask, &mapping)).await {
+            // The consent is gone, and nobody can say whether the package is public by now.
+            Err(error) if was_shown_by_consent && !mapping.of_package => {
+                tracing::warn!(package = %ask.package, %error, "withheld, since its mapping is gone");
+                Ok(Fetched::Withheld)
+            }
+            fetched => fetched,
+        }
+    }
+
+    async fn fetch_mapped(
+        &self,
+        organization: &Organization,
+        name: &PackageName,
+        ask: Ask<'_>,
+        mapping: &SecretMapping,
+    ) -> Result<Fetched, FetchError> {
+        let SecretMapping { secret_id, of_package } = mapping;
+        let Some(token) = self.tokens.of(secret_id, ask.now).await? else {
             return Err(FetchError::Refused(format!("the secret {secret_id} holds no token")));
         };
-        let fetched = self.with_token(organization, name, known, &token, of_package).await;
-        if matches!(fetched, Err(FetchError::Refused(_))) {
-            self.tokens.doubt(&secret_id, now);
+        match self.with_token(organization, name, ask.validators, &token, *of_package).await {
+            // The secret may have been rotated since it was read.
+            Err(refused @ FetchError::Refused(_)) => match self.tokens.instead_of(&token, ask.now).await? {
+                Some(token) => self.with_token(organization, name, ask.validators, &token, *of_package).await,
+                None => Err(refused),
+            },
+            fetched => fetched,
         }
-        fetched
     }
 
     /// Asks for the package of an organisation, or else of a user.

@@ -13,7 +13,8 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::http::{Get, Http, Reply};
+use super::http::{Get, Http};
+use super::reply::Reply;
 use super::{FetchError, Fetched, Found, Part};
 
 /// Registrations with all versions, always gzip:

@@ -1,0 +1,198 @@
+//! What an upstream's answer means.
+
+use std::error::Error;
+use std::io::{BufReader, Read};
+use std::time::Duration;
+
+use badgesmith_shared::package_record::Validator;
+use badgesmith_shared::timestamp::Timestamp;
+use flate2::read::MultiGzDecoder;
+use http::{HeaderMap, StatusCode};
+use reqwest::Response;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::FetchError;
+use super::http::Get;
+
+/// The largest body as it is sent, and unpacked. A page of a registration has some hundred KB, unpacked a few MB.
+const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+const PLAIN_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// What a host answers, if it works.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// The same as before.
+    Unchanged,
+    /// A document.
+    Found(Document),
+    /// There is none.
+    Missing,
+}
+
+/// A document, as it was sent.
+#[derive(Debug)]
+pub(crate) struct Document {
+    body: Vec<u8>,
+    /// What to ask with next time.
+    pub(crate) validator: Validator,
+    /// The `Link` header.
+    pub(crate) link: Option<String>,
+}
+
+/// Why a try failed.
+#[derive(Debug)]
+pub(super) enum TryError {
+    /// Another may succeed.
+    Transient(String),
+    /// The host wants to be left alone, perhaps for a known time.
+    Limited {
+        /// What it said.
+        cause: String,
+        /// For how long, if it said so.
+        wait: Option<Duration>,
+    },
+    /// Another would not succeed.
+    Final(FetchError),
+}
+
+impl Reply {
+    /// Reads an answer.
+    pub(super) async fn read(get: Get<'_>, response: Response, now: Timestamp) -> Result<Self, TryError> {
+        let status = response.status();
+        let cause = format!("{} answered {status}", get.url);
+        let failed = |cause| Err(TryError::Final(FetchError::Failed(cause)));
+        match status {
+            StatusCode::OK => Self::found(get, response).await,
+            StatusCode::NOT_MODIFIED if get.validator.is_some_and(Validator::is_conditional) => {
+                Ok(Self::Unchanged)
+            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Self::Missing),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
+                let headers = response.headers().clone();
+                let body = read_body(response).await.unwrap_or_default();
+                Err(refusal(status, &headers, &body, cause, now))
+            }
+            _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+                Err(match retry_after(response.headers()) {
+                    wait @ Some(_) => TryError::Limited { cause, wait },
+                    None => TryError::Transient(cause),
+                })
+            }
+            _ if status.is_redirection() => {
+                failed(format!("{cause}, a redirect that is not followed: to another host, or one too many"))
+            }
+            _ => failed(cause),
+        }
+    }
+
+    async fn found(get: Get<'_>, response: Response) -> Result<Self, TryError> {
+        let header = |name| text(response.headers(), name).map(str::to_owned);
+        let validator = Validator {
+            etag: header("etag"),
+            last_modified: header("last-modified"),
+            ..Validator::default()
+        };
+        let known = get.validator.and_then(|known| known.etag.as_deref());
+        if known.is_some_and(|known| same_tag(known, validator.etag.as_deref())) {
+            // Some caches do not know about conditional requests:
+            // https://github.com/NuGet/NuGetGallery/issues/9175
+            return Ok(Self::Unchanged);
+        }
+        let link = header("link");
+        Ok(Self::Found(Document { body: read_body(response).await?, validator, link }))
+    }
+}
+
+/// Makes of a refusal what it means. GitHub's 403 is a limit, or says that the token may not, told apart by
+/// headers first, since a limit is over in a while:
+/// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], cause: String, now: Timestamp) -> TryError {
+    let wait = retry_after(headers);
+    if wait.is_some() && status != StatusCode::UNAUTHORIZED {
+        return TryError::Limited { cause, wait };
+    }
+    if status == StatusCode::FORBIDDEN && text(headers, "x-ratelimit-remaining") == Some("0") {
+        let reset = text(headers, "x-ratelimit-reset").and_then(|text| text.parse::<i64>().ok());
+        let reset = reset.map(|seconds| Timestamp::from_unix_milliseconds(seconds.saturating_mul(1000)));
+        // Clocks differ by a moment.
+        let wait = reset.map(|reset| reset.since(now) + Duration::from_secs(1));
+        return TryError::Limited { cause, wait };
+    }
+    let is_secondary = String::from_utf8_lossy(body).contains("secondary rate limit");
+    if status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::FORBIDDEN && is_secondary) {
+        return TryError::Limited { cause, wait: None };
+    }
+    let hint = if headers.contains_key("x-github-sso") {
+        ": the token is not authorised for the organisation's single sign-on"
+    } else {
+        ""
+    };
+    TryError::Final(FetchError::Refused(format!("{cause}{hint}")))
+}
+
+impl Document {
+    /// The document as JSON, unpacked on the way: it is never in memory as a whole.
+    ///
+    /// # Errors
+    /// [`FetchError::Failed`] when it is broken, too large, or not as expected.
+    pub(crate) fn json<T: DeserializeOwned>(&self, url: &Url) -> Result<T, FetchError> {
+        let is_gzip = self.body.starts_with(&[0x1f, 0x8b]);
+        let parsed = if is_gzip {
+            // Read to its end and one byte further, so that its checksum is looked at, and its size.
+            let mut plain = MultiGzDecoder::new(self.body.as_slice()).take(PLAIN_BYTES_MAX);
+            let parsed = serde_json::from_reader(BufReader::with_capacity(64 * 1024, &mut plain));
+            if plain.limit() == 0 {
+                return Err(FetchError::Failed(format!(
+                    "{url} unpacks to more than {PLAIN_BYTES_MAX} bytes"
+                )));
+            }
+            parsed
+        } else {
+            serde_json::from_slice(&self.body)
+        };
+        parsed.map_err(|error| FetchError::Failed(format!("{url} is not as expected: {error}")))
+    }
+}
+
+async fn read_body(mut response: Response) -> Result<Vec<u8>, TryError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| transient(&error))? {
+        if body.len() + chunk.len() > BODY_BYTES_MAX {
+            let cause = format!("{} has more than {BODY_BYTES_MAX} bytes", response.url());
+            return Err(TryError::Final(FetchError::Failed(cause)));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// A connection that failed, broke, or took too long. The chain of causes says which.
+pub(super) fn transient(error: &reqwest::Error) -> TryError {
+    let mut cause = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        cause.push_str(": ");
+        cause.push_str(&error.to_string());
+        source = error.source();
+    }
+    TryError::Transient(cause)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Whether two entity tags are the same document: the weak comparison (RFC 9110, 8.8.3.2).
+fn same_tag(known: &str, tag: Option<&str>) -> bool {
+    fn opaque(tag: &str) -> &str {
+        tag.strip_prefix("W/").unwrap_or(tag)
+    }
+    tag.is_some_and(|tag| opaque(tag) == opaque(known))
+}
+
+/// The seconds of a `Retry-After` (RFC 9110, 10.2.3). None of the upstreams sends the form with a date; that
+/// is taken for none.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    text(headers, "retry-after")?.trim().parse().ok().map(Duration::from_secs)
+}
