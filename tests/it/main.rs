@@ -10,8 +10,10 @@
 mod attacks;
 mod badges;
 mod faults;
+mod github;
 mod history;
 mod keys;
+mod nuget;
 mod packages;
 mod processing;
 mod refreshing;

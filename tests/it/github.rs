@@ -1,0 +1,434 @@
+//! Packages of GitHub's: how they are read, who may see them, and what becomes of a badge, and of a token, while
+//! GitHub refuses.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::Method;
+use refresher::Report;
+use serde_json::json;
+use tests::upstream::{Account, Asked, Misbehaviour, Upstream, Visibility};
+use tests::world::{FRESH_FOR, World};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+
+const ACME: Account<'_> = Account::Org("Acme");
+const TOKEN: &str = "ghp_bM3vq0T7wYxkR2dJ";
+const NEW_TOKEN: &str = "ghp_Zs81LhU6pEoNc4fA";
+/// Where acme.kit and its versions are.
+const KIT: &str = "/github/orgs/acme/packages/nuget/acme.kit";
+const ALWAYS: usize = usize::MAX;
+const MINUTE: Duration = Duration::from_mins(1);
+/// After so long whatever has failed is tried again, however often it has.
+const LONGEST_BACKOFF: Duration = Duration::from_mins(61);
+
+/// A world that has a token for acme's public packages. The token itself sees private ones, too.
+async fn world() -> (Upstream, World) {
+    let upstream = Upstream::start();
+    upstream.github_token(TOKEN, &["acme"]);
+    let world = World::with_upstream(&upstream);
+    world.set_github_token("acme", TOKEN).await;
+    (upstream, world)
+}
+
+/// The same, in which acme.kit is public, and known with these versions.
+async fn knowing(versions: &[&str]) -> (Upstream, World) {
+    let (upstream, world) = world().await;
+    upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, versions);
+    assert_eq!(world.version("github/acme/acme.kit").await, "pending");
+    world.drain_requests().await;
+    upstream.take_requests();
+    (upstream, world)
+}
+
+/// Some time passes, and what is due then is looked up.
+async fn refresh(world: &World, after: Duration) -> Report {
+    world.clock.advance(after);
+    world.refresh_due().await
+}
+
+fn paths(asked: &[Asked]) -> Vec<&str> {
+    asked.iter().map(|asked| asked.path.as_str()).collect()
+}
+
+fn status(status: u16, headers: &[(&'static str, String)], body: &str) -> Misbehaviour {
+    Misbehaviour::Status { status, headers: headers.to_vec(), body: body.to_owned() }
+}
+
+#[tokio::test]
+async fn an_organisation_is_asked_for_and_then_a_user() {
+    let (upstream, mut world) = world().await;
+    upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, &["1.0.0", "1.1.0"]);
+    assert_eq!(world.look_up("github/ACME/Acme.Kit").await, "1.1.0");
+    let badge = world.get("/badges/packages/github/acme/acme.kit").await.json();
+    assert_eq!((&badge["label"], &badge["color"]), (&json!("github"), &json!("green")));
+    let mut all = upstream.take_requests();
+    assert_eq!(paths(&all), [KIT, &format!("{KIT}/versions?per_page=100")]);
+
+    upstream.github_publish(Account::User("jane"), "Kit", Visibility::Public, &["2.0.0-rc.1", "latest"]);
+    world.set_github_token("jane", TOKEN).await;
+    assert_eq!(world.look_up("github/jane/kit").await, "2.0.0-rc.1");
+    let [org, user] = ["orgs", "users"].map(|owner| format!("/github/{owner}/jane/packages/nuget/kit"));
+    let versions = format!("{user}/versions?per_page=100");
+    let asked = upstream.take_requests();
+    assert_eq!(paths(&asked), [&org, &user, &versions], "what the organisation does not have, the user may");
+    all.extend(asked);
+
+    assert_eq!(refresh(&world, FRESH_FOR).await.unchanged, 2);
+    let mut again = upstream.take_requests();
+    all.extend(again.clone());
+    assert!(again.iter().all(|asked| asked.status == Some(304) && asked.header("if-none-match").is_some()));
+    again.retain(|asked| asked.path.contains("jane"));
+    assert_eq!(paths(&again), [&user, &versions], "whose it is needs to be found out once");
+    for asked in all {
+        assert_eq!(asked.method, Method::GET);
+        assert_eq!(asked.header("authorization"), Some(&*format!("Bearer {TOKEN}")));
+        assert_eq!(asked.header("accept"), Some("application/vnd.github+json"));
+        assert_eq!(asked.header("x-github-api-version"), Some("2022-11-28"));
+        assert_eq!(asked.header("accept-encoding"), Some("gzip"));
+        assert!(asked.header("user-agent").unwrap().starts_with("badgesmith/"));
+    }
+}
+
+#[tokio::test]
+async fn all_pages_are_read_each_time() {
+    let versions: Vec<_> = (1..250).map(|patch| format!("1.0.{patch}")).collect();
+    let versions: Vec<_> = ["2.0.0"].into_iter().chain(versions.iter().map(String::as_str)).collect();
+    let (upstream, world) = knowing(&versions).await;
+    assert_eq!(world.version("github/acme/acme.kit").await, "2.0.0", "the newest is not the highest");
+    assert_eq!(world.version("github/acme/acme.kit?version=[1.0.100,1.0.200)").await, "1.0.199");
+    assert_eq!(refresh(&world, FRESH_FOR).await.unchanged, 1);
+    let again = upstream.take_requests();
+    assert_eq!(again.len(), 1 + 3, "the package and its pages: {:?}", paths(&again));
+    assert!(again.iter().all(|asked| asked.status == Some(304)), "{again:?}");
+    assert!(again[2].path.contains("/organizations/"), "further pages are where GitHub says");
+
+    for how in [status(500, &[], ""), Misbehaviour::TruncatedGzip, Misbehaviour::BrokenOff] {
+        upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, &["0.0.1"]);
+        upstream.misbehave("page=2", how.clone(), ALWAYS);
+        assert_eq!(refresh(&world, LONGEST_BACKOFF).await.failed, 1, "{how:?}");
+        assert_eq!(world.version("github/acme/acme.kit").await, "2.0.0", "{how:?}");
+        assert_eq!(
+            world.version("github/acme/acme.kit?version=[0.0.1]").await,
+            "not found",
+            "all or nothing"
+        );
+        upstream.behave();
+        upstream.github_delete_version(ACME, "Acme.Kit", "0.0.1");
+    }
+    // It is alone on what was the third page, and those before it stay as they are.
+    for patch in 1..50 {
+        upstream.github_delete_version(ACME, "Acme.Kit", &format!("1.0.{patch}"));
+    }
+    refresh(&world, LONGEST_BACKOFF).await;
+    assert_eq!(world.version("github/acme/acme.kit").await, "2.0.0");
+    upstream.github_delete_version(ACME, "Acme.Kit", "2.0.0");
+    assert_eq!(refresh(&world, FRESH_FOR).await.changed, 1, "a deletion on the last page is noticed");
+    assert_eq!(world.version("github/acme/acme.kit").await, "1.0.249");
+}
+
+#[tokio::test]
+async fn what_is_not_shown_looks_as_what_does_not_exist() {
+    use Visibility::{Internal, Private, Public};
+    for (visibility, mapped, shown, requests) in [
+        (Public, Some("acme"), true, 2),
+        (Private, Some("acme"), false, 1),
+        (Internal, Some("acme"), false, 1),
+        (Public, Some("acme/kit"), true, 1),
+        (Private, Some("acme/kit"), true, 1),
+        (Internal, Some("acme/kit"), true, 1),
+        (Private, Some("acme/other"), false, 0),
+        (Public, Some("other"), false, 0),
+        (Public, None, false, 0),
+    ] {
+        let context = format!("{visibility:?} {mapped:?}");
+        let upstream = Upstream::start();
+        upstream.github_token(TOKEN, &["acme"]);
+        upstream.github_publish(ACME, "kit", visibility, &["1.0.0"]);
+        let mut world = World::with_upstream(&upstream);
+        if let Some(of) = mapped {
+            world.set_github_token(of, TOKEN).await;
+        }
+        let expected = if shown { "1.0.0" } else { "not found" };
+        assert_eq!(world.look_up("github/acme/kit").await, expected, "{context}");
+        assert_eq!(upstream.take_requests().len(), requests, "{context}");
+        assert_eq!(world.look_up("github/acme/nothing").await, "not found", "{context}");
+        for query in ["", "?version=[1.0,2.0)", "?prerelease=true"] {
+            let answer = |name| format!("/badges/packages/github/acme/{name}{query}");
+            let [kit, nothing] = [world.get(&answer("kit")).await, world.get(&answer("nothing")).await];
+            assert_eq!(kit == nothing, !shown, "{context}: {kit:?} {nothing:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_public_package_that_turns_private_disappears_at_once() {
+    for visibility in [Visibility::Private, Visibility::Internal] {
+        let (upstream, mut world) = knowing(&["1.0.0"]).await;
+        assert_eq!(world.version("github/acme/acme.kit?version=[1.0,2.0)").await, "1.0.0");
+        upstream.github_set_visibility(ACME, "Acme.Kit", visibility);
+        assert_eq!(refresh(&world, FRESH_FOR).await.not_found, 1);
+        for query in ["", "?version=[1.0,2.0)"] {
+            assert_eq!(world.version(&format!("github/acme/acme.kit{query}")).await, "not found", "{query}");
+        }
+        upstream.github_set_visibility(ACME, "Acme.Kit", Visibility::Public);
+        world.clock.advance(LONGEST_BACKOFF);
+        assert_eq!(world.look_up("github/acme/acme.kit").await, "1.0.0", "and may come back");
+    }
+}
+
+/// A private package is shown, and then no longer consented to.
+async fn check_withdrawn(organization_has_token: bool, github: Option<Misbehaviour>) {
+    let upstream = Upstream::start();
+    upstream.github_token(TOKEN, &["acme"]);
+    upstream.github_publish(ACME, "Secret.Kit", Visibility::Private, &["1.0.0"]);
+    let mut world = World::with_upstream(&upstream);
+    world.set_github_token("acme/secret.kit", TOKEN).await;
+    if organization_has_token {
+        world.set_github_token("acme", TOKEN).await;
+    }
+    assert_eq!(world.look_up("github/acme/secret.kit").await, "1.0.0");
+    let context = format!("{organization_has_token} {github:?}");
+    if let Some(how) = github {
+        upstream.misbehave("/github/", how, ALWAYS);
+    }
+    world.delete_github_token("acme/secret.kit").await;
+    refresh(&world, FRESH_FOR).await;
+    for query in ["", "?version=[1.0,2.0)"] {
+        assert_eq!(world.version(&format!("github/acme/secret.kit{query}")).await, "not found", "{context}");
+    }
+}
+
+#[tokio::test]
+async fn a_consent_that_is_withdrawn_ends_at_the_next_refresh() {
+    check_withdrawn(false, None).await;
+    check_withdrawn(true, None).await;
+    check_withdrawn(false, Some(Misbehaviour::Dropped)).await;
+}
+
+#[tokio::test]
+async fn a_consent_that_is_withdrawn_ends_though_github_cannot_tell_whether_it_is_needed() {
+    let later = [("retry-after", "1800".to_owned())];
+    for how in [Misbehaviour::Dropped, status(429, &later, ""), status(401, &[], "{}")] {
+        check_withdrawn(true, Some(how)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_takes_nothing_away_and_gives_nothing() {
+    for how in ["revoked", "without scope", "without SSO"] {
+        let (upstream, world) = knowing(&["1.0.0"]).await;
+        upstream.github_publish(ACME, "New", Visibility::Public, &["3.0.0"]);
+        match how {
+            "revoked" => upstream.github_revoke_token(TOKEN),
+            "without scope" => upstream.github_token_without_scope(TOKEN),
+            _ => {
+                let sso = [("x-github-sso", "required; url=https://github.com/orgs/acme/sso".to_owned())];
+                upstream.misbehave("/github/", status(403, &sso, "{}"), ALWAYS);
+            }
+        }
+        assert_eq!(refresh(&world, FRESH_FOR).await.failed, 1, "{how}");
+        let asked = upstream.take_requests();
+        assert_eq!(asked.len(), 1, "{how}: tried once: {:?}", paths(&asked));
+        assert_eq!(world.version("github/acme/acme.kit").await, "1.0.0", "{how}: what is known stays");
+        assert_eq!(world.version("github/acme/new").await, "pending");
+        world.drain_requests().await;
+        assert_eq!(world.version("github/acme/new").await, "not found", "{how}: what is not is not told of");
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_token_is_picked_up_within_minutes() {
+    for revoked_before in [Duration::ZERO, MINUTE * 20] {
+        let (upstream, world) = knowing(&["1.0.0"]).await;
+        upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, &["2.0.0"]);
+        upstream.github_publish(ACME, "New", Visibility::Public, &["3.0.0"]);
+        upstream.github_revoke_token(TOKEN);
+        if !revoked_before.is_zero() {
+            assert_eq!(refresh(&world, revoked_before).await.failed, 1);
+        }
+        upstream.github_token(NEW_TOKEN, &[]);
+        world.set_github_token("acme", NEW_TOKEN).await;
+        for _ in 0..4 {
+            refresh(&world, MINUTE * 5).await;
+        }
+        assert_eq!(world.version("github/acme/acme.kit").await, "2.0.0", "after {revoked_before:?}");
+        world.version("github/acme/new").await;
+        world.drain_requests().await;
+        assert_eq!(world.version("github/acme/new").await, "3.0.0", "after {revoked_before:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_with_a_token_rotated_since() {
+    let (upstream, mut world) = knowing(&["1.0.0"]).await;
+    upstream.github_publish(ACME, "New", Visibility::Public, &["3.0.0"]);
+    upstream.github_token(NEW_TOKEN, &[]);
+    world.set_github_token("acme", NEW_TOKEN).await;
+    upstream.github_revoke_token(TOKEN);
+    world.clock.advance(MINUTE * 2);
+    world.version("github/acme/new").await;
+    world.drain_requests().await;
+    world.clock.advance(MINUTE * 2);
+    assert_eq!(world.version("github/acme/new").await, "3.0.0", "the old token was in memory");
+    // Its entity tags are another's, and its answers the same.
+    assert_eq!(refresh(&world, FRESH_FOR).await.failed, 0);
+    assert_eq!(world.look_up("github/acme/acme.kit").await, "1.0.0");
+}
+
+#[tokio::test]
+async fn a_limit_is_obeyed_and_takes_nothing_away() {
+    let secondary = "{\"message\":\"You have exceeded a secondary rate limit. Please wait a few minutes.\"}";
+    let reset_in = |world: &World, minutes: u64| {
+        world.now().plus(MINUTE * u32::try_from(minutes).unwrap()).unix_seconds()
+    };
+    for (answer, minutes) in [
+        (None, 30),
+        (Some((403, Some("1200"), "{}")), 20),
+        (Some((429, Some("1200"), "{}")), 20),
+        (Some((403, None, secondary)), 1),
+        (Some((429, None, secondary)), 1),
+        (Some((429, None, "")), 1),
+    ] {
+        let context = format!("{answer:?}");
+        let (upstream, world) = knowing(&["1.0.0"]).await;
+        upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, &["2.0.0"]);
+        upstream.github_publish(ACME, "New", Visibility::Public, &["3.0.0"]);
+        world.clock.advance(FRESH_FOR);
+        match answer {
+            None => upstream.github_limit(0, reset_in(&world, minutes)),
+            Some((code, after, body)) => {
+                let after: Vec<_> = after.iter().map(|after| ("retry-after", (*after).to_owned())).collect();
+                upstream.misbehave("/github/", status(code, &after, body), 1);
+            }
+        }
+        assert_eq!(world.refresh_due().await.failed, 1, "{context}");
+        assert_eq!(upstream.take_requests().len(), 1, "{context}: not tried again");
+        upstream.github_limit(5000, reset_in(&world, 60));
+        let step = MINUTE * u32::try_from(minutes).unwrap() / 6;
+        for _ in 0..5 {
+            world.version("github/acme/new").await;
+            world.drain_requests().await;
+            refresh(&world, step).await;
+            let asked = upstream.take_requests();
+            assert!(asked.is_empty(), "{context}: too early, and whatever the package: {:?}", paths(&asked));
+            assert_eq!(world.version("github/acme/acme.kit").await, "1.0.0", "{context}");
+        }
+        refresh(&world, step + Duration::from_secs(31)).await;
+        world.clock.advance(MINUTE * 3);
+        assert_eq!(world.version("github/acme/acme.kit").await, "2.0.0", "{context}: then it is asked again");
+        assert_eq!(world.version("github/acme/new").await, "3.0.0", "{context}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_goes_to_no_other_host() {
+    let other = Upstream::start();
+    other.github_token(TOKEN, &["acme"]);
+    other.github_publish(ACME, "Acme.Kit", Visibility::Public, &["9.0.0"]);
+    let here = |upstream: &Upstream| upstream.url().replace("http://", "");
+    let there = format!("{}{KIT}/versions?per_page=100&page=2", other.url());
+    let body = "[{\"id\":1,\"name\":\"9.0.0\"}]";
+    for how in ["a link", "a link that looks like ours", "a redirect", "a redirect of the list"] {
+        let (upstream, mut world) = knowing(&["1.0.0"]).await;
+        upstream.github_publish(ACME, "New", Visibility::Public, &["9.0.0"]);
+        let disguised = there.replace("http://", &format!("http://{}@", here(&upstream)));
+        let link = |to: &str| [("link", format!("<{to}>; rel=\"next\""))];
+        let (part, misbehaviour) = match how {
+            "a link" => ("/versions", status(200, &link(&there), body)),
+            "a link that looks like ours" => ("/versions", status(200, &link(&disguised), body)),
+            "a redirect" => ("/github/", Misbehaviour::RedirectTo(there.clone())),
+            _ => ("/versions", Misbehaviour::RedirectTo(there.clone())),
+        };
+        upstream.misbehave(part, misbehaviour, ALWAYS);
+        assert_eq!(refresh(&world, FRESH_FOR).await.failed, 1, "{how}");
+        assert_eq!(world.version("github/acme/acme.kit").await, "1.0.0", "{how}");
+        assert_eq!(world.look_up("github/acme/new").await, "unavailable", "{how}");
+        let strayed = other.take_requests();
+        assert!(strayed.is_empty(), "{how}: {:?}", paths(&strayed));
+    }
+    let (upstream, world) = knowing(&["1.0.0"]).await;
+    upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, &["2.0.0"]);
+    upstream.misbehave(KIT, Misbehaviour::RedirectTo(format!("{KIT}?moved")), 1);
+    assert_eq!(refresh(&world, FRESH_FOR).await.changed, 1, "on the same host a redirect is followed");
+    let asked = upstream.take_requests();
+    assert!(asked.iter().all(|asked| asked.header("authorization").is_some()), "{:?}", paths(&asked));
+}
+
+/// What is logged on one thread.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Hands on what reqwest and rustls log in another way.
+struct FromLog;
+
+impl log::Log for FromLog {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        tracing::trace!("{} {}", record.target(), record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+#[tokio::test]
+async fn a_token_is_in_no_log_and_no_answer() {
+    let captured = Captured::default();
+    let subscriber = || {
+        let writer = captured.clone();
+        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+        // The SDK logs whole answers, those of Secrets Manager too; a release is built without.
+        let filter = filter_fn(|metadata| !metadata.target().starts_with("aws_"));
+        tracing_subscriber::registry().with(layer.with_filter(filter))
+    };
+    // With one subscriber alone, a place that another thread comes by first would be off for good.
+    let _second = tracing::Dispatch::new(subscriber());
+    let _guard = tracing::subscriber::set_default(subscriber());
+    log::set_logger(&FromLog).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
+
+    let (upstream, mut world) = knowing(&["1.0.0"]).await;
+    let mut told = vec![format!("{world:?}")];
+    for how in [
+        Misbehaviour::Dropped,
+        Misbehaviour::Garbage,
+        Misbehaviour::RedirectTo(format!("https://elsewhere.test{KIT}")),
+        status(401, &[], "{}"),
+        status(403, &[], "{}"),
+        status(500, &[], TOKEN),
+        status(200, &[("link", "<https://elsewhere.test/>; rel=\"next\"".to_owned())], "[]"),
+        status(429, &[("retry-after", "60".to_owned())], "{}"),
+    ] {
+        upstream.misbehave("/github/", how, ALWAYS);
+        told.push(format!("{:?}", refresh(&world, LONGEST_BACKOFF).await));
+        told.push(format!("{:?}", world.get("/badges/packages/github/acme/acme.kit").await));
+        upstream.behave();
+    }
+    for value in [json!(TOKEN), json!({ "token": [TOKEN] }), json!({ "token": format!("{TOKEN}\n") })] {
+        world.set_github_secret("acme", &value.to_string());
+        world.restart_functions();
+        told.push(format!("{:?}", refresh(&world, LONGEST_BACKOFF).await));
+        told.push(format!("{world:?}"));
+    }
+    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    for expected in ["a package was not refreshed", "holds no token", "reqwest"] {
+        assert!(log.contains(expected), "{expected} is logged");
+    }
+    told.extend(log.lines().map(str::to_owned));
+    let traitors: Vec<_> = told.iter().filter(|told| told.contains(TOKEN)).collect();
+    assert!(traitors.is_empty(), "{traitors:#?}");
+}
