@@ -100,17 +100,14 @@ impl Settings {
 /// The function, ready to refresh packages.
 #[derive(Debug)]
 pub struct App {
-    packages: Packages,
     refresher: Refresher,
     budgets: Mutex<Budgets>,
-    clock: Clock,
 }
 
 impl App {
     /// Builds the clients; makes no call.
     pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
         let config = CALL_BUDGET.bound(config);
-        let packages = Packages::new(&config, settings.packages_table);
         let breaker_open = settings.patience.breaker_open;
         let http = Arc::new(Http::new(settings.patience, clock.clone()));
         let upstreams = Upstreams {
@@ -123,13 +120,13 @@ impl App {
             ),
         };
         let refresher = Refresher {
-            packages: packages.clone(),
+            packages: Packages::new(&config, settings.packages_table),
             upstreams,
-            clock: clock.clone(),
+            clock,
             fresh_for: settings.fresh_for,
             breaker_open,
         };
-        Self { packages, refresher, budgets: Mutex::default(), clock }
+        Self { refresher, budgets: Mutex::default() }
     }
 
     /// Does what an event asks for, and stops in time before `deadline`, when the function is killed.
@@ -191,11 +188,11 @@ impl App {
 
     async fn request(&self, request: &PackageRequest, deadline: Timestamp) -> Result<(), CallError> {
         let PackageRequest { package, reason, .. } = request;
-        let now = self.clock.now();
+        let now = self.clock().now();
         let requested_at = request.requested_at.min(now);
         let leased = match reason {
-            Reason::Seen => return self.packages.note_read(package, requested_at).await,
-            Reason::Stale => self.packages.lease(package, Some(requested_at), now).await?,
+            Reason::Seen => return self.packages().note_read(package, requested_at).await,
+            Reason::Stale => self.packages().lease(package, Some(requested_at), now).await?,
             Reason::New => LeaseOutcome::Unknown,
         };
         let leased = match leased {
@@ -204,7 +201,7 @@ impl App {
                 tracing::warn!(%package, "too many names that were never seen; a request is dropped");
                 return Ok(());
             }
-            LeaseOutcome::Unknown => self.packages.lease_new(package, requested_at, now).await?,
+            LeaseOutcome::Unknown => self.packages().lease_new(package, requested_at, now).await?,
             LeaseOutcome::Leased(_) | LeaseOutcome::NotDue => leased,
         };
         if let LeaseOutcome::Leased(lease) = leased {
@@ -217,7 +214,7 @@ impl App {
     /// Whether a name may be looked up that may be invented.
     pub(crate) fn has_budget_for(&self, package: &Package) -> bool {
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        budgets.take(package, self.clock.now())
+        budgets.take(package, self.clock().now())
     }
 
     pub(crate) fn refresher(&self) -> &Refresher {
@@ -225,10 +222,10 @@ impl App {
     }
 
     pub(crate) fn packages(&self) -> &Packages {
-        &self.packages
+        &self.refresher.packages
     }
 
     pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
+        &self.refresher.clock
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::dynamodb::{Content, Lease, Packages};
+use badgesmith_shared::package::Package;
 use badgesmith_shared::package_record::{Known, PackageRecord, PackageState, Validators};
 use badgesmith_shared::sdk::CallError;
 use badgesmith_shared::timestamp::Timestamp;
@@ -27,6 +28,9 @@ const MISSING_PERIOD: Duration = Duration::from_mins(20);
 /// After a first failure, doubled after each other.
 const BACKOFF_MIN: Duration = Duration::from_mins(1);
 const BACKOFF_MAX: Duration = Duration::from_hours(1);
+/// What is shown of GitHub is looked at so often, whatever fails: that its mapping is taken away is to show within
+/// an hour.
+const CONSENT_PERIOD: Duration = Duration::from_mins(50);
 /// Next times are drawn from the last part of their period, so that what came at once does not come again
 /// at once, and nothing comes late.
 const JITTER: f64 = 0.2;
@@ -181,6 +185,10 @@ impl Refresher {
             FetchError::Failed(_) | FetchError::Refused(_) | FetchError::Call(_) => {
                 (now.plus(self.backoff(failures)), failures)
             }
+        };
+        let refresh_after = match lease.package {
+            Package::GitHub(..) if is_known => refresh_after.min(now.plus(CONSENT_PERIOD)),
+            Package::GitHub(..) | Package::NuGet(_) => refresh_after,
         };
         let record = record(lease, lease.record.state.clone(), refresh_after, failures);
         Next { refreshed: Refreshed::Failed, record, content: Content::Kept }
