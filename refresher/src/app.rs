@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_types::SdkConfig;
 use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::{LeaseOutcome, Packages, SecretMappings};
+use badgesmith_shared::dynamodb::{Lease, LeaseOutcome, Packages, SecretMappings};
 use badgesmith_shared::env::{self, Missing};
 use badgesmith_shared::package::Package;
 use badgesmith_shared::package_request::{PackageRequest, Reason};
@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::budgets::Budgets;
 use crate::event::{Answer, Event};
-use crate::refresh::Refresher;
+use crate::refresh::{Refreshed, Refresher};
 use crate::schedule::{self, Report};
 use crate::tokens::Tokens;
 use crate::upstream::{GitHub, Http, NuGet, Patience, Upstreams};
@@ -205,20 +205,25 @@ impl App {
             LeaseOutcome::Leased(_) | LeaseOutcome::NotDue => leased,
         };
         if let LeaseOutcome::Leased(lease) = leased {
-            let refreshed = self.refresher.refresh(&lease, deadline).await?;
+            let refreshed = self.refresh(&lease, deadline).await?;
             tracing::info!(%package, ?reason, ?refreshed, "a package was asked for");
         }
         Ok(())
+    }
+
+    /// Refreshes a leased package, and remembers that it exists if it does.
+    pub(crate) async fn refresh(&self, lease: &Lease, deadline: Timestamp) -> Result<Refreshed, CallError> {
+        let refreshed = self.refresher.refresh(lease, deadline).await?;
+        if matches!(refreshed, Refreshed::Unchanged | Refreshed::Changed) {
+            self.budgets.lock().unwrap_or_else(PoisonError::into_inner).prove(&lease.package);
+        }
+        Ok(refreshed)
     }
 
     /// Whether a name may be looked up that may be invented.
     pub(crate) fn has_budget_for(&self, package: &Package) -> bool {
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
         budgets.take(package, self.clock().now())
-    }
-
-    pub(crate) fn refresher(&self) -> &Refresher {
-        &self.refresher
     }
 
     pub(crate) fn packages(&self) -> &Packages {

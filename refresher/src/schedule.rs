@@ -111,7 +111,7 @@ async fn work(app: &App, mut due: Due, deadline: Timestamp, report: &mut Report)
             working.push(async move {
                 let outcome = app.packages().lease(&package, None, now).await?;
                 match outcome {
-                    LeaseOutcome::Leased(lease) => app.refresher().refresh(&lease, deadline).await.map(Some),
+                    LeaseOutcome::Leased(lease) => app.refresh(&lease, deadline).await.map(Some),
                     LeaseOutcome::NotDue | LeaseOutcome::Unknown => Ok(None),
                 }
             });

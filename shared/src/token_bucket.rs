@@ -22,14 +22,20 @@ impl TokenBucket {
     /// Takes one from the budget; `false` when nothing is left.
     #[must_use]
     pub fn take(&mut self, now: Timestamp) -> bool {
+        let has_one = self.has_one(now);
+        if has_one {
+            self.left -= 1.0;
+        }
+        has_one
+    }
+
+    /// Whether there is one to be taken.
+    #[must_use]
+    pub fn has_one(&mut self, now: Timestamp) -> bool {
         let elapsed = self.filled_at.map_or(Duration::ZERO, |at| now.since(at));
         self.left = (self.left + elapsed.as_secs_f64() * self.per_second).min(self.burst);
         self.filled_at = Some(now);
-        let taken = self.left >= 1.0;
-        if taken {
-            self.left -= 1.0;
-        }
-        taken
+        self.left >= 1.0
     }
 }
 

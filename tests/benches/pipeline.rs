@@ -19,12 +19,12 @@
     reason = "a benchmark writes to the terminal, and stops when something is wrong"
 )]
 
+mod measure;
+
 use std::collections::HashMap;
-use std::io::IsTerminal;
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use badgesmith_shared::clock::Clock;
@@ -39,7 +39,8 @@ use local::server::{Server, Setup};
 use local::stack::RESULTS_QUEUE;
 use serde_json::{Value, json};
 use tests::client::{Answer, KEY, Post, result, with};
-use tokio::task::JoinSet;
+
+use crate::measure::{Extent, Load, Run, TIMES, grouped, heading, progress, row};
 
 /// How many repositories results are posted to.
 const REPOSITORIES: usize = 4;
@@ -67,19 +68,8 @@ struct Options {
     #[arg(long, value_name = "N")]
     stored: Option<usize>,
 
-    /// Measure little, to see within seconds that everything works
-    #[arg(long)]
-    quick: bool,
-
-    /// Passed by `cargo bench`, but not by `cargo test --all-targets`, which is to be quick
-    #[arg(long, hide = true)]
-    bench: bool,
-}
-
-impl Options {
-    fn pick<T>(&self, full: T, quick: T) -> T {
-        if self.quick || !self.bench { quick } else { full }
-    }
+    #[command(flatten)]
+    extent: Extent,
 }
 
 #[tokio::main]
@@ -97,7 +87,7 @@ async fn measure_pipeline(options: &Options) -> bool {
     // Beside the build, which is on a disk; where the system keeps temporary files may be memory.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let storage = Storage::Directory(directory.path().to_owned());
-    let places = Place::spread("kit", REPOSITORIES, BRANCHES + options.pick(100, 10));
+    let places = Place::spread("kit", REPOSITORIES, BRANCHES + options.extent.pick(100, 10));
     let (places, fresh) = places.split_at(BRANCHES);
     let secret = |place: &Place| {
         let repository = format!("acme/{}", place.repo).parse().expect("a repository");
@@ -107,21 +97,21 @@ async fn measure_pipeline(options: &Options) -> bool {
     let server = Server::start(Setup { storage, secrets, ..setup() }).await.expect("a server");
     let client = Client::of(&server);
     let clients = options.clients.get();
-    heading(&format!("{clients} clients, SQLite on disk"));
-    let count = options.posts.map_or(options.pick(5000, 200), NonZero::get);
+    heading(&format!("{clients} clients, SQLite on disk"), TIMES);
+    let count = options.posts.map_or(options.extent.pick(5000, 200), NonZero::get);
     let posts = Load { clients, count, period: PATIENCE };
     let accepted = measure_posts(&server, &client, posts, places).await;
     let nothing_lost = check_history(&client, &accepted, &places[..REPOSITORIES]).await;
 
     let each = Load { count: posts.count.min(BRANCHES), ..posts };
     read(&client, each, places, "").await.print("badges read from the table");
-    let often = options.pick(Duration::from_secs(3), Duration::from_millis(300));
+    let often = options.extent.pick(Duration::from_secs(3), Duration::from_millis(300));
     let often = Load { clients, count: usize::MAX, period: often };
     read(&client, often, &places[..1], "").await.print("a badge read from memory");
     let badge = client.get(&places[0].badge(), "").await;
     let tag = badge.header("etag").expect("an entity tag");
     read(&client, often, &places[..1], tag).await.print("the same with If-None-Match: 304");
-    heading("one client, SQLite on disk");
+    heading("one client, SQLite on disk", TIMES);
     measure_visibility(&client, fresh).await;
     server.stop().await;
     nothing_lost
@@ -209,13 +199,13 @@ async fn compare_repositories(options: &Options) {
     let server = Server::start(setup()).await.expect("a server");
     let client = Client::of(&server);
     let results = Results::new(&server.aws().sdk_config(), "TestResultsTable".to_owned());
-    heading("one client, SQLite in memory");
+    heading("one client, SQLite in memory", TIMES);
     let few = Place::spread("small", BRANCHES / FEW, BRANCHES);
     store(&results, &few, few.len()).await;
     let each = Load { clients: 1, count: few.len(), period: PATIENCE };
     read(&client, each, &few, "").await.print(&format!("badges of repositories with {FEW} results"));
 
-    let count = options.stored.unwrap_or(options.pick(1_000_000, 2000));
+    let count = options.stored.unwrap_or(options.extent.pick(1_000_000, 2000));
     let many = Place::spread("large", 1, BRANCHES.min(count));
     let started = Instant::now();
     store(&results, &many, count).await;
@@ -232,18 +222,10 @@ async fn store(results: &Results, places: &[Place], count: usize) {
         let numbers = portion * PORTION..count.min((portion + 1) * PORTION);
         let stored = numbers.clone().map(|number| places[number % places.len()].stored());
         assert!(results.record(&stored.collect::<Vec<_>>()).await.is_empty(), "a result was not stored");
-        progress(numbers.end, count);
+        progress(numbers.end, count, "results stored");
         Some(())
     });
     run.await;
-}
-
-/// Says how far the storing is: all the time on a terminal, now and then elsewhere.
-fn progress(stored: usize, count: usize) {
-    let end = if std::io::stderr().is_terminal() { '\r' } else { '\n' };
-    if end == '\r' || stored.is_multiple_of(100_000) {
-        eprint!("  {} of {} results stored{end}", grouped(stored), grouped(count));
-    }
 }
 
 /// A branch of one of acme's repositories.
@@ -316,85 +298,4 @@ impl Client {
         assert_eq!(badge.status, if tag.is_empty() { 200 } else { 304 }, "{}", badge.text);
         badge.json()["isError"] != true
     }
-}
-
-/// Work for so many clients at once: so often in all, or until the period is over.
-#[derive(Clone, Copy)]
-struct Load {
-    clients: usize,
-    count: usize,
-    period: Duration,
-}
-
-/// What came of the calls that came to something, how long each of these took, and all of them together.
-struct Run<T> {
-    outcomes: Vec<T>,
-    times: Vec<Duration>,
-    elapsed: Duration,
-}
-
-impl Load {
-    /// Calls `work` with 0, 1, 2 and so on.
-    async fn run<
-        T: Send + 'static,
-        State: Clone + Send + 'static,
-        Work: Future<Output = Option<T>> + Send,
-    >(
-        self,
-        state: State,
-        work: impl Fn(State, usize) -> Work + Copy + Send + 'static,
-    ) -> Run<T> {
-        let started = Instant::now();
-        let next = Arc::new(AtomicUsize::new(0));
-        let mut tasks = JoinSet::new();
-        for _ in 0..self.clients {
-            let (next, state) = (Arc::clone(&next), state.clone());
-            tasks.spawn(async move {
-                let mut done = Vec::new();
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= self.count || started.elapsed() >= self.period {
-                        return done;
-                    }
-                    let called = Instant::now();
-                    let outcome = work(state.clone(), number).await;
-                    done.extend(outcome.map(|outcome| (outcome, called.elapsed())));
-                }
-            });
-        }
-        let (outcomes, times) = tasks.join_all().await.into_iter().flatten().unzip();
-        Run { outcomes, times, elapsed: started.elapsed() }
-    }
-}
-
-impl<T> Run<T> {
-    fn print(&self, name: &str) {
-        row(name, Some((self.times.len(), self.elapsed)), &self.times);
-    }
-}
-
-fn heading(text: &str) {
-    println!("\n{text:<52}{:>10}{:>10}{:>10}", "per second", "p50 ms", "p99 ms");
-}
-
-/// Prints what there is: how many in what time, and how long each took.
-fn row(name: &str, rate: Option<(usize, Duration)>, times: &[Duration]) {
-    let rate =
-        rate.map_or(String::new(), |(count, time)| format!("{:.0}", count as f64 / time.as_secs_f64()));
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    let [p50, p99] = [50, 99].map(|percent| {
-        // The shortest time that so many percent of them do not exceed.
-        let rank = (times.len() * percent).div_ceil(100);
-        let time = rank.checked_sub(1).map(|index| times[index].as_secs_f64() * 1000.0);
-        time.map_or(String::new(), |time| format!("{time:.2}"))
-    });
-    println!("{:<52}{rate:>10}{p50:>10}{p99:>10}", format!("  {name}"));
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    groups.join(",")
 }
