@@ -77,7 +77,7 @@ fn read(request: Request<'_>) -> Result<Wish, Invalid> {
         requirement = requirement.and_range(&text)?;
     }
     for (name, comparator) in Comparator::ALL {
-        if let Some(text) = request.query(name) {
+        if let Some(text) = request.query(name).filter(|text| !text.trim().is_empty()) {
             requirement = requirement.and(comparator, text.parse()?);
         }
     }

@@ -90,7 +90,10 @@ impl KnownPackages {
             return Ok(Some(found.clone()));
         }
         match (self.read(package, needs_versions, now).await, kept) {
-            (Ok(found), _) => {
+            (Ok(mut found), kept) => {
+                if let (Some(found), Some((before, _))) = (&mut found, kept) {
+                    found.keep_versions_of(before);
+                }
                 let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
                 kept.remove(package);
                 if let Some(found) = &found
@@ -144,6 +147,19 @@ impl KnownPackages {
         };
         tracing::warn!(%package, ?reason, error, "that a package is read was not told");
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).recently.pop(package);
+    }
+}
+
+impl Found {
+    /// Takes over the versions of `before`, if none were read and they have not changed since.
+    fn keep_versions_of(&mut self, before: Self) {
+        if let (PackageState::Known(now), PackageState::Known(then)) =
+            (&self.record.state, &before.record.state)
+            && now.changed_at == then.changed_at
+            && self.versions.is_none()
+        {
+            self.versions = before.versions;
+        }
     }
 }
 

@@ -64,7 +64,7 @@ pub struct Options {
     github_token: Vec<String>,
 
     /// How often packages are looked up again
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=3600))]
     refresh_every: u64,
 
     /// Log no requests and messages, only what went wrong
@@ -200,6 +200,6 @@ impl GitHubToken {
 }
 
 fn http_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    url.ok_or_else(|| "expected an http or https URL".to_owned())
+    refresher::Settings::base_url(text)
+        .ok_or_else(|| "expected an http or https URL without a password".to_owned())
 }

@@ -67,14 +67,21 @@ impl Settings {
     /// The public API of GitHub.
     pub const GITHUB_API: &str = "https://api.github.com";
 
+    /// Reads the address of an upstream. It shows in logs, so that it must hold no password.
+    pub fn base_url(text: &str) -> Option<Url> {
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        url.filter(|url| url.username().is_empty() && url.password().is_none())
+    }
+
     /// Reads the function's environment.
     ///
     /// # Errors
     /// [`SettingsError`] names the variable that is not set, or not as it should be.
     pub fn from_env() -> Result<Self, SettingsError> {
         let url = |name, default: &str| {
-            let url = env::optional(name).unwrap_or_else(|| default.to_owned()).parse();
-            url.map_err(|_| SettingsError::Invalid { name, expected: "URL" })
+            let url = env::optional(name).unwrap_or_else(|| default.to_owned());
+            let expected = "http or https URL without a password";
+            Self::base_url(&url).ok_or(SettingsError::Invalid { name, expected })
         };
         let fresh_for = match env::optional(env::FRESH_SECONDS) {
             Some(seconds) => {
@@ -187,28 +194,33 @@ impl App {
     }
 
     async fn request(&self, request: &PackageRequest, deadline: Timestamp) -> Result<(), CallError> {
-        let PackageRequest { package, reason, .. } = request;
-        let now = self.clock().now();
-        let requested_at = request.requested_at.min(now);
+        let PackageRequest { package, reason, requested_at, .. } = request;
+        let requested_at = self.clock().now().min(*requested_at);
         let leased = match reason {
             Reason::Seen => return self.packages().note_read(package, requested_at).await,
-            Reason::Stale => self.packages().lease(package, Some(requested_at), now).await?,
-            Reason::New => LeaseOutcome::Unknown,
-        };
-        let leased = match leased {
-            LeaseOutcome::Unknown if !self.has_budget_for(package) => {
-                // Its badge stays pending, and whoever still reads it asks again.
-                tracing::warn!(%package, "too many names that were never seen; a request is dropped");
-                return Ok(());
+            Reason::New => self.lease_new(package, requested_at).await?,
+            Reason::Stale => {
+                match self.packages().lease(package, Some(requested_at), self.clock().now()).await? {
+                    LeaseOutcome::Unknown => self.lease_new(package, requested_at).await?,
+                    leased @ (LeaseOutcome::Leased(_) | LeaseOutcome::NotDue) => leased,
+                }
             }
-            LeaseOutcome::Unknown => self.packages().lease_new(package, requested_at, now).await?,
-            LeaseOutcome::Leased(_) | LeaseOutcome::NotDue => leased,
         };
         if let LeaseOutcome::Leased(lease) = leased {
             let refreshed = self.refresh(&lease, deadline).await?;
             tracing::info!(%package, ?reason, ?refreshed, "a package was asked for");
         }
         Ok(())
+    }
+
+    /// Leases a name that may be invented, if its budget allows.
+    async fn lease_new(&self, package: &Package, requested_at: Timestamp) -> Result<LeaseOutcome, CallError> {
+        if self.has_budget_for(package) {
+            return self.packages().lease_new(package, requested_at, self.clock().now()).await;
+        }
+        // Its badge stays pending, and whoever still reads it asks again.
+        tracing::warn!(%package, "too many names that were never seen; a request is dropped");
+        Ok(LeaseOutcome::Unknown)
     }
 
     /// Refreshes a leased package, and remembers that it exists if it does.

@@ -9,56 +9,68 @@ use lru::LruCache;
 
 /// Organisations that have a budget of their own, the least recently asked for leave first.
 const ORGANIZATIONS_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-/// Organisations that are remembered to have packages.
-const PROVEN_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-
-/// The budgets of names that no upstream has confirmed. Each such name costs some writes, and up to two
-/// requests to its upstream.
+/// The budgets of names that no upstream has confirmed, of this instance of the function. Each such name costs
+/// some writes, and up to two requests to its upstream.
 #[derive(Debug)]
 pub(crate) struct Budgets {
     nuget: TokenBucket,
-    /// Shared by all organisations that may be invented themselves.
-    github: TokenBucket,
-    organizations: LruCache<Organization, TokenBucket>,
-    proven: LruCache<Organization, ()>,
+    /// Organisations that may be invented themselves.
+    unproven: GitHubBudgets,
+    /// Those that have packages. Invented ones take nothing from them, and drive none of them out.
+    proven: GitHubBudgets,
+}
+
+/// What some organisations have together, and each of them.
+#[derive(Debug)]
+struct GitHubBudgets {
+    all: TokenBucket,
+    each: LruCache<Organization, TokenBucket>,
+}
+
+impl Default for GitHubBudgets {
+    fn default() -> Self {
+        Self { all: TokenBucket::new(20.0, 1.0), each: LruCache::new(ORGANIZATIONS_MAX) }
+    }
+}
+
+impl GitHubBudgets {
+    fn take(&mut self, organization: &Organization, now: Timestamp) -> bool {
+        let own = self.each.get_or_insert_mut(organization.clone(), of_organization);
+        // From both or from none.
+        own.has_one(now) && self.all.take(now) && own.take(now)
+    }
+}
+
+/// At most 610 names an hour. How much of a token's limit that may be, GitHub's own count decides.
+fn of_organization() -> TokenBucket {
+    TokenBucket::new(10.0, 10.0 / 60.0)
 }
 
 impl Default for Budgets {
     fn default() -> Self {
-        Self {
-            // At most 172,850 names a day.
-            nuget: TokenBucket::new(50.0, 2.0),
-            github: TokenBucket::new(20.0, 1.0),
-            organizations: LruCache::new(ORGANIZATIONS_MAX),
-            proven: LruCache::new(PROVEN_MAX),
-        }
+        // At most 172,850 names a day.
+        let nuget = TokenBucket::new(50.0, 2.0);
+        Self { nuget, unproven: GitHubBudgets::default(), proven: GitHubBudgets::default() }
     }
 }
 
 impl Budgets {
-    /// Ten names a minute for each organisation: some 1,220 requests an hour of the 5,000 that a token of
-    /// GitHub's has.
-    const ORGANIZATION: (f64, f64) = (10.0, 10.0 / 60.0);
-
     /// Whether `package` may be looked up now.
     pub(crate) fn take(&mut self, package: &Package, now: Timestamp) -> bool {
         match package {
             Package::NuGet(_) => self.nuget.take(now),
-            Package::GitHub(organization, _) => {
-                let full = || TokenBucket::new(Self::ORGANIZATION.0, Self::ORGANIZATION.1);
-                let own = self.organizations.get_or_insert_mut(organization.clone(), full);
-                // From both or from none.
-                let may =
-                    own.has_one(now) && (self.proven.get(organization).is_some() || self.github.take(now));
-                may && own.take(now)
+            Package::GitHub(organization, _) if self.proven.each.contains(organization) => {
+                self.proven.take(organization, now)
             }
+            Package::GitHub(organization, _) => self.unproven.take(organization, now),
         }
     }
 
     /// Notes that `package` exists, and so does its organisation.
     pub(crate) fn prove(&mut self, package: &Package) {
         if let Package::GitHub(organization, _) = package {
-            self.proven.put(organization.clone(), ());
+            let own = self.unproven.each.pop(organization).unwrap_or_else(of_organization);
+            self.proven.each.get_or_insert(organization.clone(), || own);
         }
     }
 }
@@ -75,6 +87,7 @@ mod tests {
         let package = |organization: &str, number: u32| -> Package {
             format!("github/{organization}/p{number}").parse().unwrap()
         };
+        assert!(budgets.take(&package("acme", 0), Timestamp::from_unix_milliseconds(0)));
         budgets.prove(&package("acme", 0));
         let mut now = Timestamp::from_unix_milliseconds(0);
         let mut counts = [0, 0];
@@ -86,6 +99,8 @@ mod tests {
                 counts[1] += u32::from(budgets.take(&package("acme", number), now));
             }
         }
-        assert_eq!(counts, [20 + 599, 10 + 99], "a second and a minute each; full at the first one");
+        // To within one, since a tenth of a second has no exact fraction of a token.
+        assert!((618..=620).contains(&counts[0]), "20, and one a second: {counts:?}");
+        assert!((108..=110).contains(&counts[1]), "9 left of 10, and ten a minute: {counts:?}");
     }
 }

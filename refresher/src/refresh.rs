@@ -8,8 +8,7 @@ use badgesmith_shared::package::Package;
 use badgesmith_shared::package_record::{Known, PackageRecord, PackageState, Validators};
 use badgesmith_shared::sdk::CallError;
 use badgesmith_shared::timestamp::Timestamp;
-use badgesmith_shared::version::Versions;
-use serde::Serialize;
+use badgesmith_shared::version::{NuGetVersion, Versions};
 
 use crate::upstream::{Ask, FetchError, Fetched, Part, Upstreams};
 
@@ -17,7 +16,7 @@ use crate::upstream::{Ask, FetchError, Fetched, Part, Upstreams};
 /// that is less than a lease.
 const FETCH_TIME_MAX: Duration = Duration::from_mins(1);
 /// What is kept back of the time that is left, to write what came of a package.
-const TIME_TO_WRITE: Duration = Duration::from_secs(7);
+const TIME_TO_WRITE: Duration = Duration::from_secs(13);
 /// A package that nobody has read for so long leaves the schedule.
 const UNREAD_MAX: Duration = Duration::from_hours(30 * 24);
 /// A name that does not exist is looked up again after this long, if it is read.
@@ -50,8 +49,7 @@ pub(crate) struct Refresher {
 }
 
 /// What became of a package.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refreshed {
     /// It is as it was.
     Unchanged,
@@ -129,14 +127,19 @@ impl Refresher {
             }
             (Fetched::Found(found), PackageState::Known(known)) => {
                 let stored = self.packages.versions(&lease.package).await?;
-                let versions = assemble(found.parts, &stored);
-                let same = known.scheduled && stored == versions;
+                let Some(versions) = assemble(found.parts, stored.as_ref()) else {
+                    // Without validators, everything is asked for next time.
+                    let error = FetchError::Failed("what is known of it cannot be read".to_owned());
+                    let content = Content::Revalidated(Validators::new());
+                    return Ok(Next { content, ..self.failed(lease, &error, now) });
+                };
+                let same = known.scheduled && stored.as_ref() == Some(&versions);
                 let changed_at = if same { known.changed_at } else { now };
                 let known = known_by(&versions, found.private, changed_at);
                 Ok(self.found(lease, known, (!same).then_some(versions), found.validators, now))
             }
             (Fetched::Found(found), PackageState::Unproven | PackageState::NotFound) => {
-                let versions = assemble(found.parts, &Versions::default());
+                let versions = assemble(found.parts, None).unwrap_or_default();
                 let known = known_by(&versions, found.private, now);
                 Ok(self.found(lease, known, Some(versions), found.validators, now))
             }
@@ -163,7 +166,11 @@ impl Refresher {
 
     fn fresh(&self, lease: &Lease, known: Known, now: Timestamp) -> PackageRecord {
         let known = Known { fetched_at: now, missing: 0, scheduled: true, ..known };
-        record(lease, PackageState::Known(known), now.plus(jittered(self.fresh_for)), 0)
+        let period = match lease.package {
+            Package::GitHub(..) => self.fresh_for.min(CONSENT_PERIOD),
+            Package::NuGet(_) => self.fresh_for,
+        };
+        record(lease, PackageState::Known(known), now.plus(jittered(period)), 0)
     }
 
     /// What is known stays, and is tried again later.
@@ -231,16 +238,16 @@ fn known_by(versions: &Versions, private: bool, changed_at: Timestamp) -> Known 
     }
 }
 
-/// All versions, those that an upstream did not repeat taken from what is stored.
-fn assemble(parts: Vec<Part>, stored: &Versions) -> Versions {
-    parts
-        .into_iter()
-        .flat_map(|part| match part {
-            Part::Listed(versions) => versions,
-            Part::All => stored.iter().cloned().collect(),
-            Part::Known { lower, upper } => {
-                stored.iter().filter(|version| (&lower..=&upper).contains(version)).cloned().collect()
-            }
-        })
-        .collect()
+/// All versions, those that an upstream did not repeat taken from what is stored; `None` when that is missing.
+fn assemble(parts: Vec<Part>, stored: Option<&Versions>) -> Option<Versions> {
+    let parts = parts.into_iter().map(|part| match part {
+        Part::Listed(versions) => Some(versions),
+        Part::All => Some(stored?.iter().cloned().collect()),
+        Part::Known { lower, upper } => {
+            let of_part = stored?.iter().filter(|version| (&lower..=&upper).contains(version));
+            Some(of_part.cloned().collect())
+        }
+    });
+    let parts: Vec<Vec<NuGetVersion>> = parts.collect::<Option<_>>()?;
+    Some(parts.into_iter().flatten().collect())
 }

@@ -16,8 +16,10 @@ use crate::refresh::Refreshed;
 
 /// Packages that are worked on at once.
 const AT_ONCE_MAX: usize = 32;
-/// With less than this left, no package is begun.
-const TIME_MIN: Duration = Duration::from_secs(10);
+/// With less than this left, no package is begun: it could not end.
+const TIME_MIN: Duration = Duration::from_secs(40);
+/// After so many names that had to be put off, the others are put off unseen.
+const POSTPONED_MAX: usize = 1000;
 
 /// What a run has done: packages, by what became of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -105,11 +107,15 @@ async fn work(app: &App, mut due: Due, deadline: Timestamp, report: &mut Report)
             }
             if shard == DueShard::Unproven && !app.has_budget_for(&package) {
                 report.postponed += 1;
-                continue;
+                if report.postponed < POSTPONED_MAX {
+                    continue;
+                }
+                report.unfinished = true;
+                break;
             }
             report.lag_seconds = report.lag_seconds.max(now.since(since).as_secs());
             working.push(async move {
-                let outcome = app.packages().lease(&package, None, now).await?;
+                let outcome = app.packages().lease(&package, None, app.clock().now()).await?;
                 match outcome {
                     LeaseOutcome::Leased(lease) => app.refresh(&lease, deadline).await.map(Some),
                     LeaseOutcome::NotDue | LeaseOutcome::Unknown => Ok(None),

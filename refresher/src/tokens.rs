@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 /// A secret is read again after this long.
 const LIFETIME: Duration = Duration::from_hours(1);
-/// One that GitHub refuses is read again early, at most this often.
+/// One that is not there, or that GitHub refuses, is read again early, at most this often.
 const READ_AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// Tokens kept, the least recently used leave first.
 const KEPT_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
@@ -55,7 +55,8 @@ impl Tokens {
     /// The token in the secret `secret_id`; `None` when there is no such secret, or it holds none.
     pub(crate) async fn of(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, CallError> {
         match self.kept(secret_id) {
-            Some((token, read_at)) if now.since(read_at) < LIFETIME => Ok(token),
+            Some((token @ Some(_), read_at)) if now.since(read_at) < LIFETIME => Ok(token),
+            Some((None, read_at)) if now.since(read_at) < READ_AGAIN_AFTER => Ok(None),
             Some(_) | None => self.read(secret_id, now).await,
         }
     }

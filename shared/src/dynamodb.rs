@@ -18,6 +18,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use crate::timestamp::Timestamp;
+
 /// An item as the SDK has it.
 type Item = HashMap<String, AttributeValue>;
 
@@ -27,6 +29,20 @@ const PK: &str = "PK";
 const SK: &str = "SK";
 /// When DynamoDB may delete the item, in seconds since the Unix epoch.
 const TTL: &str = "ttl";
+
+/// The key of an item, and the beginning of one.
+fn item_key(partition: &str, sort: &str) -> Item {
+    Item::from([(PK.to_owned(), string(partition)), (SK.to_owned(), string(sort))])
+}
+
+fn integer(item: &Item, name: &str) -> Option<i64> {
+    item.get(name).and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok())
+}
+
+/// Whether an item's time is over: DynamoDB deletes it days later.
+fn is_expired(item: &Item, now: Timestamp) -> bool {
+    integer(item, TTL).is_some_and(|ttl| ttl <= now.unix_seconds())
+}
 
 fn string(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())

@@ -13,8 +13,12 @@ use tests::world::{FRESH_FOR, World};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
+mod limits;
+
 const ACME: Account<'_> = Account::Org("Acme");
 const TOKEN: &str = "ghp_bM3vq0T7wYxkR2dJ";
+/// Sees nothing that is private.
+const BLIND_TOKEN: &str = "ghp_Qw72mXe9LcVt5hRz";
 const NEW_TOKEN: &str = "ghp_Zs81LhU6pEoNc4fA";
 /// Where acme.kit and its versions are.
 const KIT: &str = "/github/orgs/acme/packages/nuget/acme.kit";
@@ -179,17 +183,18 @@ async fn a_public_package_that_turns_private_disappears_at_once() {
 }
 
 /// A private package is shown, and then no longer consented to.
-async fn check_withdrawn(organization_has_token: bool, github: Option<Misbehaviour>) {
+async fn check_withdrawn(token_of_organization: Option<&str>, github: Option<Misbehaviour>) {
     let upstream = Upstream::start();
     upstream.github_token(TOKEN, &["acme"]);
     upstream.github_publish(ACME, "Secret.Kit", Visibility::Private, &["1.0.0"]);
     let mut world = World::with_upstream(&upstream);
     world.set_github_token("acme/secret.kit", TOKEN).await;
-    if organization_has_token {
-        world.set_github_token("acme", TOKEN).await;
+    upstream.github_token(BLIND_TOKEN, &[]);
+    if let Some(token) = token_of_organization {
+        world.set_github_token("acme", token).await;
     }
     assert_eq!(world.look_up("github/acme/secret.kit").await, "1.0.0");
-    let context = format!("{organization_has_token} {github:?}");
+    let context = format!("{token_of_organization:?} {github:?}");
     if let Some(how) = github {
         upstream.misbehave("/github/", how, ALWAYS);
     }
@@ -202,16 +207,17 @@ async fn check_withdrawn(organization_has_token: bool, github: Option<Misbehavio
 
 #[tokio::test]
 async fn a_consent_that_is_withdrawn_ends_at_the_next_refresh() {
-    check_withdrawn(false, None).await;
-    check_withdrawn(true, None).await;
-    check_withdrawn(false, Some(Misbehaviour::Dropped)).await;
+    check_withdrawn(None, None).await;
+    check_withdrawn(Some(TOKEN), None).await;
+    check_withdrawn(Some(BLIND_TOKEN), None).await;
+    check_withdrawn(None, Some(Misbehaviour::Dropped)).await;
 }
 
 #[tokio::test]
 async fn a_consent_that_is_withdrawn_ends_though_github_cannot_tell_whether_it_is_needed() {
     let later = [("retry-after", "1800".to_owned())];
     for how in [Misbehaviour::Dropped, status(429, &later, ""), status(401, &[], "{}")] {
-        check_withdrawn(true, Some(how)).await;
+        check_withdrawn(Some(TOKEN), Some(how)).await;
     }
 }
 
@@ -278,47 +284,28 @@ async fn a_name_is_looked_up_with_a_token_rotated_since() {
 }
 
 #[tokio::test]
-async fn a_limit_is_obeyed_and_takes_nothing_away() {
-    let secondary = "{\"message\":\"You have exceeded a secondary rate limit. Please wait a few minutes.\"}";
-    let reset_in = |world: &World, minutes: u64| {
-        world.now().plus(MINUTE * u32::try_from(minutes).unwrap()).unix_seconds()
-    };
-    for (answer, minutes) in [
-        (None, 30),
-        (Some((403, Some("1200"), "{}")), 20),
-        (Some((429, Some("1200"), "{}")), 20),
-        (Some((403, None, secondary)), 1),
-        (Some((429, None, secondary)), 1),
-        (Some((429, None, "")), 1),
+async fn an_answer_of_another_shape_changes_nothing() {
+    let (package, versions) = (KIT.to_owned(), format!("{KIT}/versions"));
+    for (path, body) in [
+        (&package, "{}"),
+        (&package, "{\"message\":\"We are moving.\"}"),
+        (&package, "{\"visibility\":null}"),
+        (&package, "[]"),
+        (&versions, "{}"),
+        (&versions, "null"),
+        (&versions, "[]"),
     ] {
-        let context = format!("{answer:?}");
-        let (upstream, world) = knowing(&["1.0.0"]).await;
-        upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, &["2.0.0"]);
-        upstream.github_publish(ACME, "New", Visibility::Public, &["3.0.0"]);
-        world.clock.advance(FRESH_FOR);
-        match answer {
-            None => upstream.github_limit(0, reset_in(&world, minutes)),
-            Some((code, after, body)) => {
-                let after: Vec<_> = after.iter().map(|after| ("retry-after", (*after).to_owned())).collect();
-                upstream.misbehave("/github/", status(code, &after, body), 1);
-            }
+        let (upstream, mut world) = knowing(&["1.0.0"]).await;
+        upstream.misbehave(path, status(200, &[], body), 1);
+        refresh(&world, FRESH_FOR).await;
+        world.restart_functions();
+        for query in ["", "?version=[1.0,2.0)"] {
+            assert_eq!(
+                world.version(&format!("github/acme/acme.kit{query}")).await,
+                "1.0.0",
+                "{path} {body}"
+            );
         }
-        assert_eq!(world.refresh_due().await.failed, 1, "{context}");
-        assert_eq!(upstream.take_requests().len(), 1, "{context}: not tried again");
-        upstream.github_limit(5000, reset_in(&world, 60));
-        let step = MINUTE * u32::try_from(minutes).unwrap() / 6;
-        for _ in 0..5 {
-            world.version("github/acme/new").await;
-            world.drain_requests().await;
-            refresh(&world, step).await;
-            let asked = upstream.take_requests();
-            assert!(asked.is_empty(), "{context}: too early, and whatever the package: {:?}", paths(&asked));
-            assert_eq!(world.version("github/acme/acme.kit").await, "1.0.0", "{context}");
-        }
-        refresh(&world, step + Duration::from_secs(31)).await;
-        world.clock.advance(MINUTE * 3);
-        assert_eq!(world.version("github/acme/acme.kit").await, "2.0.0", "{context}: then it is asked again");
-        assert_eq!(world.version("github/acme/new").await, "3.0.0", "{context}");
     }
 }
 

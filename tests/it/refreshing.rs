@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use badgesmith_shared::package_request::Reason;
 use tests::faults::Fault;
-use tests::upstream::{Account, Upstream, Visibility};
+use tests::upstream::{Account, Misbehaviour, Upstream, Visibility};
 use tests::world::{FRESH_FOR, World};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -79,14 +79,14 @@ async fn a_run_ends_before_its_time_and_the_next_goes_on() {
     let upstream = Upstream::start();
     let world = world_with(&upstream, 100).await;
     world.clock.advance(FRESH_FOR * 2);
-    assert!(world.refresh_due_within(Duration::from_secs(9)).await.unfinished, "too little to begin with");
+    assert!(world.refresh_due_within(Duration::from_secs(39)).await.unfinished, "too little to begin with");
     assert_eq!(asked(&upstream).len(), 0);
     upstream.set_latency(Duration::from_millis(50));
-    let run = world.refresh_due_within(Duration::from_mins(1));
+    let run = world.refresh_due_within(Duration::from_mins(5));
     let time_passes = async {
-        // Packages are begun until 10 s before the end; the run takes some 4 rounds of 50 ms.
+        // Packages are begun until 40 s before the end; the run takes some 4 rounds of 50 ms.
         tokio::time::sleep(Duration::from_millis(60)).await;
-        world.clock.advance(Duration::from_secs(51));
+        world.clock.advance(Duration::from_secs(261));
     };
     let (first, ()) = tokio::join!(run, time_passes);
     assert!(first.unfinished && first.unchanged > 0 && first.unchanged < 100, "{first:?}");
@@ -139,6 +139,53 @@ async fn what_nobody_reads_leaves_the_schedule_and_comes_back() {
     assert_eq!(world.version("nuget/kit.0").await, "pending", "forgotten after 90 days more");
     world.drain_requests().await;
     assert_eq!(world.version("nuget/kit.0").await, "2.0.0");
+}
+
+#[tokio::test]
+async fn what_comes_back_while_its_upstream_fails_is_not_forgotten() {
+    let upstream = Upstream::start();
+    let mut world = world_with(&upstream, 1).await;
+    world.clock.advance(31 * DAY);
+    assert_eq!(world.refresh_due().await.retired, 1);
+    upstream.misbehave("kit.0", Misbehaviour::Garbage, usize::MAX);
+    // It is read now and then, for longer than it would be kept unread.
+    for days in [50, 50, 50] {
+        world.clock.advance(days * DAY);
+        world.restart_functions();
+        for query in ["", "?version=[1.0]"] {
+            assert_eq!(world.version(&format!("nuget/kit.0{query}")).await, "1.0.0");
+        }
+        world.drain_requests().await;
+    }
+    upstream.behave();
+    upstream.publish("kit.0", &["1.0.1"]);
+    world.clock.advance(DAY);
+    world.restart_functions();
+    world.version("nuget/kit.0").await;
+    world.drain_requests().await;
+    world.restart_functions();
+    assert_eq!(world.version("nuget/kit.0?version=[1.0,2.0)").await, "1.0.1");
+}
+
+#[tokio::test]
+async fn what_is_stored_and_cannot_be_read_is_looked_up_anew() {
+    for content in ["VERSIONS", "UPSTREAM"] {
+        let upstream = Upstream::start();
+        // On pages of their own, of which one refresh reads only what has changed.
+        let versions: Vec<_> = (0..200).map(|minor| format!("1.{minor}.0")).collect();
+        upstream.publish("kit", &versions.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut world = World::with_upstream(&upstream);
+        assert_eq!(world.look_up("nuget/kit").await, "1.199.0");
+        world.spoil("PACKAGE#nuget#-#kit", content).await;
+        upstream.publish("kit", &["2.0.0"]);
+        for _ in 0..3 {
+            world.clock.advance(FRESH_FOR);
+            world.refresh_due().await;
+        }
+        world.restart_functions();
+        assert_eq!(world.version("nuget/kit").await, "2.0.0", "{content}");
+        assert_eq!(world.version("nuget/kit?version=[1.0,1.1]").await, "1.1.0", "{content}");
+    }
 }
 
 #[tokio::test]
@@ -240,7 +287,7 @@ async fn invented_names_have_a_budget_and_known_packages_do_not_wait_for_them() 
 async fn while_an_upstream_is_down_invented_names_come_after_what_is_known() {
     let upstream = Upstream::start();
     let world = world_with(&upstream, 5).await;
-    upstream.misbehave("invented", tests::upstream::Misbehaviour::Garbage, usize::MAX);
+    upstream.misbehave("invented", Misbehaviour::Garbage, usize::MAX);
     for number in 0..100 {
         world.publish_request(&format!("nuget/invented.{number}"), Reason::New).await;
         world.clock.advance(Duration::from_millis(500));

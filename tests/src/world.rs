@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::dynamodb::SecretMappings;
@@ -224,6 +225,21 @@ impl World {
     pub async fn send_to_refresh_queue(&self, body: &str) {
         let client = aws_sdk_sqs::Client::new(&self.sdk_config());
         client.send_message().queue_url(Queues::url(REFRESH_QUEUE)).message_body(body).send().await.unwrap();
+    }
+
+    /// Writes nonsense over the content of an item of the table of packages.
+    pub async fn spoil(&self, partition: &str, sort: &str) {
+        let client = aws_sdk_dynamodb::Client::new(&self.sdk_config());
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        client
+            .put_item()
+            .table_name("PackagesTable")
+            .item("PK", text(partition))
+            .item("SK", text(sort))
+            .item("content", text("nonsense"))
+            .send()
+            .await
+            .unwrap();
     }
 
     /// What is in the dead-letter queue of requests.

@@ -9,7 +9,7 @@ use badgesmith_shared::version::{NuGetVersion, Versions};
 use serde::Deserialize;
 use url::Url;
 
-use super::http::{Get, Http};
+use super::http::{Credential, Get, Http};
 use super::reply::Reply;
 use super::{Ask, FetchError, Fetched, Found, Part, within};
 use crate::tokens::{Token, Tokens};
@@ -28,11 +28,23 @@ pub(crate) struct GitHub {
     tokens: Tokens,
 }
 
-/// A package, or one of its versions.
 #[derive(Deserialize)]
-struct Named {
+struct Package {
+    visibility: Visibility,
+}
+
+#[derive(Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Visibility {
+    Public,
+    Private,
+    Internal,
+}
+
+/// A version of a package.
+#[derive(Deserialize)]
+struct Version {
     name: Option<String>,
-    visibility: Option<String>,
 }
 
 /// What a walk over all pages found.
@@ -59,11 +71,12 @@ impl GitHub {
         };
         let was_shown_by_consent = matches!(ask.state, PackageState::Known(known) if known.private);
         match within(ask.time, self.fetch_mapped(organization, name, ask, &mapping)).await {
-            // The consent is gone, and nobody can say whether the package is public by now.
+            // The consent is gone, and nobody can say that the package is public by now.
             Err(error) if was_shown_by_consent && !mapping.of_package => {
                 tracing::warn!(package = %ask.package, %error, "withheld, since its mapping is gone");
                 Ok(Fetched::Withheld)
             }
+            Ok(Fetched::Missing) if was_shown_by_consent && !mapping.of_package => Ok(Fetched::Withheld),
             fetched => fetched,
         }
     }
@@ -79,10 +92,15 @@ impl GitHub {
         let Some(token) = self.tokens.of(secret_id, ask.now).await? else {
             return Err(FetchError::Refused(format!("the secret {secret_id} holds no token")));
         };
-        match self.with_token(organization, name, ask.validators, &token, *of_package).await {
+        let is_speculative = !matches!(ask.state, PackageState::Known(_));
+        let fetch = async |token: &Token| {
+            let credential = Credential { token, is_speculative };
+            self.with_credential(organization, name, ask.validators, credential, *of_package).await
+        };
+        match fetch(&token).await {
             // The secret may have been rotated since it was read.
             Err(refused @ FetchError::Refused(_)) => match self.tokens.instead_of(&token, ask.now).await? {
-                Some(token) => self.with_token(organization, name, ask.validators, &token, *of_package).await,
+                Some(token) => fetch(&token).await,
                 None => Err(refused),
             },
             fetched => fetched,
@@ -90,23 +108,24 @@ impl GitHub {
     }
 
     /// Asks for the package of an organisation, or else of a user.
-    async fn with_token(
+    async fn with_credential(
         &self,
         organization: &Organization,
         name: &PackageName,
         known: &Validators,
-        token: &Token,
+        credential: Credential<'_>,
         of_package: bool,
     ) -> Result<Fetched, FetchError> {
         let mut owners = ["orgs", "users"];
-        if known.keys().any(|url| url.contains("/users/")) {
+        let of_users = self.url("users/")?;
+        if known.keys().any(|url| url.starts_with(of_users.as_str())) {
             owners.reverse();
         }
         for owner in owners {
             let package = self.url(&format!("{owner}/{organization}/packages/nuget/{name}"))?;
             let mut validators = Validators::new();
             if !of_package {
-                match self.is_public(&package, known, token, &mut validators).await? {
+                match self.is_public(&package, known, credential, &mut validators).await? {
                     None => continue,
                     Some(false) => return Ok(Fetched::Withheld),
                     Some(true) => {}
@@ -114,10 +133,10 @@ impl GitHub {
             }
             let first = format!("{owner}/{organization}/packages/nuget/{name}/versions?per_page={PER_PAGE}");
             let first = self.url(&first)?;
-            let mut walked = self.walk(&first, known, token, &mut validators).await?;
+            let mut walked = self.walk(&first, known, credential, &mut validators).await?;
             if walked.is_none() {
                 // A later page has changed, so all are needed.
-                walked = self.walk(&first, &Validators::new(), token, &mut validators).await?;
+                walked = self.walk(&first, &Validators::new(), credential, &mut validators).await?;
             }
             match walked {
                 Some(Walked::Missing) => {}
@@ -146,16 +165,16 @@ impl GitHub {
         &self,
         url: &Url,
         known: &Validators,
-        token: &Token,
+        credential: Credential<'_>,
         validators: &mut Validators,
     ) -> Result<Option<bool>, FetchError> {
         let validator = known.get(url.as_str());
-        let validator = match self.http.get(Get { url, validator, token: Some(token) }).await? {
+        let validator = match self.http.get(Get { url, validator, credential: Some(credential) }).await? {
             Reply::Missing => return Ok(None),
             Reply::Unchanged => validator.cloned().unwrap_or_default(),
             Reply::Found(document) => {
-                let Named { visibility, .. } = document.json(url)?;
-                if visibility.as_deref() != Some("public") {
+                let Package { visibility } = document.json(url)?;
+                if visibility != Visibility::Public {
                     return Ok(Some(false));
                 }
                 document.validator
@@ -171,7 +190,7 @@ impl GitHub {
         &self,
         first: &Url,
         known: &Validators,
-        token: &Token,
+        credential: Credential<'_>,
         validators: &mut Validators,
     ) -> Result<Option<Walked>, FetchError> {
         let mut url = first.clone();
@@ -179,19 +198,24 @@ impl GitHub {
         for page in 0..PAGES_MAX {
             // Once one has come whole, the others must.
             let validator = known.get(url.as_str()).filter(|_| versions.is_none());
-            let validator = match self.http.get(Get { url: &url, validator, token: Some(token) }).await? {
-                Reply::Missing => return Ok(Some(Walked::Missing)),
-                Reply::Unchanged => validator.cloned().unwrap_or_default(),
-                Reply::Found(_) if page > 0 && versions.is_none() => return Ok(None),
-                Reply::Found(document) => {
-                    let named: Vec<Named> = document.json(&url)?;
-                    // Whatever was pushed has a name; what is no version is none of ours.
-                    let found = named.iter().filter_map(|version| version.name.as_deref()?.parse().ok());
-                    versions.get_or_insert_default().extend(found);
-                    let next = document.link.as_deref().and_then(next_page);
-                    Validator { next, ..document.validator }
-                }
-            };
+            let validator =
+                match self.http.get(Get { url: &url, validator, credential: Some(credential) }).await? {
+                    Reply::Missing => return Ok(Some(Walked::Missing)),
+                    Reply::Unchanged => validator.cloned().unwrap_or_default(),
+                    Reply::Found(_) if page > 0 && versions.is_none() => return Ok(None),
+                    Reply::Found(document) => {
+                        let named: Vec<Version> = document.json(&url)?;
+                        if page == 0 && named.is_empty() {
+                            // A package without a version is none.
+                            return Ok(Some(Walked::Missing));
+                        }
+                        // Whatever was pushed has a name; what is no version is none of ours.
+                        let found = named.iter().filter_map(|version| version.name.as_deref()?.parse().ok());
+                        versions.get_or_insert_default().extend(found);
+                        let next = document.link.as_deref().and_then(next_page);
+                        Validator { next, ..document.validator }
+                    }
+                };
             let next = validator.next.clone();
             validators.insert(url.to_string(), validator);
             let Some(next) = next else { break };
@@ -216,7 +240,8 @@ impl GitHub {
 fn next_page(link: &str) -> Option<String> {
     link.split('<').find_map(|entry| {
         let (address, parameters) = entry.split_once('>')?;
-        let is_next = parameters.split([';', ',']).any(|parameter| parameter.trim() == "rel=\"next\"");
+        let mut parameters = parameters.split([';', ',']).map(str::trim);
+        let is_next = parameters.any(|parameter| matches!(parameter, "rel=\"next\"" | "rel=next"));
         is_next.then(|| address.to_owned())
     })
 }
@@ -232,6 +257,7 @@ mod tests {
         let address = Some("https://api.example.test/x?a=1,2;b&page=2".to_owned());
         assert_eq!(next_page(&format!("{next}, {last}")), address);
         assert_eq!(next_page(&format!("{last}, {next}")), address);
+        assert_eq!(next_page(&next.replace('"', "")), address);
         for none in [last, "", "<https://x>", "rel=\"next\"", "<https://x>; rel=\"prev\", <https://y>"] {
             assert_eq!(next_page(none), None, "{none}");
         }

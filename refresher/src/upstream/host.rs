@@ -8,9 +8,13 @@ use failsafe::backoff::{self, Constant};
 use failsafe::failure_policy::{self, ConsecutiveFailures};
 use failsafe::{Config, Instrument, StateMachine};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 /// So many failures in a row open the circuit breaker.
 const FAILURES: u32 = 3;
+
+/// A request that is broken off after more than this has failed.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// A host.
 #[derive(Debug)]
@@ -47,6 +51,8 @@ impl Instrument for HalfOpen {
 pub(crate) struct Turn<'a> {
     host: &'a Host,
     is_probe: bool,
+    began: Instant,
+    has_ended: bool,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -71,13 +77,14 @@ impl Host {
         if is_probe && self.probing.swap(true, Ordering::SeqCst) {
             return None;
         }
-        Some(Turn { host: self, is_probe, _permit: permit })
+        Some(Turn { host: self, is_probe, began: Instant::now(), has_ended: false, _permit: permit })
     }
 }
 
 impl Turn<'_> {
     /// Tells how it went: whether the host worked at all.
-    pub(crate) fn end(self, worked: bool) {
+    pub(crate) fn end(mut self, worked: bool) {
+        self.has_ended = true;
         if worked {
             self.host.breaker.on_success();
         } else {
@@ -88,6 +95,9 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        if !self.has_ended && self.began.elapsed() > SLOW {
+            self.host.breaker.on_error();
+        }
         if self.is_probe {
             self.host.probing.store(false, Ordering::SeqCst);
         }

@@ -60,7 +60,7 @@ impl Default for Patience {
         Self {
             connect: Duration::from_secs(3),
             read: Duration::from_secs(5),
-            answer: Duration::from_secs(15),
+            answer: Duration::from_secs(10),
             first_backoff: Duration::from_millis(200),
             breaker_open: Duration::from_mins(1),
         }
@@ -76,6 +76,8 @@ pub(crate) struct Http {
     patience: Patience,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     limits: Mutex<HashMap<Limited, Limit>>,
+    /// What is left to whom.
+    quotas: Mutex<HashMap<Limited, Quota>>,
 }
 
 /// Who sets a limit, and to whom: a host, and the secret that is used there.
@@ -89,6 +91,27 @@ struct Limit {
     times: u32,
 }
 
+/// What GitHub has said of a token's limit:
+/// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#checking-the-status-of-your-rate-limit>
+#[derive(Debug, Clone, Copy)]
+struct Quota {
+    limit: u64,
+    remaining: u64,
+    reset: Timestamp,
+}
+
+impl Quota {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
+        let reset = i64::try_from(number("x-ratelimit-reset")?).ok()?.saturating_mul(1000);
+        Some(Self {
+            limit: number("x-ratelimit-limit")?,
+            remaining: number("x-ratelimit-remaining")?,
+            reset: Timestamp::from_unix_milliseconds(reset),
+        })
+    }
+}
+
 /// A request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Get<'a> {
@@ -97,12 +120,28 @@ pub(crate) struct Get<'a> {
     /// What is known of it.
     pub(crate) validator: Option<&'a Validator>,
     /// For GitHub.
-    pub(crate) token: Option<&'a Token>,
+    pub(crate) credential: Option<Credential<'a>>,
+}
+
+/// On whose behalf GitHub is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Credential<'a> {
+    /// The token.
+    pub(crate) token: &'a Token,
+    /// It is about a name that may be invented: half of the token's limit is kept for the others.
+    pub(crate) is_speculative: bool,
 }
 
 impl Http {
     pub(crate) fn new(patience: Patience, clock: Clock) -> Self {
-        Self { client: OnceCell::new(), clock, patience, hosts: Mutex::default(), limits: Mutex::default() }
+        Self {
+            client: OnceCell::new(),
+            clock,
+            patience,
+            hosts: Mutex::default(),
+            limits: Mutex::default(),
+            quotas: Mutex::default(),
+        }
     }
 
     fn build_client(&self) -> Result<Client, TryError> {
@@ -127,17 +166,23 @@ impl Http {
     /// [`FetchError`] after all retries; nothing may be concluded then.
     pub(crate) async fn get(&self, get: Get<'_>) -> Result<Reply, FetchError> {
         let name = host_of(get.url);
-        let limited = (name.clone(), get.token.map(|token| token.secret_id.clone()));
+        let limited = (name.clone(), get.credential.map(|credential| credential.token.secret_id.clone()));
         self.check(&limited)?;
-        let host = self.host(&name, get.token.is_some());
+        if get.credential.is_some_and(|credential| credential.is_speculative) {
+            self.check_quota(&limited)?;
+        }
+        let host = self.host(&name, get.credential.is_some());
         let turn = host.turn().await.ok_or_else(|| FetchError::BreakerOpen(name.clone()))?;
         // Whoever had the turn before may have met a limit.
         self.check(&limited)?;
-        let result = (|| self.attempt(get))
+        let result = (|| self.attempt(get, &limited))
             .retry(self.backoff())
             .when(|error| match error {
                 TryError::Transient(_) => true,
-                TryError::Limited { wait, .. } => wait.is_some_and(|wait| wait <= RETRY_AFTER_MAX),
+                // Who uses a token must not go on beside those that wait.
+                TryError::Limited { wait, .. } => {
+                    get.credential.is_none() && wait.is_some_and(|wait| wait <= RETRY_AFTER_MAX)
+                }
                 TryError::Final(_) => false,
             })
             .adjust(|error, backoff| match error {
@@ -149,7 +194,11 @@ impl Http {
         turn.end(!matches!(result, Err(TryError::Transient(_))));
         match result {
             Ok(reply) => {
-                self.limits.lock().unwrap_or_else(PoisonError::into_inner).remove(&limited);
+                let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+                // It may have been sent before the limit was met.
+                if limits.get(&limited).is_some_and(|limit| limit.until <= self.clock.now()) {
+                    limits.remove(&limited);
+                }
                 Ok(reply)
             }
             Err(TryError::Limited { cause, wait }) => {
@@ -190,6 +239,17 @@ impl Http {
         }
     }
 
+    fn check_quota(&self, limited: &Limited) -> Result<(), FetchError> {
+        let quota = self.quotas.lock().unwrap_or_else(PoisonError::into_inner).get(limited).copied();
+        match quota {
+            Some(Quota { limit, remaining, reset }) if remaining * 2 < limit && self.clock.now() < reset => {
+                let cause = "half of the token's limit is kept for packages that exist".to_owned();
+                Err(FetchError::Limited { until: reset, cause })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Notes a limit, and returns its end.
     fn limit(&self, limited: Limited, wait: Option<Duration>) -> Timestamp {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
@@ -198,20 +258,20 @@ impl Http {
         // Those who were on their way when the limit was met meet the same one.
         if limit.until <= now {
             limit.times = limit.times.saturating_add(1);
-            let unannounced = LIMITED_FOR.saturating_mul(2_u32.saturating_pow(limit.times - 1));
-            limit.until = now.plus(wait.unwrap_or(unannounced).min(LIMITED_MAX));
         }
+        let unannounced = LIMITED_FOR.saturating_mul(2_u32.saturating_pow(limit.times - 1));
+        limit.until = limit.until.max(now.plus(wait.unwrap_or(unannounced).min(LIMITED_MAX)));
         limit.until
     }
 
-    async fn attempt(&self, get: Get<'_>) -> Result<Reply, TryError> {
+    async fn attempt(&self, get: Get<'_>, limited: &Limited) -> Result<Reply, TryError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         if let Some(Validator { etag, last_modified, .. }) = get.validator {
             insert(&mut headers, header::IF_NONE_MATCH, etag.as_deref());
             insert(&mut headers, header::IF_MODIFIED_SINCE, last_modified.as_deref());
         }
-        if let Some(token) = get.token {
+        if let Some(Credential { token, .. }) = get.credential {
             headers.insert(header::ACCEPT, HeaderValue::from_static(GITHUB_JSON));
             let version = HeaderValue::from_static(GITHUB_API_VERSION);
             headers.insert("x-github-api-version", version);
@@ -220,6 +280,9 @@ impl Http {
         let client = self.client.get_or_try_init(async || self.build_client()).await?;
         let response = client.get(get.url.clone()).headers(headers).send().await;
         let response = response.map_err(|error| transient(&error))?;
+        if let Some(quota) = Quota::of(response.headers()) {
+            self.quotas.lock().unwrap_or_else(PoisonError::into_inner).insert(limited.clone(), quota);
+        }
         Reply::read(get, response, self.clock.now()).await
     }
 }

@@ -10,6 +10,7 @@ use badgesmith_shared::timestamp::Timestamp;
 use badgesmith_shared::version::NuGetVersion;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -17,7 +18,8 @@ use super::http::{Get, Http};
 use super::reply::Reply;
 use super::{FetchError, Fetched, Found, Part};
 
-/// Registrations with all versions, always gzip:
+/// Registrations with all versions, always gzip. Those of older types lack versions without a word, which is
+/// worse than showing an unlisted one:
 /// <https://learn.microsoft.com/en-us/nuget/api/registration-base-url-resource>
 const REGISTRATIONS: &str = "RegistrationsBaseUrl/3.6.0";
 /// Versions without a word on whether they are listed:
@@ -67,10 +69,11 @@ struct ServiceIndex {
 
 #[derive(Deserialize)]
 struct Resource {
-    #[serde(rename = "@id")]
-    id: String,
-    #[serde(rename = "@type")]
-    kind: String,
+    #[serde(rename = "@id", default)]
+    id: Value,
+    /// A string, or a list of them.
+    #[serde(rename = "@type", default)]
+    kind: Value,
 }
 
 /// The index of a registration.
@@ -172,14 +175,20 @@ impl NuGet {
     async fn read_service_index(&self) -> Result<Resources, FetchError> {
         let url = &self.service_index;
         let failed = |what: &str| FetchError::Failed(format!("the service index {url} {what}"));
-        let Reply::Found(document) = self.http.get(Get { url, validator: None, token: None }).await? else {
+        let Reply::Found(document) = self.http.get(Get { url, validator: None, credential: None }).await?
+        else {
             return Err(failed("is not there"));
         };
         let ServiceIndex { resources } = document.json(url)?;
         let addresses = |kind: &str| -> Vec<Url> {
-            let of_kind = resources.iter().filter(|resource| resource.kind == kind);
+            let is_kind = |value: &Value| value.as_str() == Some(kind);
+            let of_kind = resources.iter().filter(|Resource { kind, .. }| {
+                is_kind(kind) || kind.as_array().is_some_and(|kinds| kinds.iter().any(is_kind))
+            });
             of_kind
-                .filter_map(|resource| self.address(&format!("{}/", resource.id.trim_end_matches('/'))))
+                .filter_map(|resource| {
+                    self.address(&format!("{}/", resource.id.as_str()?.trim_end_matches('/')))
+                })
                 .collect()
         };
         for (kind, bases) in [
@@ -200,13 +209,16 @@ impl NuGet {
     }
 
     async fn flat_container(&self, url: &Url, known: &Validators) -> Result<Fetched, FetchError> {
-        let get = Get { url, validator: known.get(url.as_str()), token: None };
+        let get = Get { url, validator: known.get(url.as_str()), credential: None };
         let document = match self.http.get(get).await? {
             Reply::Unchanged => return Ok(Fetched::Unchanged),
             Reply::Missing => return Ok(Fetched::Missing),
             Reply::Found(document) => document,
         };
         let FlatContainer { versions } = document.json(url)?;
+        if versions.is_empty() {
+            return Ok(Fetched::Missing);
+        }
         let listed = versions.iter().filter_map(|version| version.parse().ok()).collect();
         Ok(Fetched::Found(Found {
             parts: vec![Part::Listed(listed)],
@@ -217,13 +229,17 @@ impl NuGet {
 
     /// Reads the index of a registration, and those of its pages that are neither in it nor known.
     async fn registration(&self, url: &Url, known: &Validators) -> Result<Fetched, FetchError> {
-        let get = Get { url, validator: known.get(url.as_str()), token: None };
+        let get = Get { url, validator: known.get(url.as_str()), credential: None };
         let document = match self.http.get(get).await? {
             Reply::Unchanged => return Ok(Fetched::Unchanged),
             Reply::Missing => return Ok(Fetched::Missing),
             Reply::Found(document) => document,
         };
         let Registration { items: mut pages } = document.json(url)?;
+        if pages.is_empty() {
+            // A package whose versions are all unlisted still has them.
+            return Ok(Fetched::Missing);
+        }
         pages.sort_by_cached_key(|page| Reverse(page.bounds()));
         pages.truncate(PAGES_MAX);
         // Where pages overlap, what is known does not tell which of them a version is from.
@@ -239,7 +255,7 @@ impl NuGet {
             validators.insert(url.to_string(), document.validator);
         } else {
             // Caches are not of one mind yet. Without a validator, the index is looked through again next time.
-            tracing::info!(%url, "a page is of another commit than its index");
+            tracing::debug!(%url, "a page is of no commit, or of another than its index says");
         }
         Ok(Fetched::Found(Found {
             parts: pages.into_iter().map(|page| page.part).collect(),
@@ -263,7 +279,8 @@ impl NuGet {
             let validator = Some((url.to_string(), (*validator).clone()));
             return Ok(ReadPage { part, validator, as_announced: true });
         }
-        let get = Get { url: &url, validator: known.as_ref().map(|(_, validator)| *validator), token: None };
+        let get =
+            Get { url: &url, validator: known.as_ref().map(|(_, validator)| *validator), credential: None };
         let (part, validator) = match (self.http.get(get).await?, known) {
             (Reply::Found(document), _) => {
                 let page: Page = document.json(&url)?;
@@ -278,7 +295,8 @@ impl NuGet {
                 return Err(FetchError::Failed(format!("{url} is not there, though it is in its index")));
             }
         };
-        let as_announced = validator.commit == commit;
+        // Where there are no commits, nothing tells but the page itself.
+        let as_announced = commit.is_some() && validator.commit == commit;
         Ok(ReadPage { part, validator: Some((url.to_string(), validator)), as_announced })
     }
 }

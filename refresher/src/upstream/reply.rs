@@ -77,10 +77,7 @@ impl Reply {
                 Err(refusal(status, &headers, &body, cause, now))
             }
             _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-                Err(match retry_after(response.headers()) {
-                    wait @ Some(_) => TryError::Limited { cause, wait },
-                    None => TryError::Transient(cause),
-                })
+                Err(limit(response.headers(), &cause).unwrap_or(TryError::Transient(cause)))
             }
             _ if status.is_redirection() => {
                 failed(format!("{cause}, a redirect that is not followed: to another host, or one too many"))
@@ -111,11 +108,11 @@ impl Reply {
 /// headers first, since a limit is over in a while:
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
 fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], cause: String, now: Timestamp) -> TryError {
-    let wait = retry_after(headers);
-    if wait.is_some() && status != StatusCode::UNAUTHORIZED {
-        return TryError::Limited { cause, wait };
+    let may_be_limit = status != StatusCode::UNAUTHORIZED;
+    if may_be_limit && let Some(limited) = limit(headers, &cause) {
+        return limited;
     }
-    if status == StatusCode::FORBIDDEN && text(headers, "x-ratelimit-remaining") == Some("0") {
+    if may_be_limit && text(headers, "x-ratelimit-remaining") == Some("0") {
         let reset = text(headers, "x-ratelimit-reset").and_then(|text| text.parse::<i64>().ok());
         let reset = reset.map(|seconds| Timestamp::from_unix_milliseconds(seconds.saturating_mul(1000)));
         // Clocks differ by a moment.
@@ -196,8 +193,10 @@ fn same_tag(known: &str, tag: Option<&str>) -> bool {
     tag.is_some_and(|tag| opaque(tag) == opaque(known))
 }
 
-/// The seconds of a `Retry-After` (RFC 9110, 10.2.3). None of the upstreams sends the form with a date; that
-/// is taken for none.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    text(headers, "retry-after")?.trim().parse().ok().map(Duration::from_secs)
+/// What a `Retry-After` says (RFC 9110, 10.2.3), if there is one. Its other form, a date, is taken for a time that
+/// is not known.
+fn limit(headers: &HeaderMap, cause: &str) -> Option<TryError> {
+    let value = headers.get("retry-after")?;
+    let seconds = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    Some(TryError::Limited { cause: cause.to_owned(), wait: seconds.map(Duration::from_secs) })
 }

@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
-use super::{Item, PK, SK, TTL, string};
+use super::{Item, PK, SK, integer, is_expired, item_key, string};
 use crate::key::{self, DueShard};
 use crate::package::Package;
 use crate::package_record::{Known, PackageRecord, PackageState, Validators};
@@ -93,8 +93,7 @@ impl Packages {
             .client
             .get_item()
             .table_name(&self.table)
-            .key(PK, string(key::package_partition(package)))
-            .key(SK, string(key::META))
+            .set_key(Some(item_key(&key::package_partition(package), key::META)))
             .send()
             .await
             .map_err(|error| CallError::new("dynamodb:GetItem", error))?;
@@ -131,10 +130,10 @@ impl Packages {
     }
 
     /// The packages of `shard` that are due at `now`, the longest overdue first. A name that no upstream has
-    /// confirmed for a day is forgotten, and not among them.
+    /// confirmed for a day is forgotten, and not among them. An item that is none of ours is left out.
     ///
     /// # Errors
-    /// [`CallError`] when DynamoDB could not be asked, or an item is none of ours.
+    /// [`CallError`] when DynamoDB could not be asked.
     pub async fn due(
         &self,
         shard: DueShard,
@@ -161,19 +160,17 @@ impl Packages {
             .send()
             .await
             .map_err(|error| CallError::new("dynamodb:Query", error))?;
-        let package = |item: &Item| {
+        let package = |item: &Item| -> Result<DuePackage, CallError> {
             let package = text(item, PK).and_then(key::package_of);
             let package = package.ok_or_else(|| foreign("its key is no package's"))?;
             Ok(DuePackage { package, since: timestamp(item, DUE_SK)? })
         };
-        let packages = output.items().iter().map(package).collect::<Result<_, CallError>>()?;
+        let ours = |item: &Item| {
+            package(item).inspect_err(|error| tracing::error!(%error, "what is due is not understood")).ok()
+        };
+        let packages = output.items().iter().filter_map(ours).collect();
         Ok(DuePage { packages, next: output.last_evaluated_key.map(DuePosition) })
     }
-}
-
-/// Whether an item's time is over: DynamoDB deletes it days later.
-pub(super) fn is_expired(item: &Item, now: Timestamp) -> bool {
-    integer(item, TTL).is_some_and(|ttl| ttl <= now.unix_seconds())
 }
 
 pub(super) fn to_record(item: &Item) -> Result<PackageRecord, CallError> {
@@ -251,10 +248,6 @@ fn decompress(item: &Item) -> Result<String, CallError> {
 
 fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
-}
-
-fn integer(item: &Item, name: &str) -> Option<i64> {
-    item.get(name).and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok())
 }
 
 fn count(item: &Item, name: &str) -> u32 {

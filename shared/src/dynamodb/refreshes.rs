@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::types::{
 use uuid::Uuid;
 
 use super::packages::{self, Packages, UNCONFIRMED_LIFETIME};
-use super::{Item, PK, SK, TTL, number, string};
+use super::{Item, TTL, is_expired, number, string};
 use crate::key::{self, DueShard};
 use crate::package::Package;
 use crate::package_record::{Known, PackageRecord, PackageState, Validators};
@@ -27,6 +27,8 @@ const LEASE_TOKEN: &str = "lease_token";
 /// Until when that run may be at work, in milliseconds since the Unix epoch.
 const LEASE_UNTIL: &str = "lease_until";
 
+/// A request for a name never seen counts as one of this age if it is older.
+const REQUEST_AGE_MAX: Duration = Duration::from_hours(1);
 /// A package that nobody reads is forgotten after this long.
 const UNREAD_LIFETIME: Duration = Duration::from_hours(90 * 24);
 
@@ -66,7 +68,7 @@ pub enum Content {
 
 impl Packages {
     /// A run holds its lease for this long; must exceed the time that a run spends on one package.
-    pub const LEASE: Duration = Duration::from_secs(90);
+    pub const LEASE: Duration = Duration::from_mins(2);
 
     /// Takes the lease of a package that is due: one conditional write. A read at `requested_at` is noted.
     ///
@@ -112,7 +114,7 @@ impl Packages {
             }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                    let known = refused.item().is_some_and(|item| !packages::is_expired(item, now));
+                    let known = refused.item().is_some_and(|item| !is_expired(item, now));
                     Ok(if known { LeaseOutcome::NotDue } else { LeaseOutcome::Unknown })
                 }
                 _ => Err(CallError::new("dynamodb:UpdateItem", error)),
@@ -133,15 +135,13 @@ impl Packages {
     ) -> Result<LeaseOutcome, CallError> {
         let token = Uuid::new_v4().to_string();
         let until = now.plus(Self::LEASE);
+        // A request may have waited for days, and what it makes known is not to be forgotten at once.
+        let requested_at = requested_at.max(now.minus(REQUEST_AGE_MAX));
         // On the schedule at once: should this run die, another looks after it when the lease is over.
         let record = PackageRecord { refresh_after: until, ..PackageRecord::unproven(requested_at, now) };
+        let attributes = attributes(package, &record, now).into_iter();
         let mut item = item_key(package, key::META);
-        item.extend(
-            change_to(package, &record, now)
-                .values
-                .into_iter()
-                .map(|(name, value)| (name.trim_start_matches(':').to_owned(), value)),
-        );
+        item.extend(attributes.filter_map(|(name, value)| Some((name.to_owned(), value?))));
         item.insert(packages::LAST_REQUESTED_AT.to_owned(), string(requested_at.to_string()));
         item.insert(LEASE_TOKEN.to_owned(), string(&token));
         item.insert(LEASE_UNTIL.to_owned(), number(until.unix_milliseconds()));
@@ -192,22 +192,23 @@ impl Packages {
         }
     }
 
-    /// What the upstream of a package has to be asked with; nothing when it was never asked.
+    /// What the upstream of a package has to be asked with; nothing when it was never asked, or that cannot be
+    /// read.
     ///
     /// # Errors
-    /// [`CallError`] when DynamoDB could not be asked, or the item is none of ours.
+    /// [`CallError`] when DynamoDB could not be asked.
     pub async fn validators(&self, package: &Package) -> Result<Validators, CallError> {
         let item = self.content_item(package, key::UPSTREAM).await?;
-        item.as_ref().map(packages::to_validators).transpose().map(Option::unwrap_or_default)
+        Ok(item.and_then(|item| readable(package, packages::to_validators(&item))).unwrap_or_default())
     }
 
-    /// The versions of a package, as they were last written.
+    /// The versions of a package, as they were last written; `None` when there are none, or they cannot be read.
     ///
     /// # Errors
-    /// [`CallError`] when DynamoDB could not be asked, or the item is none of ours.
-    pub async fn versions(&self, package: &Package) -> Result<Versions, CallError> {
+    /// [`CallError`] when DynamoDB could not be asked.
+    pub async fn versions(&self, package: &Package) -> Result<Option<Versions>, CallError> {
         let item = self.content_item(package, key::VERSIONS).await?;
-        item.as_ref().map(packages::to_versions).transpose().map(Option::unwrap_or_default)
+        Ok(item.and_then(|item| readable(package, packages::to_versions(&item))))
     }
 
     async fn content_item(&self, package: &Package, sort: &str) -> Result<Option<Item>, CallError> {
@@ -239,6 +240,10 @@ impl Packages {
         let meta = self.meta_update(lease, record, now)?;
         let mut writes = Vec::new();
         match content {
+            // What is off the schedule is forgotten as a whole.
+            Content::Kept if matches!(&record.state, PackageState::Known(known) if !known.scheduled) => {
+                writes.extend(self.content_lifetimes(lease, record)?);
+            }
             Content::Kept => {}
             Content::Revalidated(validators) => {
                 writes.push(self.put(lease, key::UPSTREAM, packages::validators_content(validators)?)?);
@@ -292,14 +297,24 @@ impl Packages {
             let record = PackageRecord { state, ..lease.record.clone() };
             let meta = self.meta_update(lease, &record, now)?;
             writes.push(TransactWriteItem::builder().update(meta).build());
-            for sort in [key::VERSIONS, key::UPSTREAM] {
-                let mut change = Change::default();
-                change.set(TTL, number(record.last_requested_at.plus(UNREAD_LIFETIME).unix_seconds()));
-                let update = self.update(&lease.package, sort, change, "attribute_exists(PK)")?;
-                writes.push(TransactWriteItem::builder().update(update).build());
-            }
+            writes.extend(self.content_lifetimes(lease, &record)?);
         }
         self.transact(writes).await
+    }
+
+    /// The updates that give the versions and validators of a package the lifetime of what nobody reads.
+    fn content_lifetimes(
+        &self,
+        lease: &Lease,
+        record: &PackageRecord,
+    ) -> Result<Vec<TransactWriteItem>, CallError> {
+        let update = |sort| {
+            let mut change = Change::default();
+            change.set(TTL, number(record.last_requested_at.plus(UNREAD_LIFETIME).unix_seconds()));
+            let update = self.update(&lease.package, sort, change, None)?;
+            Ok(TransactWriteItem::builder().update(update).build())
+        };
+        [key::VERSIONS, key::UPSTREAM].into_iter().map(update).collect()
     }
 
     async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<bool, CallError> {
@@ -318,11 +333,14 @@ impl Packages {
         record: &PackageRecord,
         now: Timestamp,
     ) -> Result<Update, CallError> {
-        let mut change = change_to(&lease.package, record, now);
+        let mut change = Change::default();
+        for (name, value) in attributes(&lease.package, record, now) {
+            change.set_or_remove(name, value);
+        }
         change.set(LEASE_UNTIL, number(0));
         change.names.insert(format!("#{LEASE_TOKEN}"), LEASE_TOKEN.to_owned());
         change.values.insert(format!(":{LEASE_TOKEN}"), string(&lease.token));
-        self.update(&lease.package, key::META, change, HOLDS_LEASE)
+        self.update(&lease.package, key::META, change, Some(HOLDS_LEASE))
     }
 
     fn update(
@@ -330,13 +348,13 @@ impl Packages {
         package: &Package,
         sort: &str,
         change: Change,
-        condition: &str,
+        condition: Option<&str>,
     ) -> Result<Update, CallError> {
         Update::builder()
             .table_name(&self.table)
             .set_key(Some(item_key(package, sort)))
             .update_expression(change.expression())
-            .condition_expression(condition)
+            .set_condition_expression(condition.map(str::to_owned))
             .set_expression_attribute_names(Some(change.names))
             .set_expression_attribute_values(Some(change.values))
             .build()
@@ -368,6 +386,11 @@ impl Packages {
     }
 }
 
+/// What cannot be read is written anew by the next refresh.
+fn readable<T>(package: &Package, content: Result<T, CallError>) -> Option<T> {
+    content.inspect_err(|error| tracing::error!(%package, %error, "what is stored cannot be read")).ok()
+}
+
 /// Of a write to META: nobody else has taken the lease since.
 const HOLDS_LEASE: &str = "#lease_token = :lease_token";
 
@@ -386,7 +409,7 @@ fn incomplete(error: aws_smithy_types::error::operation::BuildError) -> CallErro
 }
 
 fn item_key(package: &Package, sort: &str) -> Item {
-    Item::from([(PK.to_owned(), string(key::package_partition(package))), (SK.to_owned(), string(sort))])
+    super::item_key(&key::package_partition(package), sort)
 }
 
 /// An update expression in the making. Each attribute's placeholders are its name behind `#` and `:`.
@@ -425,44 +448,41 @@ impl Change {
     }
 }
 
-/// What makes a package's META what `record` says. When it was last read is noted elsewhere.
-fn change_to(package: &Package, record: &PackageRecord, now: Timestamp) -> Change {
-    let day = || number(now.plus(UNCONFIRMED_LIFETIME).unix_seconds());
-    let (state, known, shard, ttl) = match &record.state {
+/// What a package's META has when it is what `record` says: `None` is an attribute that it must not have. When it
+/// was last read is noted elsewhere.
+fn attributes(
+    package: &Package,
+    record: &PackageRecord,
+    now: Timestamp,
+) -> [(&'static str, Option<AttributeValue>); 12] {
+    let (state, known, shard, forgotten) = match &record.state {
         PackageState::Unproven => {
-            let ttl = record.last_requested_at.plus(UNCONFIRMED_LIFETIME);
-            (packages::UNPROVEN, None, Some(DueShard::Unproven), Some(number(ttl.unix_seconds())))
+            let forgotten = record.last_requested_at.plus(UNCONFIRMED_LIFETIME);
+            (packages::UNPROVEN, None, Some(DueShard::Unproven), Some(forgotten))
         }
-        PackageState::NotFound => (packages::NOT_FOUND, None, None, Some(day())),
+        PackageState::NotFound => (packages::NOT_FOUND, None, None, Some(now.plus(UNCONFIRMED_LIFETIME))),
         PackageState::Known(known) if known.scheduled => {
             (packages::KNOWN, Some(known), Some(DueShard::of(package)), None)
         }
         PackageState::Known(known) => {
-            let ttl = record.last_requested_at.plus(UNREAD_LIFETIME);
-            (packages::KNOWN, Some(known), None, Some(number(ttl.unix_seconds())))
+            (packages::KNOWN, Some(known), None, Some(record.last_requested_at.plus(UNREAD_LIFETIME)))
         }
     };
     let refresh_after = record.refresh_after.to_string();
-    let mut change = Change::default();
-    change.set(packages::STATE, string(state));
-    change.set(packages::REFRESH_AFTER, string(&refresh_after));
-    change.set(packages::FAILURES, number(record.failures.into()));
-    change.set_or_remove(packages::DUE_PK, shard.map(|shard| string(shard.partition())));
-    change.set_or_remove(packages::DUE_SK, shard.map(|_| string(&refresh_after)));
-    change.set_or_remove(TTL, ttl);
-    let version = |version: Option<&NuGetVersion>| version.map(|version| string(version.to_string()));
+    let version = |version: &NuGetVersion| string(version.to_string());
     let moment = |moment: Timestamp| string(moment.to_string());
-    change.set_or_remove(
-        packages::LATEST_STABLE,
-        known.and_then(|known| version(known.latest_stable.as_ref())),
-    );
-    change.set_or_remove(
-        packages::LATEST_PRERELEASE,
-        known.and_then(|known| version(known.latest_prerelease.as_ref())),
-    );
-    change.set_or_remove(packages::FETCHED_AT, known.map(|known| moment(known.fetched_at)));
-    change.set_or_remove(packages::CHANGED_AT, known.map(|known| moment(known.changed_at)));
-    change.set_or_remove(packages::MISSING, known.map(|known| number(known.missing.into())));
-    change.set_or_remove(packages::PRIVATE, known.map(|known| AttributeValue::Bool(known.private)));
-    change
+    [
+        (packages::STATE, Some(string(state))),
+        (packages::REFRESH_AFTER, Some(string(&refresh_after))),
+        (packages::FAILURES, Some(number(record.failures.into()))),
+        (packages::DUE_PK, shard.map(|shard| string(shard.partition()))),
+        (packages::DUE_SK, shard.map(|_| string(&refresh_after))),
+        (TTL, forgotten.map(|moment| number(moment.unix_seconds()))),
+        (packages::LATEST_STABLE, known.and_then(|known| known.latest_stable.as_ref()).map(version)),
+        (packages::LATEST_PRERELEASE, known.and_then(|known| known.latest_prerelease.as_ref()).map(version)),
+        (packages::FETCHED_AT, known.map(|known| moment(known.fetched_at))),
+        (packages::CHANGED_AT, known.map(|known| moment(known.changed_at))),
+        (packages::MISSING, known.map(|known| number(known.missing.into()))),
+        (packages::PRIVATE, known.map(|known| AttributeValue::Bool(known.private))),
+    ]
 }

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_types::SdkConfig;
 
-use super::{Item, PK, SK, TTL, string};
+use super::{PK, is_expired, item_key, string};
 use crate::key;
 use crate::package::{Organization, PackageName};
 use crate::sdk::CallError;
@@ -53,7 +53,7 @@ impl SecretMappings {
         let failed =
             |cause: Box<dyn std::error::Error + Send + Sync>| CallError::new("dynamodb:BatchGetItem", cause);
         let partitions = [Some(package), None].map(|package| key::secret_partition(organization, package));
-        let keys = partitions.iter().map(|partition| item_key(partition)).collect();
+        let keys = partitions.iter().map(|partition| item_key(partition, key::META)).collect();
         let keys = KeysAndAttributes::builder()
             .set_keys(Some(keys))
             // A mapping that was taken away must not be found again.
@@ -73,9 +73,7 @@ impl SecretMappings {
         let items = output.responses.unwrap_or_default().into_values().next().unwrap_or_default();
         let secret_id = |partition: &str| {
             let item = items.iter().find(|item| item.get(PK) == Some(&string(partition)))?;
-            let ttl = item.get(TTL).and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok());
-            let expired = ttl.is_some_and(|ttl: i64| ttl <= now.unix_seconds());
-            item.get(SECRET_ID)?.as_s().ok().filter(|_| !expired).cloned()
+            item.get(SECRET_ID)?.as_s().ok().filter(|_| !is_expired(item, now)).cloned()
         };
         let [own, shared] = partitions.map(|partition| secret_id(&partition));
         let own = own.map(|secret_id| SecretMapping { secret_id, of_package: true });
@@ -96,7 +94,7 @@ impl SecretMappings {
         self.client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item_key(&key::secret_partition(organization, package))))
+            .set_item(Some(item_key(&key::secret_partition(organization, package), key::META)))
             .item(SECRET_ID, string(secret_id))
             .item(PROVIDER, string("github"))
             .item(ORGANIZATION, string(organization.as_str()))
@@ -120,14 +118,10 @@ impl SecretMappings {
         self.client
             .delete_item()
             .table_name(&self.table)
-            .set_key(Some(item_key(&key::secret_partition(organization, package))))
+            .set_key(Some(item_key(&key::secret_partition(organization, package), key::META)))
             .send()
             .await
             .map_err(|error| CallError::new("dynamodb:DeleteItem", error))?;
         Ok(())
     }
-}
-
-fn item_key(partition: &str) -> Item {
-    Item::from([(PK.to_owned(), string(partition)), (SK.to_owned(), string(key::META))])
 }

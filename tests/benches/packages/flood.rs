@@ -171,7 +171,11 @@ impl Tally {
             ("badges that did not say pending", self.not_pending, Some(0)),
             ("events told", self.told, Some(10 + 2 * seconds)),
             ("events told by other sandboxes", TOLD_ELSEWHERE * seconds, None),
-            ("items put into the table", self.put_items, Some(50 + 2 * seconds + 20 + seconds + 10 + seconds / 6)),
+            (
+                "items put into the table",
+                self.put_items,
+                Some(50 + 2 * seconds + 20 + seconds + 10 + seconds / 6),
+            ),
             ("invented names looked up upstream", self.invented.len(), Some(self.put_items)),
             (
                 "requests to GitHub for invented names",

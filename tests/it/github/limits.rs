@@ -1,0 +1,116 @@
+//! GitHub's limits: obeyed, and kept for what exists.
+
+use std::time::Duration;
+
+use tests::upstream::{Misbehaviour, Visibility};
+use tests::world::{FRESH_FOR, World};
+
+use super::{ACME, MINUTE, knowing, paths, refresh, status};
+
+#[tokio::test]
+async fn a_limit_is_obeyed_and_takes_nothing_away() {
+    let secondary = "{\"message\":\"You have exceeded a secondary rate limit. Please wait a few minutes.\"}";
+    let reset_in = |world: &World, minutes: u64| {
+        world.now().plus(MINUTE * u32::try_from(minutes).unwrap()).unix_seconds()
+    };
+    for (answer, minutes) in [
+        (None, 30),
+        (Some((403, Some("1200"), "{}")), 20),
+        (Some((429, Some("1200"), "{}")), 20),
+        (Some((403, None, secondary)), 1),
+        (Some((429, None, secondary)), 1),
+        (Some((429, None, "")), 1),
+    ] {
+        let context = format!("{answer:?}");
+        let (upstream, world) = knowing(&["1.0.0"]).await;
+        upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, &["2.0.0"]);
+        upstream.github_publish(ACME, "New", Visibility::Public, &["3.0.0"]);
+        world.clock.advance(FRESH_FOR);
+        match answer {
+            None => upstream.github_limit(0, reset_in(&world, minutes)),
+            Some((code, after, body)) => {
+                let after: Vec<_> = after.iter().map(|after| ("retry-after", (*after).to_owned())).collect();
+                upstream.misbehave("/github/", status(code, &after, body), 1);
+            }
+        }
+        assert_eq!(world.refresh_due().await.failed, 1, "{context}");
+        assert_eq!(upstream.take_requests().len(), 1, "{context}: not tried again");
+        upstream.github_limit(5000, reset_in(&world, 60));
+        let step = MINUTE * u32::try_from(minutes).unwrap() / 6;
+        for _ in 0..5 {
+            world.version("github/acme/new").await;
+            world.drain_requests().await;
+            refresh(&world, step).await;
+            let asked = upstream.take_requests();
+            assert!(asked.is_empty(), "{context}: too early, and whatever the package: {:?}", paths(&asked));
+            assert_eq!(world.version("github/acme/acme.kit").await, "1.0.0", "{context}");
+        }
+        refresh(&world, step + Duration::from_secs(31)).await;
+        world.clock.advance(MINUTE * 3);
+        assert_eq!(world.version("github/acme/acme.kit").await, "2.0.0", "{context}: then it is asked again");
+        assert_eq!(world.version("github/acme/new").await, "3.0.0", "{context}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_ends_at_a_known_time_is_not_tested_before() {
+    let (upstream, world) = knowing(&["1.0.0"]).await;
+    upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, &["2.0.0"]);
+    world.clock.advance(FRESH_FOR);
+    let reset = world.now().plus(MINUTE * 30).unix_seconds().to_string();
+    // The primary limit, which GitHub may answer with 429 as well.
+    let spent = [("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", reset)];
+    upstream.misbehave("/github/", status(429, &spent, "{}"), 1);
+    world.refresh_due().await;
+    upstream.take_requests();
+    for _ in 0..29 {
+        refresh(&world, MINUTE).await;
+    }
+    assert_eq!(upstream.take_requests().len(), 0);
+    refresh(&world, MINUTE * 2).await;
+    world.clock.advance(MINUTE * 3);
+    assert_eq!(world.version("github/acme/acme.kit").await, "2.0.0");
+}
+
+#[tokio::test]
+async fn an_answer_that_was_under_way_does_not_end_a_limit() {
+    let (upstream, world) = knowing(&["1.0.0"]).await;
+    for name in ["Slow", "New"] {
+        upstream.github_publish(ACME, name, Visibility::Public, &["1.0.0"]);
+    }
+    world.version("github/acme/slow").await;
+    world.drain_requests().await;
+    world.clock.advance(FRESH_FOR);
+    upstream.misbehave("/slow", Misbehaviour::Slow(Duration::from_millis(100)), 1);
+    upstream.misbehave("/acme.kit", status(429, &[("retry-after", "1200".to_owned())], "{}"), 1);
+    assert_eq!(
+        world.refresh_due().await.failed,
+        2,
+        "one is limited, the other is not asked for its versions"
+    );
+    upstream.take_requests();
+    world.version("github/acme/new").await;
+    world.drain_requests().await;
+    assert_eq!(upstream.take_requests().len(), 0);
+}
+
+#[tokio::test]
+async fn half_of_a_limit_is_kept_for_packages_that_exist() {
+    let (upstream, world) = knowing(&["1.0.0"]).await;
+    upstream.github_publish(ACME, "New", Visibility::Public, &["3.0.0"]);
+    upstream.github_limit(2499, world.now().plus(MINUTE * 60).unix_seconds());
+    assert_eq!(refresh(&world, FRESH_FOR).await.unchanged, 1);
+    upstream.take_requests();
+    world.version("github/acme/new").await;
+    world.drain_requests().await;
+    assert_eq!(world.version("github/acme/new").await, "unavailable");
+    assert_eq!(upstream.take_requests().len(), 0);
+    assert_eq!(refresh(&world, FRESH_FOR).await.unchanged, 1, "what is known is refreshed as ever");
+    upstream.github_limit(5000, world.now().plus(MINUTE * 90).unix_seconds());
+    refresh(&world, MINUTE * 61).await;
+    assert_eq!(
+        world.version("github/acme/new").await,
+        "3.0.0",
+        "and the rest is looked up when the limit is new"
+    );
+}
