@@ -242,7 +242,7 @@ impl Http {
     fn check_quota(&self, limited: &Limited) -> Result<(), FetchError> {
         let quota = self.quotas.lock().unwrap_or_else(PoisonError::into_inner).get(limited).copied();
         match quota {
-            Some(Quota { limit, remaining, reset }) if remaining * 2 < limit && self.clock.now() < reset => {
+            Some(Quota { limit, remaining, reset }) if remaining < limit / 2 && self.clock.now() < reset => {
                 let cause = "half of the token's limit is kept for packages that exist".to_owned();
                 Err(FetchError::Limited { until: reset, cause })
             }
