@@ -74,7 +74,7 @@ impl Reply {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
                 let headers = response.headers().clone();
                 let body = read_body(response).await.unwrap_or_default();
-                Err(refusal(status, &headers, &body, cause, now))
+                Err(refusal(get, status, &headers, &body, now))
             }
             _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
                 Err(limit(response.headers(), &cause).unwrap_or(TryError::Transient(cause)))
@@ -107,7 +107,8 @@ impl Reply {
 /// Makes of a refusal what it means. GitHub's 403 is a limit, or says that the token may not, told apart by
 /// headers first, since a limit is over in a while:
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
-fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], cause: String, now: Timestamp) -> TryError {
+fn refusal(get: Get<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8], now: Timestamp) -> TryError {
+    let cause = format!("{} answered {status}", get.url);
     let may_be_limit = status != StatusCode::UNAUTHORIZED;
     if may_be_limit && let Some(limited) = limit(headers, &cause) {
         return limited;
@@ -123,12 +124,16 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], cause: String, 
     if status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::FORBIDDEN && is_secondary) {
         return TryError::Limited { cause, wait: None };
     }
-    let hint = if headers.contains_key("x-github-sso") {
-        ": the token is not authorised for the organisation's single sign-on"
+    let hint = if get.credential.is_none() {
+        "feeds that want credentials are not supported"
+    } else if headers.contains_key("x-github-sso") {
+        "the token is not authorised for the organisation's single sign-on"
+    } else if status == StatusCode::UNAUTHORIZED {
+        "the token is not accepted; has it expired?"
     } else {
-        ""
+        "the token may not; has it the scope read:packages?"
     };
-    TryError::Final(FetchError::Refused(format!("{cause}{hint}")))
+    TryError::Final(FetchError::Refused(format!("{cause}: {hint}")))
 }
 
 impl Document {
