@@ -13,7 +13,6 @@ use badgesmith_shared::timestamp::Timestamp;
 use clap::Parser;
 use refresher::Patience;
 use serde_json::json;
-use url::Url;
 
 use crate::aws::{Aws, Storage};
 use crate::server::Setup;
@@ -49,21 +48,22 @@ pub struct Options {
     secret: Vec<String>,
 
     /// Service index of the NuGet feed that packages are looked up in
-    #[arg(long, value_name = "URL", value_parser = http_url, default_value = refresher::Settings::NUGET_SERVICE_INDEX)]
-    nuget_service_index: Url,
+    // Read by `Options::upstreams`: clap would print a URL with a password in it.
+    #[arg(long, value_name = "URL", default_value = refresher::Settings::NUGET_SERVICE_INDEX)]
+    nuget_service_index: String,
 
     /// GitHub's REST API
-    #[arg(long, value_name = "URL", value_parser = http_url, default_value = refresher::Settings::GITHUB_API)]
-    github_api: Url,
+    #[arg(long, value_name = "URL", default_value = refresher::Settings::GITHUB_API)]
+    github_api: String,
 
     /// Register a token with the scope read:packages for the public packages of an organisation or user, or, as
     /// ORG/PACKAGE=TOKEN, for one package, private or not: its versions are then shown to everybody (may be
-    /// repeated). It is kept in the data directory
+    /// repeated). It is kept in the data directory, until ORG= or ORG/PACKAGE= takes it away
     // Read by `Options::tokens`, for the same reason.
     #[arg(long = "github-token", value_name = "ORG=TOKEN")]
     github_token: Vec<String>,
 
-    /// How often packages are looked up again
+    /// How often packages are looked up again, 1 to 3600; a badge that was read stays as it is for 2 minutes
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=3600))]
     refresh_every: u64,
 
@@ -98,19 +98,28 @@ impl Options {
             port: self.port,
             secrets: self.secrets()?,
             tokens: self.tokens()?,
-            upstreams: Upstreams {
-                nuget_service_index: self.nuget_service_index.clone(),
-                github_api: self.github_api.clone(),
-                fresh_for: period,
-                patience: Patience::default(),
-            },
+            upstreams: self.upstreams(period)?,
             refresh_every: period,
+        })
+    }
+
+    fn upstreams(&self, fresh_for: Duration) -> Result<Upstreams, String> {
+        let url = |option, text| {
+            let url = refresher::Settings::base_url(text);
+            url.ok_or_else(|| format!("{option}: expected an http or https URL without password and query"))
+        };
+        Ok(Upstreams {
+            nuget_service_index: url("--nuget-service-index", &self.nuget_service_index)?,
+            github_api: url("--github-api", &self.github_api)?,
+            fresh_for,
+            patience: Patience::default(),
         })
     }
 
     fn tokens(&self) -> Result<Vec<GitHubToken>, String> {
         let tokens = self.github_token.iter().map(|text| {
-            let (of, token) = text.split_once('=').filter(|(_, token)| !token.is_empty())?;
+            let is_token = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
+            let (of, token) = text.split_once('=').filter(|(_, token)| is_token(token))?;
             let (organization, package) = match of.split_once('/') {
                 Some((organization, package)) => (organization, Some(package.parse().ok()?)),
                 None => (of, None),
@@ -170,7 +179,7 @@ pub struct GitHubToken {
     pub organization: Organization,
     /// The only one, which may then be private; else all public ones.
     pub package: Option<PackageName>,
-    /// The token itself.
+    /// The token itself; an empty one takes away what was registered.
     pub token: String,
 }
 
@@ -184,22 +193,22 @@ impl std::fmt::Debug for GitHubToken {
 }
 
 impl GitHubToken {
-    /// Puts the token into a secret, and maps the secret.
+    /// Puts the token into a secret, and maps the secret; or takes both away.
     ///
     /// # Errors
     /// [`CallError`] when either fails.
     pub async fn register(&self, aws: &Aws, now: Timestamp) -> Result<(), CallError> {
         let package = self.package.as_ref();
         let secret_id = token_secret_name(&self.organization, package);
+        let mappings = SecretMappings::new(&aws.sdk_config(), SECRETS_TABLE.to_owned());
+        if self.token.is_empty() {
+            mappings.delete(&self.organization, package).await?;
+            let deleted = aws.secrets().delete(&secret_id);
+            return deleted.map_err(|error| CallError::new("secretsmanager:DeleteSecret", error));
+        }
         let value = json!({ "token": self.token, "type": "github_pat" }).to_string();
         let put = aws.secrets().put(&secret_id, &value);
         put.map_err(|error| CallError::new("secretsmanager:PutSecretValue", error))?;
-        let mappings = SecretMappings::new(&aws.sdk_config(), SECRETS_TABLE.to_owned());
         mappings.put(&self.organization, package, &secret_id, now).await
     }
-}
-
-fn http_url(text: &str) -> Result<Url, String> {
-    refresher::Settings::base_url(text)
-        .ok_or_else(|| "expected an http or https URL without a password".to_owned())
 }

@@ -34,6 +34,8 @@ const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 const POLLERS: usize = 2;
 /// How often expired items and messages are deleted. It reads whole tables, and AWS takes days.
 const SWEEP_PERIOD: Duration = Duration::from_hours(1);
+/// Upstreams may take long, and a stop waits no longer for them.
+const REFRESHES_MAX: Duration = Duration::from_secs(3);
 /// A client that does not finish its request by then holds up no shutdown.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
@@ -151,9 +153,23 @@ impl Server {
             tracing::error!(%error, "the listener failed");
         }
         self.stop_working.cancel();
-        // Upstreams may take long. What is broken off here is due again: its lease ends, its request is still there.
-        for task in self.refreshing {
-            task.abort();
+        let refreshing = self.refreshing;
+        let handles: Vec<_> = refreshing.iter().map(JoinHandle::abort_handle).collect();
+        let ended = tokio::time::timeout(REFRESHES_MAX, async {
+            for task in refreshing {
+                if let Err(error) = task.await {
+                    tracing::error!(%error, "a background task failed");
+                }
+            }
+        });
+        if ended.await.is_err() {
+            // It is due again: its lease ends, its request is still there.
+            tracing::info!(
+                "packages that were being looked up are looked up again two minutes after the next start"
+            );
+            for handle in handles {
+                handle.abort();
+            }
         }
         for task in self.working {
             if let Err(error) = task.await {

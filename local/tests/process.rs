@@ -217,8 +217,16 @@ async fn what_cannot_be_done_ends_with_one_sentence_and_exit_code_2() {
     for secret in ["hunter2", "acme=hunter2", "acme/kit=hunter2", "/=hunter2", "acme/kit="] {
         refuses(&["--ephemeral", "--port", "0", "--secret", secret], &["--secret", "expected"]);
     }
-    for token in ["hunter2", "acme=", "acme/=hunter2", "a b=hunter2", "acme/kit/x=hunter2", "=hunter2"] {
+    for token in
+        ["hunter2", "acme=hunter 2", "acme/=hunter2", "a b=hunter2", "acme/kit/x=hunter2", "=hunter2"]
+    {
         refuses(&["--ephemeral", "--port", "0", "--github-token", token], &["--github-token", "expected"]);
+    }
+    for url in ["https://me:hunter2@feed.test/", "https://feed.test/?key=hunter2", "ftp://hunter2", "hunter2"]
+    {
+        for option in ["--nuget-service-index", "--github-api"] {
+            refuses(&["--ephemeral", "--port", "0", option, url], &[option, "expected"]);
+        }
     }
 }
 

@@ -67,10 +67,10 @@ impl Settings {
     /// The public API of GitHub.
     pub const GITHUB_API: &str = "https://api.github.com";
 
-    /// Reads the address of an upstream. It shows in logs, so that it must hold no password.
+    /// Reads the address of an upstream. It shows in logs, so that it must hold no password, and no query.
     pub fn base_url(text: &str) -> Option<Url> {
         let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        url.filter(|url| url.username().is_empty() && url.password().is_none())
+        url.filter(|url| url.username().is_empty() && url.password().is_none() && url.query().is_none())
     }
 
     /// Reads the function's environment.
@@ -80,7 +80,7 @@ impl Settings {
     pub fn from_env() -> Result<Self, SettingsError> {
         let url = |name, default: &str| {
             let url = env::optional(name).unwrap_or_else(|| default.to_owned());
-            let expected = "http or https URL without a password";
+            let expected = "http or https URL without password and query";
             Self::base_url(&url).ok_or(SettingsError::Invalid { name, expected })
         };
         let fresh_for = match env::optional(env::FRESH_SECONDS) {

@@ -21,6 +21,8 @@ const TIME_TO_WRITE: Duration = Duration::from_secs(13);
 const UNREAD_MAX: Duration = Duration::from_hours(30 * 24);
 /// A name that does not exist is looked up again after this long, if it is read.
 const ASK_AGAIN_AFTER: Duration = Duration::from_hours(1);
+/// One that is not to be shown, or that our token may not see, again after this long: somebody may be mending that.
+const MENDED_AFTER: Duration = Duration::from_mins(5);
 /// That a known package does not exist is believed when it was said so often, at this distance.
 const MISSING_MAX: u32 = 3;
 const MISSING_PERIOD: Duration = Duration::from_mins(20);
@@ -107,14 +109,18 @@ impl Refresher {
         match (fetched, &lease.record.state) {
             (Fetched::Missing, PackageState::Known(known)) if known.missing + 1 < MISSING_MAX => {
                 let known = Known { missing: known.missing + 1, ..known.clone() };
-                tracing::warn!(package = %lease.package, times = known.missing, "a known package is said not to exist");
+                tracing::warn!(
+                    package = %lease.package, times = known.missing,
+                    "a known package is said not to exist, which is believed at the third time"
+                );
                 Ok(Next {
                     refreshed: Refreshed::Failed,
                     record: record(lease, PackageState::Known(known), now.plus(jittered(MISSING_PERIOD)), 0),
                     content: Content::Kept,
                 })
             }
-            (Fetched::Withheld | Fetched::Missing, _) => Ok(not_found(lease, now)),
+            (Fetched::Missing, _) => Ok(not_found(lease, now.plus(ASK_AGAIN_AFTER))),
+            (Fetched::Withheld, _) => Ok(not_found(lease, now.plus(MENDED_AFTER))),
             (Fetched::Unchanged, PackageState::Known(known)) => Ok(Next {
                 refreshed: Refreshed::Unchanged,
                 record: self.fresh(lease, known.clone(), now),
@@ -160,7 +166,7 @@ impl Refresher {
             let content = Content::Revalidated(validators);
             return Next { refreshed: Refreshed::Unchanged, record, content };
         };
-        tracing::info!(package = %lease.package, versions = versions.len(), "a package has other versions");
+        tracing::info!(package = %lease.package, versions = versions.len(), "the versions of a package changed");
         Next { refreshed: Refreshed::Changed, record, content: Content::Replaced(versions, validators) }
     }
 
@@ -180,13 +186,14 @@ impl Refresher {
         let is_known = matches!(lease.record.state, PackageState::Known(_));
         let (refresh_after, failures) = match error {
             // What we may not see does not exist for our readers.
-            FetchError::Refused(_) if !is_known => return not_found(lease, now),
+            FetchError::Refused(_) if !is_known => return not_found(lease, now.plus(MENDED_AFTER)),
             // Not the package's fault; but a name that was never seen is not pending any more.
             FetchError::Limited { until, .. } => {
                 (until.plus(LIMIT_JITTER.mul_f64(fastrand::f64())), lease.record.failures.max(1))
             }
             FetchError::BreakerOpen(_) => {
-                let wait = self.breaker_open.mul_f64(1.0 + JITTER * fastrand::f64());
+                // Soon after the host works again, whose probe may be any package's.
+                let wait = self.breaker_open.mul_f64(0.25 + JITTER * fastrand::f64());
                 (now.plus(wait), lease.record.failures.max(1))
             }
             FetchError::Failed(_) | FetchError::Refused(_) | FetchError::Call(_) => {
@@ -215,12 +222,15 @@ fn jittered(period: Duration) -> Duration {
     period.mul_f64(1.0 - JITTER * fastrand::f64())
 }
 
-fn not_found(lease: &Lease, now: Timestamp) -> Next {
+fn not_found(lease: &Lease, ask_again_at: Timestamp) -> Next {
     let content = match lease.record.state {
-        PackageState::Known(_) => Content::Removed,
+        PackageState::Known(_) => {
+            tracing::warn!(package = %lease.package, "a package is not to be shown any more; its versions are deleted");
+            Content::Removed
+        }
         PackageState::Unproven | PackageState::NotFound => Content::Kept,
     };
-    let record = record(lease, PackageState::NotFound, now.plus(ASK_AGAIN_AFTER), 0);
+    let record = record(lease, PackageState::NotFound, ask_again_at, 0);
     Next { refreshed: Refreshed::NotFound, record, content }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tests::faults::Fault;
-use tests::upstream::Upstream;
+use tests::upstream::{Account, Misbehaviour, Upstream, Visibility};
 use tests::world::World;
 
 use crate::badges::shown;
@@ -218,4 +218,38 @@ async fn a_flood_of_names_tells_of_few_and_silences_nobody() {
     assert!(told <= 10 + 2 * 20, "a burst of 10, then 2 a second for 20 s: {told}");
     assert_eq!(world.version("nuget/acme.kit").await, "1.0.0");
     assert_eq!(world.faults.take_count("PutEvents"), 1, "that a known package is stale is told all the same");
+}
+
+#[tokio::test]
+async fn a_token_that_is_mapped_later_shows_the_package_within_minutes() {
+    let upstream = Upstream::start();
+    upstream.github_publish(Account::Org("acme"), "kit", Visibility::Private, &["1.0.0"]);
+    upstream.github_token("token", &["acme"]);
+    let mut world = World::with_upstream(&upstream);
+    for (mapped, token) in [("", ""), ("acme", "bad"), ("acme", "token"), ("acme/kit", "bad")] {
+        if !mapped.is_empty() {
+            world.set_github_token(mapped, token).await;
+        }
+        world.clock.advance(Duration::from_mins(5));
+        assert_eq!(world.look_up("github/acme/kit").await, "not found", "{mapped} {token}");
+    }
+    world.set_github_token("acme/kit", "token").await;
+    world.clock.advance(Duration::from_mins(5));
+    assert_eq!(world.look_up("github/acme/kit").await, "1.0.0");
+}
+
+#[tokio::test]
+async fn a_feed_that_wants_credentials_does_not_say_that_there_is_no_package() {
+    for status in [401, 403] {
+        let upstream = Upstream::start();
+        upstream.publish("kit", &["1.0.0"]);
+        let refused = Misbehaviour::Status { status, headers: Vec::new(), body: String::new() };
+        upstream.misbehave("/v3", refused, usize::MAX);
+        let mut world = World::with_upstream(&upstream);
+        assert_eq!(world.look_up("nuget/kit").await, "unavailable");
+        upstream.behave();
+        world.clock.advance(Duration::from_mins(1));
+        world.refresh_due().await;
+        assert_eq!(world.version("nuget/kit").await, "1.0.0");
+    }
 }

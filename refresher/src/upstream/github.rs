@@ -67,6 +67,7 @@ impl GitHub {
     ) -> Result<Fetched, FetchError> {
         // Asked every time: what is no longer mapped must not be shown any longer.
         let Some(mapping) = self.mappings.find(organization, name, ask.now).await? else {
+            tracing::info!(package = %ask.package, "not shown: no token is mapped to its organisation");
             return Ok(Fetched::Withheld);
         };
         let was_shown_by_consent = matches!(ask.state, PackageState::Known(known) if known.private);
@@ -127,7 +128,10 @@ impl GitHub {
             if !of_package {
                 match self.is_public(&package, known, credential, &mut validators).await? {
                     None => continue,
-                    Some(false) => return Ok(Fetched::Withheld),
+                    Some(false) => {
+                        tracing::info!(%organization, %name, "not shown: not public, and no token is mapped to it alone");
+                        return Ok(Fetched::Withheld);
+                    }
                     Some(true) => {}
                 }
             }

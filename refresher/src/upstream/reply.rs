@@ -124,9 +124,11 @@ fn refusal(get: Get<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8], n
     if status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::FORBIDDEN && is_secondary) {
         return TryError::Limited { cause, wait: None };
     }
-    let hint = if get.credential.is_none() {
-        "feeds that want credentials are not supported"
-    } else if headers.contains_key("x-github-sso") {
+    if get.credential.is_none() {
+        let cause = format!("{cause}; feeds that want credentials are not supported");
+        return TryError::Final(FetchError::Failed(cause));
+    }
+    let hint = if headers.contains_key("x-github-sso") {
         "the token is not authorised for the organisation's single sign-on"
     } else if status == StatusCode::UNAUTHORIZED {
         "the token is not accepted; has it expired?"
