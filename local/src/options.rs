@@ -117,15 +117,7 @@ impl Options {
     }
 
     fn tokens(&self) -> Result<Vec<GitHubToken>, String> {
-        let tokens = self.github_token.iter().map(|text| {
-            let is_token = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
-            let (of, token) = text.split_once('=').filter(|(_, token)| is_token(token))?;
-            let (organization, package) = match of.split_once('/') {
-                Some((organization, package)) => (organization, Some(package.parse().ok()?)),
-                None => (of, None),
-            };
-            Some(GitHubToken { organization: organization.parse().ok()?, package, token: token.to_owned() })
-        });
+        let tokens = self.github_token.iter().map(|text| GitHubToken::parse(text));
         tokens.collect::<Option<_>>().ok_or_else(|| {
             "--github-token: expected ORG=TOKEN or ORG/PACKAGE=TOKEN, for example --github-token acme=ghp_..."
                 .to_owned()
@@ -193,6 +185,17 @@ impl std::fmt::Debug for GitHubToken {
 }
 
 impl GitHubToken {
+    /// Reads `ORG=TOKEN` or `ORG/PACKAGE=TOKEN`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_token = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
+        let (of, token) = text.split_once('=').filter(|(_, token)| is_token(token))?;
+        let (organization, package) = match of.split_once('/') {
+            Some((organization, package)) => (organization, Some(package.parse().ok()?)),
+            None => (of, None),
+        };
+        Some(Self { organization: organization.parse().ok()?, package, token: token.to_owned() })
+    }
+
     /// Puts the token into a secret, and maps the secret; or takes both away.
     ///
     /// # Errors

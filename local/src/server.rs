@@ -149,20 +149,10 @@ impl Server {
     /// Stops accepting requests, finishes those at work, drains the queue, and returns.
     pub async fn stop(self) {
         self.stop_accepting.cancel();
-        if let Err(error) = self.accepting.await {
-            tracing::error!(%error, "the listener failed");
-        }
+        join(vec![self.accepting]).await;
         self.stop_working.cancel();
-        let refreshing = self.refreshing;
-        let handles: Vec<_> = refreshing.iter().map(JoinHandle::abort_handle).collect();
-        let ended = tokio::time::timeout(REFRESHES_MAX, async {
-            for task in refreshing {
-                if let Err(error) = task.await {
-                    tracing::error!(%error, "a background task failed");
-                }
-            }
-        });
-        if ended.await.is_err() {
+        let handles: Vec<_> = self.refreshing.iter().map(JoinHandle::abort_handle).collect();
+        if tokio::time::timeout(REFRESHES_MAX, join(self.refreshing)).await.is_err() {
             // It is due again: its lease ends, its request is still there.
             tracing::info!(
                 "packages that were being looked up are looked up again two minutes after the next start"
@@ -171,10 +161,15 @@ impl Server {
                 handle.abort();
             }
         }
-        for task in self.working {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a background task failed");
-            }
+        join(self.working).await;
+    }
+}
+
+/// Waits until all of these tasks have ended.
+async fn join(tasks: Vec<JoinHandle<()>>) {
+    for task in tasks {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a background task failed");
         }
     }
 }

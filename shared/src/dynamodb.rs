@@ -35,6 +35,10 @@ fn item_key(partition: &str, sort: &str) -> Item {
     Item::from([(PK.to_owned(), string(partition)), (SK.to_owned(), string(sort))])
 }
 
+fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
+}
+
 fn integer(item: &Item, name: &str) -> Option<i64> {
     item.get(name).and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok())
 }

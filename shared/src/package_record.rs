@@ -52,12 +52,6 @@ pub struct Known {
 }
 
 impl PackageRecord {
-    /// The record of a name never heard before.
-    pub fn unproven(requested_at: Timestamp, now: Timestamp) -> Self {
-        let state = PackageState::Unproven;
-        Self { state, refresh_after: now, last_requested_at: requested_at, failures: 0 }
-    }
-
     /// How long nobody has been heard to read it.
     pub fn unread_for(&self, now: Timestamp) -> Duration {
         now.since(self.last_requested_at)

@@ -57,24 +57,12 @@ impl World {
     /// reached.
     pub fn new() -> Self {
         let nowhere: Url = "http://127.0.0.1:9/".parse().unwrap();
-        Self::with_upstreams(Upstreams {
+        let upstreams = Upstreams {
             nuget_service_index: nowhere.clone(),
             github_api: nowhere,
             fresh_for: FRESH_FOR,
             patience: Patience { first_backoff: Duration::from_millis(4), ..Patience::default() },
-        })
-    }
-
-    /// A world in which packages come from `upstream`.
-    pub fn with_upstream(upstream: &Upstream) -> Self {
-        let mut world = Self::new();
-        world.upstreams.nuget_service_index = upstream.nuget_service_index().parse().unwrap();
-        world.upstreams.github_api = upstream.github_api().parse().unwrap();
-        world.restart_functions();
-        world
-    }
-
-    fn with_upstreams(upstreams: Upstreams) -> Self {
+        };
         let start: Timestamp = "2026-01-15T10:30:00Z".parse().unwrap();
         let clock = Clock::manual(start);
         let aws = Aws::open(&Storage::Memory, &Template::load().unwrap(), &clock).unwrap();
@@ -83,6 +71,15 @@ impl World {
         let stack = Stack::new(&config, &upstreams, &clock);
         let world = Self { clock, faults, aws, stack, upstreams };
         world.set_key(REPOSITORY, KEY);
+        world
+    }
+
+    /// A world in which packages come from `upstream`.
+    pub fn with_upstream(upstream: &Upstream) -> Self {
+        let mut world = Self::new();
+        world.upstreams.nuget_service_index = upstream.nuget_service_index().parse().unwrap();
+        world.upstreams.github_api = upstream.github_api().parse().unwrap();
+        world.restart_functions();
         world
     }
 
@@ -122,30 +119,20 @@ impl World {
 
     /// Registers a token for an organisation's public packages (`acme`), or for one package (`acme/kit`).
     pub async fn set_github_token(&self, of: &str, token: &str) {
-        self.github_token(of, token).register(&self.aws, self.now()).await.unwrap();
+        github_token(of, token).register(&self.aws, self.now()).await.unwrap();
     }
 
-    /// Takes away what [`Self::set_github_token`] has mapped.
+    /// Takes away what [`Self::set_github_token`] has mapped; the secret stays.
     pub async fn delete_github_token(&self, of: &str) {
-        let GitHubToken { organization, package, .. } = self.github_token(of, "-");
+        let GitHubToken { organization, package, .. } = github_token(of, "");
         let mappings = SecretMappings::new(&self.sdk_config(), SECRETS_TABLE.to_owned());
         mappings.delete(&organization, package.as_ref()).await.unwrap();
     }
 
     /// What [`Self::set_github_token`] has put into a secret becomes this, whatever it is.
     pub fn set_github_secret(&self, of: &str, value: &str) {
-        let GitHubToken { organization, package, .. } = self.github_token(of, "-");
+        let GitHubToken { organization, package, .. } = github_token(of, "");
         self.aws.secrets().put(&token_secret_name(&organization, package.as_ref()), value).unwrap();
-    }
-
-    #[expect(clippy::unused_self, reason = "reads like the others")]
-    fn github_token(&self, of: &str, token: &str) -> GitHubToken {
-        let (organization, package) = of.split_once('/').map_or((of, None), |(of, name)| (of, Some(name)));
-        GitHubToken {
-            organization: organization.parse().unwrap(),
-            package: package.map(|name| name.parse().unwrap()),
-            token: token.to_owned(),
-        }
     }
 
     /// The present time.
@@ -179,14 +166,16 @@ impl World {
 
     /// The message of the badge at `place`, `linux/acme/kit/main` for example.
     pub async fn badge(&self, place: &str) -> String {
-        let answer = self.get(&format!("/badges/tests/{place}")).await;
-        assert_eq!(answer.status, 200, "a badge is always answered with 200");
-        answer.json()["message"].as_str().expect("a badge has a message").to_owned()
+        self.message(&format!("/badges/tests/{place}")).await
     }
 
     /// The message of the badge of a package, `nuget/acme.kit` or `nuget/acme.kit?version=1.0` for example.
     pub async fn version(&self, package: &str) -> String {
-        let answer = self.get(&format!("/badges/packages/{package}")).await;
+        self.message(&format!("/badges/packages/{package}")).await
+    }
+
+    async fn message(&self, path: &str) -> String {
+        let answer = self.get(path).await;
         assert_eq!(answer.status, 200, "a badge is always answered with 200");
         answer.json()["message"].as_str().expect("a badge has a message").to_owned()
     }
@@ -282,4 +271,8 @@ impl World {
     fn depth(&self, queue: &str) -> usize {
         self.aws.queues().depth(queue).unwrap()
     }
+}
+
+fn github_token(of: &str, token: &str) -> GitHubToken {
+    GitHubToken::parse(&format!("{of}={token}")).unwrap()
 }

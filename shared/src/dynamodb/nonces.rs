@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use aws_types::SdkConfig;
 use uuid::Uuid;
 
-use super::{Item, PK, SK, TTL, number, string};
+use super::{Item, PK, SK, TTL, integer, number, string, text};
 use crate::key;
 use crate::sdk::CallError;
 use crate::signature::Digest;
@@ -162,14 +162,12 @@ impl Nonces {
 
 /// Reads an existing item that stands in the way.
 fn refusal(item: &Item, digest: &str, now: Timestamp) -> ClaimOutcome {
-    let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);
-    if text(DIGEST) != Some(digest) {
+    if text(item, DIGEST) != Some(digest) {
         ClaimOutcome::Reused
-    } else if text(STATE) == Some(ENQUEUED) {
+    } else if text(item, STATE) == Some(ENQUEUED) {
         ClaimOutcome::AlreadyAccepted
     } else {
-        let lease = item.get(LEASE).and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok());
-        let ends = lease.map_or(now.plus(Nonces::LEASE), Timestamp::from_unix_milliseconds);
+        let ends = integer(item, LEASE).map_or(now.plus(Nonces::LEASE), Timestamp::from_unix_milliseconds);
         ClaimOutcome::InProgress(ends.since(now))
     }
 }

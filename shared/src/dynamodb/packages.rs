@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
-use super::{Item, PK, SK, integer, is_expired, item_key, string};
+use super::{Item, PK, SK, TTL, integer, is_expired, item_key, number, string, text};
 use crate::key::{self, DueShard};
 use crate::package::Package;
 use crate::package_record::{Known, PackageRecord, PackageState, Validators};
@@ -20,28 +20,30 @@ use crate::timestamp::Timestamp;
 use crate::version::{NuGetVersion, Versions};
 
 /// The index of what is due, and its keys.
-pub(super) const DUE_INDEX: &str = "GSI1";
-pub(super) const DUE_PK: &str = "GSI1PK";
-pub(super) const DUE_SK: &str = "GSI1SK";
+const DUE_INDEX: &str = "GSI1";
+const DUE_PK: &str = "GSI1PK";
+const DUE_SK: &str = "GSI1SK";
 
-pub(super) const STATE: &str = "state";
-pub(super) const UNPROVEN: &str = "UNPROVEN";
-pub(super) const KNOWN: &str = "KNOWN";
-pub(super) const NOT_FOUND: &str = "NOT_FOUND";
-pub(super) const REFRESH_AFTER: &str = "refresh_after";
+const STATE: &str = "state";
+const UNPROVEN: &str = "UNPROVEN";
+const KNOWN: &str = "KNOWN";
+const NOT_FOUND: &str = "NOT_FOUND";
+const REFRESH_AFTER: &str = "refresh_after";
 pub(super) const LAST_REQUESTED_AT: &str = "last_requested_at";
-pub(super) const FAILURES: &str = "failures";
-pub(super) const LATEST_STABLE: &str = "latest_stable";
-pub(super) const LATEST_PRERELEASE: &str = "latest_prerelease";
-pub(super) const FETCHED_AT: &str = "fetched_at";
-pub(super) const CHANGED_AT: &str = "changed_at";
-pub(super) const MISSING: &str = "missing";
-pub(super) const PRIVATE: &str = "private";
+const FAILURES: &str = "failures";
+const LATEST_STABLE: &str = "latest_stable";
+const LATEST_PRERELEASE: &str = "latest_prerelease";
+const FETCHED_AT: &str = "fetched_at";
+const CHANGED_AT: &str = "changed_at";
+const MISSING: &str = "missing";
+const PRIVATE: &str = "private";
 /// Of the items with versions and validators: what they hold, compressed (zlib, RFC 1950).
 pub(super) const CONTENT: &str = "content";
 
 /// A name that no upstream has confirmed is forgotten after this long; so is that one does not exist.
-pub(super) const UNCONFIRMED_LIFETIME: Duration = Duration::from_hours(24);
+const UNCONFIRMED_LIFETIME: Duration = Duration::from_hours(24);
+/// A package that nobody reads is forgotten after this long.
+pub(super) const UNREAD_LIFETIME: Duration = Duration::from_hours(90 * 24);
 /// How many due packages one read of the index brings.
 const DUE_PAGE: i32 = 500;
 /// The largest content, compressed: an item has at most 400 KB.
@@ -200,6 +202,45 @@ pub(super) fn to_record(item: &Item) -> Result<PackageRecord, CallError> {
     })
 }
 
+/// What a package's META has when it is what `record` says: `None` is an attribute that it must not have. When it
+/// was last read is noted elsewhere.
+pub(super) fn attributes(
+    package: &Package,
+    record: &PackageRecord,
+    now: Timestamp,
+) -> [(&'static str, Option<AttributeValue>); 12] {
+    let (state, known, shard, forgotten) = match &record.state {
+        PackageState::Unproven => {
+            let forgotten = record.last_requested_at.plus(UNCONFIRMED_LIFETIME);
+            (UNPROVEN, None, Some(DueShard::Unproven), Some(forgotten))
+        }
+        PackageState::NotFound => (NOT_FOUND, None, None, Some(now.plus(UNCONFIRMED_LIFETIME))),
+        PackageState::Known(known) if known.scheduled => {
+            (KNOWN, Some(known), Some(DueShard::of(package)), None)
+        }
+        PackageState::Known(known) => {
+            (KNOWN, Some(known), None, Some(record.last_requested_at.plus(UNREAD_LIFETIME)))
+        }
+    };
+    let refresh_after = record.refresh_after.to_string();
+    let version = |version: &NuGetVersion| string(version.to_string());
+    let moment = |moment: Timestamp| string(moment.to_string());
+    [
+        (STATE, Some(string(state))),
+        (REFRESH_AFTER, Some(string(&refresh_after))),
+        (FAILURES, Some(number(record.failures.into()))),
+        (DUE_PK, shard.map(|shard| string(shard.partition()))),
+        (DUE_SK, shard.map(|_| string(&refresh_after))),
+        (TTL, forgotten.map(|moment| number(moment.unix_seconds()))),
+        (LATEST_STABLE, known.and_then(|known| known.latest_stable.as_ref()).map(version)),
+        (LATEST_PRERELEASE, known.and_then(|known| known.latest_prerelease.as_ref()).map(version)),
+        (FETCHED_AT, known.map(|known| moment(known.fetched_at))),
+        (CHANGED_AT, known.map(|known| moment(known.changed_at))),
+        (MISSING, known.map(|known| number(known.missing.into()))),
+        (PRIVATE, known.map(|known| AttributeValue::Bool(known.private))),
+    ]
+}
+
 /// `versions` as an attribute, the highest if not all of them fit into an item.
 pub(super) fn versions_content(versions: &Versions) -> Result<AttributeValue, CallError> {
     let mut kept = versions.len();
@@ -244,10 +285,6 @@ fn decompress(item: &Item) -> Result<String, CallError> {
     let mut plain = ZlibDecoder::new(content.as_ref()).take(PLAIN_BYTES_MAX);
     plain.read_to_string(&mut text).map_err(|error| foreign(error.to_string()))?;
     Ok(text)
-}
-
-fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
-    item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
 }
 
 fn count(item: &Item, name: &str) -> u32 {

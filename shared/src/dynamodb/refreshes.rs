@@ -6,20 +6,20 @@ use std::time::Duration;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use uuid::Uuid;
 
-use super::packages::{self, Packages, UNCONFIRMED_LIFETIME};
+use super::packages::{self, Packages, UNREAD_LIFETIME};
 use super::{Item, TTL, is_expired, number, string};
-use crate::key::{self, DueShard};
+use crate::key;
 use crate::package::Package;
 use crate::package_record::{Known, PackageRecord, PackageState, Validators};
 use crate::sdk::CallError;
 use crate::timestamp::Timestamp;
-use crate::version::{NuGetVersion, Versions};
+use crate::version::Versions;
 
 /// Names the run that refreshes the package. Stays when the lease is over, so that a write that is sent
 /// again, because its answer was lost, finds it.
@@ -29,8 +29,6 @@ const LEASE_UNTIL: &str = "lease_until";
 
 /// A request for a name never seen counts as one of this age if it is older.
 const REQUEST_AGE_MAX: Duration = Duration::from_hours(1);
-/// A package that nobody reads is forgotten after this long.
-const UNREAD_LIFETIME: Duration = Duration::from_hours(90 * 24);
 
 /// The right to refresh a package, for a while.
 #[derive(Debug)]
@@ -138,8 +136,10 @@ impl Packages {
         // A request may have waited for days, and what it makes known is not to be forgotten at once.
         let requested_at = requested_at.max(now.minus(REQUEST_AGE_MAX));
         // On the schedule at once: should this run die, another looks after it when the lease is over.
-        let record = PackageRecord { refresh_after: until, ..PackageRecord::unproven(requested_at, now) };
-        let attributes = attributes(package, &record, now).into_iter();
+        let state = PackageState::Unproven;
+        let record =
+            PackageRecord { state, refresh_after: until, last_requested_at: requested_at, failures: 0 };
+        let attributes = packages::attributes(package, &record, now).into_iter();
         let mut item = item_key(package, key::META);
         item.extend(attributes.filter_map(|(name, value)| Some((name.to_owned(), value?))));
         item.insert(packages::LAST_REQUESTED_AT.to_owned(), string(requested_at.to_string()));
@@ -183,13 +183,7 @@ impl Packages {
             .expression_attribute_values(":requested", string(requested_at.to_string()))
             .send()
             .await;
-        match result {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(CallError::new("dynamodb:UpdateItem", error)),
-            },
-        }
+        is_written(result).map(|_| ())
     }
 
     /// What the upstream of a package has to be asked with; nothing when it was never asked, or that cannot be
@@ -272,13 +266,7 @@ impl Packages {
             .set_expression_attribute_values(meta.expression_attribute_values)
             .send()
             .await;
-        match result {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(CallError::new("dynamodb:UpdateItem", error)),
-            },
-        }
+        is_written(result)
     }
 
     /// Takes a package that nobody reads off the schedule. What is public of it is kept for a while, for who
@@ -334,7 +322,7 @@ impl Packages {
         now: Timestamp,
     ) -> Result<Update, CallError> {
         let mut change = Change::default();
-        for (name, value) in attributes(&lease.package, record, now) {
+        for (name, value) in packages::attributes(&lease.package, record, now) {
             change.set_or_remove(name, value);
         }
         change.set(LEASE_UNTIL, number(0));
@@ -394,6 +382,17 @@ fn readable<T>(package: &Package, content: Result<T, CallError>) -> Option<T> {
 /// Of a write to META: nobody else has taken the lease since.
 const HOLDS_LEASE: &str = "#lease_token = :lease_token";
 
+/// Whether an update was written; it was not if its condition does not hold.
+fn is_written(result: Result<UpdateItemOutput, SdkError<UpdateItemError>>) -> Result<bool, CallError> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+            _ => Err(CallError::new("dynamodb:UpdateItem", error)),
+        },
+    }
+}
+
 /// Whether a transaction was refused because one of its conditions does not hold.
 fn is_refused(error: &SdkError<TransactWriteItemsError>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error()
@@ -446,43 +445,4 @@ impl Change {
         }
         expression
     }
-}
-
-/// What a package's META has when it is what `record` says: `None` is an attribute that it must not have. When it
-/// was last read is noted elsewhere.
-fn attributes(
-    package: &Package,
-    record: &PackageRecord,
-    now: Timestamp,
-) -> [(&'static str, Option<AttributeValue>); 12] {
-    let (state, known, shard, forgotten) = match &record.state {
-        PackageState::Unproven => {
-            let forgotten = record.last_requested_at.plus(UNCONFIRMED_LIFETIME);
-            (packages::UNPROVEN, None, Some(DueShard::Unproven), Some(forgotten))
-        }
-        PackageState::NotFound => (packages::NOT_FOUND, None, None, Some(now.plus(UNCONFIRMED_LIFETIME))),
-        PackageState::Known(known) if known.scheduled => {
-            (packages::KNOWN, Some(known), Some(DueShard::of(package)), None)
-        }
-        PackageState::Known(known) => {
-            (packages::KNOWN, Some(known), None, Some(record.last_requested_at.plus(UNREAD_LIFETIME)))
-        }
-    };
-    let refresh_after = record.refresh_after.to_string();
-    let version = |version: &NuGetVersion| string(version.to_string());
-    let moment = |moment: Timestamp| string(moment.to_string());
-    [
-        (packages::STATE, Some(string(state))),
-        (packages::REFRESH_AFTER, Some(string(&refresh_after))),
-        (packages::FAILURES, Some(number(record.failures.into()))),
-        (packages::DUE_PK, shard.map(|shard| string(shard.partition()))),
-        (packages::DUE_SK, shard.map(|_| string(&refresh_after))),
-        (TTL, forgotten.map(|moment| number(moment.unix_seconds()))),
-        (packages::LATEST_STABLE, known.and_then(|known| known.latest_stable.as_ref()).map(version)),
-        (packages::LATEST_PRERELEASE, known.and_then(|known| known.latest_prerelease.as_ref()).map(version)),
-        (packages::FETCHED_AT, known.map(|known| moment(known.fetched_at))),
-        (packages::CHANGED_AT, known.map(|known| moment(known.changed_at))),
-        (packages::MISSING, known.map(|known| number(known.missing.into()))),
-        (packages::PRIVATE, known.map(|known| AttributeValue::Bool(known.private))),
-    ]
 }

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_types::SdkConfig;
 
-use super::{PK, is_expired, item_key, string};
+use super::{PK, is_expired, item_key, string, text};
 use crate::key;
 use crate::package::{Organization, PackageName};
 use crate::sdk::CallError;
@@ -73,7 +73,7 @@ impl SecretMappings {
         let items = output.responses.unwrap_or_default().into_values().next().unwrap_or_default();
         let secret_id = |partition: &str| {
             let item = items.iter().find(|item| item.get(PK) == Some(&string(partition)))?;
-            item.get(SECRET_ID)?.as_s().ok().filter(|_| !is_expired(item, now)).cloned()
+            text(item, SECRET_ID).filter(|_| !is_expired(item, now)).map(str::to_owned)
         };
         let [own, shared] = partitions.map(|partition| secret_id(&partition));
         let own = own.map(|secret_id| SecretMapping { secret_id, of_package: true });
