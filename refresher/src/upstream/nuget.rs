@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::http::{Get, Http};
-use super::reply::Reply;
+use super::reply::{Document, Reply};
 use super::{FetchError, Fetched, Found, Part};
 
 /// Registrations with all versions, always gzip. Those of older types lack versions without a word, which is
@@ -137,17 +137,23 @@ impl NuGet {
         let mut failure = FetchError::Failed("the feed has no address".to_owned());
         for base in bases {
             let url = base.join(&format!("{name}/index.json")).map_err(|_| not_a_url(base.as_str()))?;
-            let fetched = match kind {
-                Kind::Registrations => self.registration(&url, known).await,
-                Kind::FlatContainer => self.flat_container(&url, known).await,
-            };
-            match fetched {
+            match self.fetch_from(kind, &url, known).await {
                 // Another address may work.
                 Err(error @ (FetchError::Failed(_) | FetchError::BreakerOpen(_))) => failure = error,
                 fetched => return fetched,
             }
         }
         Err(failure)
+    }
+
+    async fn fetch_from(&self, kind: Kind, url: &Url, known: &Validators) -> Result<Fetched, FetchError> {
+        let get = Get { url, validator: known.get(url.as_str()), credential: None };
+        match (self.http.get(get).await?, kind) {
+            (Reply::Unchanged, _) => Ok(Fetched::Unchanged),
+            (Reply::Missing, _) => Ok(Fetched::Missing),
+            (Reply::Found(document), Kind::Registrations) => self.registration(url, document, known).await,
+            (Reply::Found(document), Kind::FlatContainer) => flat_container(url, document),
+        }
     }
 
     /// The addresses of the feed, as its service index names them:
@@ -208,33 +214,13 @@ impl NuGet {
         (url.scheme() == "https" || url.scheme() == self.service_index.scheme()).then_some(url)
     }
 
-    async fn flat_container(&self, url: &Url, known: &Validators) -> Result<Fetched, FetchError> {
-        let get = Get { url, validator: known.get(url.as_str()), credential: None };
-        let document = match self.http.get(get).await? {
-            Reply::Unchanged => return Ok(Fetched::Unchanged),
-            Reply::Missing => return Ok(Fetched::Missing),
-            Reply::Found(document) => document,
-        };
-        let FlatContainer { versions } = document.json(url)?;
-        if versions.is_empty() {
-            return Ok(Fetched::Missing);
-        }
-        let listed = versions.iter().filter_map(|version| version.parse().ok()).collect();
-        Ok(Fetched::Found(Found {
-            parts: vec![Part::Listed(listed)],
-            validators: Validators::from([(url.to_string(), document.validator)]),
-            private: false,
-        }))
-    }
-
     /// Reads the index of a registration, and those of its pages that are neither in it nor known.
-    async fn registration(&self, url: &Url, known: &Validators) -> Result<Fetched, FetchError> {
-        let get = Get { url, validator: known.get(url.as_str()), credential: None };
-        let document = match self.http.get(get).await? {
-            Reply::Unchanged => return Ok(Fetched::Unchanged),
-            Reply::Missing => return Ok(Fetched::Missing),
-            Reply::Found(document) => document,
-        };
+    async fn registration(
+        &self,
+        url: &Url,
+        document: Document,
+        known: &Validators,
+    ) -> Result<Fetched, FetchError> {
         let Registration { items: mut pages } = document.json(url)?;
         if pages.is_empty() {
             // A package whose versions are all unlisted still has them.
@@ -318,6 +304,19 @@ impl Page {
     fn bounds(&self) -> Option<(NuGetVersion, NuGetVersion)> {
         Some((self.lower.parse().ok()?, self.upper.parse().ok()?))
     }
+}
+
+fn flat_container(url: &Url, document: Document) -> Result<Fetched, FetchError> {
+    let FlatContainer { versions } = document.json(url)?;
+    if versions.is_empty() {
+        return Ok(Fetched::Missing);
+    }
+    let listed = versions.iter().filter_map(|version| version.parse().ok()).collect();
+    Ok(Fetched::Found(Found {
+        parts: vec![Part::Listed(listed)],
+        validators: Validators::from([(url.to_string(), document.validator)]),
+        private: false,
+    }))
 }
 
 /// Whether the ranges of some pages, the highest first, have a version in common, or cannot be told.
