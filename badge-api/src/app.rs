@@ -10,6 +10,7 @@ use badgesmith_shared::dynamodb::{Packages, Results};
 use badgesmith_shared::env::{self, Missing};
 use badgesmith_shared::event_bridge::EventBus;
 use badgesmith_shared::http::{Request, Response};
+use badgesmith_shared::metrics::Metric;
 use badgesmith_shared::name::{Invalid, Platform, Repository};
 use badgesmith_shared::problem::Problem;
 use badgesmith_shared::route::{Place, Route};
@@ -126,6 +127,7 @@ impl App {
             Err(error) => {
                 let BranchOnPlatform { repository, platform, branch } = &of;
                 tracing::error!(%repository, %platform, %branch, %error, "a badge is unavailable");
+                Metric::BadgesUnavailable.record(1);
                 respond::cached(request, &Badge::unavailable(Subject::Tests), CachePolicy::Unavailable, None)
             }
         }

@@ -2,6 +2,7 @@
 
 use badgesmith_shared::badge::{Badge, Subject};
 use badgesmith_shared::http::{Request, Response};
+use badgesmith_shared::metrics::Metric;
 use badgesmith_shared::name::Invalid;
 use badgesmith_shared::package::{Package, Provider};
 use badgesmith_shared::package_record::{Known, PackageState};
@@ -37,6 +38,7 @@ pub(crate) async fn answer(
         Ok(found) => found,
         Err(error) => {
             tracing::error!(%package, %error, "a badge is unavailable");
+            Metric::BadgesUnavailable.record(1);
             return badge(Badge::unavailable(Subject::Package(provider)), CachePolicy::Unavailable);
         }
     };

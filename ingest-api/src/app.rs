@@ -9,6 +9,7 @@ use badgesmith_shared::dynamodb::{Claim, ClaimOutcome, Nonces};
 use badgesmith_shared::env::{self, Missing};
 use badgesmith_shared::http::{Request, Response};
 use badgesmith_shared::message::ResultMessage;
+use badgesmith_shared::metrics::Metric;
 use badgesmith_shared::sdk::CallBudget;
 use badgesmith_shared::secrets_manager::SecretsManager;
 use badgesmith_shared::sqs::Queue;
@@ -88,6 +89,7 @@ impl App {
                     test_result_id = %result.id, repository = %result.repository, platform = %result.platform,
                     branch = %result.branch, "a result was accepted"
                 );
+                Metric::ResultsAccepted.record(1);
                 let accepted = Accepted {
                     test_result_id: result.id,
                     repository: result.repository.to_string(),

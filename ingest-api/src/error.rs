@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use badgesmith_shared::metrics::Metric;
 use badgesmith_shared::name::Repository;
 use badgesmith_shared::problem::{Flaws, Problem};
 use badgesmith_shared::sdk::CallError;
@@ -44,24 +45,30 @@ pub(crate) enum Reason {
 }
 
 impl SubmitError {
-    /// Logs the failure, once and with its reason. What a client did wrong is no error of ours.
+    /// Logs the failure, once and with its reason, and counts it. What a client did wrong is no error of ours.
     pub(crate) fn log(&self) {
         match self {
             Self::Unavailable(error) => tracing::error!(%error, "a submission could not be accepted"),
             Self::Unauthorized(repository, reason) => {
+                Metric::AuthenticationFailures.record(1);
                 tracing::warn!(%repository, ?reason, "a submission was not authentic");
             }
             Self::NotFresh(repository, property) => {
+                Metric::ResultsRefused.record(1);
                 tracing::warn!(%repository, property, "a submission was not fresh");
             }
             Self::LookupsExhausted => tracing::warn!("secrets are asked for too fast"),
-            Self::Shape(flaws) => tracing::info!(%flaws, "a submission was malformed"),
-            Self::NotFound
-            | Self::MethodNotAllowed(_)
-            | Self::TooLarge(_)
-            | Self::AlreadyAccepted(_)
-            | Self::NonceReused
-            | Self::InProgress(_) => tracing::info!(reason = ?self, "a submission was refused"),
+            Self::Shape(flaws) => {
+                Metric::ResultsRefused.record(1);
+                tracing::info!(%flaws, "a submission was malformed");
+            }
+            Self::TooLarge(_) | Self::NonceReused => {
+                Metric::ResultsRefused.record(1);
+                tracing::info!(reason = ?self, "a submission was refused");
+            }
+            Self::NotFound | Self::MethodNotAllowed(_) | Self::AlreadyAccepted(_) | Self::InProgress(_) => {
+                tracing::info!(reason = ?self, "a submission was refused");
+            }
         }
     }
 

@@ -16,9 +16,9 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use badgesmith_shared::clock::Clock;
-use reqwest::Client;
-use serde_json::{Value, json};
-use tests::client::{Answer, Post, result, with};
+use serde_json::json;
+use tests::client::{Post, REPOSITORY, result, with};
+use tests::http::{Api, send_again_after};
 use tests::upstream::{Account, Asked, Upstream, Visibility};
 
 const SECRET: &str = "acme/kit=correct horse battery staple";
@@ -46,6 +46,10 @@ impl Local {
         Self { process, stdout, url }
     }
 
+    fn api(&self) -> Api {
+        Api::new(&self.url)
+    }
+
     fn start_in(data: &Path) -> Self {
         Self::start(&["--data-dir", data.to_str().unwrap(), "--no-demo", "--secret", SECRET])
     }
@@ -69,41 +73,16 @@ impl Drop for Local {
     }
 }
 
-async fn get(client: &Client, url: &str) -> reqwest::Result<Value> {
-    let text = client.get(url).send().await?.text().await?;
-    Ok(serde_json::from_str(&text).unwrap_or_default())
-}
-
-async fn send(client: &Client, base: &str, post: &Post) -> reqwest::Result<Answer> {
-    let mut request = client.post(format!("{base}{}", post.path)).body(post.body.clone());
-    for (name, value) in &post.headers {
-        request = request.header(*name, value);
-    }
-    let response = request.send().await?;
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Ok(Answer { status, headers, text: response.text().await? })
-}
-
-/// The ids in the history of acme/kit, page by page.
-async fn history(client: &Client, base: &str) -> Vec<String> {
-    let mut ids = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let page = get(client, &format!("{base}/tests/results/acme/kit?limit=200{cursor}")).await.unwrap();
-        let results = page["results"].as_array().unwrap();
-        ids.extend(results.iter().map(|result| result["test_result_id"].as_str().unwrap().to_owned()));
-        match page["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return ids,
-        }
-    }
+/// The ids in the history of acme/kit.
+async fn history(api: &Api) -> Vec<String> {
+    let results = api.history(REPOSITORY, "", 200).await.unwrap();
+    results.iter().map(|result| result["test_result_id"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
 async fn the_demo_shows_a_badge_and_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let client = Client::new();
     for _ in 0..2 {
         let mut local = Local::start(&["--data-dir", data.to_str().unwrap()]);
         let mut demo = String::new();
@@ -112,11 +91,11 @@ async fn the_demo_shows_a_badge_and_survives_a_restart() {
         }
         assert!(demo.contains(r#""message":"190 passed""#), "{demo}");
         assert!(demo.contains("openssl dgst -sha256 -hmac"), "{demo}");
-        let badge = format!("{}/badges/tests/linux/demo/badgesmith/main", local.url);
-        assert!(demo.contains(&badge), "{demo}");
-        assert_eq!(get(&client, &badge).await.unwrap()["message"], "190 passed");
-        let history = get(&client, &format!("{}/tests/results/demo/badgesmith", local.url)).await.unwrap();
-        assert_eq!(history["results"].as_array().unwrap().len(), 1, "sent on the first start only");
+        let badge = "/badges/tests/linux/demo/badgesmith/main";
+        assert!(demo.contains(&format!("{}{badge}", local.url)), "{demo}");
+        assert_eq!(local.api().get(badge).await.unwrap().json()["message"], "190 passed");
+        let history = local.api().history("demo/badgesmith", "", 200).await.unwrap();
+        assert_eq!(history.len(), 1, "sent on the first start only");
         assert_eq!(local.stop("-INT"), (Some(0), String::new()));
     }
 }
@@ -124,7 +103,6 @@ async fn the_demo_shows_a_badge_and_survives_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_drains_what_was_accepted() {
     let folder = tempfile::tempdir().unwrap();
-    let client = Client::new();
     let mut accepted = HashSet::new();
     for round in 0..6 {
         let local = Local::start_in(folder.path());
@@ -132,8 +110,8 @@ async fn a_stop_drains_what_was_accepted() {
             .map(|run| {
                 let post =
                     Post::json(&with(result(Clock::System.now()), &json!({ "run_id": round * 100 + run })));
-                let (client, url) = (client.clone(), local.url.clone());
-                tokio::spawn(async move { send(&client, &url, &post).await.unwrap() })
+                let api = local.api();
+                tokio::spawn(async move { api.send(&post).await.unwrap() })
             })
             .collect();
         for post in posts {
@@ -147,10 +125,10 @@ async fn a_stop_drains_what_was_accepted() {
         assert_eq!(left, 0, "round {round}");
     }
     let local = Local::start(&["--data-dir", folder.path().to_str().unwrap(), "--no-demo"]);
-    let stored: HashSet<_> = history(&client, &local.url).await.into_iter().collect();
+    let stored: HashSet<_> = history(&local.api()).await.into_iter().collect();
     assert_eq!(stored, accepted);
     let post = Post::json(&result(Clock::System.now()));
-    assert_eq!(send(&client, &local.url, &post).await.unwrap().status, 202, "keys survive as well");
+    assert_eq!(local.api().send(&post).await.unwrap().status, 202, "keys survive as well");
 }
 
 #[test]
@@ -231,21 +209,14 @@ async fn what_cannot_be_done_ends_with_one_sentence_and_exit_code_2() {
 }
 
 /// Sends the same bytes until they are accepted, whatever becomes of the server meanwhile.
-async fn submit_until_accepted(client: &Client, base: &RwLock<String>, post: &Post) -> String {
+async fn submit_until_accepted(api: &RwLock<Api>, post: &Post) -> String {
     loop {
-        let url = base.read().unwrap().clone();
-        let wait = match send(client, &url, post).await {
+        let present = api.read().unwrap().clone();
+        let wait = match present.send(post).await {
             Ok(answer) if answer.is_accepted() => {
                 return answer.json()["test_result_id"].as_str().unwrap().to_owned();
             }
-            Ok(answer) => {
-                let verdict = answer.verdict();
-                assert!(
-                    matches!(verdict.as_str(), "503 UNAVAILABLE" | "409 SUBMISSION_IN_PROGRESS"),
-                    "{verdict}"
-                );
-                Duration::from_secs(answer.header("retry-after").unwrap().parse().unwrap())
-            }
+            Ok(answer) => send_again_after(&answer).expect(&answer.verdict()),
             Err(_) => Duration::from_millis(20),
         };
         tokio::time::sleep(wait).await;
@@ -253,16 +224,16 @@ async fn submit_until_accepted(client: &Client, base: &RwLock<String>, post: &Po
 }
 
 /// The message of a badge, once it is none of these; fails the test if it stays one for half a minute.
-async fn badge_after(client: &Client, url: &str, before: &[&str]) -> String {
+async fn badge_after(api: &Api, path: &str, before: &[&str]) -> String {
     for _ in 0..600 {
-        let badge = get(client, url).await.unwrap();
+        let badge = api.get(path).await.unwrap().json();
         let message = badge["message"].as_str().unwrap();
         if !before.contains(&message) {
             return message.to_owned();
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("{url} stays {before:?}");
+    panic!("{path} stays {before:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -289,8 +260,7 @@ async fn packages_are_looked_up_and_kept_warm() {
     ];
     let tokens = ["--github-token", "acme=ghp_public", "--github-token", "Acme/Shown=ghp_private"];
     let local = Local::start(&[&arguments[..], &tokens].concat());
-    let client = Client::new();
-    let badge = |package: &str| format!("{}/badges/packages/{package}", local.url);
+    let api = local.api();
     for (package, message) in [
         ("nuget/Acme.Kit", "1.0.0"),
         ("nuget/Acme.None", "not found"),
@@ -299,7 +269,8 @@ async fn packages_are_looked_up_and_kept_warm() {
         ("github/acme/Shown", "4.0.0"),
         ("github/others/Open", "not found"),
     ] {
-        assert_eq!(badge_after(&client, &badge(package), &["pending"]).await, message, "{package}");
+        let path = format!("/badges/packages/{package}");
+        assert_eq!(badge_after(&api, &path, &["pending"]).await, message, "{package}");
     }
     assert_eq!(local.stop("-TERM").0, Some(0));
 
@@ -318,7 +289,7 @@ async fn packages_are_looked_up_and_kept_warm() {
         asked.extend(upstream.take_requests());
     }
     for (package, message) in [("nuget/acme.kit", "2.0.0"), ("github/acme/shown", "4.1.0")] {
-        let badge = get(&client, &format!("{}/badges/packages/{package}", local.url)).await.unwrap();
+        let badge = local.api().get(&format!("/badges/packages/{package}")).await.unwrap().json();
         assert_eq!(badge["message"], message, "{package}");
     }
 }
@@ -329,16 +300,15 @@ async fn a_thousand_posts_survive_kill_9() {
     const CLIENTS: usize = 8;
     let folder = tempfile::tempdir().unwrap();
     let mut local = Local::start_in(folder.path());
-    let base = Arc::new(RwLock::new(local.url.clone()));
+    let api = Arc::new(RwLock::new(local.api()));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| {
-            let base = Arc::clone(&base);
+            let api = Arc::clone(&api);
             tokio::spawn(async move {
-                let client = Client::new();
                 let mut accepted = Vec::new();
                 for run in (number..POSTS).step_by(CLIENTS) {
                     let post = Post::json(&with(result(Clock::System.now()), &json!({ "run_id": run })));
-                    accepted.push(submit_until_accepted(&client, &base, &post).await);
+                    accepted.push(submit_until_accepted(&api, &post).await);
                 }
                 accepted
             })
@@ -351,7 +321,7 @@ async fn a_thousand_posts_survive_kill_9() {
         local.process.kill().unwrap();
         local.process.wait().unwrap();
         local = Local::start_in(folder.path());
-        *base.write().unwrap() = local.url.clone();
+        *api.write().unwrap() = local.api();
         kills += 1;
     }
     assert!(kills > 0);
@@ -364,7 +334,7 @@ async fn a_thousand_posts_survive_kill_9() {
     // A stop drains the queue; what is in the table then is all there will be.
     assert_eq!(local.stop("-TERM").0, Some(0));
     let local = Local::start_in(folder.path());
-    let stored = history(&Client::new(), &local.url).await;
+    let stored = history(&local.api()).await;
     assert_eq!(stored.len(), POSTS, "nothing shows twice");
     assert_eq!(stored.into_iter().collect::<HashSet<_>>(), accepted, "nothing is lost");
 }

@@ -9,9 +9,11 @@ use badgesmith_shared::dynamodb::Results;
 use badgesmith_shared::env::{self, Missing};
 use badgesmith_shared::event_bridge::EventBus;
 use badgesmith_shared::message::ResultMessage;
+use badgesmith_shared::metrics::Metric;
 use badgesmith_shared::sdk::CallBudget;
 use badgesmith_shared::sqs::Queue;
 use badgesmith_shared::test_result::TestResult;
+use badgesmith_shared::timestamp::Timestamp;
 use futures_util::future::join_all;
 
 /// A batch makes one write, at most four more for what stayed unprocessed, one call to the event bus, and at
@@ -58,6 +60,8 @@ pub struct App {
 struct Understood {
     message_ids: Vec<String>,
     results: Vec<TestResult>,
+    /// When the oldest of them was sent.
+    sent_at: Option<Timestamp>,
 }
 
 impl App {
@@ -82,6 +86,7 @@ impl App {
             match ResultMessage::parse(message.body.as_deref().unwrap_or_default()) {
                 Ok(ResultMessage { result, .. }) => {
                     understood.message_ids.push(message_id(&message));
+                    understood.sent_at = understood.sent_at.into_iter().chain(sent_at(&message)).min();
                     understood.results.push(result);
                 }
                 Err(error) => hopeless.push((message, error.to_string())),
@@ -91,6 +96,7 @@ impl App {
         let mut failed = self.record(understood).await;
         let given_up = hopeless.iter().map(|(message, reason)| self.give_up(message, reason));
         failed.extend(join_all(given_up).await.into_iter().flatten());
+        Metric::ResultsRetried.count(failed.len());
         let mut response = SqsBatchResponse::default();
         for message_id in failed {
             response.add_failure(message_id);
@@ -100,7 +106,7 @@ impl App {
 
     /// Stores results, and tells of those that are stored. Returns the ids of the messages whose are not.
     async fn record(&self, understood: Understood) -> Vec<String> {
-        let Understood { message_ids, results } = understood;
+        let Understood { message_ids, results, sent_at } = understood;
         let unwritten = self.results.record(&results).await;
         let mut failed = Vec::new();
         let mut recorded = Vec::new();
@@ -114,6 +120,11 @@ impl App {
                 );
                 recorded.push(result);
             }
+        }
+        Metric::ResultsStored.count(recorded.len());
+        if let Some(sent_at) = sent_at.filter(|_| failed.is_empty()) {
+            let delay = self.clock.now().since(sent_at).as_millis();
+            Metric::StorageDelay.record(u64::try_from(delay).unwrap_or(u64::MAX));
         }
         if let Err(error) = self.events.publish_recorded(recorded).await {
             tracing::warn!(%error, "stored results were not announced");
@@ -137,6 +148,11 @@ impl App {
             }
         }
     }
+}
+
+/// When a message was put on the queue, as SQS says.
+fn sent_at(message: &SqsMessage) -> Option<Timestamp> {
+    message.attributes.get("SentTimestamp")?.parse().ok().map(Timestamp::from_unix_milliseconds)
 }
 
 /// The id of a message. Lambda takes an empty one, which never comes, for the whole batch, which is safe.

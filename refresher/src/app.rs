@@ -9,6 +9,7 @@ use aws_types::SdkConfig;
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::dynamodb::{Lease, LeaseOutcome, Packages, SecretMappings};
 use badgesmith_shared::env::{self, Missing};
+use badgesmith_shared::metrics::Metric;
 use badgesmith_shared::package::Package;
 use badgesmith_shared::package_request::{PackageRequest, Reason};
 use badgesmith_shared::sdk::{CallBudget, CallError};
@@ -209,6 +210,8 @@ impl App {
         if let LeaseOutcome::Leased(lease) = leased {
             let refreshed = self.refresh(&lease, deadline).await?;
             tracing::info!(%package, ?reason, ?refreshed, "a package was asked for");
+            Metric::PackagesRefreshed.record(1);
+            Metric::PackagesFailed.count(usize::from(refreshed == Refreshed::Failed));
         }
         Ok(())
     }

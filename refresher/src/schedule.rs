@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use badgesmith_shared::dynamodb::{DuePackage, DuePosition, LeaseOutcome, Packages};
 use badgesmith_shared::key::DueShard;
+use badgesmith_shared::metrics::Metric;
 use badgesmith_shared::sdk::CallError;
 use badgesmith_shared::timestamp::Timestamp;
 use futures_util::future::join_all;
@@ -69,6 +70,9 @@ pub(crate) async fn run(app: &App, deadline: Timestamp) -> Result<Report, CallEr
     work(app, Due(known), deadline, &mut report).await?;
     let unproven = vec![Cursor::new(DueShard::Unproven, started)];
     work(app, Due(unproven), deadline, &mut report).await?;
+    Metric::PackagesRefreshed.count(report.unchanged + report.changed + report.not_found + report.failed);
+    Metric::PackagesFailed.count(report.failed);
+    Metric::RefreshLag.record(report.lag_seconds);
     if report == Report::default() {
         return Ok(report);
     }

@@ -20,6 +20,8 @@ pub const RESULTS_QUEUE_URL: &str = "RESULTS_QUEUE_URL";
 pub const RESULTS_DEAD_LETTER_QUEUE_URL: &str = "RESULTS_DEAD_LETTER_QUEUE_URL";
 /// The name of the event bus.
 pub const EVENT_BUS_NAME: &str = "EVENT_BUS_NAME";
+/// The name of the stack, for its metrics; none are written if unset.
+pub const STACK_NAME: &str = "STACK_NAME";
 
 /// The region, set by Lambda.
 pub const AWS_REGION: &str = "AWS_REGION";

@@ -6,7 +6,7 @@
 //!
 //! Adapters, one for each AWS service, always through its SDK: [`dynamodb`], [`sqs`],
 //! [`secrets_manager`] and [`event_bridge`]. What they need to run in is in [`sdk`], [`clock`], [`mod@env`]
-//! and [`telemetry`]; [`http`] reads and writes the events of an API Gateway HTTP API, with [`problem`] for
+//! and [`telemetry`], which writes the [`metrics`]; [`http`] reads and writes the events of an API Gateway HTTP API, with [`problem`] for
 //! what went wrong.
 
 pub mod badge;
@@ -17,6 +17,7 @@ pub mod event_bridge;
 pub mod http;
 pub mod key;
 pub mod message;
+pub mod metrics;
 pub mod name;
 pub mod package;
 pub mod package_record;

@@ -9,5 +9,6 @@
 
 pub mod client;
 pub mod faults;
+pub mod http;
 pub mod upstream;
 pub mod world;

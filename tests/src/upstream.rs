@@ -12,7 +12,7 @@ mod version;
 #[cfg(test)]
 mod wire;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -69,18 +69,29 @@ impl Asked {
 impl Upstream {
     /// An upstream with no packages, no tokens and no limit.
     pub fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        let state = Arc::new(Mutex::new(State::new(&format!("http://{address}"))));
+        Self::start_at("127.0.0.1:0").unwrap()
+    }
+
+    /// The same at `HOST:PORT`, for clients that were told beforehand where it will be. Its documents name
+    /// the host as it is written here.
+    ///
+    /// # Errors
+    /// When it cannot listen there.
+    pub fn start_at(place: &str) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(place)?;
+        let host = place.rsplit_once(':').map_or(place, |(host, _)| host);
+        let url = format!("http://{host}:{}", listener.local_addr()?.port());
+        let state = Arc::new(Mutex::new(State::new(&url)));
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&state);
         let thread = std::thread::spawn(move || run(listener, &served, stopped));
-        Self { running: Arc::new(Running { address, state, stop: Some(stop), thread: Some(thread) }) }
+        let running = Running { url, state, stop: Some(stop), thread: Some(thread) };
+        Ok(Self { running: Arc::new(running) })
     }
 
     /// `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.running.address)
+        self.running.url.clone()
     }
 
     /// Where a client of NuGet begins.
@@ -198,7 +209,7 @@ impl Upstream {
 /// The thread that serves, which ends with this.
 #[derive(Debug)]
 struct Running {
-    address: SocketAddr,
+    url: String,
     state: Arc<Mutex<State>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -345,10 +356,15 @@ mod tests {
 
     use super::*;
 
+    /// `127.0.0.1:PORT`.
+    fn place(upstream: &Upstream) -> String {
+        upstream.url().replace("http://", "")
+    }
+
     #[test]
     fn a_connection_serves_more_than_one_request() {
         let upstream = Upstream::start();
-        let mut stream = TcpStream::connect(upstream.running.address).unwrap();
+        let mut stream = TcpStream::connect(place(&upstream)).unwrap();
         for _ in 0..2 {
             stream.write_all(b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
             let mut read = Vec::new();
@@ -359,6 +375,16 @@ mod tests {
             }
             assert!(read.starts_with(b"HTTP/1.1 404"));
         }
+    }
+
+    #[test]
+    fn it_is_where_its_clients_were_told() {
+        let free = TcpListener::bind("localhost:0").unwrap().local_addr().unwrap().port();
+        let upstream = Upstream::start_at(&format!("localhost:{free}")).unwrap();
+        let index = wire::get(&format!("http://localhost:{free}/v3/index.json"), &[]).json();
+        let resource = index["resources"][0]["@id"].as_str().unwrap();
+        assert!(resource.starts_with(&format!("http://localhost:{free}/")), "{resource}");
+        assert!(Upstream::start_at(&place(&upstream)).is_err(), "it is taken");
     }
 
     #[test]
@@ -387,15 +413,15 @@ mod tests {
     #[test]
     fn it_stops_with_the_last_clone() {
         let upstream = Upstream::start();
-        let address = upstream.running.address;
+        let place = place(&upstream);
         upstream.set_latency(Duration::from_hours(1));
-        let mut waiting = TcpStream::connect(address).unwrap();
+        let mut waiting = TcpStream::connect(&place).unwrap();
         waiting.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
         let clone = upstream.clone();
         drop(upstream);
-        assert!(TcpStream::connect(address).is_ok());
+        assert!(TcpStream::connect(&place).is_ok());
         drop(clone);
-        assert!(TcpStream::connect(address).is_err());
+        assert!(TcpStream::connect(&place).is_err());
         assert_eq!(waiting.read(&mut [0]).unwrap_or(0), 0, "a waiting client is cut off");
     }
 }

@@ -1,0 +1,109 @@
+//! The API over HTTP, by base URL: what a client sees of the pipeline, wherever that runs.
+
+use std::time::Duration;
+
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder};
+use serde_json::Value;
+
+use crate::client::{Answer, Post};
+
+/// API Gateway waits no longer for a function.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+/// Who is turned away by the gateway itself is not told for how long.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The API at one base URL. It has connections of its own, which do not outlive the test's runtime.
+#[derive(Debug, Clone)]
+pub struct Api {
+    client: Client,
+    base: String,
+}
+
+impl Api {
+    /// The API at `base`, `http://127.0.0.1:9474` for example. No redirect is followed.
+    pub fn new(base: &str) -> Self {
+        let client = Client::builder().redirect(Policy::none()).timeout(ANSWER_TIME_MAX).build();
+        Self { client: client.expect("a client"), base: base.trim_end_matches('/').to_owned() }
+    }
+
+    /// Sends a post, as JSON unless it has a content type of its own.
+    ///
+    /// # Errors
+    /// When there is no whole answer: the post may have been accepted nevertheless.
+    pub async fn send(&self, post: &Post) -> reqwest::Result<Answer> {
+        let mut request = self.client.post(format!("{}{}", self.base, post.path)).body(post.body.clone());
+        if !post.headers.iter().any(|(name, _)| *name == CONTENT_TYPE.as_str()) {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in &post.headers {
+            request = request.header(*name, value);
+        }
+        answer(request).await
+    }
+
+    /// Sends a request without a body.
+    ///
+    /// # Errors
+    /// When there is no whole answer.
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> reqwest::Result<Answer> {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request).await
+    }
+
+    /// Reads a path.
+    ///
+    /// # Errors
+    /// When there is no whole answer.
+    pub async fn get(&self, path: &str) -> reqwest::Result<Answer> {
+        self.request(Method::GET, path, &[]).await
+    }
+
+    /// The history of a repository, in pages of `limit` results; `query` is `&branch=main` for example.
+    ///
+    /// # Errors
+    /// When there is no whole answer.
+    pub async fn history(&self, repository: &str, query: &str, limit: usize) -> reqwest::Result<Vec<Value>> {
+        let mut results = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let path = format!("/tests/results/{repository}?limit={limit}{query}{cursor}");
+            let answer = self.get(&path).await?;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+            let page = answer.json();
+            let found = page["results"].as_array().expect("a page of results");
+            results.extend_from_slice(found);
+            let Some(next) = page["next_cursor"].as_str() else {
+                assert!(found.len() <= limit, "{path}: {} results", found.len());
+                return Ok(results);
+            };
+            assert_eq!(found.len(), limit, "{path}: only the last page is short");
+            let next = format!("&cursor={next}");
+            assert_ne!(next, cursor, "{path}: the next page is this one");
+            cursor = next;
+        }
+    }
+}
+
+async fn answer(request: RequestBuilder) -> reqwest::Result<Answer> {
+    let response = request.send().await?;
+    let (status, headers): (_, HeaderMap) = (response.status().as_u16(), response.headers().clone());
+    Ok(Answer { status, headers, text: response.text().await? })
+}
+
+/// How long a client waits before it sends the same bytes again; nothing where the answer stands.
+pub fn send_again_after(answer: &Answer) -> Option<Duration> {
+    let again = matches!(answer.status, 429 | 503) || answer.verdict() == "409 SUBMISSION_IN_PROGRESS";
+    let told = || answer.header("retry-after")?.parse().ok().map(Duration::from_secs);
+    again.then(|| told().unwrap_or(RETRY_AFTER))
+}
