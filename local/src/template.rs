@@ -88,8 +88,7 @@ impl Template {
     /// # Errors
     /// [`TemplateError`] when it is not as expected.
     pub fn load() -> Result<Self, TemplateError> {
-        let documents = Yaml::load_from_str(TEMPLATE)?;
-        let document = documents.first().map(to_json).unwrap_or_default();
+        let document = document()?;
         let mut template =
             Self { tables: Vec::new(), queues: Vec::new(), event_buses: Vec::new(), rules: Vec::new() };
         for (name, resource) in document["Resources"].as_object().into_iter().flatten() {
@@ -104,6 +103,14 @@ impl Template {
         }
         Ok(template)
     }
+}
+
+/// The whole template of this build as JSON. An intrinsic function (`!GetAtt`, `!Ref`, ..) leaves its argument.
+///
+/// # Errors
+/// [`TemplateError::Syntax`] when it is no YAML.
+pub fn document() -> Result<Value, TemplateError> {
+    Ok(Yaml::load_from_str(TEMPLATE)?.first().map(to_json).unwrap_or_default())
 }
 
 /// The properties of a table are, but for the time to live, those of a `CreateTable` request.
@@ -157,7 +164,6 @@ fn rule(name: &str, properties: &Value) -> Result<Rule, TemplateError> {
     })
 }
 
-/// YAML as JSON. An intrinsic function (`!GetAtt`, `!Ref`, ..) leaves its argument.
 fn to_json(yaml: &Yaml<'_>) -> Value {
     if let Yaml::Tagged(_, argument) = yaml {
         to_json(argument)

@@ -18,4 +18,5 @@ mod packages;
 mod processing;
 mod refreshing;
 mod submitting;
+mod template;
 mod tidy;
