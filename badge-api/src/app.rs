@@ -127,7 +127,7 @@ impl App {
             Err(error) => {
                 let BranchOnPlatform { repository, platform, branch } = &of;
                 tracing::error!(%repository, %platform, %branch, %error, "a badge is unavailable");
-                Metric::BadgesUnavailable.record(1);
+                Metric::BadgesUnavailable.count(1);
                 respond::cached(request, &Badge::unavailable(Subject::Tests), CachePolicy::Unavailable, None)
             }
         }

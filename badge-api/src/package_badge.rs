@@ -38,7 +38,7 @@ pub(crate) async fn answer(
         Ok(found) => found,
         Err(error) => {
             tracing::error!(%package, %error, "a badge is unavailable");
-            Metric::BadgesUnavailable.record(1);
+            Metric::BadgesUnavailable.count(1);
             return badge(Badge::unavailable(Subject::Package(provider)), CachePolicy::Unavailable);
         }
     };

@@ -89,7 +89,7 @@ impl App {
                     test_result_id = %result.id, repository = %result.repository, platform = %result.platform,
                     branch = %result.branch, "a result was accepted"
                 );
-                Metric::ResultsAccepted.record(1);
+                Metric::ResultsAccepted.count(1);
                 let accepted = Accepted {
                     test_result_id: result.id,
                     repository: result.repository.to_string(),

@@ -50,20 +50,20 @@ impl SubmitError {
         match self {
             Self::Unavailable(error) => tracing::error!(%error, "a submission could not be accepted"),
             Self::Unauthorized(repository, reason) => {
-                Metric::AuthenticationFailures.record(1);
+                Metric::AuthenticationFailures.count(1);
                 tracing::warn!(%repository, ?reason, "a submission was not authentic");
             }
             Self::NotFresh(repository, property) => {
-                Metric::ResultsRefused.record(1);
+                Metric::ResultsRefused.count(1);
                 tracing::warn!(%repository, property, "a submission was not fresh");
             }
             Self::LookupsExhausted => tracing::warn!("secrets are asked for too fast"),
             Self::Shape(flaws) => {
-                Metric::ResultsRefused.record(1);
+                Metric::ResultsRefused.count(1);
                 tracing::info!(%flaws, "a submission was malformed");
             }
             Self::TooLarge(_) | Self::NonceReused => {
-                Metric::ResultsRefused.record(1);
+                Metric::ResultsRefused.count(1);
                 tracing::info!(reason = ?self, "a submission was refused");
             }
             Self::NotFound | Self::MethodNotAllowed(_) | Self::AlreadyAccepted(_) | Self::InProgress(_) => {

@@ -106,11 +106,12 @@ async fn a_stop_drains_what_was_accepted() {
     let mut accepted = HashSet::new();
     for round in 0..6 {
         let local = Local::start_in(folder.path());
+        let api = local.api();
         let posts: Vec<_> = (0..40)
             .map(|run| {
                 let post =
                     Post::json(&with(result(Clock::System.now()), &json!({ "run_id": round * 100 + run })));
-                let api = local.api();
+                let api = api.clone();
                 tokio::spawn(async move { api.send(&post).await.unwrap() })
             })
             .collect();
@@ -216,7 +217,7 @@ async fn submit_until_accepted(api: &RwLock<Api>, post: &Post) -> String {
             Ok(answer) if answer.is_accepted() => {
                 return answer.json()["test_result_id"].as_str().unwrap().to_owned();
             }
-            Ok(answer) => send_again_after(&answer).expect(&answer.verdict()),
+            Ok(answer) => send_again_after(&answer).unwrap_or_else(|| panic!("{}", answer.text)),
             Err(_) => Duration::from_millis(20),
         };
         tokio::time::sleep(wait).await;

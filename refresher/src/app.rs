@@ -210,7 +210,7 @@ impl App {
         if let LeaseOutcome::Leased(lease) = leased {
             let refreshed = self.refresh(&lease, deadline).await?;
             tracing::info!(%package, ?reason, ?refreshed, "a package was asked for");
-            Metric::PackagesRefreshed.record(1);
+            Metric::PackagesRefreshed.count(1);
             Metric::PackagesFailed.count(usize::from(refreshed == Refreshed::Failed));
         }
         Ok(())

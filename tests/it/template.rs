@@ -50,15 +50,15 @@ fn a_function_is_given_the_variables_that_it_reads_and_no_others() {
 
 /// What the role of a function allows: pairs of an action and the resources.
 fn rights(resources: &Value, id: &str) -> Vec<(String, String)> {
-    let list = |value: &Value| match value {
-        Value::Array(_) => texts(value).into_iter().collect(),
-        other => vec![other.as_str().unwrap().to_owned()],
+    let list = |value: &Value| match value.as_str() {
+        Some(one) => BTreeSet::from([one.to_owned()]),
+        None => texts(value),
     };
     let policies = resources[format!("{id}Role")]["Properties"]["Policies"].as_array().unwrap();
     let statements =
         policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap());
     let rights = statements.flat_map(|statement| {
-        let resources = list(&statement["Resource"]).join(", ");
+        let resources = list(&statement["Resource"]).into_iter().collect::<Vec<_>>().join(", ");
         list(&statement["Action"]).into_iter().map(move |action| (action, resources.clone()))
     });
     rights.collect()

@@ -38,6 +38,7 @@ impl Post {
         let owner = body["owner"].as_str().unwrap_or_default();
         let repo = body["repo"].as_str().unwrap_or_default();
         let post = Self { body: body.to_string(), path: "/tests/results".to_owned(), headers: Vec::new() };
+        let post = post.header("content-type", "application/json");
         post.header("x-repo-secret", format!("{owner}/{repo}")).signed(KEY)
     }
 
@@ -46,6 +47,7 @@ impl Post {
         let post =
             Self { body: body.to_string(), path: format!("/tests/results/{path}"), headers: Vec::new() };
         let timestamp = body["timestamp"].as_str().unwrap_or_default();
+        let post = post.header("content-type", "application/json");
         post.header("x-timestamp", timestamp).header("x-nonce", Uuid::new_v4().to_string()).signed(KEY)
     }
 
@@ -74,7 +76,7 @@ impl Post {
 
     /// The request.
     pub fn request(&self) -> Request<Bytes> {
-        let mut request = Request::post(&self.path).header("content-type", "application/json");
+        let mut request = Request::post(&self.path);
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use http::HeaderMap;
 use http::Method;
-use http::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
@@ -29,15 +29,12 @@ impl Api {
         Self { client: client.expect("a client"), base: base.trim_end_matches('/').to_owned() }
     }
 
-    /// Sends a post, as JSON unless it has a content type of its own.
+    /// Sends a post.
     ///
     /// # Errors
     /// When there is no whole answer: the post may have been accepted nevertheless.
     pub async fn send(&self, post: &Post) -> reqwest::Result<Answer> {
         let mut request = self.client.post(format!("{}{}", self.base, post.path)).body(post.body.clone());
-        if !post.headers.iter().any(|(name, _)| *name == CONTENT_TYPE.as_str()) {
-            request = request.header(CONTENT_TYPE, "application/json");
-        }
         for (name, value) in &post.headers {
             request = request.header(*name, value);
         }

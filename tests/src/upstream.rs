@@ -38,7 +38,7 @@ use self::nuget::Feed;
 /// The paths of GitHub begin with this, those of NuGet do not.
 const GITHUB: &str = "/github";
 
-/// Both upstreams, on a free port of 127.0.0.1. Clones are the same; it stops when the last is dropped.
+/// Both upstreams, at one address. Clones are the same; it stops when the last is dropped.
 ///
 /// It runs on a thread and a runtime of its own, so that a test's paused clock does not hold it up.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl Asked {
 }
 
 impl Upstream {
-    /// An upstream with no packages, no tokens and no limit.
+    /// An upstream with no packages, no tokens and no limit, on a free port of 127.0.0.1.
     pub fn start() -> Self {
         Self::start_at("127.0.0.1:0").unwrap()
     }

@@ -1,0 +1,113 @@
+//! What the suite speaks to: what is deployed at `BADGESMITH_URL`, or a `local` in this process.
+//!
+//! A deployed stack is prepared by whoever deploys it. It has the key of one repository as that repository's
+//! secret, a GitHub token mapped to the organisation `acme` (`*`, all that is public), and its refresher is
+//! configured with a NuGet service index of `http://HOST:PORT/v3/index.json` and a GitHub API of
+//! `http://HOST:PORT/github`, where HOST:PORT is `BADGESMITH_UPSTREAM`.
+
+use std::env::VarError;
+use std::sync::{OnceLock, mpsc};
+use std::time::Duration;
+
+use local::aws::Storage;
+use local::options::{GitHubToken, Secret};
+use local::server::{Server, Setup};
+use local::stack::Upstreams;
+use refresher::Patience;
+use tests::client::{KEY, REPOSITORY};
+use tests::upstream::Upstream;
+
+/// The base URL of a deployed API. Unset, the suite starts a `local`; and then the others mean nothing.
+const URL_VARIABLE: &str = "BADGESMITH_URL";
+/// The repository that results are sent for, as OWNER/REPO; [`REPOSITORY`] if unset.
+const REPOSITORY_VARIABLE: &str = "BADGESMITH_REPOSITORY";
+/// The HMAC key of that repository: the characters that its client signs with.
+const KEY_VARIABLE: &str = "BADGESMITH_KEY";
+/// HOST:PORT where the suite serves the NuGet feed and the GitHub API that the refresher is configured with.
+const UPSTREAM_VARIABLE: &str = "BADGESMITH_UPSTREAM";
+/// The token that the stack has for the organisation `acme`, which that GitHub API is to take.
+const GITHUB_TOKEN_VARIABLE: &str = "BADGESMITH_GITHUB_TOKEN";
+
+/// The organisation whose public packages are shown.
+pub(crate) const ORGANIZATION: &str = "acme";
+
+/// What all tests of this binary share.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// The base URL.
+    pub(crate) url: String,
+    /// The repository that results are sent for, `acme/kit` for example.
+    pub(crate) repository: String,
+    /// What its client signs with.
+    pub(crate) key: String,
+    /// Where the refresher looks packages up.
+    pub(crate) upstream: Upstream,
+}
+
+impl Target {
+    /// The one of this run.
+    pub(crate) fn get() -> &'static Self {
+        static TARGET: OnceLock<Target> = OnceLock::new();
+        TARGET.get_or_init(|| variable(URL_VARIABLE).map_or_else(Self::local, Self::deployed))
+    }
+
+    fn deployed(url: String) -> Self {
+        let required = [KEY_VARIABLE, UPSTREAM_VARIABLE, GITHUB_TOKEN_VARIABLE];
+        let missing: Vec<_> = required.into_iter().filter(|name| variable(name).is_none()).collect();
+        assert!(missing.is_empty(), "{URL_VARIABLE} is set, and so must be {}", missing.join(", "));
+        let [key, place, token] = required.map(|name| variable(name).expect("it was there a moment ago"));
+        let upstream = Upstream::start_at(&place)
+            .unwrap_or_else(|error| panic!("{UPSTREAM_VARIABLE}: cannot listen at {place}: {error}"));
+        upstream.github_token(&token, &[ORGANIZATION]);
+        let repository = variable(REPOSITORY_VARIABLE).unwrap_or_else(|| REPOSITORY.to_owned());
+        Self { url, repository, key, upstream }
+    }
+
+    fn local() -> Self {
+        let upstream = Upstream::start();
+        let token = "ghp_local";
+        upstream.github_token(token, &[ORGANIZATION]);
+        let period = Duration::from_mins(5);
+        let setup = Setup {
+            storage: Storage::Memory,
+            port: 0,
+            secrets: vec![Secret::new(REPOSITORY.parse().unwrap(), KEY).unwrap()],
+            tokens: vec![GitHubToken::parse(&format!("{ORGANIZATION}={token}")).unwrap()],
+            upstreams: Upstreams {
+                nuget_service_index: upstream.nuget_service_index().parse().unwrap(),
+                github_api: upstream.github_api().parse().unwrap(),
+                fresh_for: period,
+                patience: Patience::default(),
+            },
+            refresh_every: period,
+        };
+        Self { url: start(setup), repository: REPOSITORY.to_owned(), key: KEY.to_owned(), upstream }
+    }
+}
+
+/// Starts a `local` that runs until this process ends, and returns its base URL. It has a thread and a runtime
+/// of its own, since that of a test ends with the test.
+fn start(setup: Setup) -> String {
+    let (started, address) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = Server::start(setup).await.unwrap();
+            started.send(server.address()).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    format!("http://{}", address.recv().expect("local has started"))
+}
+
+/// The value of a variable. One that is set to nothing is a mistake in whatever sets it, not a wish for the
+/// default.
+#[expect(clippy::disallowed_methods, reason = "the one place where the suite reads the environment")]
+fn variable(name: &str) -> Option<String> {
+    match std::env::var(name) {
+        Ok(value) if value.trim().is_empty() => panic!("{name} is set, but empty"),
+        Ok(value) => Some(value),
+        Err(VarError::NotPresent) => None,
+        Err(VarError::NotUnicode(_)) => panic!("{name} is not UTF-8"),
+    }
+}
