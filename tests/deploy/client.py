@@ -56,12 +56,13 @@ class Client:
             return set(pool.map(lambda run: self.submit(body(branch, run)), range(number)))
 
     def history(self, branch):
-        """The ids in the history of a branch, or what could be read of it."""
+        """The ids in the history of a branch."""
         ids, cursor = [], None
         while True:
             query = {"branch": branch, "limit": 200, **({"cursor": cursor} if cursor else {})}
-            _, _, page = self._ask(f"/tests/results/{OWNER}/{REPO}?{urllib.parse.urlencode(query)}")
-            ids += [result["test_result_id"] for result in page.get("results", [])]
+            status, _, page = self._ask(f"/tests/results/{OWNER}/{REPO}?{urllib.parse.urlencode(query)}")
+            assert status == 200, f"the history is answered with {status}: {page}"
+            ids += [result["test_result_id"] for result in page["results"]]
             cursor = page.get("next_cursor")
             if not cursor:
                 return ids

@@ -132,7 +132,8 @@ def stop(*_):
 
 if __name__ == "__main__":
     # Whoever ends it, the emulator ends with it.
-    signal.signal(signal.SIGTERM, stop)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, stop)
     try:
         main()
     except KeyboardInterrupt:

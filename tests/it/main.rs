@@ -17,6 +17,7 @@ mod nuget;
 mod packages;
 mod processing;
 mod refreshing;
+mod rights;
 mod submitting;
 mod template;
 mod tidy;

@@ -31,17 +31,11 @@ fn some_result() -> impl Strategy<Value = TestResult> {
     })
 }
 
-async fn send(world: &World, queue: &str, body: &str) {
-    let client = Client::new(&world.sdk_config());
-    client.send_message().queue_url(Queues::url(queue)).message_body(body).send().await.unwrap();
-}
-
 /// What a table and a badge look like after these messages have come in this order.
 async fn outcome(results: &[TestResult]) -> (Vec<Value>, String) {
     let world = World::new();
     for result in results {
-        send(&world, RESULTS_QUEUE, &serde_json::to_string(&ResultMessage::new(result.clone())).unwrap())
-            .await;
+        world.send(RESULTS_QUEUE, &serde_json::to_string(&ResultMessage::new(result.clone())).unwrap()).await;
     }
     world.drain().await;
     assert_eq!(world.queued(), 0);
@@ -93,8 +87,8 @@ async fn the_higher_attempt_wins_at_the_same_time() {
 #[tokio::test(start_paused = true)]
 async fn poison_goes_to_the_dead_letter_queue_with_its_reason() {
     let world = World::new();
-    send(&world, RESULTS_QUEUE, "not json").await;
-    send(&world, RESULTS_QUEUE, r#"{"version":7,"from":"the future"}"#).await;
+    world.send(RESULTS_QUEUE, "not json").await;
+    world.send(RESULTS_QUEUE, r#"{"version":7,"from":"the future"}"#).await;
     world.submit(&world.post()).await;
     world.drain().await;
     assert_eq!(world.badge("linux/acme/kit/main").await, "190 passed", "what was beside it is stored");
@@ -124,7 +118,7 @@ async fn poison_goes_to_the_dead_letter_queue_with_its_reason() {
 #[tokio::test(start_paused = true)]
 async fn poison_that_does_not_reach_the_dead_letter_queue_is_not_lost() {
     let world = World::new();
-    send(&world, RESULTS_QUEUE, "not json").await;
+    world.send(RESULTS_QUEUE, "not json").await;
     world.faults.plan("SendMessage", Fault::Fails, usize::MAX);
     world.drain().await;
     assert_eq!((world.queued(), world.dead_letters()), (1, 0));
@@ -218,7 +212,7 @@ async fn what_fails_for_an_hour_waits_in_the_dead_letter_queue_and_a_replay_succ
     let client = Client::new(&world.sdk_config());
     let dead =
         client.receive_message().queue_url(Queues::url(RESULTS_DEAD_LETTER_QUEUE)).send().await.unwrap();
-    send(&world, RESULTS_QUEUE, dead.messages()[0].body().unwrap()).await;
+    world.send(RESULTS_QUEUE, dead.messages()[0].body().unwrap()).await;
     world.drain().await;
     assert_eq!(world.badge("linux/acme/kit/main").await, "190 passed", "however old the result is");
 }
@@ -241,7 +235,7 @@ async fn a_large_batch_is_written_in_parts_and_its_copies_once() {
 async fn poison_keeps_no_result_waiting() {
     let world = World::new();
     for number in 0..9 {
-        send(&world, RESULTS_QUEUE, &format!("poison {number}")).await;
+        world.send(RESULTS_QUEUE, &format!("poison {number}")).await;
     }
     world.submit(&world.post()).await;
     world.faults.plan("SendMessage", Fault::TimesOut, usize::MAX);

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use badgesmith_shared::package_request::Reason;
+use local::stack::REFRESH_QUEUE;
 use tests::faults::Fault;
 use tests::upstream::{Account, Misbehaviour, Upstream, Visibility};
 use tests::world::{FRESH_FOR, World};
@@ -364,7 +365,7 @@ async fn whatever_call_fails_a_package_is_there_in_the_end() {
 #[tokio::test]
 async fn a_request_that_nobody_understands_goes_to_the_dead_letter_queue() {
     let world = World::new();
-    world.send_to_refresh_queue("{\"detail\":{\"version\":2}}").await;
+    world.send(REFRESH_QUEUE, "{\"detail\":{\"version\":2}}").await;
     for _ in 0..6 {
         world.drain_requests().await;
         world.clock.advance(Duration::from_mins(30));

@@ -210,10 +210,10 @@ impl World {
         bus.publish_requested(&request).await.unwrap();
     }
 
-    /// Puts a message on the queue of requests, whatever it holds.
-    pub async fn send_to_refresh_queue(&self, body: &str) {
+    /// Puts a message on a queue, whatever it holds.
+    pub async fn send(&self, queue: &str, body: &str) {
         let client = aws_sdk_sqs::Client::new(&self.sdk_config());
-        client.send_message().queue_url(Queues::url(REFRESH_QUEUE)).message_body(body).send().await.unwrap();
+        client.send_message().queue_url(Queues::url(queue)).message_body(body).send().await.unwrap();
     }
 
     /// Writes nonsense over the content of an item of the table of packages.
