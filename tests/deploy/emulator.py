@@ -73,7 +73,8 @@ class Emulator:
 
     def environment(self):
         """Where tools find it."""
-        return {**os.environ, **CREDENTIALS, "AWS_ENDPOINT_URL": self.url}
+        # Tools forget temporary folders; this one is removed with all that is in it.
+        return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.url, "TMPDIR": str(self.folder)}
 
     def let_fail(self, *rules):
         """Makes calls of functions fail as `rules` say; without any, none fails."""

@@ -1,10 +1,8 @@
 """Lints template.yaml, builds the functions as they are deployed, deploys them to an emulator of AWS on this machine,
 runs the black-box suite against the API, breaks things, and takes everything down."""
 
-import argparse
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,6 +13,7 @@ import faults
 from client import KEY
 from emulator import CREDENTIALS, Emulator, free_port
 from stack import GITHUB_TOKEN, METRICS, delete, deploy
+from tools import run
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "target/deploy/build"
@@ -27,23 +26,22 @@ def step(text):
     print(f"--- {text}", flush=True)
 
 
-def run(*command, **environment):
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **CREDENTIALS, **environment}, check=True)
-
-
 def lint():
     """Two linters for what CloudFormation takes, and one for what is safe."""
     step("the template is linted")
-    run("sam", "validate", "--lint", "--template-file", "template.yaml")
-    run("cfn-lint", "template.yaml")
-    run("checkov", "--config-file", ".checkov.yaml")
+    run("sam", "validate", "--lint", "--template-file", "template.yaml", cwd=ROOT, environment=CREDENTIALS)
+    run("cfn-lint", "template.yaml", cwd=ROOT)
+    run("checkov", "--config-file", ".checkov.yaml", cwd=ROOT)
 
 
 def build():
     """Builds for this machine, which has to run what is built."""
     step("the functions are built, with sam")
     architecture = {"aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
-    run("sam", "build", "--build-dir", str(BUILT), "--parameter-overrides", f"Architecture={architecture}")
+    run(
+        "sam", "build", "--build-dir", BUILT, "--parameter-overrides", f"Architecture={architecture}",
+        cwd=ROOT, environment=CREDENTIALS,
+    )
     for function in FUNCTIONS:
         binary = BUILT / function / "bootstrap"
         with tempfile.TemporaryFile() as file:
@@ -56,8 +54,10 @@ def build():
 def suite(stack, upstream):
     step("the black-box suite runs against the deployed API")
     run(
-        "cargo", "test", "--package", "tests", "--test", "blackbox", BADGESMITH_URL=stack.url, BADGESMITH_KEY=KEY,
-        BADGESMITH_UPSTREAM=upstream, BADGESMITH_GITHUB_TOKEN=GITHUB_TOKEN,
+        "cargo", "test", "--package", "tests", "--test", "blackbox", cwd=ROOT, environment={
+            "BADGESMITH_URL": stack.url, "BADGESMITH_KEY": KEY, "BADGESMITH_UPSTREAM": upstream,
+            "BADGESMITH_GITHUB_TOKEN": GITHUB_TOKEN,
+        },
     )
 
 
@@ -89,10 +89,16 @@ def take_down(emulator, *stacks):
     assert not emulator.client("lambda").list_functions()["Functions"], "functions are left"
 
 
-def main():
-    arguments = argparse.ArgumentParser(prog="tests/deploy/run", description=__doc__)
-    arguments.add_argument("--keep", action="store_true", help="stop after the suite, and leave the stack up until Ctrl-C")
-    arguments = arguments.parse_args()
+def keep(emulator, stack):
+    """Leaves the stack up, and says how to speak to it."""
+    variables = {**CREDENTIALS, "AWS_ENDPOINT_URL": emulator.url, "STACK": stack.name, "URL": stack.url, "KEY": KEY}
+    print("the stack stays up until Ctrl-C; its repository is acme/kit. To speak to it, paste:", flush=True)
+    print("export " + " ".join(f"{name}='{value}'" for name, value in variables.items()), flush=True)
+    print('version 1 of the AWS CLI needs --endpoint-url "$AWS_ENDPOINT_URL" for sqs', flush=True)
+    signal.pause()
+
+
+def main(keeps):
     started = time.monotonic()
     lint()
     architecture = build()
@@ -111,16 +117,15 @@ def main():
             assert not shared, f"the stacks share {shared}"
             stack.register()
             suite(stack, upstream)
-            if arguments.keep:
-                print(f"the API: {stack.url}\nAWS: AWS_ENDPOINT_URL={emulator.url}\nstop with Ctrl-C", flush=True)
-                signal.pause()
+            if keeps:
+                keep(emulator, stack)
             step("things are broken")
             break_things(stack)
             check_metrics(stack)
             assert other.metrics() <= {"RefreshLag"}, "the other stack took part"
             take_down(emulator, stack, other)
         except BaseException:
-            if not arguments.keep:
+            if not keeps:
                 print(*emulator.logs(), sep="\n", file=sys.stderr)
             raise
     print(f"deployed, tried and taken down in {time.monotonic() - started:.0f} s")
@@ -135,9 +140,6 @@ if __name__ == "__main__":
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, stop)
     try:
-        main()
+        main(keeps="--keep" in sys.argv)
     except KeyboardInterrupt:
         sys.exit(130)
-    except subprocess.CalledProcessError as error:
-        said = f":\n{error.output}" if error.output else ""
-        sys.exit(f"error: {' '.join(map(str, error.cmd))} ended with {error.returncode}{said}")

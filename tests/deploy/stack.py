@@ -1,10 +1,11 @@
 """A deployed stack: what its outputs name, and what an operator does with it."""
 
 import json
-import subprocess
 from datetime import datetime, timezone
 
 from client import KEY, OWNER, REPO, Client
+from emulator import REGION
+from tools import run
 
 GITHUB_TOKEN = "ghp_emulated"
 # What functions record, and so what the alarms and the dashboard have to show. A stack that is well never records
@@ -116,18 +117,18 @@ class Stack:
 def deploy(emulator, name, built, parameters):
     """Deploys what was built, with the command that a user types."""
     overrides = [f'{key}="{value}"' for key, value in parameters.items()]
-    subprocess.run(
-        ["sam", "deploy", "--template-file", built / "template.yaml", "--stack-name", name, "--resolve-s3",
-         "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
-         "--parameter-overrides", *overrides],
-        env={**emulator.environment(), "SAM_CLI_POLL_DELAY": "0.5"}, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    run(
+        "sam", "deploy", "--template-file", built / "template.yaml", "--stack-name", name, "--resolve-s3",
+        "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
+        "--parameter-overrides", *overrides,
+        environment={**emulator.environment(), "SAM_CLI_POLL_DELAY": "0.5"}, quiet=True,
     )
     return Stack(emulator, name)
 
 
 def delete(emulator, name):
     """Deletes a stack, with the command that a user types."""
-    subprocess.run(
-        ["sam", "delete", "--stack-name", name, "--no-prompts", "--region", emulator.environment()["AWS_DEFAULT_REGION"]],
-        env=emulator.environment(), check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    run(
+        "sam", "delete", "--stack-name", name, "--no-prompts", "--region", REGION,
+        environment=emulator.environment(), quiet=True,
     )

@@ -1,0 +1,23 @@
+"""Running other programs, so that none of them outlives this one."""
+
+import os
+import signal
+import subprocess
+
+
+def run(*command, cwd=None, environment=None, quiet=False):
+    """Runs a command to its end. Quiet, it is heard only when it fails."""
+    output = subprocess.PIPE if quiet else None
+    process = subprocess.Popen(
+        [str(part) for part in command], cwd=cwd, env={**os.environ, **(environment or {})}, text=True,
+        stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT if quiet else None, start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate()
+    except BaseException:
+        # The group: compilers are grandchildren.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    if process.returncode:
+        raise SystemExit(f"error: {' '.join(map(str, command))} ended with {process.returncode}" + (f":\n{said}" if said else ""))
