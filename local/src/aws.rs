@@ -6,7 +6,10 @@
 //! call has answered is on disk.
 
 mod dynamodb;
+pub mod endpoint;
+mod error;
 mod event_bridge;
+mod page;
 mod secrets_manager;
 mod sqs;
 
@@ -27,9 +30,10 @@ use aws_types::SdkConfig;
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::sdk;
 use rusqlite::Connection;
-use serde_json::json;
 
 use crate::template::{Template, TemplateError};
+
+use error::ServiceError;
 
 pub use secrets_manager::Secrets;
 pub use sqs::Queues;
@@ -66,44 +70,6 @@ pub enum OpenError {
     /// A fault in the template.
     #[error(transparent)]
     Template(#[from] TemplateError),
-}
-
-/// An AWS service refuses a request, in the words of its API.
-#[derive(Debug, Clone)]
-struct ServiceError {
-    status: u16,
-    body: String,
-}
-
-impl ServiceError {
-    /// A fault of the request, `code` being the exception's name.
-    fn client(code: &str, message: impl Into<String>) -> Self {
-        Self { status: 400, body: json!({ "__type": code, "message": message.into() }).to_string() }
-    }
-
-    /// A fault of the service.
-    fn server(message: impl Into<String>) -> Self {
-        let body = json!({ "__type": "InternalServerError", "message": message.into() }).to_string();
-        Self { status: 500, body }
-    }
-
-    /// What a person needs to know of it.
-    fn message(&self) -> String {
-        let body: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
-        body["message"].as_str().unwrap_or(&self.body).to_owned()
-    }
-}
-
-impl From<rusqlite::Error> for ServiceError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::server(error.to_string())
-    }
-}
-
-impl From<serde_json::Error> for ServiceError {
-    fn from(error: serde_json::Error) -> Self {
-        Self::client("SerializationException", error.to_string())
-    }
 }
 
 /// Where queues and secrets are kept; clones are the same database.
@@ -192,7 +158,7 @@ impl Aws {
         &self.0.secrets
     }
 
-    /// Deletes expired items and messages, as AWS does in the background.
+    /// Deletes expired items, messages and secrets, as AWS does in the background.
     ///
     /// # Errors
     /// What SQLite says.
@@ -200,25 +166,28 @@ impl Aws {
         let services = Arc::clone(&self.0);
         blocking(move || {
             services.tables.delete_expired_items()?;
-            services.queues.delete_expired_messages()
+            services.queues.delete_expired_messages()?;
+            services.secrets.delete_expired()
         })
         .await
         .map_err(|error| error.message())
     }
 
-    /// Answers one request to an AWS service.
-    async fn answer(&self, target: &str, body: Vec<u8>) -> Result<String, ServiceError> {
+    /// Answers one request to an AWS service. `host` is where it was sent to: queues have their URLs there.
+    async fn answer(&self, host: &str, target: &str, body: Vec<u8>) -> Result<String, ServiceError> {
         let services = Arc::clone(&self.0);
-        let unknown = || ServiceError::client("UnknownOperationException", format!("not embedded: {target}"));
-        let (service, operation) = target.split_once('.').ok_or_else(unknown)?;
+        let (service, operation) = target.split_once('.').ok_or_else(|| ServiceError::unknown(target))?;
         let operation = operation.to_owned();
         match service {
             "AmazonSQS" if operation == "ReceiveMessage" => services.queues.receive(&body).await,
-            "AmazonSQS" => blocking(move || services.queues.call(&operation, &body)).await,
+            "AmazonSQS" => {
+                let host = host.to_owned();
+                blocking(move || services.queues.call(&host, &operation, &body)).await
+            }
             "DynamoDB_20120810" => blocking(move || services.tables.call(&operation, &body)).await,
             "secretsmanager" => blocking(move || services.secrets.call(&operation, &body)).await,
             "AWSEvents" => blocking(move || services.event_buses.call(&operation, &body)).await,
-            _ => Err(unknown()),
+            _ => Err(ServiceError::unknown(target)),
         }
     }
 }
@@ -271,7 +240,7 @@ impl HttpConnector for Aws {
         let body = request.body().bytes().unwrap_or_default().to_vec();
         let aws = self.clone();
         HttpConnectorFuture::new(async move {
-            let (status, body) = match aws.answer(&target, body).await {
+            let (status, body) = match aws.answer(sqs::HOST, &target, body).await {
                 Ok(body) => (200, body),
                 Err(error) => (error.status, error.body),
             };

@@ -9,6 +9,7 @@
 pub mod aws;
 pub mod demo;
 pub mod gateway;
+mod listener;
 pub mod options;
 pub mod poller;
 pub mod scheduler;

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use local::aws::endpoint::Endpoint;
 use local::demo;
 use local::options::Options;
 use local::server::{Server, Setup, StartError};
@@ -25,19 +26,18 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start threads: {error}"), 1),
     };
-    runtime.block_on(run(setup, options.no_demo))
+    runtime.block_on(run(setup, options.aws_port, options.no_demo))
 }
 
-async fn run(setup: Setup, no_demo: bool) -> ExitCode {
+async fn run(setup: Setup, aws_port: Option<u16>, no_demo: bool) -> ExitCode {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("cannot receive signals: {error}"), 1),
     };
-    let server = match Server::start(setup).await {
+    let server = match start(setup, aws_port).await {
         Ok(server) => server,
         Err(error) => return fail(&advice(&error), UNUSABLE),
     };
-    print(&format!("listening on http://{}\n", server.address()));
     let demo = async {
         match demo::run(&server).await {
             Ok(text) => print(&text),
@@ -53,6 +53,26 @@ async fn run(setup: Setup, no_demo: bool) -> ExitCode {
         () = server.stop() => ExitCode::SUCCESS,
         () = signals.next() => fail("stopped before everything was processed", 1),
     }
+}
+
+/// Starts the pipeline, and says where it is.
+async fn start(setup: Setup, aws_port: Option<u16>) -> Result<Server, StartError> {
+    // Taken first, so that nothing has been registered yet if it cannot be had.
+    let endpoint = match aws_port {
+        Some(port) => {
+            let endpoint = Endpoint::bind(port).await;
+            Some(endpoint.map_err(|source| StartError::AwsPort { port, source })?)
+        }
+        None => None,
+    };
+    let mut server = Server::start(setup).await?;
+    print(&format!("listening on http://{}\n", server.address()));
+    if let Some(endpoint) = endpoint {
+        let address = endpoint.address();
+        server.serve_aws(endpoint);
+        print(&format!("AWS at http://{address}\n"));
+    }
+    Ok(server)
 }
 
 /// What asks the program to stop: Ctrl-C or SIGTERM.
@@ -98,6 +118,7 @@ fn advice(error: &StartError) -> String {
     use local::aws::OpenError;
     let remedy = match error {
         StartError::Port { .. } => "choose another with --port, or --port 0 for a free one",
+        StartError::AwsPort { .. } => "choose another with --aws-port, or --aws-port 0 for a free one",
         StartError::Open(OpenError::Directory { .. }) => {
             "name one that can be written with --data-dir, or use --ephemeral"
         }

@@ -21,13 +21,20 @@ use crate::stack::{SECRETS_TABLE, Upstreams};
 /// Run the whole BadgeSmith pipeline on this machine.
 ///
 /// Signed test results go in over HTTP, badges come out. Nothing else is needed: no account, no Docker. Logs go
-/// to stderr; stdout has `listening on http://127.0.0.1:PORT` as its first line, once requests are answered.
+/// to stderr; stdout has `listening on http://127.0.0.1:PORT` as its first line, once requests are answered, and
+/// with --aws-port `AWS at http://127.0.0.1:PORT` as its second.
 #[derive(Debug, Parser)]
 #[command(name = "local", bin_name = "cargo run --", version, after_help = EXAMPLES)]
 pub struct Options {
     /// Port to listen on, on 127.0.0.1; 0 picks a free one
     #[arg(long, default_value_t = 9474)]
     pub port: u16,
+
+    /// Serve the AWS APIs of tables, queues, secrets and event bus as well, on this port of 127.0.0.1; 0 picks a free
+    /// one. For the AWS CLI and SDKs, with that address as endpoint URL, and any region and credentials:
+    /// signatures are not checked, so whoever is on this machine can read the keys, though no page in a browser can
+    #[arg(long, value_name = "PORT")]
+    pub aws_port: Option<u16>,
 
     /// Directory for tables, queues and secrets; delete it to start over
     #[arg(long, value_name = "DIR", default_value = ".badgesmith", conflicts_with = "ephemeral")]
@@ -80,6 +87,10 @@ Examples:
       Show the public packages of an organisation, and one that is not
   cargo run -- --port 0 --ephemeral --no-demo --secret acme/kit=0123456789abcdef
       Start on a free port with one repository, and leave nothing behind
+  cargo run -- --aws-port 9475
+      Start, and look into the dead letters from a second terminal:
+      AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_DEFAULT_REGION=us-east-1 aws sqs receive-message \\
+        --endpoint-url http://127.0.0.1:9475 --queue-url http://127.0.0.1:9475/000000000000/ResultsDeadLetterQueue
 
 Exit codes: 0 stopped by Ctrl-C or SIGTERM, all accepted results processed; 1 stopped by a second one before
 that, or failed; 2 could not start as asked";
@@ -90,6 +101,9 @@ impl Options {
     /// # Errors
     /// A sentence that says what was expected, and shows no key and no token.
     pub fn setup(&self) -> Result<Setup, String> {
+        if self.port != 0 && self.aws_port == Some(self.port) {
+            return Err("--aws-port: expected another port than that of --port".to_owned());
+        }
         let period = Duration::from_secs(self.refresh_every);
         let storage =
             if self.ephemeral { Storage::Memory } else { Storage::Directory(self.data_dir.clone()) };

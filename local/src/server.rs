@@ -1,6 +1,5 @@
 //! The whole pipeline, served on a port of this machine.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,18 +9,15 @@ use badgesmith_shared::sdk::CallError;
 use badgesmith_shared::secrets_manager::repository_secret_name;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::aws::endpoint::Endpoint;
 use crate::aws::{Aws, OpenError, Storage};
 use crate::gateway::{self, Gateway};
+use crate::listener;
 use crate::options::{GitHubToken, Secret};
 use crate::poller::Poller;
 use crate::scheduler;
@@ -45,6 +41,14 @@ pub enum StartError {
     /// Nothing can listen there.
     #[error("cannot listen on port {port}: {source}")]
     Port {
+        /// The port that was asked for.
+        port: u16,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Nothing can listen there for requests to the embedded services.
+    #[error("cannot listen on port {port} for AWS: {source}")]
+    AwsPort {
         /// The port that was asked for.
         port: u16,
         /// Why not.
@@ -81,7 +85,7 @@ pub struct Server {
     address: SocketAddr,
     aws: Aws,
     stack: Arc<Stack>,
-    accepting: JoinHandle<()>,
+    accepting: Vec<JoinHandle<()>>,
     stop_accepting: CancellationToken,
     working: Vec<JoinHandle<()>>,
     refreshing: Vec<JoinHandle<()>>,
@@ -112,7 +116,12 @@ impl Server {
         let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, &clock));
 
         let stop_accepting = CancellationToken::new();
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&stack), stop_accepting.clone()));
+        let answering = Arc::clone(&stack);
+        let accepting = listener::serve(listener, stop_accepting.clone(), SHUTDOWN_MAX, move |request| {
+            let stack = Arc::clone(&answering);
+            async move { answer(&stack.gateway, request).await }
+        });
+        let accepting = vec![tokio::spawn(accepting)];
         let stop_working = CancellationToken::new();
         let poll = |poller: &Poller| {
             let (poller, stop) = (poller.clone(), stop_working.clone());
@@ -129,6 +138,12 @@ impl Server {
             refresh_due(Arc::clone(&refreshed))
         })));
         Ok(Self { address, aws, stack, accepting, stop_accepting, working, refreshing, stop_working })
+    }
+
+    /// Has the embedded services answer requests at `endpoint` too.
+    pub fn serve_aws(&mut self, endpoint: Endpoint) {
+        let (aws, stop) = (self.aws.clone(), self.stop_accepting.clone());
+        self.accepting.push(tokio::spawn(endpoint.serve(aws, stop)));
     }
 
     /// Where requests are answered.
@@ -149,7 +164,7 @@ impl Server {
     /// Stops accepting requests, finishes those at work, drains the queue, and returns.
     pub async fn stop(self) {
         self.stop_accepting.cancel();
-        join(vec![self.accepting]).await;
+        join(self.accepting).await;
         self.stop_working.cancel();
         let handles: Vec<_> = self.refreshing.iter().map(JoinHandle::abort_handle).collect();
         if tokio::time::timeout(REFRESHES_MAX, join(self.refreshing)).await.is_err() {
@@ -186,60 +201,19 @@ async fn sweep(aws: Aws) {
     }
 }
 
-/// Accepts connections until told to stop, then waits for the requests at work.
-async fn accept(listener: TcpListener, stack: Arc<Stack>, stop: CancellationToken) {
-    let graceful = GracefulShutdown::new();
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    // Out of file descriptors, most likely: let some connections end.
-                    tracing::error!(%error, "a connection was not accepted");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
-            () = stop.cancelled() => break,
-        };
-        // Small answers are not to wait for more.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "no TCP_NODELAY");
-        }
-        let stack = Arc::clone(&stack);
-        let service = service_fn(move |request| {
-            let stack = Arc::clone(&stack);
-            async move { Ok::<_, Infallible>(answer(&stack.gateway, request).await) }
-        });
-        let connection =
-            http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke");
-            }
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(SHUTDOWN_MAX, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests were cut off");
-    }
-}
-
 /// Answers one request, and logs it in one line.
-async fn answer(gateway: &Gateway, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(gateway: &Gateway, request: Request<Incoming>) -> Response<Bytes> {
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let (method, path) = (head.method.clone(), head.uri.path().to_owned());
-    let response = match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(body) => gateway.answer(Request::from_parts(head, body.to_bytes())).await,
-        Err(error) if error.is::<LengthLimitError>() => {
+    let response = match listener::read(body, BODY_BYTES_MAX).await {
+        Ok(body) => gateway.answer(Request::from_parts(head, body)).await,
+        Err(StatusCode::PAYLOAD_TOO_LARGE) => {
             gateway::plain(StatusCode::PAYLOAD_TOO_LARGE, r#"{"message":"Request Entity Too Large"}"#)
         }
-        // The client broke off, and will hardly see this.
-        Err(_) => gateway::plain(StatusCode::BAD_REQUEST, r#"{"message":"Bad Request"}"#),
+        Err(status) => gateway::plain(status, r#"{"message":"Bad Request"}"#),
     };
     let milliseconds = started.elapsed().as_millis();
     tracing::info!("{method} {path} {} {milliseconds} ms", response.status().as_u16());
-    response.map(Full::new)
+    response
 }

@@ -46,23 +46,34 @@ impl Tables {
         Ok(opened)
     }
 
-    /// Answers a request. There are the operations that the pipeline uses, here and to make its tables.
+    /// Answers a request: all that the library can, save streams, which are a service of their own.
     pub(super) fn call(&self, operation: &str, body: &[u8]) -> Result<String, ServiceError> {
         let tables = &self.0;
         match operation {
             "CreateTable" => answer(body, |request| tables.create_table(request)),
             "DescribeTable" => answer(body, |request| tables.describe_table(request)),
+            "ListTables" => answer(body, |request| tables.list_tables(request)),
+            "UpdateTable" => answer(body, |request| tables.update_table(request)),
+            "DeleteTable" => answer(body, |request| tables.delete_table(request)),
             "DescribeTimeToLive" => answer(body, |request| tables.describe_time_to_live(request)),
             "UpdateTimeToLive" => answer(body, |request| tables.update_time_to_live(request)),
+            "TagResource" => answer(body, |request| tables.tag_resource(request)),
+            "UntagResource" => answer(body, |request| tables.untag_resource(request)),
+            "ListTagsOfResource" => answer(body, |request| tables.list_tags_of_resource(request)),
             "PutItem" => answer(body, |request| tables.put_item(request)),
             "UpdateItem" => answer(body, |request| tables.update_item(request)),
             "GetItem" => answer(body, |request| tables.get_item(request)),
-            "BatchGetItem" => answer(body, |request| tables.batch_get_item(request)),
             "DeleteItem" => answer(body, |request| tables.delete_item(request)),
-            "TransactWriteItems" => answer(body, |request| tables.transact_write_items(request)),
             "Query" => answer(body, |request| tables.query(request)),
+            "Scan" => answer(body, |request| tables.scan(request)),
+            "BatchGetItem" => answer(body, |request| tables.batch_get_item(request)),
             "BatchWriteItem" => answer(body, |request| tables.batch_write_item(request)),
-            _ => Err(ServiceError::client("UnknownOperationException", operation)),
+            "TransactGetItems" => answer(body, |request| tables.transact_get_items(request)),
+            "TransactWriteItems" => answer(body, |request| tables.transact_write_items(request)),
+            "ExecuteStatement" => answer(body, |request| tables.execute_statement(request)),
+            "BatchExecuteStatement" => answer(body, |request| tables.batch_execute_statement(request)),
+            "ExecuteTransaction" => answer(body, |request| tables.execute_transaction(request)),
+            _ => Err(ServiceError::unknown(operation)),
         }
     }
 

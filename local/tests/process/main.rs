@@ -8,6 +8,8 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod aws;
+
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -44,6 +46,13 @@ impl Local {
         stdout.read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").expect("the first line").to_owned();
         Self { process, stdout, url }
+    }
+
+    /// Where the second line says that AWS is.
+    fn aws_url(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line.trim().strip_prefix("AWS at ").expect("the second line").to_owned()
     }
 
     fn api(&self) -> Api {
@@ -189,6 +198,8 @@ async fn what_cannot_be_done_ends_with_one_sentence_and_exit_code_2() {
     let local = Local::start(&["--data-dir", data, "--no-demo"]);
     let port = local.url.rsplit(':').next().unwrap();
     refuses(&["--ephemeral", "--port", port], &[port, "--port 0"]);
+    refuses(&["--ephemeral", "--port", "0", "--aws-port", port], &[port, "--aws-port 0"]);
+    refuses(&["--ephemeral", "--port", "9", "--aws-port", "9"], &["--aws-port", "another"]);
     refuses(&["--port", "0", "--data-dir", data], &["in use", data, "--data-dir"]);
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
