@@ -1,0 +1,171 @@
+//! GitHub Actions.
+//!
+//! Variables: <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>.
+//! What `GITHUB_REF` and `GITHUB_SHA` are for each event:
+//! <https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>.
+//! Fields of the event's file: <https://docs.github.com/en/webhooks/webhook-events-and-payloads>.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{
+    Absent, Environment, Found, Provider, Run, Withheld, branch_of, branch_unless_queue, fits, fork_branch,
+};
+
+/// The run that the variables describe, or for `workflow_run` the run that it follows.
+pub(super) fn run(environment: &Environment<'_>) -> Run {
+    // `GITHUB_REPOSITORY`: owner and name of the workflow's repository.
+    let repository = environment.repository("GITHUB_REPOSITORY");
+    let event = Event::of(environment);
+    let source = event.source(environment);
+    let run_id = source.run_id.and_then(fits::run_id);
+    Run {
+        commit: source.commit.and_then(fits::commit),
+        run_url: url(environment, run_id.as_deref(), source.run_attempt),
+        run_id,
+        run_attempt: source.run_attempt,
+        platform: platform(environment),
+        key_withheld: source.key_withheld,
+        ..Run::new(Provider::GitHubActions, repository, source.branch)
+    }
+}
+
+/// What was tested, and where to read about it.
+struct Source {
+    branch: Found,
+    commit: Option<String>,
+    run_id: Option<String>,
+    run_attempt: Option<u16>,
+    key_withheld: Option<Withheld>,
+}
+
+/// `GITHUB_EVENT_NAME`, and the webhook's payload in the file `GITHUB_EVENT_PATH`, null if unreadable.
+struct Event {
+    name: String,
+    payload: Value,
+}
+
+impl Event {
+    fn of(environment: &Environment<'_>) -> Self {
+        let file = environment.get("GITHUB_EVENT_PATH").and_then(|path| (environment.read)(Path::new(&path)));
+        Self {
+            name: environment.get("GITHUB_EVENT_NAME").unwrap_or_default(),
+            payload: file.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
+        }
+    }
+
+    fn text(&self, pointer: &str) -> Option<String> {
+        self.payload.pointer(pointer)?.as_str().map(str::to_owned)
+    }
+
+    fn number(&self, pointer: &str) -> Option<u64> {
+        self.payload.pointer(pointer)?.as_u64()
+    }
+
+    fn source(&self, environment: &Environment<'_>) -> Source {
+        if self.name == "workflow_run" {
+            return self.run_before(environment);
+        }
+        let (branch, commit, key_withheld) = if self.is_of_pull_request() {
+            self.pull_request(environment)
+        } else {
+            // `GITHUB_REF`: the full reference that the run is of; of a merge group it is
+            // `refs/heads/gh-readonly-queue/...`.
+            let branch = environment.require("GITHUB_REF").and_then(|reference| branch_of(&reference));
+            (branch, environment.get("GITHUB_SHA"), None)
+        };
+        // `GITHUB_ACTOR` is who started it first, whose rights count also when somebody else runs it again:
+        // https://docs.github.com/en/code-security/dependabot/working-with-dependabot/troubleshooting-dependabot-on-github-actions
+        let by_dependabot = environment.get("GITHUB_ACTOR").is_some_and(|actor| actor == "dependabot[bot]");
+        Source {
+            branch,
+            commit,
+            run_id: environment.get("GITHUB_RUN_ID"),
+            run_attempt: environment.get("GITHUB_RUN_ATTEMPT").and_then(|text| fits::run_attempt_text(&text)),
+            key_withheld: if by_dependabot { Some(Withheld::Dependabot) } else { key_withheld },
+        }
+    }
+
+    /// `pull_request`, `pull_request_target`, reviews, and comments that are not known to be on a plain issue:
+    /// their own branch is the default one, which is not what such a run tests.
+    fn is_of_pull_request(&self) -> bool {
+        let is_of_issue = self.payload.get("issue").is_some_and(|issue| issue.get("pull_request").is_none());
+        self.name.starts_with("pull_request") || (self.name == "issue_comment" && !is_of_issue)
+    }
+
+    /// The head of the pull request: `GITHUB_SHA` is a merge commit that nobody can find later, or the base.
+    ///
+    /// Only forks' runs of `pull_request` and of reviews have no secrets. A payload without the head's
+    /// repository is that of a fork that was deleted.
+    fn pull_request(&self, environment: &Environment<'_>) -> (Found, Option<String>, Option<Withheld>) {
+        let repository = "/pull_request/head/repo/full_name";
+        let from_fork = self.is_fork(environment, repository);
+        let branch = match self.text("/pull_request/head/ref") {
+            Some(branch) => Ok(self.named(from_fork, repository, branch)),
+            None => Err(Absent::NotInEvent),
+        };
+        let has_secrets = matches!(self.name.as_str(), "pull_request_target" | "issue_comment");
+        let key_withheld = (from_fork && !has_secrets).then_some(Withheld::Fork);
+        (branch, self.text("/pull_request/head/sha"), key_withheld)
+    }
+
+    /// The run before a `workflow_run`, which is how results of forks' runs are submitted: this run has
+    /// secrets, and its own branch is always the default one. Of a run for a tag, GitHub gives the tag as
+    /// branch, and nothing tells them apart.
+    fn run_before(&self, environment: &Environment<'_>) -> Source {
+        let repository = "/workflow_run/head_repository/full_name";
+        let from_fork = self.is_fork(environment, repository);
+        let branch = match self.text("/workflow_run/head_branch") {
+            Some(branch) if from_fork => Ok(self.named(true, repository, branch)),
+            Some(branch) => branch_unless_queue(branch),
+            None => Err(Absent::NotInEvent),
+        };
+        Source {
+            branch,
+            commit: self.text("/workflow_run/head_sha"),
+            run_id: self.number("/workflow_run/id").map(|id| id.to_string()),
+            run_attempt: self.number("/workflow_run/run_attempt").and_then(fits::run_attempt),
+            key_withheld: None,
+        }
+    }
+
+    /// Whether the repository at `pointer` is another one than the workflow's, or unknown. `fork` in the
+    /// payload does not tell: the workflow's own repository may be a fork.
+    fn is_fork(&self, environment: &Environment<'_>, pointer: &str) -> bool {
+        let ours = environment.get("GITHUB_REPOSITORY").unwrap_or_default();
+        self.text(pointer).is_none_or(|theirs| !theirs.eq_ignore_ascii_case(&ours))
+    }
+
+    /// The branch by the name that it has among ours.
+    fn named(&self, from_fork: bool, repository: &str, branch: String) -> String {
+        if !from_fork {
+            return branch;
+        }
+        let repository = self.text(repository);
+        let owner = repository.as_deref().and_then(|name| name.split_once('/')).map(|(owner, _)| owner);
+        fork_branch(owner, &branch)
+    }
+}
+
+/// `$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID`, as the page on variables has it,
+/// of this attempt.
+fn url(environment: &Environment<'_>, run_id: Option<&str>, run_attempt: Option<u16>) -> Option<String> {
+    let server = environment.get("GITHUB_SERVER_URL")?;
+    let repository = environment.get("GITHUB_REPOSITORY")?;
+    let attempt = run_attempt.map(|attempt| format!("/attempts/{attempt}")).unwrap_or_default();
+    fits::https_url(format!("{server}/{repository}/actions/runs/{}{attempt}", run_id?))
+}
+
+/// `RUNNER_OS`: `Linux`, `Windows` or `macOS`.
+fn platform(environment: &Environment<'_>) -> Option<&'static str> {
+    match environment.get("RUNNER_OS")?.as_str() {
+        "Linux" => Some("linux"),
+        "Windows" => Some("windows"),
+        "macOS" => Some("macos"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! How the tests below write environments and runs.
+
+use super::{Run, detect};
+
+/// Detects a run in an environment of `NAME=value` lines, with `event` as the content of the file
+/// `/event.json`, and compares it with lines of what is known: `branch main`, or `branch ! reason`.
+#[track_caller]
+pub(super) fn check(environment: &str, event: &str, expected: &str) {
+    let variable = |name: &str| {
+        let value =
+            environment.lines().filter_map(|line| line.trim().split_once('=')).find(|(key, _)| *key == name);
+        value.map(|(_, value)| value.to_owned())
+    };
+    let read =
+        |path: &std::path::Path| (path == "/event.json" && !event.is_empty()).then(|| event.to_owned());
+    let expected: Vec<_> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines(&detect(variable, read)), expected);
+}
+
+/// All that is known of a run, one line for each field.
+fn lines(run: &Run) -> Vec<String> {
+    let found = |name, value: &super::Found| match value {
+        Ok(value) => format!("{name} {value}"),
+        Err(absent) => format!("{name} ! {absent}"),
+    };
+    let mut lines = vec![format!("{:?}", run.provider)];
+    lines.push(found("repository", &run.repository));
+    lines.push(found("branch", &run.branch));
+    lines.extend(run.commit.as_ref().map(|commit| format!("commit {commit}")));
+    lines.extend(run.run_id.as_ref().map(|id| format!("run {id}")));
+    lines.extend(run.run_attempt.map(|attempt| format!("attempt {attempt}")));
+    lines.extend(run.run_url.as_ref().map(|url| format!("url {url}")));
+    lines.extend(run.platform.map(|platform| format!("platform {platform}")));
+    lines.extend(run.key_withheld.map(|reason| format!("no key: {reason}")));
+    lines
+}

@@ -1,0 +1,131 @@
+//! From reports to counts: files by pattern, stdin, or counts given by hand.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use badgesmith_shared::test_result::Counts;
+
+use crate::report::{self, ReportError};
+use crate::submit::Options;
+
+/// A report is read as a whole.
+const REPORT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Why there are no counts.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CountError {
+    /// Not a pattern.
+    #[error("{pattern:?} is not a pattern: {reason}")]
+    Pattern {
+        /// As given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// No file is there.
+    #[error("no file matches {0:?}: did the tests run, and write their report?")]
+    NoMatch(String),
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// Which.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is no report.
+    #[error("{path}: {source}")]
+    Report {
+        /// Which.
+        path: String,
+        /// What is wrong with it.
+        source: ReportError,
+    },
+    /// No report is so large.
+    #[error("{0} is larger than 256 MB")]
+    TooLarge(String),
+    /// More tests than a badge can show.
+    #[error("there are more than {} tests", u32::MAX)]
+    TooMany,
+}
+
+/// The counts that the options give, or those of all reports together.
+///
+/// # Errors
+/// [`CountError`] when a report is missing or cannot be understood: part of a result is no result.
+pub(crate) fn counts(options: &Options) -> Result<Counts, CountError> {
+    let counts = match options.passed {
+        Some(passed) => report::Counts {
+            passed: passed.into(),
+            failed: options.failed.into(),
+            skipped: options.skipped.into(),
+        },
+        None => of_reports(&options.reports)?,
+    };
+    let part = |count: u64| u32::try_from(count).map_err(|_| CountError::TooMany);
+    let (passed, failed, skipped) = (part(counts.passed)?, part(counts.failed)?, part(counts.skipped)?);
+    let total = part(counts.total())?;
+    Counts::new(passed, failed, skipped, total).map_err(|_| CountError::TooMany)
+}
+
+fn of_reports(patterns: &[String]) -> Result<report::Counts, CountError> {
+    let mut paths = Vec::new();
+    let mut counts = report::Counts::default();
+    for pattern in patterns {
+        if pattern == "-" {
+            let content = read("stdin", io::stdin().lock())?;
+            counts += read_report("stdin", &content)?;
+        } else {
+            paths.extend(matches(pattern)?);
+        }
+    }
+    // Patterns overlap; a file counts once.
+    paths.sort();
+    paths.dedup();
+    for path in paths {
+        let name = path.display().to_string();
+        let file = File::open(&path).map_err(|source| CountError::Read { path: name.clone(), source })?;
+        let content = read(&name, file)?;
+        counts += read_report(&name, &content)?;
+    }
+    Ok(counts)
+}
+
+fn read(path: &str, from: impl Read) -> Result<Vec<u8>, CountError> {
+    let mut content = Vec::new();
+    let read = from.take(REPORT_BYTES_MAX + 1).read_to_end(&mut content);
+    read.map_err(|source| CountError::Read { path: path.to_owned(), source })?;
+    if u64::try_from(content.len()).is_ok_and(|length| length <= REPORT_BYTES_MAX) {
+        Ok(content)
+    } else {
+        Err(CountError::TooLarge(path.to_owned()))
+    }
+}
+
+fn read_report(path: &str, content: &[u8]) -> Result<report::Counts, CountError> {
+    let report =
+        report::read(content).map_err(|source| CountError::Report { path: path.to_owned(), source })?;
+    let report::Counts { passed, failed, skipped } = report.counts;
+    crate::terminal::note(&format!(
+        "{path}: {}, {passed} passed, {failed} failed, {skipped} skipped",
+        report.format
+    ));
+    Ok(report.counts)
+}
+
+/// The files that a pattern matches; a path that exists is no pattern, whatever characters it has.
+fn matches(pattern: &str) -> Result<Vec<PathBuf>, CountError> {
+    if Path::new(pattern).is_file() {
+        return Ok(vec![PathBuf::from(pattern)]);
+    }
+    let found = glob::glob(pattern)
+        .map_err(|error| CountError::Pattern { pattern: pattern.to_owned(), reason: error.msg })?;
+    let found: Result<Vec<_>, _> = found.collect();
+    let found = found.map_err(|error| CountError::Read {
+        path: error.path().display().to_string(),
+        source: error.into(),
+    })?;
+    let files: Vec<_> = found.into_iter().filter(|path| path.is_file()).collect();
+    if files.is_empty() { Err(CountError::NoMatch(pattern.to_owned())) } else { Ok(files) }
+}

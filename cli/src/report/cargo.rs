@@ -1,0 +1,137 @@
+//! What `cargo test` prints.
+//!
+//! Each test binary announces `running 4 tests` and ends with the line of
+//! <https://doc.rust-lang.org/book/ch11-01-writing-tests.html>, which the standard library's
+//! `library/test/src/formatters/pretty.rs` writes: `test result: ok. 3 passed; 0 failed; 1 ignored;
+//! 0 measured; 2 filtered out; finished in 0.00s`. The rules here:
+//!
+//! - The summaries of all binaries add up. Measured benchmarks have passed; what was filtered out was not
+//!   asked for and does not count.
+//! - A binary without a summary crashed: those of its tests that are known to have passed or to be
+//!   ignored count as such, all others that it announced as failed, and at least one.
+//! - What failing tests printed is listed between `failures:` and the summary. Summaries in it do not
+//!   count, unless they fit the announced number.
+//!
+//! A test target without the standard harness prints nothing of this and is not seen.
+
+use super::counts::Counts;
+use super::text;
+
+/// Whether this line tells that the text is the output of `cargo test`.
+pub(super) fn tells(line: &str) -> bool {
+    announced(line).is_some() || summary(line).is_some()
+}
+
+/// A test binary that has announced its tests and not summed them up yet.
+struct Binary {
+    announced: u64,
+    passed: u64,
+    ignored: u64,
+    /// It lists what its tests printed.
+    lists_output: bool,
+}
+
+impl Binary {
+    fn crashed(&self) -> Counts {
+        let failed = self.announced.saturating_sub(self.passed + self.ignored).max(1);
+        Counts { passed: self.passed, failed, skipped: self.ignored }
+    }
+
+    /// Notes how one test ended, as in `test tests::adds ... ok`.
+    fn note(&mut self, line: &str) {
+        let Some((_, outcome)) = line.strip_prefix("test ").and_then(|line| line.rsplit_once(" ... ")) else {
+            return;
+        };
+        let plain = outcome.strip_prefix('\u{1b}').and_then(|colored| colored.split_once('m'));
+        let outcome = plain.map_or(outcome, |(_, outcome)| outcome);
+        if outcome.starts_with("ok") {
+            self.passed += 1;
+        } else if outcome.starts_with("ignored") {
+            self.ignored += 1;
+        }
+    }
+}
+
+/// Adds up the output of all test binaries.
+pub(super) fn read(text: &str) -> Counts {
+    let mut counts = Counts::default();
+    let mut running: Option<Binary> = None;
+    for (_, line) in text::lines(text) {
+        if let Some(announced) = announced(line) {
+            if running.as_ref().is_some_and(|binary| binary.lists_output) {
+                continue;
+            }
+            counts += running.map_or(Counts::default(), |binary| binary.crashed());
+            running = Some(Binary { announced, passed: 0, ignored: 0, lists_output: false });
+        } else if let Some(summary) = summary(line) {
+            let printed_by_a_test = running
+                .as_ref()
+                .is_some_and(|binary| binary.lists_output && binary.announced != summary.total());
+            if !printed_by_a_test {
+                counts += summary;
+                running = None;
+            }
+        } else if let Some(binary) = running.as_mut().filter(|binary| !binary.lists_output) {
+            match line {
+                "failures:" | "successes:" => binary.lists_output = true,
+                line => binary.note(line),
+            }
+        }
+    }
+    counts + running.map_or(Counts::default(), |binary| binary.crashed())
+}
+
+/// The number in `running 4 tests`.
+fn announced(line: &str) -> Option<u64> {
+    let number = line.strip_prefix("running ")?;
+    let number = number.strip_suffix(" tests").or_else(|| number.strip_suffix(" test"))?;
+    number.parse::<u32>().ok().map(u64::from)
+}
+
+/// The counts in `test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out`, where the
+/// verdict may be colored.
+fn summary(line: &str) -> Option<Counts> {
+    let mut parts = line.strip_prefix("test result: ")?.split(';');
+    let mut next = |label: &str| {
+        let number = parts.next()?.strip_suffix(label)?.trim_end().rsplit(' ').next()?;
+        number.parse::<u32>().ok().map(u64::from)
+    };
+    let (passed, failed, skipped) = (next("passed")?, next("failed")?, next("ignored")?);
+    Some(Counts { passed: passed + next("measured").unwrap_or_default(), failed, skipped })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::check_counts;
+
+    const PASSED: &str = "test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out";
+
+    #[test]
+    fn summaries_add_up() {
+        check_counts(
+            &format!("   Compiling kit\n\nrunning 3 tests\n...\n{PASSED}\n\n{PASSED}\r\n"),
+            (4, 0, 2),
+        );
+        check_counts("test result: ok. 1 passed; 0 failed; 0 ignored; 2 measured; 0 filtered out", (3, 0, 0));
+        let colored = "test result: \u{1b}[31mFAILED\u{1b}[m. 1 passed; 2 failed; 3 ignored; 0 measured";
+        check_counts(colored, (1, 2, 3));
+    }
+
+    #[test]
+    fn binaries_without_a_summary_crashed() {
+        let crashed = "running 5 tests\ntest a ... ok\ntest b ... ignored, slow\ntest c ... ";
+        check_counts(crashed, (1, 3, 1));
+        check_counts(&format!("{crashed}\nrunning 3 tests\n{PASSED}"), (3, 3, 2));
+        check_counts("running 1 test\ntest a ... \u{1b}[32mok\u{1b}[m", (1, 1, 0));
+        check_counts("running 0 tests", (0, 1, 0));
+    }
+
+    #[test]
+    fn what_tests_print_does_not_count() {
+        let nested = format!(
+            "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\nrunning 3 tests\n\
+             {PASSED}\n\nfailures:\n    b\n\ntest result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured\n"
+        );
+        check_counts(&nested, (1, 1, 0));
+    }
+}

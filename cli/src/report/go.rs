@@ -1,0 +1,165 @@
+//! What `go test -json` prints: an event per line, see <https://pkg.go.dev/cmd/test2json>.
+//!
+//! The counts are those of gotestsum (`testjson/execution.go` of
+//! <https://github.com/gotestyourself/gotestsum>):
+//!
+//! - Every test counts, subtests as well as the test around them.
+//! - A test that ran several times counts once, by its last run, so that the file of
+//!   `gotestsum --rerun-fails --jsonfile` is read by how it ended.
+//! - A test that began and did not end failed with its package: it panicked or timed out.
+//! - A package that failed without a failed test counts as one failed test: it does not build, or its
+//!   `TestMain` or `init` failed. One without an end, of a run that was cut short, counts alike.
+//! - Lines that do not start with `{` come from elsewhere and are passed over, but for
+//!   `FAIL example.com/kit [build failed]`, all that Go before 1.20 says of a package that does not build.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::counts::{Counts, Outcome};
+use super::error::{Fault, Problem, excerpt};
+use super::text;
+
+/// Whether this line tells that the text is the output of `go test -json`.
+pub(super) fn tells(line: &str) -> bool {
+    line.starts_with('{') && line.contains(r#""Action":"#)
+}
+
+/// `TestEvent` of test2json, as far as it counts. Other objects in between are none and have no action.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Event<'a> {
+    #[serde(borrow, default)]
+    action: Cow<'a, str>,
+    #[serde(borrow, default)]
+    package: Cow<'a, str>,
+    #[serde(borrow, default)]
+    test: Cow<'a, str>,
+}
+
+#[derive(Default)]
+struct Package {
+    /// How it ended, when it did.
+    outcome: Option<Outcome>,
+    /// How its tests ended; those without an outcome are running.
+    tests: HashMap<String, Option<Outcome>>,
+}
+
+/// Counts the tests of all packages.
+pub(super) fn read(text: &str) -> Result<Counts, Fault> {
+    let mut packages: HashMap<String, Package> = HashMap::new();
+    for (offset, line) in text::lines(text) {
+        if let Some(package) = build_failure(line) {
+            packages.entry(package.to_owned()).or_default().outcome = Some(Outcome::Failed);
+        }
+        if !line.starts_with('{') {
+            continue;
+        }
+        let event: Event<'_> = serde_json::from_str(line).map_err(|error| Fault {
+            offset: offset + line.floor_char_boundary(error.column().saturating_sub(1)),
+            problem: Problem::MalformedJson(excerpt(
+                error.to_string().split(" at line ").next().unwrap_or_default(),
+            )),
+        })?;
+        let outcome = match &*event.action {
+            "run" => None,
+            "pass" => Some(Outcome::Passed),
+            "fail" => Some(Outcome::Failed),
+            "skip" => Some(Outcome::Skipped),
+            // "start", "output", "pause", "cont", "bench", "attr", "build-output", "build-fail" and those to come.
+            _ => continue,
+        };
+        if event.package.is_empty() {
+            continue;
+        }
+        let package = packages.entry(event.package.into_owned()).or_default();
+        if event.test.is_empty() {
+            package.outcome = outcome;
+        } else {
+            package.tests.insert(event.test.into_owned(), outcome);
+            if outcome.is_none() {
+                // In another run the package has not ended either.
+                package.outcome = None;
+            }
+        }
+    }
+    Ok(packages.values().map(Package::counts).sum())
+}
+
+/// The package in `FAIL example.com/kit [build failed]`; a set-up fails when imports cannot be found.
+fn build_failure(line: &str) -> Option<&str> {
+    let package = line.strip_prefix("FAIL\t")?;
+    package.strip_suffix(" [build failed]").or_else(|| package.strip_suffix(" [setup failed]"))
+}
+
+impl Package {
+    fn counts(&self) -> Counts {
+        // Benchmarks begin and do not end, in packages that pass all the same.
+        let unfinished = match self.outcome {
+            Some(Outcome::Passed | Outcome::Skipped) => Outcome::Passed,
+            Some(Outcome::Failed) | None => Outcome::Failed,
+        };
+        let tests: Counts = self.tests.values().map(|outcome| outcome.unwrap_or(unfinished).into()).sum();
+        if tests.failed == 0 && unfinished == Outcome::Failed {
+            tests + Outcome::Failed.into()
+        } else {
+            tests
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check_counts, check_error};
+
+    fn events(events: &[(&str, &str)]) -> String {
+        let event = |&(test, action): &(&str, &str)| match test {
+            "" => format!(r#"{{"Action":"{action}","Package":"kit"}}"#),
+            test => format!(
+                r#"{{"Time":"now","Action":"{action}","Package":"kit","Test":"{test}","Elapsed":0.1}}"#
+            ),
+        };
+        events.iter().map(|line| event(line) + "\n").collect()
+    }
+
+    #[test]
+    fn tests_and_subtests_count() {
+        let run =
+            [("A", "run"), ("A/b", "run"), ("A/b", "fail"), ("A", "fail"), ("S", "skip"), ("P", "pass")];
+        check_counts(&events(&[&run[..], &[("", "fail")]].concat()), (1, 2, 1));
+    }
+
+    #[test]
+    fn the_last_run_of_a_test_decides() {
+        check_counts(
+            &events(&[("A", "fail"), ("", "fail"), ("A", "run"), ("A", "pass"), ("", "pass")]),
+            (1, 0, 0),
+        );
+    }
+
+    #[test]
+    fn tests_without_an_end_go_with_their_package() {
+        check_counts(&events(&[("A", "run"), ("", "fail")]), (0, 1, 0));
+        check_counts(&events(&[("BenchmarkA", "run"), ("", "pass")]), (1, 0, 0));
+        check_counts(&events(&[("A", "run"), ("A", "pass")]), (1, 1, 0));
+        check_counts(&events(&[("A", "fail"), ("B", "pass"), ("", "pass"), ("A", "run")]), (1, 1, 0));
+    }
+
+    #[test]
+    fn packages_fail_by_themselves() {
+        check_counts(&events(&[("", "start"), ("", "fail")]), (0, 1, 0));
+        check_counts(&events(&[("", "skip")]), (0, 0, 0));
+        let old = format!("FAIL\tbroken [build failed]\n{}", events(&[("A", "pass"), ("", "pass")]));
+        check_counts(&old, (1, 1, 0));
+        let new = r#"{"ImportPath":"kit [kit.test]","Action":"build-fail"}"#.to_owned()
+            + "\n{\"Action\":\"fail\",\"Package\":\"kit\",\"Elapsed\":0,\"FailedBuild\":\"kit [kit.test]\"}";
+        check_counts(&new, (0, 1, 0));
+    }
+
+    #[test]
+    fn broken_lines_are_named() {
+        let broken = format!("go: downloading\n{}{{\"Action\":\"pass\",\"Pack", events(&[("A", "pass")]));
+        check_error(&broken, "malformed JSON: EOF while parsing a string at line 3, column 22");
+    }
+}

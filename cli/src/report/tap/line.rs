@@ -1,0 +1,138 @@
+//! One line of TAP, without its indentation.
+
+use super::Outcome;
+
+/// What a line says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// `TAP version 14`
+    Version,
+    /// `1..4`, and whether a reason follows: `1..0 # SKIP no database`.
+    Plan { count: u64, reason: bool },
+    /// `not ok 3 - adds # TODO later`
+    Point(Point),
+    /// `Bail out! no database`
+    BailOut,
+    /// `}` ends the subtests that a point opened.
+    Close,
+    /// `---`
+    YamlStart,
+    /// A comment, a pragma or no TAP.
+    Other,
+}
+
+/// A test point.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Point {
+    pub(super) outcome: Outcome,
+    /// It has a number.
+    pub(super) numbered: bool,
+    /// Its subtest follows in braces.
+    pub(super) opens: bool,
+}
+
+impl Line {
+    pub(super) fn parse(text: &str) -> Self {
+        const BAIL_OUT: &str = "bail out!";
+        let text = text.trim_end();
+        if let Some(plan) = text.strip_prefix("1..") {
+            return parse_plan(plan);
+        }
+        if let Some(point) = parse_point(text) {
+            return Self::Point(point);
+        }
+        match text {
+            "}" => Self::Close,
+            "---" => Self::YamlStart,
+            _ if text.starts_with("TAP version ") => Self::Version,
+            _ if text.get(..BAIL_OUT.len()).is_some_and(|start| start.eq_ignore_ascii_case(BAIL_OUT)) => {
+                Self::BailOut
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+fn parse_plan(plan: &str) -> Line {
+    let (count, reason) = plan.split_once('#').unwrap_or((plan, ""));
+    match count.trim_end().parse::<u32>() {
+        Ok(count) => Line::Plan { count: u64::from(count), reason: !reason.trim().is_empty() },
+        Err(_) => Line::Other,
+    }
+}
+
+fn parse_point(text: &str) -> Option<Point> {
+    let (failed, rest) = match text.strip_prefix("not ") {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let rest = rest.strip_prefix("ok").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))?;
+    let outcome = match (has_directive(rest), failed) {
+        (true, _) => Outcome::Skipped,
+        (false, true) => Outcome::Failed,
+        (false, false) => Outcome::Passed,
+    };
+    let number = rest.split_whitespace().next().unwrap_or_default();
+    let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    Some(Point { outcome, numbered, opens: rest.ends_with(" {") })
+}
+
+/// Whether the description is followed by `# SKIP` or `# TODO`. The `#` follows white space and is not
+/// escaped; the word may go on, as in `# Skipped: no database`.
+fn has_directive(rest: &str) -> bool {
+    let mut escaped = false;
+    let mut after_space = false;
+    for (index, character) in rest.char_indices() {
+        if character == '#' && after_space && !escaped {
+            let word = rest.get(index + 1..).unwrap_or_default().trim_start().get(..4);
+            if word.is_some_and(|word| word.eq_ignore_ascii_case("skip") || word.eq_ignore_ascii_case("todo"))
+            {
+                return true;
+            }
+        }
+        escaped = character == '\\' && !escaped;
+        after_space = character.is_whitespace();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_point(line: &str, outcome: Outcome) {
+        let Line::Point(point) = Line::parse(line) else { panic!("{line:?} is no test point") };
+        assert_eq!(point.outcome, outcome, "{line:?}");
+    }
+
+    #[test]
+    fn points_and_directives() {
+        for passed in
+            ["ok", "ok 1", "ok - a", "ok 1 - a # b", r"ok 1 - a \# SKIP", "ok 1 a#skip", "ok 1 # time=1ms"]
+        {
+            check_point(passed, Outcome::Passed);
+        }
+        for failed in ["not ok", "not ok 1 - TODO", r"not ok 2 - a \\\# TODO"] {
+            check_point(failed, Outcome::Failed);
+        }
+        for skipped in
+            ["ok # skip", "not ok 1 # TODO", "ok 2 a # b # Skipped: c", r"ok 2 \\ # todo", "ok #SKIP"]
+        {
+            check_point(skipped, Outcome::Skipped);
+        }
+        for other in ["okay", "OK 1", "not okay", "ok: 1", "not  ok", "# ok 1", ""] {
+            assert_eq!(Line::parse(other), Line::Other, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn other_lines() {
+        assert_eq!(Line::parse("1..4 "), Line::Plan { count: 4, reason: false });
+        assert_eq!(Line::parse("1..0 # SKIP a"), Line::Plan { count: 0, reason: true });
+        assert_eq!(Line::parse("1..n"), Line::Other);
+        assert_eq!(Line::parse("1..99999999999"), Line::Other);
+        assert_eq!(Line::parse("BAIL OUT!"), Line::BailOut);
+        assert_eq!(Line::parse("TAP version 14"), Line::Version);
+    }
+}

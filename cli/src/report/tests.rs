@@ -1,0 +1,244 @@
+//! Reports of real tools, and bytes that nobody wrote on purpose.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::{Counts, Format, read};
+
+#[track_caller]
+pub(super) fn check_counts(content: &str, (passed, failed, skipped): (u64, u64, u64)) {
+    let counts = read(content.as_bytes()).map(|report| report.counts);
+    assert_eq!(counts, Ok(Counts { passed, failed, skipped }), "{content}");
+}
+
+#[track_caller]
+pub(super) fn check_error(content: &str, expected: &str) {
+    assert_eq!(read(content.as_bytes()).map_err(|error| error.to_string()), Err(expected.to_owned()));
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// Every report below `tests/fixtures`, with its counts. `README.md` there tells how they were made.
+const FIXTURES: &[(&str, Format, (u64, u64, u64))] = &[
+    ("bats/report.tap", Format::Tap, (1, 2, 2)),
+    ("bats/report.xml", Format::JUnit, (1, 2, 2)),
+    ("bats/report13.tap", Format::Tap, (1, 2, 2)),
+    ("cargo/color.txt", Format::CargoTest, (3, 3, 1)),
+    ("cargo/crash.txt", Format::CargoTest, (5, 5, 2)),
+    ("cargo/quiet.txt", Format::CargoTest, (3, 3, 1)),
+    ("ctest/report.xml", Format::JUnit, (1, 2, 3)),
+    ("go/build-fail.json", Format::GoTest, (1, 1, 0)),
+    ("go/report.json", Format::GoTest, (9, 9, 2)),
+    ("gotestsum/all.xml", Format::JUnit, (8, 6, 2)),
+    ("gotestsum/report.json", Format::GoTest, (2, 1, 0)),
+    ("gotestsum/report.xml", Format::JUnit, (2, 1, 0)),
+    ("gtest/report.xml", Format::JUnit, (3, 2, 3)),
+    ("jest/report.xml", Format::JUnit, (5, 3, 1)),
+    ("jest/suite-errors.xml", Format::JUnit, (5, 5, 1)),
+    ("mocha/pending.xml", Format::JUnit, (4, 3, 2)),
+    ("mocha/report.tap", Format::Tap, (4, 3, 2)),
+    ("mocha/report.xml", Format::JUnit, (4, 3, 0)),
+    ("nextest/report.xml", Format::JUnit, (6, 3, 0)),
+    ("node/report.tap", Format::Tap, (7, 5, 6)),
+    ("node/report.xml", Format::JUnit, (7, 5, 5)),
+    ("nunit/report.xml", Format::NUnit, (4, 4, 2)),
+    ("perl/bail.tap", Format::Tap, (1, 3, 0)),
+    ("perl/kit.tap", Format::Tap, (3, 2, 6)),
+    ("perl/short.tap", Format::Tap, (3, 2, 0)),
+    ("perl/skipped.tap", Format::Tap, (0, 0, 1)),
+    ("phpunit/report.xml", Format::JUnit, (5, 4, 3)),
+    ("playwright/report.xml", Format::JUnit, (3, 2, 3)),
+    ("pytest/report.xml", Format::JUnit, (5, 9, 2)),
+    ("surefire/TEST-kit.BrokenTest.xml", Format::JUnit, (0, 1, 0)),
+    ("surefire/TEST-kit.FlakyTest.xml", Format::JUnit, (1, 0, 0)),
+    ("surefire/TEST-kit.KitTest.xml", Format::JUnit, (3, 2, 2)),
+    ("tap/report.tap", Format::Tap, (3, 2, 4)),
+    ("trx/crashed.trx", Format::Trx, (1, 1, 0)),
+    ("trx/mstest.trx", Format::Trx, (3, 3, 2)),
+    ("unittest/report.xml", Format::JUnit, (1, 5, 2)),
+    ("vitest/report.tap", Format::Tap, (5, 3, 3)),
+    ("vitest/report.xml", Format::JUnit, (5, 4, 3)),
+    ("xunit/report.xml", Format::XUnit, (3, 3, 2)),
+];
+
+#[test]
+fn fixtures_are_counted() {
+    for &(path, format, (passed, failed, skipped)) in FIXTURES {
+        let report = read(&std::fs::read(fixtures().join(path)).unwrap());
+        let report = report.map(|report| (report.format, report.counts));
+        assert_eq!(report, Ok((format, Counts { passed, failed, skipped })), "{path}");
+    }
+}
+
+#[test]
+fn every_fixture_is_in_the_table() {
+    let mut unknown = Vec::new();
+    for tool in std::fs::read_dir(fixtures()).unwrap().map(Result::unwrap).filter(|tool| tool.path().is_dir())
+    {
+        for file in std::fs::read_dir(tool.path()).unwrap().map(|file| file.unwrap().path()) {
+            let is_report = file.extension().is_some_and(|kind| {
+                ["xml", "trx", "tap", "json", "txt"].iter().any(|report| kind == *report)
+            });
+            let source = file.file_name().is_some_and(|name| name == "pom.xml" || name == "CMakeLists.txt");
+            let path = file.strip_prefix(fixtures()).unwrap().to_str().unwrap().to_owned();
+            if is_report && !source && !FIXTURES.iter().any(|(known, ..)| *known == path) {
+                unknown.push((path, read(&std::fs::read(&file).unwrap())));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}
+
+#[test]
+fn windows_encodings_are_read_alike() {
+    for &(path, format, _) in FIXTURES {
+        let text = String::from_utf8(std::fs::read(fixtures().join(path)).unwrap()).unwrap();
+        let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\n', "\r\n");
+        let plain = read(text.as_bytes());
+        assert_eq!(plain.as_ref().map(|report| report.format), Ok(format), "{path}");
+        let utf16: Vec<u8> =
+            "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        assert_eq!(read(&utf16), plain, "{path}");
+        assert_eq!(read(&[b"\xef\xbb\xbf", text.as_bytes()].concat()), plain, "{path}");
+    }
+}
+
+#[test]
+fn reports_cut_between_lines_have_no_more_passed() {
+    for &(path, _, (passed, ..)) in FIXTURES {
+        let content = std::fs::read(fixtures().join(path)).unwrap();
+        for end in (0..content.len()).filter(|end| content[*end] == b'\n') {
+            if let Ok(cut) = read(&content[..end]) {
+                assert!(cut.counts.passed <= passed, "{path} cut at {end}: {cut:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_report_is_refused() {
+    const UNKNOWN: &str =
+        "not a report in a known format: neither XML nor TAP nor what `cargo test` or `go test -json` print";
+    check_error("", "the report is empty");
+    check_error(" \r\n", "the report is empty");
+    check_error("hello", UNKNOWN);
+    check_error("ok  \texample.com/kit\t0.01s\nFAIL\texample.com/kit/b\t0.02s\n", UNKNOWN);
+    check_error("{\"success\": true}", UNKNOWN);
+    check_error("<html/>", "<html> is the root of no known test report at line 1, column 1");
+    check_error("<test-results/>", "<test-results> is the root of no known test report at line 1, column 1");
+}
+
+#[test]
+fn broken_xml_is_refused() {
+    check_error("<testsuite>\n  <testcase>", "the element <testcase> is never closed at line 2, column 3");
+    check_error(
+        "<testsuite/>\n<testsuite/>",
+        "another document begins, give one report per file at line 2, column 1",
+    );
+    check_error("<!-- only this -->", "there is no XML element at line 1, column 1");
+    check_error(
+        "<!DOCTYPE x [<!ENTITY a '&b;&b;'>]><testsuite/>",
+        "document type declarations are refused at line 1, column 1",
+    );
+    check_error(
+        "<?xml version='1.0' encoding='EBCDIC-US'?><testsuite/>",
+        "the encoding \"ebcdic-us\" is not supported, use UTF-8 or UTF-16 at line 1, column 1",
+    );
+    let deep = "<testsuite>".repeat(300);
+    check_error(&deep, "elements are nested more than 256 deep at line 1, column 2817");
+    check_error(
+        "<testsuite tests='many'/>",
+        "tests=\"many\" of <testsuite> is not a number from 0 to 4294967295 at line 1, column 1",
+    );
+    assert!(read(b"<testsuite></testcase>").unwrap_err().to_string().starts_with("malformed XML: "));
+    assert!(read(b"<testsuite><testcase").unwrap_err().to_string().starts_with("malformed XML: "));
+}
+
+#[test]
+fn careless_xml_is_read() {
+    check_counts("> npm test\n\n<?xml version='1.0'?><testsuite><testcase/></testsuite>\n\nbye", (1, 0, 0));
+    check_counts("<?xml version='1.0' encoding='utf-16'?><testsuite><testcase/></testsuite>", (1, 0, 0));
+    check_counts("<testsuite><testcase>a & b \u{1b}[0m &nbsp;</testcase></testsuite>", (1, 0, 0));
+    check_counts("<x:testsuite xmlns:x='x'><x:testcase/></x:testsuite>", (1, 0, 0));
+    let latin1 = b"<?xml version='1.0' encoding='ISO-8859-1'?><testsuite><testcase name='\xe9'/></testsuite>";
+    assert_eq!(read(latin1).map(|report| report.counts.passed), Ok(1));
+}
+
+fn fixture() -> impl Strategy<Value = Vec<u8>> {
+    proptest::sample::select(FIXTURES).prop_map(|(path, ..)| std::fs::read(fixtures().join(path)).unwrap())
+}
+
+/// Puts `with` in place of up to 40 bytes somewhere in a report, as often as there are edits.
+fn mutate(mut content: Vec<u8>, edits: Vec<(prop::sample::Index, usize, Vec<u8>)>) -> Vec<u8> {
+    for (index, length, with) in edits {
+        let start = index.index(content.len() + 1);
+        let end = (start + length).min(content.len());
+        content.splice(start..end, with);
+    }
+    content
+}
+
+/// Bytes, and pieces that mean something to one of the formats.
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    let telling = proptest::sample::select(vec![
+        "<",
+        ">",
+        "/>",
+        "\"",
+        "&",
+        "&#x110000;",
+        "<![CDATA[",
+        "]]>",
+        "<!--",
+        "<!DOCTYPE",
+        "<testsuite>",
+        "</testsuite>",
+        "<testcase name='a'/>",
+        "<skipped type='todo'/>",
+        "tests='4294967295'",
+        "outcome=",
+        "result='Failed'",
+        "\n1..4294967295\n",
+        "\nnot ok 1 {\n",
+        "\n}\n",
+        "\n    ok\n",
+        "\n        ok # SKIP\n",
+        "\n  ---\n",
+        "\n...\n",
+        "\nBail out!\n",
+        "\nTAP version 13\n",
+        "\nrunning 4294967295 tests\n",
+        "\nfailures:\n",
+        "\ntest a ... ok\n",
+        "\ntest result: ok. 1 passed; 2 failed; 3 ignored\n",
+        "\n{\"Action\":\"run\",\"Package\":\"a\",\"Test\":\"b\"}\n",
+        "\nFAIL\ta [build failed]\n",
+        "\u{feff}",
+        "\0",
+        "\u{e9}",
+    ]);
+    prop_oneof![telling.prop_map(|text| text.as_bytes().to_vec()), prop::collection::vec(any::<u8>(), 0..8)]
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_do_not_panic(content in prop::collection::vec(any::<u8>(), 0..400)) {
+        let _ = read(&content);
+    }
+
+    #[test]
+    fn arbitrary_pieces_do_not_panic(pieces in prop::collection::vec(piece(), 0..60)) {
+        let _ = read(&pieces.concat());
+    }
+
+    #[test]
+    fn mutated_reports_do_not_panic(
+        content in fixture(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..40, piece()), 1..12),
+    ) {
+        let _ = read(&mutate(content, edits));
+    }
+}

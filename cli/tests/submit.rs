@@ -1,0 +1,263 @@
+//! `badgesmith submit` as a CI job runs it, against a `local` in this process.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on should stop")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use local::aws::Storage;
+use local::options::Secret;
+use local::server::{Server, Setup};
+use local::stack::Upstreams;
+use refresher::{Patience, Settings};
+use serde_json::Value;
+use tempfile::TempDir;
+use tests::client::{KEY, REPOSITORY};
+use tests::http::Api;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+
+/// A service, and a folder that the job runs in.
+struct Job {
+    server: Server,
+    folder: TempDir,
+}
+
+/// What a command came to.
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(Output { status, stdout, stderr }: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    }
+}
+
+impl Job {
+    async fn start() -> Self {
+        let setup = Setup {
+            storage: Storage::Memory,
+            port: 0,
+            secrets: vec![Secret::new(REPOSITORY.parse().unwrap(), KEY).unwrap()],
+            tokens: Vec::new(),
+            upstreams: Upstreams {
+                nuget_service_index: Settings::NUGET_SERVICE_INDEX.parse().unwrap(),
+                github_api: Settings::GITHUB_API.parse().unwrap(),
+                fresh_for: Duration::from_mins(15),
+                patience: Patience::default(),
+            },
+            refresh_every: Duration::from_hours(1),
+        };
+        Self { server: Server::start(setup).await.unwrap(), folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Runs the command with these arguments, with the key, and with nothing else in its environment but `variables`.
+    async fn submit(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+        let mut command = command(self.folder.path());
+        command.args(["--url", &self.url()]).args(arguments).env("BADGESMITH_KEY", KEY);
+        command.envs(variables.iter().copied());
+        // The server answers in this process meanwhile.
+        tokio::task::spawn_blocking(move || command.output().unwrap().into()).await.unwrap()
+    }
+
+    /// The newest result of a branch.
+    async fn stored(&self, branch: &str) -> Value {
+        let api = Api::new(&self.url());
+        for _ in 0..200 {
+            let history =
+                api.get(&format!("/tests/results/{REPOSITORY}?branch={branch}")).await.unwrap().json();
+            if let Some(result) = history["results"].get(0) {
+                return result.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Value::Null
+    }
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_badgesmith"));
+    command.arg("submit").current_dir(folder).env_clear().stdin(Stdio::null());
+    command
+}
+
+fn fixture(name: &str) -> String {
+    format!("{FIXTURES}/{name}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_become_a_badge() {
+    let job = Job::start().await;
+    fs::create_dir_all(job.path("results/unit")).unwrap();
+    let suite = |failures: &str| {
+        format!(r#"<testsuite><testcase name="a"/><testcase name="b">{failures}</testcase></testsuite>"#)
+    };
+    fs::write(job.path("results/unit/one.xml"), suite("")).unwrap();
+    fs::write(job.path("results/two [x].xml"), suite("<failure/>")).unwrap();
+    let options = ["--repo", "Acme/Kit", "--platform", "linux", "--branch", "feature/x#1", "--run-id", "7"];
+    let reports = ["results/**/*.xml", "results/unit/one.xml", "results/two [x].xml"];
+    let ended = job.submit(&[&options[..], &reports].concat(), &[]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.starts_with("[![Tests](https://img.shields.io/endpoint?url="), "{}", ended.stdout);
+    let stored = job.stored("feature%2Fx%231").await;
+    assert_eq!(
+        (&stored["passed"], &stored["failed"], &stored["run_id"]),
+        (&3.into(), &1.into(), &"7".into())
+    );
+
+    // The address in the Markdown is that of the badge, as shields.io decodes it.
+    let encoded = ended.stdout.split("url=").nth(1).unwrap().split(')').next().unwrap();
+    let badge = percent_encoding::percent_decode_str(encoded).decode_utf8().unwrap();
+    let path = badge.strip_prefix(&job.url()).unwrap();
+    let badge = Api::new(&job.url()).get(path).await.unwrap();
+    assert_eq!(badge.json()["message"], "3 passed, 1 failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_github_actions_everything_else_is_known() {
+    let job = Job::start().await;
+    let (output, summary) = (job.path("output"), job.path("summary"));
+    let variables = [
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_REPOSITORY", "acme/kit"),
+        ("GITHUB_EVENT_NAME", "push"),
+        ("GITHUB_REF", "refs/heads/evil`$(touch x)`\u{202e}"),
+        ("GITHUB_SHA", "4d8474bda0b16fbbb69887d0d08c3885843bbdc7"),
+        ("GITHUB_RUN_ID", "16814735762"),
+        ("GITHUB_RUN_ATTEMPT", "2"),
+        ("GITHUB_SERVER_URL", "https://github.com"),
+        ("RUNNER_OS", "Windows"),
+        ("GITHUB_OUTPUT", &output),
+        ("GITHUB_STEP_SUMMARY", &summary),
+    ];
+    let ended = job.submit(&["--json", &fixture("pytest/report.xml")], &variables).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let stored = job.stored("evil%60%24(touch%20x)%60%E2%80%AE").await;
+    assert_eq!(json["accepted"], true);
+    for field in ["test_result_id", "platform", "branch", "passed", "failed", "skipped", "total"] {
+        assert_eq!(stored[field], json[field], "{field}");
+    }
+    assert_eq!((&stored["platform"], &stored["run_attempt"]), (&"windows".into(), &2.into()));
+    assert_eq!(stored["workflow_run_url"], "https://github.com/acme/kit/actions/runs/16814735762/attempts/2");
+    let output = fs::read_to_string(output).unwrap();
+    let names: Vec<_> = output.lines().map(|line| line.split('=').next().unwrap()).collect();
+    assert_eq!(names, ["passed", "failed", "skipped", "total", "badge-url", "markdown", "test-result-id"]);
+    let summary = fs::read_to_string(summary).unwrap();
+    assert!(summary.contains(json["markdown"].as_str().unwrap()), "{summary}");
+    assert!(summary.starts_with("### Tests of `evil'$(touch x)'"), "{summary}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_that_fails_fails_the_job_only_if_asked_to() {
+    let job = Job::start().await;
+    let options =
+        ["--repo", "acme/other", "--platform", "linux", "--branch", "main", "--run-id", "1", "--passed", "1"];
+    let ended = job.submit(&options, &[]).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
+    assert!(ended.stderr.starts_with("warning: the service refused the result: 401"), "{}", ended.stderr);
+    let ended = job.submit(&[&options[..], &["--fail-on-error", "--json"]].concat(), &[]).await;
+    assert_eq!(ended.code, Some(1));
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(json["accepted"], false);
+    assert!(!ended.stderr.contains(KEY));
+}
+
+/// Runs without a service, which must not be needed.
+#[track_caller]
+fn check(arguments: &[&str], variables: &[(&str, &str)], code: i32, says: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path());
+    command.args(["--url", "http://127.0.0.1:9"]).args(arguments).envs(variables.iter().copied());
+    let ended = Ended::from(command.output().unwrap());
+    assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
+    assert!(format!("{}{}", ended.stdout, ended.stderr).contains(says), "{}{}", ended.stdout, ended.stderr);
+}
+
+#[test]
+fn what_is_missing_is_named_with_the_option_that_helps() {
+    let key = [("BADGESMITH_KEY", KEY)];
+    let all = ["--repo", "acme/kit", "--platform", "linux", "--branch", "main", "--run-id", "1"];
+    let with = |more: &[&'static str]| [&all[..], more].concat();
+    check(&with(&["--passed", "1"]), &[], 2, "set BADGESMITH_KEY to the key of acme/kit");
+    check(&with(&["--passed", "1"]), &[("BADGESMITH_KEY", "short")], 2, "at least 16 bytes");
+    check(&["--passed", "1"], &key, 2, "--repo");
+    check(&["--repo", "acme/kit", "--passed", "1"], &key, 2, "--branch");
+    check(&["--repo", "acme/kit", "--branch", "main", "--passed", "1"], &key, 2, "--run-id");
+    check(&with(&["--platform", "beos", "--passed", "1"]), &key, 2, "cannot be used multiple times");
+    check(
+        &["--repo", "acme/kit", "--platform", "beos", "--branch", "m", "--run-id", "1", "--passed", "1"],
+        &key,
+        2,
+        "linux, windows or macos",
+    );
+    check(&with(&["nothing/*.xml"]), &key, 2, "no file matches");
+    check(&with(&[]), &key, 2, "REPORT");
+    check(&with(&["--passed", "1", "report.xml"]), &key, 2, "cannot be used with");
+    check(&with(&["--passed", "4294967295", "--failed", "1"]), &key, 2, "4294967295");
+    check(&with(&["--key-file", "nowhere", "--passed", "1"]), &[], 2, "cannot read nowhere");
+    check(&with(&[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]), &key, 2, "Cargo.toml: ");
+    check(&with(&["--passed", "190", "--dry-run"]), &[], 0, "\"passed\":190");
+}
+
+#[test]
+fn who_can_have_no_key_has_nothing_to_send_and_that_is_no_failure() {
+    let event = format!("{}/event.json", env!("CARGO_TARGET_TMPDIR"));
+    fs::write(&event, r#"{"pull_request":{"head":{"ref":"fix","sha":"4d8474bda0b16fbbb69887d0d08c3885843bbdc7","repo":{"full_name":"mona/kit"}}}}"#).unwrap();
+    let actions = [("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/kit"), ("GITHUB_RUN_ID", "1")];
+    let of_fork = [
+        &actions[..],
+        &[
+            ("GITHUB_EVENT_NAME", "pull_request"),
+            ("GITHUB_REF", "refs/pull/1/merge"),
+            ("GITHUB_EVENT_PATH", &event),
+        ],
+    ]
+    .concat();
+    check(&["--passed", "1"], &of_fork, 0, "::notice title=BadgeSmith::builds of forks get no secrets");
+    let of_tag = [
+        &actions[..],
+        &[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/tags/v1"), ("BADGESMITH_KEY", KEY)],
+    ]
+    .concat();
+    check(&["--passed", "1"], &of_tag, 0, "this is a build of the tag");
+    let of_push =
+        [&actions[..], &[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/heads/main")]].concat();
+    check(&["--passed", "1"], &of_push, 2, "::error title=BadgeSmith::there is no key");
+}
+
+#[test]
+fn a_dry_run_shows_the_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path());
+    command.args([
+        "--url",
+        "https://badges.test",
+        "--repo",
+        "acme/kit",
+        "--platform",
+        "linux",
+        "--branch",
+        "main",
+    ]);
+    command.args(["--run-id", "1", "--passed", "190", "--dry-run"]).env("BADGESMITH_KEY", KEY);
+    let ended = Ended::from(command.output().unwrap());
+    let (head, body) = ended.stdout.trim_end().split_once("\n\n").unwrap();
+    let signature = head.split("X-Signature: ").nth(1).unwrap().lines().next().unwrap();
+    let key = badgesmith_shared::signature::HmacKey::new(KEY.as_bytes()).unwrap();
+    assert!(key.verifies(body.as_bytes(), &signature.parse().unwrap()), "{head}");
+}
