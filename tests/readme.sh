@@ -46,7 +46,8 @@ reads main "190 passed"
 
 failed=$(sed -n 's/^test result: .* \([0-9]*\) failed;.*/\1/p' "$output" | awk '{ sum += $1 } END { print sum + 0 }')
 passed=$(sed -n 's/^test result: .* \([0-9]*\) passed;.*/\1/p' "$output" | awk '{ sum += $1 } END { print sum + 0 }')
-[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+[ "$failed" = 0 ]
+[ "$passed" -gt 0 ]
 markdown=$(BADGESMITH_KEY=$KEY "$badgesmith" submit --url "$URL" --repo acme/kit --platform linux --branch own/tests --run-id 1 \
     --fail-on-error "$output")
 echo "$markdown"

@@ -97,7 +97,7 @@ impl Absent {
 /// Why a job may have no key. Means nothing where there is one. Displays as a fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Withheld {
-    /// The code comes from a fork.
+    /// The code comes from a fork, or the build runs in one.
     #[error("builds of forks get no secrets")]
     Fork,
     /// Dependabot started the run.

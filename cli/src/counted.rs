@@ -1,10 +1,13 @@
 //! From reports to counts: files by pattern, stdin, or counts given by hand.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use badgesmith_shared::test_result::Counts;
+use glob::{MatchOptions, Pattern};
+use walkdir::WalkDir;
 
 use crate::report::{self, ReportError};
 use crate::submit::Options;
@@ -24,7 +27,7 @@ pub(crate) enum CountError {
         reason: &'static str,
     },
     /// No file is there.
-    #[error("no file matches {0:?}: did the tests run, and write their report?")]
+    #[error("no file matches {0:?}; did the tests run, and write their report?")]
     NoMatch(String),
     /// A file cannot be read.
     #[error("cannot read {path}: {source}")]
@@ -70,20 +73,20 @@ pub(crate) fn counts(options: &Options) -> Result<Counts, CountError> {
 }
 
 fn of_reports(patterns: &[String]) -> Result<report::Counts, CountError> {
-    let mut paths = Vec::new();
+    // Patterns overlap, and a file may have two names; it counts once.
+    let mut paths = BTreeMap::new();
     let mut counts = report::Counts::default();
     for pattern in patterns {
         if pattern == "-" {
             let content = read("stdin", io::stdin().lock())?;
             counts += read_report("stdin", &content)?;
         } else {
-            paths.extend(matches(pattern)?);
+            for path in matches(pattern)? {
+                paths.entry(path.canonicalize().unwrap_or_else(|_| path.clone())).or_insert(path);
+            }
         }
     }
-    // Patterns overlap; a file counts once.
-    paths.sort();
-    paths.dedup();
-    for path in paths {
+    for path in paths.into_values() {
         let name = path.display().to_string();
         let file = File::open(&path).map_err(|source| CountError::Read { path: name.clone(), source })?;
         let content = read(&name, file)?;
@@ -108,24 +111,45 @@ fn read_report(path: &str, content: &[u8]) -> Result<report::Counts, CountError>
         report::read(content).map_err(|source| CountError::Report { path: path.to_owned(), source })?;
     let report::Counts { passed, failed, skipped } = report.counts;
     crate::terminal::note(&format!(
-        "{path}: {}, {passed} passed, {failed} failed, {skipped} skipped",
+        "read {path}: {}, {passed} passed, {failed} failed, {skipped} skipped",
         report.format
     ));
     Ok(report.counts)
 }
 
-/// The files that a pattern matches; a path that exists is no pattern, whatever characters it has.
+/// The files that a pattern matches; a path that exists is no pattern, whatever characters it has. Linked folders are
+/// not entered: they lead in circles, and to what was counted already.
 fn matches(pattern: &str) -> Result<Vec<PathBuf>, CountError> {
-    if Path::new(pattern).is_file() {
-        return Ok(vec![PathBuf::from(pattern)]);
+    const WILDCARDS: [char; 3] = ['*', '?', '['];
+    const WHOLE_NAMES: MatchOptions = MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: false,
+    };
+    let path = Path::new(pattern);
+    if path.exists() && !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
     }
-    let found = glob::glob(pattern)
+    let glob = Pattern::new(pattern)
         .map_err(|error| CountError::Pattern { pattern: pattern.to_owned(), reason: error.msg })?;
-    let found: Result<Vec<_>, _> = found.collect();
-    let found = found.map_err(|error| CountError::Read {
-        path: error.path().display().to_string(),
-        source: error.into(),
-    })?;
-    let files: Vec<_> = found.into_iter().filter(|path| path.is_file()).collect();
+    let fixed = path.components().take_while(|part| !part.as_os_str().to_string_lossy().contains(WILDCARDS));
+    let root: PathBuf = fixed.collect();
+    let here = root.as_os_str().is_empty();
+    let mut files = Vec::new();
+    for entry in WalkDir::new(if here { Path::new(".") } else { &root }) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // The fixed part leads nowhere, so that nothing matches.
+            Err(error) if error.depth() == 0 => break,
+            Err(error) => {
+                let path = error.path().unwrap_or(&root).display().to_string();
+                return Err(CountError::Read { path, source: error.into() });
+            }
+        };
+        let path = if here { entry.path().strip_prefix(".").unwrap_or(entry.path()) } else { entry.path() };
+        if glob.matches_path_with(path, WHOLE_NAMES) && path.is_file() {
+            files.push(path.to_owned());
+        }
+    }
     if files.is_empty() { Err(CountError::NoMatch(pattern.to_owned())) } else { Ok(files) }
 }

@@ -15,9 +15,8 @@ use std::time::Duration;
 
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::signature::{HmacKey, KEY_BYTES_MIN};
-use reqwest::Url;
 
-use self::address::BadgeAddress;
+use self::address::{BadgeAddress, NoServiceUrl, ServiceUrl};
 use self::announce::{Announcement, RunnerFiles};
 pub(crate) use self::options::Options;
 use self::result::RunResult;
@@ -38,8 +37,10 @@ enum Unusable {
     Counts(#[from] CountError),
     #[error(transparent)]
     Run(#[from] RunError),
-    #[error("--url: {0:?} is not an http or https address of a service")]
-    Url(String),
+    #[error("there is no address of a service: name it with --url, or set BADGESMITH_URL")]
+    NoUrl,
+    #[error(transparent)]
+    Url(#[from] NoServiceUrl),
     #[error(
         "there is no key: set BADGESMITH_KEY to the key of {repository}, or name a file with --key-file{hint}"
     )]
@@ -52,8 +53,8 @@ enum Unusable {
 
 /// What there is to do.
 enum Plan {
-    Send(Box<RunResult>, HmacKey),
-    Show(Box<RunResult>, Option<HmacKey>),
+    Send(ServiceUrl, Box<RunResult>, HmacKey),
+    Show(ServiceUrl, Box<RunResult>, Option<HmacKey>),
     /// Nothing, in order, and why.
     Nothing(String),
 }
@@ -62,8 +63,8 @@ enum Plan {
 pub(crate) async fn run(options: &Options) -> ExitCode {
     let run = ci::detect(environment::variable, event);
     let says = Says { actions: run.provider == Provider::GitHubActions };
-    let (base, plan) = match base(&options.url).and_then(|base| Ok((base, plan(options, &run)?))) {
-        Ok(planned) => planned,
+    let plan = match plan(options, &run) {
+        Ok(plan) => plan,
         Err(error) => {
             says.error(&error.to_string());
             return ExitCode::from(2);
@@ -74,16 +75,16 @@ pub(crate) async fn run(options: &Options) -> ExitCode {
             says.notice(&reason);
             ExitCode::SUCCESS
         }
-        Plan::Show(result, key) => {
+        Plan::Show(base, result, key) => {
             terminal::print(&shown(&base, &result, key.as_ref()));
             ExitCode::SUCCESS
         }
-        Plan::Send(result, key) => send(options, &says, &base, &result, &key).await,
+        Plan::Send(base, result, key) => send(options, &says, &base, &result, &key).await,
     }
 }
 
 fn plan(options: &Options, run: &ci::Run) -> Result<Plan, Unusable> {
-    let key = key(options.key_file.as_deref())?;
+    let key = key(options.key_file.as_deref(), run.provider)?;
     // Who can have no key has nothing to send, and no fault to find with its reports.
     if key.is_none()
         && !options.dry_run
@@ -91,14 +92,16 @@ fn plan(options: &Options, run: &ci::Run) -> Result<Plan, Unusable> {
     {
         return Ok(Plan::Nothing(format!("{withheld}: nothing is sent")));
     }
+    let base =
+        ServiceUrl::parse(options.url.as_deref().filter(|url| !url.is_empty()).ok_or(Unusable::NoUrl)?)?;
     let counts = counted::counts(options)?;
     let result = match run::result(options, run, counts) {
         Err(reason @ RunError::NothingToReport(_)) => return Ok(Plan::Nothing(reason.to_string())),
         result => Box::new(result?),
     };
     match key {
-        key if options.dry_run => Ok(Plan::Show(result, key)),
-        Some(key) => Ok(Plan::Send(result, key)),
+        key if options.dry_run => Ok(Plan::Show(base, result, key)),
+        Some(key) => Ok(Plan::Send(base, result, key)),
         None => {
             let hint = run.key_withheld.map(|withheld| format!(" ({withheld})")).unwrap_or_default();
             Err(Unusable::NoKey { repository: result.repository.to_string(), hint })
@@ -106,7 +109,13 @@ fn plan(options: &Options, run: &ci::Run) -> Result<Plan, Unusable> {
     }
 }
 
-async fn send(options: &Options, says: &Says, base: &str, result: &RunResult, key: &HmacKey) -> ExitCode {
+async fn send(
+    options: &Options,
+    says: &Says,
+    base: &ServiceUrl,
+    result: &RunResult,
+    key: &HmacKey,
+) -> ExitCode {
     let RunResult { repository, platform, branch, .. } = result;
     let mut announcement = Announcement::new(result, BadgeAddress::new(base, repository, *platform, branch));
     let patience = Duration::from_secs(options.retry_for);
@@ -127,7 +136,8 @@ async fn send(options: &Options, says: &Says, base: &str, result: &RunResult, ke
     if options.json {
         #[expect(clippy::expect_used, reason = "strings, booleans and integers are always JSON")]
         let json = serde_json::to_string(&announcement).expect("a flat object");
-        terminal::print(&format!("{json}\n"));
+        // See [`terminal::note`]; in a string of JSON, `#` may be written so.
+        terminal::print(&format!("{}\n", json.replace("##", "#\\u0023")));
     }
     match &announcement.error {
         None => {
@@ -161,37 +171,30 @@ fn told(announcement: &Announcement, result: &RunResult) -> String {
 }
 
 /// The request, as `--dry-run` shows it.
-fn shown(base: &str, result: &RunResult, key: Option<&HmacKey>) -> String {
-    let key_or_any = key.cloned().or_else(|| HmacKey::new(*b"there is no key."));
-    let Some(signing) = key_or_any else { return String::new() };
-    let signed = result.sign(&signing, Clock::System.now());
-    let signature = if key.is_some() { signed.signature } else { "there is no key to sign with".to_owned() };
+fn shown(base: &ServiceUrl, result: &RunResult, key: Option<&HmacKey>) -> String {
+    let body = result.body(Clock::System.now());
+    let signature =
+        key.map_or_else(|| "(there is no key)".to_owned(), |key| key.sign(body.as_bytes()).to_string());
+    let repository = &result.repository;
     format!(
-        "POST {base}/tests/results\nContent-Type: application/json\nX-Repo-Secret: {}\nX-Signature: {signature}\n\n{}\n",
-        signed.repository, signed.body
+        "POST {base}/tests/results\nContent-Type: application/json\nX-Repo-Secret: {repository}\nX-Signature: {signature}\n\n{body}\n"
     )
 }
 
-/// The address of the service, without a slash at the end.
-fn base(url: &str) -> Result<String, Unusable> {
-    let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    let parsed =
-        parsed.filter(|url| url.query().is_none() && url.fragment().is_none() && url.password().is_none());
-    let parsed = parsed.ok_or_else(|| Unusable::Url(url.to_owned()))?;
-    Ok(parsed.as_str().trim_end_matches('/').to_owned())
-}
-
-/// The key, without the line break at the end that files and pasted secrets have.
-fn key(file: Option<&Path>) -> Result<Option<HmacKey>, Unusable> {
+/// The key, without the byte order mark and the line break that files and pasted secrets may have.
+fn key(file: Option<&Path>, provider: Provider) -> Result<Option<HmacKey>, Unusable> {
     let text = match file {
-        Some(path) => Some(
-            fs::read_to_string(path)
-                .map_err(|source| Unusable::KeyFile { path: path.display().to_string(), source })?,
-        ),
-        None => environment::variable("BADGESMITH_KEY"),
+        Some(path) => {
+            let read = fs::read_to_string(path);
+            Some(read.map_err(|source| Unusable::KeyFile { path: path.display().to_string(), source })?)
+        }
+        // Azure Pipelines leaves a variable that is not there as it is written.
+        None => environment::variable("BADGESMITH_KEY").filter(|value| {
+            provider != Provider::AzurePipelines || !(value.starts_with("$(") && value.ends_with(')'))
+        }),
     };
-    let text =
-        text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()).filter(|text| !text.is_empty());
+    let text = text.map(|text| text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']).to_owned());
+    let text = text.filter(|text| file.is_some() || !text.is_empty());
     text.map(|text| HmacKey::new(text.into_bytes()).ok_or(Unusable::ShortKey)).transpose()
 }
 

@@ -1,5 +1,6 @@
-//! `badgesmith submit` as a CI job runs it, against a `local` in this process.
+//! `badgesmith submit` as a CI job runs it, against a `local` in this process, which is for Unix.
 
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on should stop")]
 
 use std::fs;
@@ -128,6 +129,60 @@ async fn reports_become_a_badge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_report_counts_once_by_whatever_name_it_is_found() {
+    use std::os::unix::fs::symlink;
+    let job = Job::start().await;
+    fs::create_dir(job.path("sub")).unwrap();
+    for name in ["sub/a.xml", "b.xml", ".hidden.xml"] {
+        fs::write(job.path(name), r#"<testsuite><testcase name="a"/></testsuite>"#).unwrap();
+    }
+    for (link, target) in
+        [("loop", "."), ("again", "."), ("sub/up", ".."), ("other", "sub"), ("c.xml", "b.xml")]
+    {
+        symlink(target, job.path(link)).unwrap();
+    }
+    let options =
+        ["--repo", REPOSITORY, "--platform", "linux", "--branch", "main", "--run-id", "1", "--json"];
+    let total = async |reports: &[&str]| -> Value {
+        let ended = job.submit(&[&options[..], reports].concat(), &[]).await;
+        serde_json::from_str::<Value>(&ended.stdout).expect(&ended.stderr)["total"].take()
+    };
+    assert_eq!(total(&["**/*.xml"]).await, 3);
+    assert_eq!(total(&["./**/*.xml", "sub/*.xml", &job.path("sub/a.xml"), "./sub/a.xml"]).await, 3);
+    assert_eq!(total(&["s?b/[a-z].xml"]).await, 1);
+    assert_eq!(total(&["*.xml"]).await, 2);
+}
+
+#[test]
+fn names_of_files_give_no_commands_to_ci_systems() {
+    let folder = tempfile::tempdir().unwrap();
+    let names =
+        ["::error::pwned.xml", "a##[set-output name=x]b.xml", "a##vso[task.setvariable variable=PATH]b.xml"];
+    for name in names {
+        fs::write(folder.path().join(name), r#"<testsuite><testcase name="a"/></testsuite>"#).unwrap();
+    }
+    let mut command = command(folder.path());
+    command.args([
+        "--url",
+        "http://127.0.0.1:9",
+        "--repo",
+        "acme/kit",
+        "--platform",
+        "linux",
+        "--run-id",
+        "1",
+    ]);
+    command.args(["--branch", "##[group]", "--retry-for", "0", "--json", "--fail-on-error", "*.xml"]);
+    let ended = Ended::from(command.env("BADGESMITH_KEY", KEY).output().unwrap());
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    assert_eq!(said.matches("JUnit XML").count(), 3, "{said}");
+    assert!(!said.contains("##[") && !said.contains("##vso["), "{said}");
+    assert!(said.lines().all(|line| !line.starts_with("::")), "{said}");
+    assert_eq!(serde_json::from_str::<Value>(&ended.stdout).unwrap()["branch"], "##[group]");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn in_github_actions_everything_else_is_known() {
     let job = Job::start().await;
     let (output, summary) = (job.path("output"), job.path("summary"));
@@ -182,7 +237,7 @@ async fn a_post_that_fails_fails_the_job_only_if_asked_to() {
 fn check(arguments: &[&str], variables: &[(&str, &str)], code: i32, says: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(folder.path());
-    command.args(["--url", "http://127.0.0.1:9"]).args(arguments).envs(variables.iter().copied());
+    command.env("BADGESMITH_URL", "http://127.0.0.1:9").args(arguments).envs(variables.iter().copied());
     let ended = Ended::from(command.output().unwrap());
     assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
     assert!(format!("{}{}", ended.stdout, ended.stderr).contains(says), "{}{}", ended.stdout, ended.stderr);
@@ -198,7 +253,6 @@ fn what_is_missing_is_named_with_the_option_that_helps() {
     check(&["--passed", "1"], &key, 2, "--repo");
     check(&["--repo", "acme/kit", "--passed", "1"], &key, 2, "--branch");
     check(&["--repo", "acme/kit", "--branch", "main", "--passed", "1"], &key, 2, "--run-id");
-    check(&with(&["--platform", "beos", "--passed", "1"]), &key, 2, "cannot be used multiple times");
     check(
         &["--repo", "acme/kit", "--platform", "beos", "--branch", "m", "--run-id", "1", "--passed", "1"],
         &key,
@@ -208,7 +262,7 @@ fn what_is_missing_is_named_with_the_option_that_helps() {
     check(&with(&["nothing/*.xml"]), &key, 2, "no file matches");
     check(&with(&[]), &key, 2, "REPORT");
     check(&with(&["--passed", "1", "report.xml"]), &key, 2, "cannot be used with");
-    check(&with(&["--passed", "4294967295", "--failed", "1"]), &key, 2, "4294967295");
+    check(&with(&["--passed", "4294967295", "--failed", "1"]), &key, 2, "more than 4294967295 tests");
     check(&with(&["--key-file", "nowhere", "--passed", "1"]), &[], 2, "cannot read nowhere");
     check(&with(&[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]), &key, 2, "Cargo.toml: ");
     check(&with(&["--passed", "190", "--dry-run"]), &[], 0, "\"passed\":190");
@@ -229,6 +283,7 @@ fn who_can_have_no_key_has_nothing_to_send_and_that_is_no_failure() {
     ]
     .concat();
     check(&["--passed", "1"], &of_fork, 0, "::notice title=BadgeSmith::builds of forks get no secrets");
+    check(&["--url", "", "--passed", "1"], &of_fork, 0, "builds of forks get no secrets");
     let of_tag = [
         &actions[..],
         &[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/tags/v1"), ("BADGESMITH_KEY", KEY)],
@@ -238,6 +293,14 @@ fn who_can_have_no_key_has_nothing_to_send_and_that_is_no_failure() {
     let of_push =
         [&actions[..], &[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/heads/main")]].concat();
     check(&["--passed", "1"], &of_push, 2, "::error title=BadgeSmith::there is no key");
+    let azure = [
+        ("TF_BUILD", "True"),
+        ("BUILD_REPOSITORY_NAME", "acme/kit"),
+        ("BUILD_SOURCEBRANCH", "refs/heads/main"),
+        ("BUILD_BUILDID", "1"),
+        ("BADGESMITH_KEY", "$(BADGESMITH_KEY)"),
+    ];
+    check(&["--passed", "1"], &azure, 2, "there is no key");
 }
 
 #[test]

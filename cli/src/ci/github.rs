@@ -73,7 +73,8 @@ impl Event {
             // `GITHUB_REF`: the full reference that the run is of; of a merge group it is
             // `refs/heads/gh-readonly-queue/...`.
             let branch = environment.require("GITHUB_REF").and_then(|reference| branch_of(&reference));
-            (branch, environment.get("GITHUB_SHA"), None)
+            let in_fork = self.payload.pointer("/repository/fork").and_then(Value::as_bool) == Some(true);
+            (branch, environment.get("GITHUB_SHA"), in_fork.then_some(Withheld::Fork))
         };
         // `GITHUB_ACTOR` is who started it first, whose rights count also when somebody else runs it again:
         // https://docs.github.com/en/code-security/dependabot/working-with-dependabot/troubleshooting-dependabot-on-github-actions
@@ -106,7 +107,9 @@ impl Event {
             None => Err(Absent::NotInEvent),
         };
         let has_secrets = matches!(self.name.as_str(), "pull_request_target" | "issue_comment");
-        let key_withheld = (from_fork && !has_secrets).then_some(Withheld::Fork);
+        // Without the event nothing is known, and a key that is missing is a mistake.
+        let is_known = self.payload.pointer("/pull_request/head").is_some();
+        let key_withheld = (is_known && from_fork && !has_secrets).then_some(Withheld::Fork);
         (branch, self.text("/pull_request/head/sha"), key_withheld)
     }
 

@@ -12,7 +12,8 @@
 //! - What failing tests printed is listed between `failures:` and the summary. Summaries in it do not
 //!   count, unless they fit the announced number.
 //!
-//! A test target without the standard harness prints nothing of this and is not seen.
+//! - A test target without the standard harness prints nothing of this. Where it fails, `cargo` says on stderr that a
+//!   target failed: one failure, unless another was seen.
 
 use super::counts::Counts;
 use super::text;
@@ -56,7 +57,9 @@ impl Binary {
 pub(super) fn read(text: &str) -> Counts {
     let mut counts = Counts::default();
     let mut running: Option<Binary> = None;
+    let mut a_target_failed = false;
     for (_, line) in text::lines(text) {
+        a_target_failed |= tells_of_failure(line);
         if let Some(announced) = announced(line) {
             if running.as_ref().is_some_and(|binary| binary.lists_output) {
                 continue;
@@ -78,7 +81,19 @@ pub(super) fn read(text: &str) -> Counts {
             }
         }
     }
-    counts + running.map_or(Counts::default(), |binary| binary.crashed())
+    counts += running.map_or(Counts::default(), |binary| binary.crashed());
+    if a_target_failed && counts.failed == 0 {
+        counts.failed = 1;
+    }
+    counts
+}
+
+/// Whether `cargo` says that a target failed, in `error: test failed, to rerun pass ...` for example:
+/// <https://github.com/rust-lang/cargo/blob/master/src/cargo/ops/cargo_test.rs>
+fn tells_of_failure(line: &str) -> bool {
+    let Some(error) = line.strip_prefix("error: ") else { return false };
+    ["test failed", "doctest failed", "bench failed"].iter().any(|failed| error.starts_with(failed))
+        || (error.contains(" target") && error.trim_end().ends_with(" failed:"))
 }
 
 /// The number in `running 4 tests`.
@@ -124,6 +139,19 @@ mod tests {
         check_counts(&format!("{crashed}\nrunning 3 tests\n{PASSED}"), (3, 3, 2));
         check_counts("running 1 test\ntest a ... \u{1b}[32mok\u{1b}[m", (1, 1, 0));
         check_counts("running 0 tests", (0, 1, 0));
+    }
+
+    #[test]
+    fn a_target_that_only_cargo_saw_fail_is_one_failure() {
+        for says in [
+            "error: test failed, to rerun pass `--test custom`",
+            "error: doctest failed",
+            "error: 1 target failed:",
+        ] {
+            check_counts(&format!("{PASSED}\n{says}"), (2, 1, 1));
+            let seen = "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured";
+            check_counts(&format!("{seen}\n{says}"), (1, 2, 0));
+        }
     }
 
     #[test]

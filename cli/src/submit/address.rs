@@ -1,11 +1,42 @@
 //! The addresses of a badge: what a README says.
 
+use std::fmt;
+
 use badgesmith_shared::name::{Branch, Platform, Repository};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
 use serde::Serialize;
 
 /// Everything but what RFC 3986 calls unreserved.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The base URL of a service, without a slash at the end. It is shown, so that no password is in it.
+#[derive(Debug, Clone)]
+pub(crate) struct ServiceUrl(String);
+
+/// Why a text is no [`ServiceUrl`]. It is not shown: there may be a password in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("--url: expected the http or https address of a service, without user, password, query and fragment")]
+pub(crate) struct NoServiceUrl;
+
+impl ServiceUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// [`NoServiceUrl`]
+    pub(crate) fn parse(text: &str) -> Result<Self, NoServiceUrl> {
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url = url.filter(|url| url.username().is_empty() && url.password().is_none());
+        let url = url.filter(|url| url.query().is_none() && url.fragment().is_none()).ok_or(NoServiceUrl)?;
+        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+    }
+}
+
+impl fmt::Display for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Where the badge of a branch is read, and where a click on it leads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,9 +51,13 @@ pub(crate) struct BadgeAddress {
 }
 
 impl BadgeAddress {
-    /// The addresses at a service whose base URL is `base`. Names are encoded as one part of the path each.
-    pub(crate) fn new(base: &str, repository: &Repository, platform: Platform, branch: &Branch) -> Self {
-        let base = base.trim_end_matches('/');
+    /// The addresses at a service. Names are encoded as one part of the path each.
+    pub(crate) fn new(
+        base: &ServiceUrl,
+        repository: &Repository,
+        platform: Platform,
+        branch: &Branch,
+    ) -> Self {
         let place = format!("{platform}/{repository}/{}", utf8_percent_encode(branch.as_str(), ESCAPED));
         let badge_url = format!("{base}/badges/tests/{place}");
         Self {
@@ -49,9 +84,31 @@ mod tests {
     fn names_are_encoded_for_the_path_and_once_more_for_shields() {
         let of = |branch: &str| {
             let repository = "Acme/Kit".parse().unwrap();
-            BadgeAddress::new("https://badges.test/", &repository, Platform::Linux, &branch.parse().unwrap())
-                .markdown()
+            BadgeAddress::new(
+                &ServiceUrl::parse("https://badges.test/").unwrap(),
+                &repository,
+                Platform::Linux,
+                &branch.parse().unwrap(),
+            )
+            .markdown()
         };
         insta::assert_snapshot!([of("main"), of("feature/x#1"), of("100%)](evil")].join("\n"));
+    }
+
+    #[test]
+    fn an_address_of_a_service_holds_nothing_that_is_not_to_be_shown() {
+        for (text, url) in [
+            ("https://badges.test", Some("https://badges.test")),
+            ("HTTP://127.0.0.1:9474/base//", Some("http://127.0.0.1:9474/base")),
+            ("https://me:hunter2@badges.test", None),
+            ("https://token@badges.test", None),
+            ("https://badges.test/?key=1", None),
+            ("https://badges.test/#a", None),
+            ("ftp://badges.test", None),
+            ("badges.test", None),
+            ("", None),
+        ] {
+            assert_eq!(ServiceUrl::parse(text).map(|url| url.to_string()).ok().as_deref(), url, "{text}");
+        }
     }
 }

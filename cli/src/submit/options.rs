@@ -37,7 +37,7 @@ pub(crate) struct Options {
     pub(crate) reports: Vec<String>,
     /// Where the service is
     #[arg(long, value_name = "URL", env = "BADGESMITH_URL")]
-    pub(crate) url: String,
+    pub(crate) url: Option<String>,
     /// Whose tests ran
     #[arg(long, value_name = "OWNER/REPO")]
     pub(crate) repo: Option<String>,

@@ -52,8 +52,15 @@ pub(crate) struct Signed {
 }
 
 impl RunResult {
-    /// Signs the result with a nonce of its own, as of `now`.
+    /// Signs the result as of `now`.
     pub(crate) fn sign(&self, key: &HmacKey, now: Timestamp) -> Signed {
+        let body = self.body(now);
+        let signature = key.sign(body.as_bytes()).to_string();
+        Signed { body, signature, repository: self.repository.to_string(), at: now }
+    }
+
+    /// The body as of `now`, with a nonce of its own.
+    pub(crate) fn body(&self, now: Timestamp) -> String {
         let body = Body {
             owner: self.repository.owner.as_str(),
             repo: self.repository.repo.as_str(),
@@ -71,8 +78,6 @@ impl RunResult {
             workflow_run_url: self.run_url.as_ref().map(HttpsUrl::as_str),
         };
         #[expect(clippy::expect_used, reason = "strings and integers are always JSON")]
-        let body = serde_json::to_string(&body).expect("a flat object");
-        let signature = key.sign(body.as_bytes()).to_string();
-        Signed { body, signature, repository: self.repository.to_string(), at: now }
+        serde_json::to_string(&body).expect("a flat object")
     }
 }

@@ -11,6 +11,7 @@ use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::address::ServiceUrl;
 use super::result::{RunResult, Signed};
 
 /// The service takes a timestamp for five minutes; a minute is left for the way.
@@ -32,6 +33,9 @@ pub(crate) enum SendError {
     /// Sending it again would not help.
     #[error("the service refused the result: {0}")]
     Refused(String),
+    /// Not an answer of BadgeSmith.
+    #[error("{0} is no answer of BadgeSmith: check --url")]
+    Stranger(StatusCode),
     /// This machine's clock is wrong.
     #[error("the clock of this machine is wrong: it is {ours} here and {theirs} at the service")]
     Clock {
@@ -82,8 +86,8 @@ struct ErrorDetail {
 /// Where results are sent, and for how long.
 #[derive(Debug)]
 pub(crate) struct Service<'a> {
-    /// The base URL.
-    pub(crate) base: &'a str,
+    /// Where it is.
+    pub(crate) base: &'a ServiceUrl,
     /// What results are signed with.
     pub(crate) key: &'a HmacKey,
     /// For how long is tried.
@@ -110,7 +114,7 @@ pub(crate) async fn send(
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(SendError::Client)?;
-    let url = format!("{}/tests/results", base.trim_end_matches('/'));
+    let url = format!("{base}/tests/results");
     let started = Instant::now();
     let mut signed = result.sign(key, clock.now());
     let mut backoff = BACKOFF_FIRST;
@@ -125,7 +129,7 @@ pub(crate) async fn send(
                 (last, retry_after.max(backoff.mul_f64(0.5 + fastrand::f64() / 2.0)))
             }
         };
-        if started.elapsed() + wait > *patience {
+        if started.elapsed().saturating_add(wait) > *patience {
             return Err(SendError::GaveUp { within: *patience, last });
         }
         retrying(&last, wait);
@@ -159,7 +163,9 @@ async fn judge(response: Response, signed: &Signed) -> Attempt {
     };
     let code = answer.error_details.first().map_or("", |detail| detail.error_code.as_str());
     match (status, code) {
-        (StatusCode::ACCEPTED, _) | (StatusCode::CONFLICT, "ALREADY_ACCEPTED") => {
+        (StatusCode::ACCEPTED, _) | (StatusCode::CONFLICT, "ALREADY_ACCEPTED")
+            if !answer.test_result_id.is_empty() =>
+        {
             Attempt::Accepted(Accepted { test_result_id: answer.test_result_id })
         }
         (StatusCode::CONFLICT, "SUBMISSION_IN_PROGRESS") | (StatusCode::TOO_MANY_REQUESTS, _) => {
@@ -172,6 +178,7 @@ async fn judge(response: Response, signed: &Signed) -> Attempt {
         _ if status.is_server_error() => {
             Attempt::Again(said(status, &answer), Duration::from_secs(retry_after))
         }
+        _ if answer.error_details.is_empty() => Attempt::Failed(SendError::Stranger(status)),
         _ => Attempt::Failed(SendError::Refused(said(status, &answer))),
     }
 }
@@ -226,9 +233,9 @@ mod tests {
 
     /// Answers one request after the other, each `STATUS|BODY` or `STATUS|BODY|HEADER: VALUE`; an empty answer
     /// closes the connection. Returns what was posted.
-    fn serve(answers: &'static [&'static str]) -> (String, JoinHandle<Vec<String>>) {
+    fn serve(answers: &'static [&'static str]) -> (ServiceUrl, JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let base = format!("http://{}/", listener.local_addr().unwrap());
+        let base = ServiceUrl::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let server = std::thread::spawn(move || {
             let answer_one = |answer: &&str| {
                 let (mut stream, _) = listener.accept().unwrap();
@@ -281,7 +288,7 @@ mod tests {
     }
 
     async fn sent(
-        base: &str,
+        base: &ServiceUrl,
         clock: Clock,
         retrying: impl FnMut(&str, Duration),
     ) -> Result<Accepted, SendError> {
@@ -344,12 +351,15 @@ mod tests {
         ]);
         check(sent(&base, Clock::System, never).await, "Thu, 15 Jan 2026 10:30:00 GMT at the service");
         let (base, _) = serve(&["302 Found||Location: http://127.0.0.1:9/"]);
-        check(sent(&base, Clock::System, never).await, "302 Found");
+        check(sent(&base, Clock::System, never).await, "302 Found is no answer of BadgeSmith: check --url");
+        let (base, _) = serve(&["202 Accepted|{}"]);
+        check(sent(&base, Clock::System, never).await, "check --url");
     }
 
     #[tokio::test]
     async fn patience_ends() {
-        let (base, _) = serve(&["503 Service Unavailable|{\"message\":\"busy\"}|Retry-After: 11"]);
+        let (base, _) =
+            serve(&["503 Service Unavailable|{\"message\":\"busy\"}|Retry-After: 18446744073709551615"]);
         check(sent(&base, Clock::System, |_, _| {}).await, "within 10 s: 503 Service Unavailable: busy");
     }
 }

@@ -105,9 +105,16 @@ fn branches_of_forks_are_not_ours() {
 }
 
 #[test]
+fn a_run_within_a_fork_has_no_secrets_of_its_parent() {
+    let push = "GITHUB_EVENT_NAME=push\nGITHUB_REF=refs/heads/main";
+    check_with(push, r#"{"repository": {"fork": true}}"#, "main", SHA, FORKS_GET_NONE);
+    check_with(push, r#"{"repository": {"fork": false}}"#, "main", SHA, "");
+}
+
+#[test]
 fn without_its_file_nothing_tells_whose_branch_it_is() {
     for event in ["", "{", "[]", "{}"] {
-        check_with(PULL_REQUEST, event, NOT_TOLD, "", FORKS_GET_NONE);
+        check_with(PULL_REQUEST, event, NOT_TOLD, "", "");
         check_with(PULL_REQUEST_TARGET, event, NOT_TOLD, "", "");
     }
 }
