@@ -11,6 +11,7 @@ use badgesmith_shared::dynamodb::{Lease, LeaseOutcome, Packages, SecretMappings}
 use badgesmith_shared::env::{self, Missing};
 use badgesmith_shared::metrics::Metric;
 use badgesmith_shared::package::Package;
+use badgesmith_shared::package_record::PackageState;
 use badgesmith_shared::package_request::{PackageRequest, Reason};
 use badgesmith_shared::sdk::{CallBudget, CallError};
 use badgesmith_shared::secrets_manager::SecretsManager;
@@ -199,6 +200,7 @@ impl App {
         let requested_at = self.clock().now().min(*requested_at);
         let leased = match reason {
             Reason::Seen => return self.packages().note_read(package, requested_at).await,
+            Reason::Unwanted => return self.let_go(package).await,
             Reason::New => self.lease_new(package, requested_at).await?,
             Reason::Stale => {
                 match self.packages().lease(package, Some(requested_at), self.clock().now()).await? {
@@ -213,6 +215,26 @@ impl App {
             Metric::PackagesRefreshed.count(1);
             Metric::PackagesFailed.count(usize::from(refreshed == Refreshed::Failed));
         }
+        Ok(())
+    }
+
+    /// Takes a package off the schedule, though it may be read. What was never confirmed is forgotten by itself.
+    async fn let_go(&self, package: &Package) -> Result<(), CallError> {
+        let now = self.clock().now();
+        let Some(record) = self.packages().find(package, now).await? else { return Ok(()) };
+        let PackageState::Known(known) = &record.state else { return Ok(()) };
+        if !known.scheduled {
+            return Ok(());
+        }
+        let busy = || CallError::new("letting go of a package", "it is being refreshed");
+        let LeaseOutcome::Leased(lease) = self.packages().lease_early(package, now).await? else {
+            return Err(busy());
+        };
+        let PackageState::Known(known) = &lease.record.state else { return Ok(()) };
+        if !self.packages().retire(&lease, known, now).await? {
+            return Err(busy());
+        }
+        tracing::info!(%package, "a package was let go of");
         Ok(())
     }
 

@@ -6,6 +6,7 @@ mod packages;
 mod refreshes;
 mod results;
 mod secrets;
+mod tables;
 
 pub use history::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery};
 pub use nonces::{Claim, ClaimOutcome, Nonces};
@@ -13,6 +14,7 @@ pub use packages::{DuePackage, DuePage, DuePosition, Packages};
 pub use refreshes::{Content, Lease, LeaseOutcome};
 pub use results::Results;
 pub use secrets::{SecretMapping, SecretMappings};
+pub use tables::table_status;
 
 use std::collections::HashMap;
 

@@ -32,6 +32,15 @@ impl EventBus {
         Self { client: Client::new(config), name }
     }
 
+    /// Makes sure that the bus is there.
+    ///
+    /// # Errors
+    /// [`CallError`] when EventBridge could not be asked, or there is no such bus.
+    pub async fn check(&self) -> Result<(), CallError> {
+        let described = self.client.describe_event_bus().name(&self.name).send().await;
+        described.map(|_| ()).map_err(|error| CallError::new("events:DescribeEventBus", error))
+    }
+
     /// Tells that `results` were stored.
     ///
     /// # Errors

@@ -34,6 +34,8 @@ pub enum Reason {
     Stale,
     /// It is known and fresh, and nobody has told for a day that it is still read.
     Seen,
+    /// An operator wants it off the schedule. A refresher from before this reason was there gives such a request up.
+    Unwanted,
 }
 
 /// Why a request will never be understood.

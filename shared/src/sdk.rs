@@ -32,20 +32,28 @@ pub fn config_from_env() -> Result<SdkConfig, Missing> {
         None,
         "environment",
     );
-    let http_client = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
-        .build_https();
-    let config = config(env::required(env::AWS_REGION)?, credentials, http_client);
+    let config = config(env::required(env::AWS_REGION)?, credentials, https_client());
     Ok(match env::optional(env::AWS_ENDPOINT_URL) {
         Some(url) => config.into_builder().endpoint_url(url).build(),
         None => config,
     })
 }
 
+/// The one HTTP client that is compiled in, with the one TLS stack.
+pub fn https_client() -> SharedHttpClient {
+    let builder = aws_smithy_http_client::Builder::new();
+    builder.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build_https()
+}
+
+/// The version of the SDK's defaults that all of the code was tried with.
+pub fn behavior_version() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
 /// The configuration common to all who use AWS: a Lambda function, and the embedded services.
 pub fn config(region: String, credentials: Credentials, http_client: SharedHttpClient) -> SdkConfig {
     SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
+        .behavior_version(behavior_version())
         .region(Region::new(region))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client)

@@ -1,5 +1,9 @@
 //! Secrets, with their versions.
 
+mod custody;
+
+pub use custody::{Created, SecretFacts};
+
 use std::fmt;
 
 use aws_sdk_secretsmanager::Client;

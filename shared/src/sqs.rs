@@ -1,4 +1,9 @@
-//! Sending to a queue. Receiving is the event source mapping's business.
+//! Sending to a queue, and looking after one. Receiving what is to be processed is the event source mapping's
+//! business.
+
+mod letters;
+
+pub use letters::{Depth, Letter, SendReport};
 
 use std::error::Error;
 
@@ -32,6 +37,11 @@ impl Queue {
     /// The queue at `url`.
     pub fn new(config: &SdkConfig, url: String) -> Self {
         Self { client: Client::new(config), url }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Puts a result on the queue. `trace` is the X-Ray trace header of the request that brought it, and

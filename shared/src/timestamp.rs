@@ -26,6 +26,12 @@ impl Timestamp {
     /// 9999-12-30T22:00:00.000Z, the last second that jiff can hold.
     const LAST_UNIX_MILLISECONDS: i64 = 253_402_207_200_000;
 
+    /// 1970-01-01T00:00:00.000Z
+    pub const UNIX_EPOCH: Self = Self { unix_milliseconds: 0 };
+
+    /// The last moment that there is.
+    pub const LAST: Self = Self { unix_milliseconds: Self::LAST_UNIX_MILLISECONDS };
+
     /// From milliseconds since the Unix epoch; a moment outside the years 0000 to 9999 becomes the
     /// nearest inside.
     pub fn from_unix_milliseconds(milliseconds: i64) -> Self {

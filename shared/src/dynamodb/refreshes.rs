@@ -78,6 +78,25 @@ impl Packages {
         requested_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<LeaseOutcome, CallError> {
+        self.lease_if_due(package, requested_at, now, now).await
+    }
+
+    /// Takes the lease of a package whether it is due or not.
+    ///
+    /// # Errors
+    /// As before.
+    pub async fn lease_early(&self, package: &Package, now: Timestamp) -> Result<LeaseOutcome, CallError> {
+        self.lease_if_due(package, None, Timestamp::LAST, now).await
+    }
+
+    /// Takes the lease of a package that is due by `due`.
+    async fn lease_if_due(
+        &self,
+        package: &Package,
+        requested_at: Option<Timestamp>,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Result<LeaseOutcome, CallError> {
         let token = Uuid::new_v4().to_string();
         let mut change = Change::default();
         change.set(LEASE_TOKEN, string(&token));
@@ -92,13 +111,13 @@ impl Packages {
             .set_key(Some(item_key(package, key::META)))
             .update_expression(change.expression())
             .condition_expression(
-                "#lease_token = :lease_token OR (attribute_exists(PK) AND refresh_after <= :now \
+                "#lease_token = :lease_token OR (attribute_exists(PK) AND refresh_after <= :due \
                  AND #lease_until <= :milliseconds AND (attribute_not_exists(#ttl) OR #ttl > :seconds))",
             )
             .set_expression_attribute_names(Some(change.names))
             .expression_attribute_names("#ttl", TTL)
             .set_expression_attribute_values(Some(change.values))
-            .expression_attribute_values(":now", string(now.to_string()))
+            .expression_attribute_values(":due", string(due.to_string()))
             .expression_attribute_values(":milliseconds", number(now.unix_milliseconds()))
             .expression_attribute_values(":seconds", number(now.unix_seconds()))
             .return_values(ReturnValue::AllNew)

@@ -80,6 +80,27 @@ impl SecretMappings {
         Ok(own.or_else(|| shared.map(|secret_id| SecretMapping { secret_id, of_package: false })))
     }
 
+    /// The name or ARN of the secret that is mapped to exactly this: one package, or all public ones.
+    ///
+    /// # Errors
+    /// [`CallError`] when DynamoDB could not be asked.
+    pub async fn secret_of(
+        &self,
+        organization: &Organization,
+        package: Option<&PackageName>,
+    ) -> Result<Option<String>, CallError> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(item_key(&key::secret_partition(organization, package), key::META)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| CallError::new("dynamodb:GetItem", error))?;
+        Ok(output.item.and_then(|item| text(&item, SECRET_ID).map(str::to_owned)))
+    }
+
     /// Maps a secret to one package, or to all public packages of an organisation.
     ///
     /// # Errors

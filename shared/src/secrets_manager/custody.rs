@@ -1,0 +1,126 @@
+//! What an operator does with secrets: make, replace and delete them.
+
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
+use aws_sdk_secretsmanager::operation::delete_secret::DeleteSecretError;
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
+use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
+use aws_sdk_secretsmanager::primitives::DateTime;
+
+use super::SecretsManager;
+use crate::sdk::CallError;
+use crate::timestamp::Timestamp;
+
+/// What is known of a secret besides its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretFacts {
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was last changed: its value, or its description.
+    pub changed: Timestamp,
+    /// It has a value that was current before.
+    pub has_previous: bool,
+    /// When it was deleted, while it can still be restored.
+    pub deleted: Option<Timestamp>,
+}
+
+/// What came of making a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// It is there.
+    Created,
+    /// There was one of that name already.
+    Exists,
+    /// One of that name was deleted, and can still be restored.
+    BeingDeleted,
+}
+
+impl SecretsManager {
+    /// How long a deleted secret can be restored: the longest that there is.
+    pub const RECOVERY: Duration = Duration::from_hours(30 * 24);
+
+    /// What is known of a secret; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`CallError`] when Secrets Manager could not be asked.
+    pub async fn describe(&self, name: &str) -> Result<Option<SecretFacts>, CallError> {
+        let output = match self.client.describe_secret().secret_id(name).send().await {
+            Ok(output) => output,
+            Err(error) => {
+                return match error.as_service_error() {
+                    Some(DescribeSecretError::ResourceNotFoundException(_)) => Ok(None),
+                    _ => Err(CallError::new("secretsmanager:DescribeSecret", error)),
+                };
+            }
+        };
+        let created = timestamp(output.created_date.as_ref()).unwrap_or(EPOCH);
+        let labels = output.version_ids_to_stages.unwrap_or_default();
+        Ok(Some(SecretFacts {
+            created,
+            changed: timestamp(output.last_changed_date.as_ref()).unwrap_or(created),
+            has_previous: labels.values().flatten().any(|label| label == "AWSPREVIOUS"),
+            deleted: timestamp(output.deleted_date.as_ref()),
+        }))
+    }
+
+    /// Makes a secret.
+    ///
+    /// # Errors
+    /// [`CallError`] when no answer confirmed it.
+    pub async fn create(&self, name: &str, value: &str) -> Result<Created, CallError> {
+        let result = self.client.create_secret().name(name).secret_string(value).send().await;
+        match result {
+            Ok(_) => Ok(Created::Created),
+            Err(error) => match error.as_service_error() {
+                Some(CreateSecretError::ResourceExistsException(_)) => Ok(Created::Exists),
+                Some(CreateSecretError::InvalidRequestException(_)) => Ok(Created::BeingDeleted),
+                _ => Err(CallError::new("secretsmanager:CreateSecret", error)),
+            },
+        }
+    }
+
+    /// Makes `value` the current one, and what was current the previous one. `false` when there is no such secret,
+    /// or it is being deleted.
+    ///
+    /// # Errors
+    /// [`CallError`] when no answer confirmed it.
+    pub async fn replace(&self, name: &str, value: &str) -> Result<bool, CallError> {
+        match self.client.put_secret_value().secret_id(name).secret_string(value).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(
+                    PutSecretValueError::ResourceNotFoundException(_)
+                    | PutSecretValueError::InvalidRequestException(_),
+                ) => Ok(false),
+                _ => Err(CallError::new("secretsmanager:PutSecretValue", error)),
+            },
+        }
+    }
+
+    /// Deletes a secret, for [`Self::RECOVERY`] so that it can be restored. `false` when there is none, or it is
+    /// deleted already.
+    ///
+    /// # Errors
+    /// [`CallError`] when no answer confirmed it.
+    pub async fn delete(&self, name: &str) -> Result<bool, CallError> {
+        let days = i64::try_from(Self::RECOVERY.as_secs() / (24 * 60 * 60)).unwrap_or(30);
+        match self.client.delete_secret().secret_id(name).recovery_window_in_days(days).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(
+                    DeleteSecretError::ResourceNotFoundException(_)
+                    | DeleteSecretError::InvalidRequestException(_),
+                ) => Ok(false),
+                _ => Err(CallError::new("secretsmanager:DeleteSecret", error)),
+            },
+        }
+    }
+}
+
+/// What stands for a date that AWS leaves out, though it says that it never does.
+const EPOCH: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn timestamp(date: Option<&DateTime>) -> Option<Timestamp> {
+    Some(Timestamp::from_unix_milliseconds(date?.to_millis().ok()?))
+}
