@@ -2,16 +2,26 @@
 
 mod ci;
 mod counted;
+mod dlq;
+mod doctor;
 mod environment;
+mod failure;
+mod generate;
+mod package;
 mod report;
+mod secret;
+mod stack;
+mod status;
 mod submit;
 mod terminal;
+mod token;
+mod told;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-/// Badges of test results, from a CI job's side
+/// Badges of test results and packages: what CI jobs send, and what operators do
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {
@@ -23,6 +33,26 @@ struct Cli {
 enum Command {
     /// Send the results of a test run, and print the badge for a README
     Submit(Box<submit::Options>),
+    /// Make, replace and delete the keys that repositories sign with
+    #[command(subcommand, arg_required_else_help = true)]
+    Secret(secret::Command),
+    /// Register and withdraw tokens for GitHub Packages
+    #[command(subcommand, arg_required_else_help = true)]
+    Token(token::Command),
+    /// Look into the dead-letter queues, replay or purge them
+    #[command(subcommand, arg_required_else_help = true)]
+    Dlq(dlq::Command),
+    /// Say which packages are kept up to date
+    #[command(subcommand, arg_required_else_help = true)]
+    Package(package::Command),
+    /// Show how the pipeline is doing
+    Status(status::Options),
+    /// Check that everything is there and answers
+    Doctor(doctor::Options),
+    /// Print a script that has a shell complete this command
+    Completions(generate::Completions),
+    /// Print the manual page, or write one for each command
+    Man(generate::Man),
 }
 
 fn main() -> ExitCode {
@@ -36,5 +66,13 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Submit(options) => runtime.block_on(submit::run(&options)),
+        Command::Secret(command) => told::tell(runtime.block_on(command.run()), command.target().json),
+        Command::Dlq(command) => told::tell(runtime.block_on(command.run()), command.target().json),
+        Command::Package(command) => told::tell(runtime.block_on(command.run()), command.target().json),
+        Command::Status(options) => told::tell(runtime.block_on(options.run()), options.target.json),
+        Command::Doctor(options) => told::tell(runtime.block_on(options.run()), options.target.json),
+        Command::Completions(options) => told::tell(Ok(options.run(Cli::command())), false),
+        Command::Man(options) => told::tell(options.run(Cli::command()), false),
+        Command::Token(command) => told::tell(runtime.block_on(command.run()), command.target().json),
     }
 }

@@ -1,0 +1,210 @@
+//! `badgesmith dlq`: what could not be processed, why, and back to where it came from.
+
+mod look;
+mod reason;
+mod replay;
+
+use std::time::Duration;
+
+use badgesmith_shared::name::Repository;
+use badgesmith_shared::sqs::Queue;
+use clap::{Args, Subcommand, ValueEnum};
+
+use self::reason::Filter;
+use crate::failure::{Failure, help};
+use crate::stack::{Resource, Stack, Target};
+use crate::told::{Told, parse_duration};
+
+/// Looks into the dead-letter queues, and empties them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List messages that could not be processed, with their ages and reasons
+    ///
+    /// The reason is what the processor wrote down, else what is wrong with the message, else "gave up": it was tried
+    /// as often as it should. While messages are looked at they are hidden from others.
+    #[command(after_long_help = help(LIST))]
+    List(List),
+    /// Show messages as a whole
+    #[command(after_long_help = help(SHOW))]
+    Show(Show),
+    /// Move messages back to the queue that they came from
+    ///
+    /// Each is sent before it is deleted, and processing one twice changes nothing: so a replay can be interrupted at
+    /// any time, and run again, and nothing is lost. What was being moved when it was killed shows again after
+    /// --hide. What comes back while it runs is left alone: it can never succeed.
+    #[command(after_long_help = help(REPLAY))]
+    Replay(Replay),
+    /// Throw messages away, for good
+    ///
+    /// Replay first, so that only what can never succeed is left.
+    #[command(after_long_help = help(PURGE))]
+    Purge(Purge),
+}
+
+const LIST: &str = "    badgesmith dlq list --stack badgesmith
+    badgesmith dlq list --stack badgesmith --repo acme/kit --older-than 2h
+    badgesmith dlq list --stack badgesmith --queue refresh --json | jq .reasons";
+
+const SHOW: &str = "    badgesmith dlq show --stack badgesmith --reason malformed
+    badgesmith dlq show 1b0f5c3e-6f1d-4b5e-8d57-0a8d1f0f3f55 --stack badgesmith";
+
+const REPLAY: &str = "  What would be moved:
+    badgesmith dlq replay --stack badgesmith --reason 'gave up' --dry-run
+
+  Everything, slowly:
+    badgesmith dlq replay --stack badgesmith --rate 10";
+
+const PURGE: &str = "    badgesmith dlq purge --stack badgesmith --queue refresh
+    badgesmith dlq purge --stack badgesmith --reason malformed --yes";
+
+/// One of the two queues that have a dead-letter queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Which {
+    /// Test results
+    Results,
+    /// Requests for packages
+    Refresh,
+}
+
+impl Which {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Results => "results",
+            Self::Refresh => "refresh",
+        }
+    }
+
+    fn dead_letters(self, stack: &Stack) -> Result<Queue, Failure> {
+        stack.queue(match self {
+            Self::Results => Resource::ResultsDeadLetterQueue,
+            Self::Refresh => Resource::RefreshDeadLetterQueue,
+        })
+    }
+
+    /// Where its dead letters came from.
+    fn source(self, stack: &Stack) -> Result<Queue, Failure> {
+        stack.queue(match self {
+            Self::Results => Resource::ResultsQueue,
+            Self::Refresh => Resource::RefreshQueue,
+        })
+    }
+}
+
+/// Which messages are meant.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Of which queue the messages are
+    #[arg(long, value_enum, default_value_t = Which::Results)]
+    queue: Which,
+    /// Only results of this repository
+    #[arg(long, value_name = "OWNER/REPO")]
+    repo: Option<Repository>,
+    /// Only what was first sent longer ago, for example 90m, 12h or 3d
+    #[arg(long, value_name = "AGE", value_parser = parse_duration)]
+    older_than: Option<Duration>,
+    /// Only what has this in its reason
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// How long messages are hidden from others while they are worked on, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=43_200))]
+    hide: u64,
+}
+
+impl Selection {
+    fn filter(&self) -> Result<Filter, Failure> {
+        let Self { queue, repo, older_than, reason, .. } = self;
+        if *queue == Which::Refresh && repo.is_some() {
+            let advice = "requests are for packages; --reason has the others left out";
+            return Err(Failure::Usage(format!("--repo: only results are of a repository: {advice}")));
+        }
+        let (repository, reason) = (repo.clone(), reason.as_ref().map(|reason| reason.to_lowercase()));
+        Ok(Filter { queue: *queue, repository, older_than: *older_than, reason })
+    }
+
+    fn hide(&self) -> Duration {
+        Duration::from_secs(self.hide)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Look at this many messages at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
+    max: usize,
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The message with this id, as `dlq list` tells it; all if not given
+    #[arg(value_name = "ID")]
+    id: Option<String>,
+    /// Look at this many messages at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
+    max: usize,
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// Move this many messages a second at most; 0 for as many as possible
+    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    rate: u32,
+    /// Count what would be moved, and move nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Purge {
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Command {
+    pub(crate) fn target(&self) -> &Target {
+        match self {
+            Self::List(List { target, .. })
+            | Self::Show(Show { target, .. })
+            | Self::Replay(Replay { target, .. })
+            | Self::Purge(Purge { target, .. }) => target,
+        }
+    }
+
+    pub(crate) async fn run(&self) -> Result<Told, Failure> {
+        let (Self::List(List { selection, .. })
+        | Self::Show(Show { selection, .. })
+        | Self::Replay(Replay { selection, .. })
+        | Self::Purge(Purge { selection, .. })) = self;
+        let filter = selection.filter()?;
+        let stack = self.target().find().await?;
+        let dead = selection.queue.dead_letters(&stack)?;
+        let looking = look::Looking { dead: &dead, filter: &filter, hide: selection.hide() };
+        match self {
+            Self::List(List { max, .. }) => looking.list(*max).await,
+            Self::Show(Show { id, max, .. }) => looking.show(id.as_deref(), *max).await,
+            Self::Purge(Purge { yes, .. }) => looking.purge(*yes).await,
+            Self::Replay(Replay { rate, dry_run, .. }) => {
+                let source = selection.queue.source(&stack)?;
+                let replaying =
+                    replay::Replaying { looking, source: &source, rate: *rate, dry_run: *dry_run };
+                replaying.run().await
+            }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! `badgesmith package`: what is kept up to date.
+//!
+//! The refresher is the only writer of packages. So nothing is written here: the refresher is asked, by the event that
+//! badges ask it with, and then the table is watched until it has answered.
+
+use std::time::{Duration, Instant};
+
+use badgesmith_shared::clock::Clock;
+use badgesmith_shared::dynamodb::{DuePackage, Packages};
+use badgesmith_shared::key::DueShard;
+use badgesmith_shared::package::Package;
+use badgesmith_shared::package_record::{PackageRecord, PackageState};
+use badgesmith_shared::package_request::{PackageRequest, Reason};
+use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_shared::version::NuGetVersion;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::failure::{Failure, help};
+use crate::stack::{Stack, Target};
+use crate::terminal::Progress;
+use crate::told::{Table, Told, age, duration};
+
+/// How often the table is looked at while the refresher is at work.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Packages that are read at once.
+const AT_ONCE: usize = 32;
+/// Behind every date on the schedule.
+const END_OF_TIME: Timestamp = Timestamp::LAST;
+/// What was never confirmed is due within the hour, and forgotten after a day.
+const UNPROVEN_WITHIN: Duration = Duration::from_hours(1);
+
+/// Says which packages are kept up to date.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Have a package looked up, and kept up to date, before anybody reads its badge
+    ///
+    /// What nobody reads for 30 days leaves the schedule by itself; adding it again starts that time anew.
+    #[command(after_long_help = help(ADD))]
+    Add(Asking),
+    /// Have the refresher let go of a package
+    ///
+    /// The refresher takes it off the schedule. What was shown by a consent of its own is deleted; what is public is
+    /// kept for 90 days. A badge that somebody still reads brings it back: for a package of GitHub, withdraw the consent
+    /// with `badgesmith token delete`.
+    #[command(after_long_help = help(REMOVE))]
+    Remove(Asking),
+    /// List what is kept up to date: latest versions, and when they were looked up
+    #[command(after_long_help = help(LIST))]
+    List(List),
+    /// Have a package that is overdue looked up at once
+    ///
+    /// What is fresh is not looked up, and it is told until when it is: upstreams are not asked more often than the
+    /// schedule says, nor before the time that they have named themselves.
+    #[command(after_long_help = help(REFRESH))]
+    Refresh(Asking),
+}
+
+const ADD: &str = "    badgesmith package add nuget/Newtonsoft.Json --stack badgesmith
+    badgesmith package add github/acme/Acme.Kit --stack badgesmith --timeout 120";
+
+const REMOVE: &str = "    badgesmith package remove nuget/Newtonsoft.Json --stack badgesmith";
+
+const LIST: &str = "    badgesmith package list --stack badgesmith
+    badgesmith package list --stack badgesmith --json | jq -r '.packages[] | select(.failures > 0).package'";
+
+const REFRESH: &str = "    badgesmith package refresh nuget/Newtonsoft.Json --stack badgesmith";
+
+#[derive(Debug, Args)]
+pub(crate) struct Asking {
+    /// The package: nuget/PACKAGE or github/ORG/PACKAGE
+    #[arg(value_name = "PACKAGE")]
+    package: Package,
+    /// How long to wait for the refresher, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    timeout: u64,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Command {
+    pub(crate) fn target(&self) -> &Target {
+        match self {
+            Self::Add(asking) | Self::Remove(asking) | Self::Refresh(asking) => &asking.target,
+            Self::List(list) => &list.target,
+        }
+    }
+
+    pub(crate) async fn run(&self) -> Result<Told, Failure> {
+        let stack = self.target().find().await?;
+        match self {
+            Self::Add(asking) => asking.add(&stack).await,
+            Self::Remove(asking) => asking.remove(&stack).await,
+            Self::Refresh(asking) => asking.refresh(&stack).await,
+            Self::List(_) => list(&stack.packages()?).await,
+        }
+    }
+}
+
+impl Asking {
+    async fn add(&self, stack: &Stack) -> Result<Told, Failure> {
+        let now = Clock::System.now();
+        let before = self.find(stack).await?;
+        if let Some(PackageRecord { state: PackageState::Known(known), refresh_after, .. }) = &before
+            && !known.scheduled
+            && *refresh_after > now
+        {
+            // It was removed moments ago, and its upstream is not asked sooner.
+            let (package, left) =
+                (&self.package, duration(refresh_after.since(now) + Duration::from_mins(1)));
+            return Err(Failure::Failed(format!("{package} was removed, and can be added again in {left}")));
+        }
+        let reason = match before {
+            Some(record) if is_scheduled(&record) && record.refresh_after > now => Reason::Seen,
+            Some(PackageRecord { state: PackageState::Known(_), .. }) => Reason::Stale,
+            Some(_) | None => Reason::New,
+        };
+        self.ask(stack, reason, now).await?;
+        if reason == Reason::Seen {
+            let record = self.find(stack).await?;
+            let told = record.map(|record| self.told(&record, "is kept up to date already"));
+            return told.ok_or_else(|| self.not_yet());
+        }
+        let record = self
+            .watch(stack, |record| is_scheduled(record) || record.state == PackageState::NotFound)
+            .await?;
+        match &record.state {
+            PackageState::Known(_) => Ok(self.told(&record, "is kept up to date")),
+            PackageState::Unproven | PackageState::NotFound => Err(self.absent()),
+        }
+    }
+
+    async fn refresh(&self, stack: &Stack) -> Result<Told, Failure> {
+        let now = Clock::System.now();
+        let package = &self.package;
+        let Some(before) = self.find(stack).await? else {
+            let advice = format!("`badgesmith package add {package}` has it looked up");
+            return Err(Failure::NotFound(format!("nothing is known of {package}: {advice}")));
+        };
+        if before.refresh_after > now {
+            let left = duration(before.refresh_after.since(now));
+            return Ok(self.told(&before, &format!("is not looked up for another {left}")));
+        }
+        let reason = match before.state {
+            PackageState::Known(_) | PackageState::Unproven => Reason::Stale,
+            PackageState::NotFound => Reason::New,
+        };
+        self.ask(stack, reason, now).await?;
+        let due = before.refresh_after;
+        let record = self.watch(stack, |record| record.refresh_after != due).await?;
+        match &record.state {
+            _ if record.failures > 0 => {
+                let advice = "it is tried again by itself; the refresher's log says what is wrong";
+                let failures = record.failures;
+                Err(Failure::Failed(format!(
+                    "{package} could not be looked up, {failures} times in a row: {advice}"
+                )))
+            }
+            PackageState::Known(_) => Ok(self.told(&record, "was looked up")),
+            PackageState::Unproven | PackageState::NotFound => Err(self.absent()),
+        }
+    }
+
+    async fn remove(&self, stack: &Stack) -> Result<Told, Failure> {
+        let package = &self.package;
+        let Some(before) = self.find(stack).await?.filter(is_scheduled) else {
+            let advice = "`badgesmith package list` lists what is";
+            return Err(Failure::NotFound(format!("{package} is not kept up to date: {advice}")));
+        };
+        let packages = stack.packages()?;
+        self.ask(stack, Reason::Unwanted, Clock::System.now()).await?;
+        let gone = async || {
+            let record = packages.find(package, Clock::System.now()).await?;
+            Ok((!record.as_ref().is_some_and(is_scheduled)).then_some(()))
+        };
+        self.until(gone).await?;
+        let json = json!({ "package": package.to_string(), "last_requested_at": before.last_requested_at.to_string() });
+        let note = "A badge of it that somebody reads brings it back.";
+        Ok(Told::new(json, format!("{package} is no longer kept up to date")).note(note))
+    }
+
+    async fn find(&self, stack: &Stack) -> Result<Option<PackageRecord>, Failure> {
+        Ok(stack.packages()?.find(&self.package, Clock::System.now()).await?)
+    }
+
+    async fn ask(&self, stack: &Stack, reason: Reason, now: Timestamp) -> Result<(), Failure> {
+        let request = PackageRequest::new(self.package.clone(), reason, now);
+        Ok(stack.event_bus()?.publish_requested(&request).await?)
+    }
+
+    /// What is known of the package as soon as `answered` says that the refresher has answered.
+    async fn watch(
+        &self,
+        stack: &Stack,
+        answered: impl Fn(&PackageRecord) -> bool,
+    ) -> Result<PackageRecord, Failure> {
+        let packages = stack.packages()?;
+        let look = async || {
+            let record = packages.find(&self.package, Clock::System.now()).await?;
+            Ok(record.filter(|record| answered(record)))
+        };
+        self.until(look).await
+    }
+
+    async fn until<T>(&self, look: impl AsyncFn() -> Result<Option<T>, Failure>) -> Result<T, Failure> {
+        let started = Instant::now();
+        let mut progress = Progress::new();
+        loop {
+            if let Some(found) = look().await? {
+                return Ok(found);
+            }
+            if started.elapsed() > Duration::from_secs(self.timeout) {
+                return Err(self.not_yet());
+            }
+            progress.show(&format!("waiting for the refresher, {}", duration(started.elapsed())));
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn told(&self, record: &PackageRecord, what: &str) -> Told {
+        let version = latest(record).map(|version| format!(" {version}")).unwrap_or_default();
+        Told::new(to_json(&self.package, record), format!("{}{version} {what}", self.package))
+    }
+
+    fn not_yet(&self) -> Failure {
+        let Self { package, timeout, .. } = self;
+        let advice = "it is asked, and does it when it can; `badgesmith status` shows what waits, its log what is wrong";
+        Failure::Failed(format!("the refresher has not looked after {package} within {timeout} s: {advice}"))
+    }
+
+    fn absent(&self) -> Failure {
+        let package = &self.package;
+        let advice = match package {
+            Package::NuGet(_) => "is its name right?",
+            Package::GitHub(..) => "is there a token for it (`badgesmith token set`), and its name right?",
+        };
+        Failure::NotFound(format!("there is no package {package} to be shown: {advice}"))
+    }
+}
+
+fn is_scheduled(record: &PackageRecord) -> bool {
+    matches!(&record.state, PackageState::Known(known) if known.scheduled)
+}
+
+fn latest(record: &PackageRecord) -> Option<&NuGetVersion> {
+    match &record.state {
+        PackageState::Known(known) => known.latest(false),
+        PackageState::Unproven | PackageState::NotFound => None,
+    }
+}
+
+/// A package for programs.
+fn to_json(package: &Package, record: &PackageRecord) -> Value {
+    let (state, known) = match &record.state {
+        PackageState::Unproven => ("unproven", None),
+        PackageState::NotFound => ("not_found", None),
+        PackageState::Known(known) => ("known", Some(known)),
+    };
+    let version = |version: Option<&NuGetVersion>| version.map(ToString::to_string);
+    json!({
+        "package": package.to_string(),
+        "state": state,
+        "latest_stable": known.and_then(|known| version(known.latest_stable.as_ref())),
+        "latest_prerelease": known.and_then(|known| version(known.latest_prerelease.as_ref())),
+        "private": known.is_some_and(|known| known.private),
+        "scheduled": known.is_some_and(|known| known.scheduled),
+        "fetched_at": known.map(|known| known.fetched_at.to_string()),
+        "changed_at": known.map(|known| known.changed_at.to_string()),
+        "refresh_after": record.refresh_after.to_string(),
+        "last_requested_at": record.last_requested_at.to_string(),
+        "failures": record.failures,
+    })
+}
+
+async fn list(packages: &Packages) -> Result<Told, Failure> {
+    let now = Clock::System.now();
+    let mut records = Vec::new();
+    for chunk in scheduled(packages, END_OF_TIME, now.plus(UNPROVEN_WITHIN)).await?.chunks(AT_ONCE) {
+        let mut reading = JoinSet::new();
+        for DuePackage { package, .. } in chunk {
+            let (packages, package) = (packages.clone(), package.clone());
+            reading.spawn(async move { (packages.find(&package, now).await, package) });
+        }
+        while let Some(read) = reading.join_next().await {
+            let (record, package) = read.map_err(|error| Failure::Failed(error.to_string()))?;
+            records.extend(record?.map(|record| (package, record)));
+        }
+    }
+    records.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let json = json!({
+        "packages": records.iter().map(|(package, record)| to_json(package, record)).collect::<Vec<_>>(),
+    });
+    if records.is_empty() {
+        return Ok(Told::new(json, "no packages are kept up to date"));
+    }
+    let mut table = Table::new(&["PACKAGE", "LATEST", "PRERELEASE", "LOOKED UP", "NEXT", "READ"]);
+    for (package, record) in &records {
+        let known = match &record.state {
+            PackageState::Known(known) => Some(known),
+            PackageState::Unproven | PackageState::NotFound => None,
+        };
+        let version = |version: Option<&NuGetVersion>| version.map_or("-".to_owned(), ToString::to_string);
+        let next = if record.refresh_after > now {
+            format!("in {}", duration(record.refresh_after.since(now)))
+        } else {
+            format!("{} overdue", age(record.refresh_after, now))
+        };
+        table.row([
+            package.to_string(),
+            version(known.and_then(|known| known.latest_stable.as_ref())),
+            version(known.and_then(|known| known.latest_prerelease.as_ref())),
+            known.map_or("never".to_owned(), |known| format!("{} ago", age(known.fetched_at, now))),
+            if record.failures > 0 { format!("{next}, failed {} times", record.failures) } else { next },
+            format!("{} ago", age(record.last_requested_at, now)),
+        ]);
+    }
+    Ok(Told::new(json, table.to_string()))
+}
+
+/// What is on the schedule, due by `known` if it exists, by `unproven` if nobody knows yet.
+pub(crate) async fn scheduled(
+    packages: &Packages,
+    known: Timestamp,
+    unproven: Timestamp,
+) -> Result<Vec<DuePackage>, Failure> {
+    let mut found = Vec::new();
+    let shards = DueShard::all_known().map(|shard| (shard, known));
+    for (shard, by) in shards.chain([(DueShard::Unproven, unproven)]) {
+        let mut from = None;
+        loop {
+            let page = packages.due(shard, by, from).await?;
+            found.extend(page.packages);
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,236 @@
+//! `badgesmith secret`: the keys that repositories sign with.
+
+use std::time::Duration;
+
+use badgesmith_shared::clock::Clock;
+use badgesmith_shared::name::Repository;
+use badgesmith_shared::secrets_manager::{Created, SecretsManager, repository_secret_name};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::failure::{Failure, help};
+use crate::stack::Target;
+use crate::terminal;
+use crate::told::{Told, age, duration};
+
+/// 256 bits, as many as the hash has.
+const KEY_BYTES: usize = 32;
+/// For how long the key before is accepted.
+const GRACE: Duration = Duration::from_hours(24);
+
+/// Makes, replaces and deletes the keys of repositories.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a key for a repository, and print it
+    ///
+    /// The key is 32 random bytes, in base64. It is printed once, to stdout and alone, and nowhere else: give it to the
+    /// CI system at once. What is signed with it is accepted immediately, unless somebody has tried before: then within
+    /// a minute.
+    #[command(after_long_help = help(CREATE))]
+    Create(Whose),
+    /// Make a new key for a repository, and print it; the old one is accepted for 24 hours more
+    ///
+    /// Switch clients to the new key after a minute, and before the 24 hours are over: none is refused then.
+    #[command(after_long_help = help(ROTATE))]
+    Rotate(Rotate),
+    /// Tell whether a repository has a key, and since when; never the key
+    #[command(after_long_help = help(SHOW))]
+    Show(Whose),
+    /// Shut a repository out
+    ///
+    /// Running functions remember a key for up to an hour. For 30 days the secret can be restored with `aws
+    /// secretsmanager restore-secret`.
+    #[command(after_long_help = help(DELETE))]
+    Delete(Delete),
+}
+
+const CREATE: &str = "  Hand the key over to GitHub Actions without showing it:
+    badgesmith secret create acme/kit --stack badgesmith | gh secret set BADGESMITH_KEY --repo acme/kit
+
+  Of a `local --aws-port 9475`:
+    badgesmith secret create acme/kit --endpoint-url http://127.0.0.1:9475";
+
+const ROTATE: &str = "  Rotate without refusing anybody:
+    KEY=$(badgesmith secret rotate acme/kit --stack badgesmith)
+    sleep 60
+    gh secret set BADGESMITH_KEY --repo acme/kit --body \"$KEY\"
+
+  The key got out:
+    badgesmith secret rotate acme/kit --stack badgesmith --compromised";
+
+const SHOW: &str = "    badgesmith secret show acme/kit --stack badgesmith";
+
+const DELETE: &str = "    badgesmith secret delete acme/kit --stack badgesmith
+    badgesmith secret delete acme/kit --stack badgesmith --yes";
+
+#[derive(Debug, Args)]
+pub(crate) struct Whose {
+    /// The repository
+    #[arg(value_name = "OWNER/REPO")]
+    repository: Repository,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rotate {
+    /// The old key got out: it shall not be accepted for another 24 hours
+    #[arg(long)]
+    compromised: bool,
+    #[command(flatten)]
+    whose: Whose,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    whose: Whose,
+}
+
+impl Command {
+    pub(crate) fn target(&self) -> &Target {
+        match self {
+            Self::Create(whose) | Self::Show(whose) => &whose.target,
+            Self::Rotate(rotate) => &rotate.whose.target,
+            Self::Delete(delete) => &delete.whose.target,
+        }
+    }
+
+    pub(crate) async fn run(&self) -> Result<Told, Failure> {
+        let secrets = SecretsManager::new(&self.target().connect().await?);
+        match self {
+            Self::Create(Whose { repository, .. }) => create(&secrets, repository).await,
+            Self::Rotate(rotate) => self::rotate(&secrets, rotate).await,
+            Self::Show(Whose { repository, .. }) => show(&secrets, repository).await,
+            Self::Delete(delete) => self::delete(&secrets, delete).await,
+        }
+    }
+}
+
+/// A new key, and the secret that it is in.
+fn new_key() -> Result<(String, String), Failure> {
+    let mut bytes = [0; KEY_BYTES];
+    let random = getrandom::fill(&mut bytes);
+    random
+        .map_err(|error| Failure::Failed(format!("the operating system has no random numbers: {error}")))?;
+    let key = STANDARD.encode(bytes);
+    let secret = json!({ "hmac_key": key, "type": "repo_hmac" }).to_string();
+    Ok((key, secret))
+}
+
+async fn create(secrets: &SecretsManager, repository: &Repository) -> Result<Told, Failure> {
+    let (key, secret) = new_key()?;
+    let name = repository_secret_name(repository);
+    match secrets.create(&name, &secret).await? {
+        Created::Created => {}
+        Created::Exists => {
+            let advice = format!("`badgesmith secret rotate {repository}` makes a new one");
+            return Err(Failure::Failed(format!("{repository} has a key already: {advice}")));
+        }
+        Created::BeingDeleted => {
+            let restore = format!("aws secretsmanager restore-secret --secret-id {name}");
+            let advice =
+                format!("restore it with `{restore}`, and make a new one with `badgesmith secret rotate`");
+            return Err(Failure::Failed(format!("the key of {repository} was deleted: {advice}")));
+        }
+    }
+    let json = json!({ "repository": repository.to_string(), "secret": name, "key": key });
+    let told = Told::new(json, key).note(format!("This is the key of {repository}. It is not shown again."));
+    Ok(told.note("Keep it as the secret BADGESMITH_KEY of the CI system."))
+}
+
+async fn rotate(secrets: &SecretsManager, rotate: &Rotate) -> Result<Told, Failure> {
+    let Rotate { compromised, whose: Whose { repository, target } } = rotate;
+    let name = repository_secret_name(repository);
+    let (key, secret) = new_key()?;
+    let mut puts = vec![secret];
+    if *compromised {
+        // What was current becomes the previous one, which is accepted too: that is not to be the old key.
+        puts.insert(0, new_key()?.1);
+    }
+    for secret in puts {
+        if !secrets.replace(&name, &secret).await? {
+            return Err(none(repository));
+        }
+    }
+    let valid_until = (!compromised).then(|| Clock::System.now().plus(GRACE).to_string());
+    let json = json!({
+        "repository": repository.to_string(),
+        "secret": name,
+        "key": key,
+        "previous_valid_until": valid_until,
+    });
+    let told =
+        Told::new(json, key).note(format!("This is the new key of {repository}. It is not shown again."));
+    if !compromised {
+        return Ok(told
+            .note("Clients may switch to it in a minute: running functions read a key again once a minute at most.")
+            .note("The old key is accepted for 24 hours: switch until then."));
+    }
+    let told = told.note("The old key is in no version of the secret any more. Running functions remember it for up to an hour;");
+    let Some(stack) = &target.stack else {
+        return Ok(told.note("start them anew (a `local` too) to have it refused at once."));
+    };
+    let function = format!("--function-name {stack}-ingest-api");
+    Ok(told
+        .note("any change of their configuration starts them anew:")
+        .note(format!("  aws lambda update-function-configuration {function} --timeout 11"))
+        .note(format!("  aws lambda wait function-updated-v2 {function}"))
+        .note(format!("  aws lambda update-function-configuration {function} --timeout 12")))
+}
+
+async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Told, Failure> {
+    let name = repository_secret_name(repository);
+    let now = Clock::System.now();
+    let Some(facts) = secrets.describe(&name).await? else { return Err(none(repository)) };
+    let rotated = facts.has_previous.then_some(facts.changed);
+    let json = json!({
+        "repository": repository.to_string(),
+        "secret": name,
+        "created_at": facts.created.to_string(),
+        "rotated_at": rotated.map(|rotated| rotated.to_string()),
+        "deleted_at": facts.deleted.map(|deleted| deleted.to_string()),
+    });
+    let mut lines = vec![
+        format!("secret   {name}"),
+        format!("created  {}, {} ago", facts.created, age(facts.created, now)),
+    ];
+    if let Some(rotated) = rotated {
+        let left = GRACE.checked_sub(now.since(rotated));
+        let left = left.map(|left| format!("; the key before is accepted for {} more", duration(left)));
+        lines.push(format!("rotated  {rotated}, {} ago{}", age(rotated, now), left.unwrap_or_default()));
+    }
+    if let Some(deleted) = facts.deleted {
+        lines.push(format!(
+            "deleted  {deleted}; `aws secretsmanager restore-secret --secret-id {name}` restores it"
+        ));
+    }
+    Ok(Told::new(json, lines.join("\n")))
+}
+
+async fn delete(secrets: &SecretsManager, delete: &Delete) -> Result<Told, Failure> {
+    let Delete { yes, whose: Whose { repository, .. } } = delete;
+    let name = repository_secret_name(repository);
+    if secrets.describe(&name).await?.is_none_or(|facts| facts.deleted.is_some()) {
+        return Err(none(repository));
+    }
+    terminal::confirm(&format!("Delete the key of {repository}? Its results are refused then."), *yes)?;
+    if !secrets.delete(&name).await? {
+        return Err(none(repository));
+    }
+    let json = json!({ "repository": repository.to_string(), "secret": name, "recovery_days": 30 });
+    Ok(Told::new(json, format!("deleted the key of {repository}"))
+        .note("Running functions remember it for up to an hour; start them anew to have it refused at once.")
+        .note(format!(
+            "Within 30 days, `aws secretsmanager restore-secret --secret-id {name}` brings it back."
+        )))
+}
+
+fn none(repository: &Repository) -> Failure {
+    Failure::NotFound(format!("{repository} has no key: `badgesmith secret create {repository}` makes one"))
+}

@@ -1,0 +1,216 @@
+//! Where the resources are: a deployed stack, told by CloudFormation, or a `local`, whose names are those of the
+//! template. The only place that knows CloudFormation.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_config::Region;
+use aws_credential_types::Credentials;
+use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_types::SdkConfig;
+use badgesmith_shared::dynamodb::{Packages, Results, SecretMappings};
+use badgesmith_shared::event_bridge::EventBus;
+use badgesmith_shared::sdk::{self, CallBudget};
+use badgesmith_shared::sqs::Queue;
+use clap::Args;
+use reqwest::Url;
+
+use crate::environment;
+use crate::failure::{Failure, with_advice};
+
+/// Of one call to AWS. Somebody waits, but not without a network. A receive waits up to 20 s for messages.
+const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(25), call: Duration::from_mins(1) };
+/// Where `local` says that it is.
+const LOCAL_REGION: &str = "us-east-1";
+/// The account that `local`'s queues are in.
+const LOCAL_ACCOUNT: &str = "000000000000";
+
+/// Where a command does its work, and how it tells of it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Where")]
+pub(crate) struct Target {
+    /// The deployed stack; its outputs tell where everything is
+    #[arg(long, value_name = "NAME", env = "BADGESMITH_STACK", hide_env_values = true)]
+    pub(crate) stack: Option<String>,
+    /// Where AWS is instead: `local --aws-port`, or an emulator. On this machine no credentials are needed
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL", hide_env_values = true)]
+    pub(crate) endpoint_url: Option<String>,
+    /// The region; that of the profile or the environment if not given
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// Whose credentials, of those in ~/.aws
+    #[arg(long)]
+    pub(crate) profile: Option<String>,
+    /// Print one JSON object to stdout instead of text
+    #[arg(long, help_heading = None::<&'static str>)]
+    pub(crate) json: bool,
+}
+
+/// What the stack is made of, by its logical id in the template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resource {
+    ResultsQueue,
+    ResultsDeadLetterQueue,
+    RefreshQueue,
+    RefreshDeadLetterQueue,
+    RefreshEventsDeadLetterQueue,
+    TestResultsTable,
+    NoncesTable,
+    PackagesTable,
+    SecretsTable,
+    EventBus,
+}
+
+impl Resource {
+    /// The logical id, and what the stack's output about it has behind it.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ResultsQueue => ("ResultsQueue", "Url"),
+            Self::ResultsDeadLetterQueue => ("ResultsDeadLetterQueue", "Url"),
+            Self::RefreshQueue => ("RefreshQueue", "Url"),
+            Self::RefreshDeadLetterQueue => ("RefreshDeadLetterQueue", "Url"),
+            Self::RefreshEventsDeadLetterQueue => ("RefreshEventsDeadLetterQueue", "Url"),
+            Self::TestResultsTable => ("TestResultsTable", "Name"),
+            Self::NoncesTable => ("NoncesTable", "Name"),
+            Self::PackagesTable => ("PackagesTable", "Name"),
+            Self::SecretsTable => ("SecretsTable", "Name"),
+            Self::EventBus => ("EventBus", "Name"),
+        }
+    }
+
+    /// What it is called in the template.
+    pub(crate) fn logical_id(self) -> &'static str {
+        self.names().0
+    }
+}
+
+/// A stack, found.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    /// How AWS is reached.
+    pub(crate) config: SdkConfig,
+    /// Where everything is; `None` for a `local`.
+    outputs: Option<HashMap<String, String>>,
+}
+
+impl Target {
+    /// How AWS is reached, when nothing of the stack is needed.
+    pub(crate) async fn connect(&self) -> Result<SdkConfig, Failure> {
+        let mut loader = aws_config::defaults(sdk::behavior_version()).http_client(sdk::https_client());
+        if let Some(profile) = &self.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &self.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(url) = &self.endpoint_url {
+            let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+            let usage =
+                || Failure::Usage("--endpoint-url: expected an address such as http://127.0.0.1:9475".into());
+            let url = url.ok_or_else(usage)?;
+            loader = loader.endpoint_url(url.as_str().trim_end_matches('/'));
+            if is_this_machine(&url) && self.has_no_credentials() {
+                loader = loader.credentials_provider(Credentials::new("local", "local", None, None, "local"));
+                if self.region.is_none() && environment::variable("AWS_REGION").is_none() {
+                    loader = loader.region(Region::new(LOCAL_REGION));
+                }
+            }
+        }
+        let config = CALL_BUDGET.bound(&loader.load().await);
+        if config.region().is_none() {
+            let advice = "name it with --region, in AWS_REGION, or in the profile";
+            return Err(Failure::Usage(format!("it is not known which region is meant: {advice}")));
+        }
+        Ok(config)
+    }
+
+    /// Whether nobody has said whose credentials are meant.
+    fn has_no_credentials(&self) -> bool {
+        let names = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"];
+        self.profile.is_none() && names.iter().all(|name| environment::variable(name).is_none())
+    }
+
+    /// Finds the stack.
+    pub(crate) async fn find(&self) -> Result<Stack, Failure> {
+        if self.stack.is_none() && self.endpoint_url.is_none() {
+            let advice =
+                "name the stack with --stack NAME, or a `local --aws-port PORT` with --endpoint-url URL";
+            return Err(Failure::Usage(format!("it is not known where to look: {advice}")));
+        }
+        let config = self.connect().await?;
+        let outputs = match &self.stack {
+            Some(name) => Some(outputs(&config, name).await?),
+            None => None,
+        };
+        Ok(Stack { config, outputs })
+    }
+}
+
+impl Stack {
+    /// The name of a table or bus, the URL of a queue.
+    pub(crate) fn name_of(&self, resource: Resource) -> Result<String, Failure> {
+        let (id, suffix) = resource.names();
+        match &self.outputs {
+            Some(outputs) => outputs.get(&format!("{id}{suffix}")).cloned().ok_or_else(|| {
+                let advice = "is it a stack of BadgeSmith, and of this version?";
+                Failure::Failed(format!("the stack has no output {id}{suffix}: {advice}"))
+            }),
+            None if suffix == "Url" => {
+                let base = self.config.endpoint_url().unwrap_or_default();
+                Ok(format!("{base}/{LOCAL_ACCOUNT}/{id}"))
+            }
+            None => Ok(id.to_owned()),
+        }
+    }
+
+    /// Where the API is, if that can be told.
+    pub(crate) fn api_url(&self) -> Option<&str> {
+        self.outputs.as_ref()?.get("ApiUrl").map(String::as_str)
+    }
+
+    pub(crate) fn queue(&self, resource: Resource) -> Result<Queue, Failure> {
+        Ok(Queue::new(&self.config, self.name_of(resource)?))
+    }
+
+    pub(crate) fn results(&self) -> Result<Results, Failure> {
+        Ok(Results::new(&self.config, self.name_of(Resource::TestResultsTable)?))
+    }
+
+    pub(crate) fn packages(&self) -> Result<Packages, Failure> {
+        Ok(Packages::new(&self.config, self.name_of(Resource::PackagesTable)?))
+    }
+
+    pub(crate) fn secret_mappings(&self) -> Result<SecretMappings, Failure> {
+        Ok(SecretMappings::new(&self.config, self.name_of(Resource::SecretsTable)?))
+    }
+
+    pub(crate) fn event_bus(&self) -> Result<EventBus, Failure> {
+        Ok(EventBus::new(&self.config, self.name_of(Resource::EventBus)?))
+    }
+}
+
+/// The outputs of a stack.
+async fn outputs(config: &SdkConfig, name: &str) -> Result<HashMap<String, String>, Failure> {
+    let client = aws_sdk_cloudformation::Client::new(config);
+    let described = client.describe_stacks().stack_name(name).send().await;
+    let described = described.map_err(|error| {
+        // There is no code of its own for it.
+        if error.message().is_some_and(|message| message.contains("does not exist")) {
+            let advice = "`aws cloudformation list-stacks` lists those of this account and region";
+            return Failure::NotFound(format!("there is no stack {name}: {advice}"));
+        }
+        let error = format!("cloudformation:DescribeStacks failed: {}", DisplayErrorContext(&error));
+        Failure::Failed(with_advice(&error))
+    })?;
+    let outputs = described.stacks.unwrap_or_default().into_iter().next().and_then(|stack| stack.outputs);
+    let pairs = outputs.unwrap_or_default().into_iter();
+    Ok(pairs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect())
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost" | "[::1]") => true,
+        Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
+        None => false,
+    }
+}

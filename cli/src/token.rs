@@ -1,0 +1,185 @@
+//! `badgesmith token`: what the packages of GitHub are read with, and whose consent there is to show them.
+
+use std::fs;
+use std::io::{self, IsTerminal, Read};
+use std::path::PathBuf;
+
+use badgesmith_shared::clock::Clock;
+use badgesmith_shared::package::{Organization, PackageName};
+use badgesmith_shared::secrets_manager::{Created, SecretsManager, token_secret_name};
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::environment;
+use crate::failure::{Failure, help};
+use crate::stack::Target;
+use crate::terminal;
+use crate::told::Told;
+
+/// No token is as long.
+const TOKEN_BYTES_MAX: u64 = 4096;
+
+/// Registers and withdraws tokens for GitHub Packages.
+#[derive(Debug, Subcommand)]
+#[expect(clippy::doc_markdown, reason = "it is shown as it is by --help")]
+pub(crate) enum Command {
+    /// Keep a token, and map it to the packages that are shown with it
+    ///
+    /// A classic personal access token with the scope read:packages. Without --package it is for all public packages of
+    /// the organisation or user; with it, for that one package, public or not: its versions are then shown to
+    /// everybody. The token is read from --token-file, from the environment variable BADGESMITH_GITHUB_TOKEN, or from
+    /// stdin; never from an argument, since arguments can be read by everybody on the machine.
+    #[command(after_long_help = help(SET))]
+    Set(Set),
+    /// Withdraw the consent: the versions are deleted within the hour
+    #[command(after_long_help = help(DELETE))]
+    Delete(Delete),
+}
+
+const SET: &str = "  All public packages of an organisation:
+    printf %s \"$TOKEN\" | badgesmith token set acme --stack badgesmith
+
+  One package that may be private:
+    BADGESMITH_GITHUB_TOKEN=ghp_... badgesmith token set acme --package closed.kit --stack badgesmith
+
+  Another token in place of the first is the same command; it is used within the hour.";
+
+const DELETE: &str = "    badgesmith token delete acme --package closed.kit --stack badgesmith
+    badgesmith token delete acme --secret --yes --stack badgesmith";
+
+#[derive(Debug, Args)]
+pub(crate) struct Whose {
+    /// The organisation or user
+    #[arg(value_name = "ORG")]
+    organization: Organization,
+    /// This one package, public or not, instead of all public ones
+    #[arg(long, value_name = "PACKAGE")]
+    package: Option<PackageName>,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// A file with the token
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    whose: Whose,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// Delete the secret with the token as well
+    #[arg(long)]
+    secret: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    whose: Whose,
+}
+
+impl Command {
+    pub(crate) fn target(&self) -> &Target {
+        match self {
+            Self::Set(set) => &set.whose.target,
+            Self::Delete(delete) => &delete.whose.target,
+        }
+    }
+
+    pub(crate) async fn run(&self) -> Result<Told, Failure> {
+        match self {
+            Self::Set(options) => set(options).await,
+            Self::Delete(options) => delete(options).await,
+        }
+    }
+}
+
+async fn set(options: &Set) -> Result<Told, Failure> {
+    let Whose { organization, package, target } = &options.whose;
+    let token = token(options)?;
+    let stack = target.find().await?;
+    let secrets = SecretsManager::new(&stack.config);
+    let name = token_secret_name(organization, package.as_ref());
+    let secret = json!({ "token": token, "type": "github_pat" }).to_string();
+    match secrets.create(&name, &secret).await? {
+        Created::Exists if secrets.replace(&name, &secret).await? => {}
+        Created::Created => {}
+        Created::Exists | Created::BeingDeleted => {
+            let restore = format!("aws secretsmanager restore-secret --secret-id {name}");
+            let advice = format!("restore it with `{restore}`, then set the token again");
+            return Err(Failure::Failed(format!("the secret {name} was deleted: {advice}")));
+        }
+    }
+    // Last: a mapping without a secret would be a failure in the refresher's log.
+    stack.secret_mappings()?.put(organization, package.as_ref(), &name, Clock::System.now()).await?;
+    let json = json!({
+        "organization": organization.as_str(),
+        "package": package.as_ref().map(PackageName::as_str),
+        "secret": name,
+    });
+    let shown = match package {
+        Some(package) => format!("The versions of {organization}/{package} are now shown to everybody."),
+        None => format!("The public packages of {organization} are now shown."),
+    };
+    let told = Told::new(json, format!("the token is kept in {name}, and mapped")).note(shown);
+    Ok(told.note("A badge that was read before says \"not found\" for up to 5 minutes more."))
+}
+
+async fn delete(options: &Delete) -> Result<Told, Failure> {
+    let Whose { organization, package, target } = &options.whose;
+    let what = match package {
+        Some(package) => format!("{organization}/{package}"),
+        None => format!("the public packages of {organization}"),
+    };
+    let stack = target.find().await?;
+    let mappings = stack.secret_mappings()?;
+    let mapped = mappings.secret_of(organization, package.as_ref()).await?;
+    if mapped.is_none() && !options.secret {
+        return Err(Failure::NotFound(format!("there is no token for {what}: nothing is shown with one")));
+    }
+    terminal::confirm(&format!("Stop showing {what}? Their badges say \"not found\" then."), options.yes)?;
+    mappings.delete(organization, package.as_ref()).await?;
+    let name = mapped.clone().unwrap_or_else(|| token_secret_name(organization, package.as_ref()));
+    let secret_deleted = options.secret && SecretsManager::new(&stack.config).delete(&name).await?;
+    if mapped.is_none() && !secret_deleted {
+        return Err(Failure::NotFound(format!("there is no token for {what}, and no secret {name}")));
+    }
+    let json = json!({
+        "organization": organization.as_str(),
+        "package": package.as_ref().map(PackageName::as_str),
+        "secret": name,
+        "secret_deleted": secret_deleted,
+    });
+    let mut told = Told::new(json, format!("{what}: the mapping is deleted"));
+    told = told.note("The versions that were shown with it are deleted within the hour.");
+    Ok(told.note(if secret_deleted {
+        format!("`aws secretsmanager restore-secret --secret-id {name}` brings the token back for 30 days.")
+    } else {
+        format!("The secret {name} is still there; --secret deletes it too.")
+    }))
+}
+
+/// The token, without white space around it.
+fn token(options: &Set) -> Result<String, Failure> {
+    let cannot = |what: String, error: io::Error| Failure::Usage(format!("cannot read {what}: {error}"));
+    let text = if let Some(path) = &options.token_file {
+        fs::read_to_string(path).map_err(|error| cannot(path.display().to_string(), error))?
+    } else if let Some(token) = environment::variable("BADGESMITH_GITHUB_TOKEN") {
+        token
+    } else if io::stdin().is_terminal() {
+        let advice = "pipe it to stdin, set BADGESMITH_GITHUB_TOKEN, or name a file with --token-file";
+        return Err(Failure::Usage(format!("there is no token: {advice}")));
+    } else {
+        let mut text = String::new();
+        let read = io::stdin().take(TOKEN_BYTES_MAX).read_to_string(&mut text);
+        read.map_err(|error| cannot("stdin".to_owned(), error))?;
+        text
+    };
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Failure::Usage("expected a token, one word such as ghp_...".to_owned()));
+    }
+    Ok(token.to_owned())
+}

@@ -1,0 +1,114 @@
+//! Keys of repositories, and tokens for GitHub.
+
+use std::fs;
+
+use badgesmith_shared::clock::Clock;
+use tests::client::{Post, result};
+use tests::upstream::{Account, Visibility};
+
+use super::{World, badgesmith};
+
+async fn verdict(world: &World, key: &str) -> String {
+    let post = Post::json(&result(Clock::System.now())).signed(key);
+    world.api().send(&post).await.unwrap().verdict()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_made_rotated_and_taken_away() {
+    let world = World::start().await;
+    world.run(&["secret", "rotate", "acme/kit"]).await.failed(3, "badgesmith secret create acme/kit");
+    world.run(&["secret", "show", "acme/kit"]).await.failed(3, "has no key");
+
+    let created = world.run(&["secret", "create", "Acme/Kit"]).await;
+    assert!(created.stderr.contains("It is not shown again"), "{created:?}");
+    let first = created.ok();
+    let first = first.strip_suffix('\n').unwrap();
+    assert_eq!(first.len(), 44, "32 bytes in base64, and nothing else");
+    assert_eq!(verdict(&world, first).await, "202");
+    world.run(&["secret", "create", "acme/kit"]).await.failed(1, "badgesmith secret rotate acme/kit");
+
+    let rotated = world.run(&["secret", "rotate", "acme/kit"]).await;
+    assert!(rotated.stderr.contains("in a minute") && rotated.stderr.contains("24 hours"), "{rotated:?}");
+    let second = rotated.ok();
+    let second = second.trim();
+    assert_ne!(first, second);
+    for key in [first, second] {
+        assert_eq!(verdict(&world, key).await, "202");
+    }
+    let shown = world.run(&["secret", "show", "acme/kit"]).await.ok();
+    assert!(shown.contains("rotated") && !shown.contains(first) && !shown.contains(second), "{shown}");
+    let shown = world.run(&["secret", "show", "acme/kit", "--json"]).await.json();
+    assert!(shown["rotated_at"].is_string() && shown["deleted_at"].is_null(), "{shown}");
+
+    let renewed = world.run(&["secret", "rotate", "acme/kit", "--compromised", "--json"]).await.json();
+    let stored = world.server.aws().secrets().current("badge/repo/acme/kit").unwrap().unwrap();
+    assert!(stored.contains(renewed["key"].as_str().unwrap()), "{stored}");
+    assert!(renewed["previous_valid_until"].is_null());
+
+    world.run(&["secret", "delete", "acme/kit"]).await.failed(2, "--yes");
+    let deleted = world.run(&["secret", "delete", "acme/kit", "--yes"]).await;
+    assert!(deleted.stderr.contains("restore-secret"), "{deleted:?}");
+    world.run(&["secret", "delete", "acme/kit", "--yes"]).await.failed(3, "has no key");
+    world.run(&["secret", "create", "acme/kit"]).await.failed(1, "restore-secret");
+}
+
+/// A function that has started anew, as after the remedy, knows the keys of the secret and no others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compromised_key_is_in_no_version_of_the_secret() {
+    let world = World::start().await;
+    let first = world.run(&["secret", "create", "acme/kit"]).await.ok();
+    let second = world.run(&["secret", "rotate", "acme/kit", "--compromised"]).await;
+    assert!(second.stderr.contains("start them anew"), "{second:?}");
+    let second = second.ok();
+    assert_eq!(verdict(&world, first.trim()).await, "401 UNAUTHORIZED");
+    assert_eq!(verdict(&world, second.trim()).await, "202");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_shows_packages_until_it_is_withdrawn() {
+    let world = World::start().await;
+    world.upstream.github_token("ghp_private", &["acme"]);
+    world.upstream.github_publish(Account::Org("acme"), "Closed", Visibility::Private, &["3.0.0"]);
+    let set = ["token", "set", "acme", "--package", "Closed"];
+    world.run(&set).await.failed(2, "expected a token");
+    world.run_with(&set, "ghp_private\n").await.ok();
+    let stored = world.server.aws().secrets().current("badge/github/acme/closed").unwrap();
+    assert_eq!(stored.as_deref(), Some(r#"{"token":"ghp_private","type":"github_pat"}"#));
+    let added = world.run(&["package", "add", "github/acme/closed"]).await.ok();
+    assert!(added.contains("3.0.0"), "{added}");
+
+    // Another in its place, by the other two ways.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "ghp_file\n").unwrap();
+    let shared = ["token", "set", "acme", "--json"];
+    world.run(&[&shared[..], &["--token-file", file.to_str().unwrap()]].concat()).await.ok();
+    let current = || world.server.aws().secrets().current("badge/github/acme").unwrap().unwrap();
+    assert!(current().contains("ghp_file"));
+    let mut command = world.command(&shared);
+    command.env("BADGESMITH_GITHUB_TOKEN", "ghp_environment");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.status.success() && current().contains("ghp_environment"));
+
+    world.run(&["token", "delete", "acme", "--package", "closed", "--yes"]).await.ok();
+    world.run(&["token", "delete", "acme", "--package", "closed", "--yes"]).await.failed(3, "no token");
+    let deleted = world.run(&["token", "delete", "acme", "--secret", "--yes", "--json"]).await.json();
+    assert_eq!(deleted["secret_deleted"], true);
+    assert_eq!(world.server.aws().secrets().current("badge/github/acme").unwrap(), None);
+    world.run_with(&["token", "set", "acme"], "ghp_x").await.failed(1, "restore-secret");
+}
+
+#[test]
+fn what_is_missing_is_told() {
+    let check = |arguments: &[&str], why: &str| {
+        let ended = super::Ended::from(badgesmith(arguments).output().unwrap());
+        ended.failed(2, why);
+        assert_eq!(ended.stdout, "");
+    };
+    check(&["token", "delete", "acme"], "--stack NAME");
+    check(&["dlq", "list", "--endpoint-url", "ftp://x"], "--endpoint-url: expected");
+    check(&["dlq", "list", "--queue", "refresh", "--repo", "a/b"], "--repo");
+    check(&["dlq", "list", "--older-than", "1w"], "for example 90m");
+    check(&["secret", "create", "acme"], "OWNER/REPO");
+    check(&["secret", "create", "acme/kit"], "--region");
+}

@@ -1,0 +1,71 @@
+//! How the pipeline is doing.
+
+use badgesmith_shared::clock::Clock;
+use local::aws::Queues;
+use tests::client::{KEY, Post, result};
+
+use super::{World, badgesmith, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_is_a_table_for_people_and_json_for_programs() {
+    let world = World::start().await;
+    let key = world.run(&["secret", "create", "acme/kit"]).await.ok();
+    let post = Post::json(&result(Clock::System.now())).signed(key.trim());
+    assert_eq!(world.api().send(&post).await.unwrap().status, 202);
+    until(async || world.api().history("acme/kit", "", 1).await.unwrap().len() == 1).await;
+    let config = world.server.aws().sdk_config();
+    let dead = Queues::url("RefreshEventsDeadLetterQueue");
+    aws_sdk_sqs::Client::new(&config).send_message().queue_url(dead).message_body("{}").send().await.unwrap();
+
+    let status = world.run(&["status", "--repo", "acme/kit", "--json"]).await.json();
+    let queues: Vec<_> =
+        status["queues"].as_array().unwrap().iter().map(|queue| queue["waiting"].as_u64()).collect();
+    assert_eq!(queues, [Some(0), Some(0), Some(0), Some(0), Some(1)]);
+    assert_eq!(status["queues"][4]["oldest_seconds"], 0);
+    assert_eq!(status["refresh"]["lag_seconds"], 0);
+    assert_eq!(
+        (&status["results"][0]["passed"], &status["results"][0]["branch"]),
+        (&190.into(), &"main".into())
+    );
+    let status = world.run(&["status", "--repo", "acme/kit"]).await.ok();
+    for part in [
+        "RefreshEventsDeadLetterQueue  1",
+        "1 dead letters",
+        "no package is overdue",
+        "linux     main    190",
+    ] {
+        assert!(status.contains(part), "{part}: {status}");
+    }
+    assert!(!status.contains('\u{1b}'), "no colours in a pipe");
+    let other = world.run(&["status", "--repo", "acme/kit", "--branch", "dev"]).await.ok();
+    assert!(other.contains("no results of acme/kit"), "{other}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_finds_what_is_wrong() {
+    let world = World::start().await;
+    let well = world.run(&["doctor"]).await.ok();
+    assert!(well.contains("ok") && !well.contains("FAILED"), "{well}");
+    let key = world.run(&["secret", "create", "acme/kit"]).await.ok();
+    let trip = async |key: &str| {
+        let mut command = world.command(&["doctor", "--repo", "acme/kit", "--url", &world.url(), "--json"]);
+        command.env("BADGESMITH_KEY", key.trim());
+        tokio::task::spawn_blocking(move || super::Ended::from(command.output().unwrap())).await.unwrap()
+    };
+    let well = trip(&key).await;
+    assert_eq!(well.code, Some(0), "{well:?}");
+    let checks = well.json()["checks"].as_array().unwrap().clone();
+    assert!(checks.iter().all(|check| check["ok"] == true), "{checks:?}");
+    assert!(checks.iter().any(|check| check["check"] == "round trip"), "{checks:?}");
+    let ill = trip(KEY).await;
+    assert_eq!(ill.code, Some(1), "{ill:?}");
+    let trip = ill.json()["checks"].as_array().unwrap().last().unwrap().clone();
+    assert!(trip["detail"].as_str().unwrap().contains("401"), "{trip}");
+    world.run(&["doctor", "--repo", "acme/kit"]).await.failed(2, "--url");
+
+    let mut nobody = badgesmith(&["doctor", "--endpoint-url", "http://127.0.0.1:9"]);
+    let nobody =
+        tokio::task::spawn_blocking(move || super::Ended::from(nobody.output().unwrap())).await.unwrap();
+    assert_eq!(nobody.code, Some(1));
+    assert!(nobody.stdout.contains("FAILED") && nobody.stdout.contains("--endpoint-url"), "{nobody:?}");
+}
