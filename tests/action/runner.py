@@ -14,11 +14,11 @@ KEY = "/correct+horse%battery\\staple'\"$HOME=="
 TOOLS = ("awk", "bash", "cut", "gzip", "mkdir", "mv", "rm", "sed", "tar")
 
 
-def load(path):
-    """Reads the YAML of action.yml: mappings, lists of mappings, and scalars, also folded ones. Anything else, and it
-    stops."""
+def load(text):
+    """Reads the YAML of action.yml, and of a step that uses it: mappings, lists of mappings, and scalars, also folded
+    ones. Anything else, and it stops."""
     lines = [
-        (len(line) - len(line.lstrip()), line.strip()) for line in path.read_text().splitlines()
+        (len(line) - len(line.lstrip()), line.strip()) for line in text.splitlines()
         if line.strip() and not line.strip().startswith("#")
     ]
     value, rest = block(lines)
@@ -50,8 +50,8 @@ def block(lines):
         elif scalar[0] == '"':
             value[key] = json.loads(scalar)
         else:
-            assert scalar[0] not in "|>&*!%@`'[{" and " #" not in scalar, text
-            value[key] = scalar
+            assert scalar[0] not in "|>&*!%@`'[{#", text
+            value[key] = scalar.split(" #")[0].rstrip()
     return value, lines
 
 
@@ -62,7 +62,7 @@ def evaluate(text, contexts):
         for name in match[1].split("."):
             value = value.get(name) if isinstance(value, dict) else None
         return {None: "", True: "true", False: "false"}.get(value, value)
-    expression = re.compile(r"\$\{\{ ([a-z_]+(?:\.[a-z_-]+)+) \}\}")
+    expression = re.compile(r"\$\{\{ ([a-z_]+(?:\.[A-Za-z_-]+)+) \}\}")
     assert "${{" not in expression.sub("", text), text
     return expression.sub(lookup, text)
 
@@ -139,7 +139,7 @@ exec {shutil.which("curl")} "${{arguments[@]}}"
 
     def uses(self, temp=None, **given):
         """Runs the action with these inputs, `_` for `-` in their names. Those that it needs have values that work."""
-        action = load(self.action / "action.yml")
+        action = load((self.action / "action.yml").read_text())
         inputs = {name: described.get("default", "") for name, described in action["inputs"].items()}
         defaults = {"key": KEY, "url": self.server.url, "report": "**/*.xml", "release-url": self.server.url}
         given = {**defaults, **{name.replace("_", "-"): value for name, value in given.items()}}
