@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use aws_credential_types::provider::ProvideCredentials;
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::dynamodb::table_status;
+use badgesmith_shared::env;
 use badgesmith_shared::name::Repository;
+use badgesmith_shared::sdk::causes;
 use badgesmith_shared::secrets_manager::{SecretsManager, repository_secret_name};
 use badgesmith_shared::signature::HmacKey;
 use badgesmith_shared::timestamp::Timestamp;
@@ -17,7 +19,6 @@ use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::environment;
 use crate::failure::{Failure, help, with_advice};
 use crate::stack::{Resource, Stack, Target};
 use crate::terminal::{Paint, Progress, printable};
@@ -115,7 +116,7 @@ impl Options {
             Some(path) => Some(fs::read_to_string(path).map_err(|error| {
                 Failure::Usage(format!("--key-file: cannot read {}: {error}", path.display()))
             })?),
-            None => environment::variable("BADGESMITH_KEY"),
+            None => env::optional("BADGESMITH_KEY"),
         };
         let base =
             base.ok_or_else(|| Failure::Usage("--repo: say where the service is with --url".to_owned()))?;
@@ -155,10 +156,9 @@ fn advised(error: impl std::fmt::Display) -> String {
 async fn credentials(stack: &Stack) -> Result<String, String> {
     let none = || with_advice("no providers in chain");
     let provider = stack.config.credentials_provider().ok_or_else(none)?;
-    let credentials = provider.provide_credentials().await.map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        with_advice(&format!("credentials: {error}{cause}"))
-    })?;
+    let credentials = provider.provide_credentials().await;
+    let credentials =
+        credentials.map_err(|error| with_advice(&format!("credentials: {}", causes(&error))))?;
     let region = stack.config.region().map(ToString::to_string).unwrap_or_default();
     Ok(format!("access key {}, region {region}", credentials.access_key_id()))
 }

@@ -4,7 +4,6 @@ mod ci;
 mod counted;
 mod dlq;
 mod doctor;
-mod environment;
 mod failure;
 mod generate;
 mod package;

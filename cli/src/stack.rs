@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use aws_config::Region;
 use aws_credential_types::Credentials;
-use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_types::SdkConfig;
 use badgesmith_shared::dynamodb::{Packages, Results, SecretMappings};
+use badgesmith_shared::env;
 use badgesmith_shared::event_bridge::EventBus;
-use badgesmith_shared::sdk::{self, CallBudget};
+use badgesmith_shared::sdk::{self, CallBudget, CallError};
 use badgesmith_shared::sqs::Queue;
 use clap::Args;
 use reqwest::Url;
 
-use crate::environment;
-use crate::failure::{Failure, with_advice};
+use crate::failure::Failure;
 
 /// Of one call to AWS. Somebody waits, but not without a network. A receive waits up to 20 s for messages.
 const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(25), call: Duration::from_mins(1) };
@@ -111,7 +111,7 @@ impl Target {
             loader = loader.endpoint_url(url.as_str().trim_end_matches('/'));
             if is_this_machine(&url) && self.has_no_credentials() {
                 loader = loader.credentials_provider(Credentials::new("local", "local", None, None, "local"));
-                if self.region.is_none() && environment::variable("AWS_REGION").is_none() {
+                if self.region.is_none() && env::optional("AWS_REGION").is_none() {
                     loader = loader.region(Region::new(LOCAL_REGION));
                 }
             }
@@ -127,7 +127,7 @@ impl Target {
     /// Whether nobody has said whose credentials are meant.
     fn has_no_credentials(&self) -> bool {
         let names = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"];
-        self.profile.is_none() && names.iter().all(|name| environment::variable(name).is_none())
+        self.profile.is_none() && names.iter().all(|name| env::optional(name).is_none())
     }
 
     /// Finds the stack.
@@ -199,8 +199,7 @@ async fn outputs(config: &SdkConfig, name: &str) -> Result<HashMap<String, Strin
             let advice = "`aws cloudformation list-stacks` lists those of this account and region";
             return Failure::NotFound(format!("there is no stack {name}: {advice}"));
         }
-        let error = format!("cloudformation:DescribeStacks failed: {}", DisplayErrorContext(&error));
-        Failure::Failed(with_advice(&error))
+        CallError::new("cloudformation:DescribeStacks", error).into()
     })?;
     let outputs = described.stacks.unwrap_or_default().into_iter().next().and_then(|stack| stack.outputs);
     let pairs = outputs.unwrap_or_default().into_iter();

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use badgesmith_shared::clock::Clock;
+use badgesmith_shared::env;
 use badgesmith_shared::signature::{HmacKey, KEY_BYTES_MIN};
 
 use self::address::{BadgeAddress, NoServiceUrl, ServiceUrl};
@@ -24,7 +25,6 @@ use self::run::RunError;
 use self::send::Service;
 use crate::ci::{self, Provider};
 use crate::counted::{self, CountError};
-use crate::environment;
 use crate::terminal;
 
 /// The event file of GitHub Actions has some ten kilobytes; it describes commits, of which there may be many.
@@ -61,7 +61,7 @@ enum Plan {
 
 /// Runs the command.
 pub(crate) async fn run(options: &Options) -> ExitCode {
-    let run = ci::detect(environment::variable, event);
+    let run = ci::detect(env::optional, event);
     let says = Says { actions: run.provider == Provider::GitHubActions };
     let plan = match plan(options, &run) {
         Ok(plan) => plan,
@@ -189,7 +189,7 @@ fn key(file: Option<&Path>, provider: Provider) -> Result<Option<HmacKey>, Unusa
             Some(read.map_err(|source| Unusable::KeyFile { path: path.display().to_string(), source })?)
         }
         // Azure Pipelines leaves a variable that is not there as it is written.
-        None => environment::variable("BADGESMITH_KEY").filter(|value| {
+        None => env::optional("BADGESMITH_KEY").filter(|value| {
             provider != Provider::AzurePipelines || !(value.starts_with("$(") && value.ends_with(')'))
         }),
     };
@@ -205,8 +205,8 @@ fn event(path: &Path) -> Option<String> {
 
 fn runner_files() -> RunnerFiles {
     RunnerFiles {
-        output: environment::variable("GITHUB_OUTPUT").map(Into::into),
-        step_summary: environment::variable("GITHUB_STEP_SUMMARY").map(Into::into),
+        output: env::optional("GITHUB_OUTPUT").map(Into::into),
+        step_summary: env::optional("GITHUB_STEP_SUMMARY").map(Into::into),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::io::{IsTerminal, Write};
 
-use crate::environment;
+use badgesmith_shared::env;
+
 use crate::failure::Failure;
 
 /// Prints to stdout. Nobody may be reading there any more, which is no reason to stop.
@@ -90,7 +91,7 @@ pub(crate) enum Paint {
 impl Paint {
     /// `text` in this colour, on a terminal.
     pub(crate) fn on(self, text: &str) -> String {
-        if !std::io::stdout().is_terminal() || environment::variable("NO_COLOR").is_some() {
+        if !std::io::stdout().is_terminal() || env::optional("NO_COLOR").is_some() {
             return text.to_owned();
         }
         let code = match self {

@@ -5,12 +5,12 @@ use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 
 use badgesmith_shared::clock::Clock;
+use badgesmith_shared::env;
 use badgesmith_shared::package::{Organization, PackageName};
 use badgesmith_shared::secrets_manager::{Created, SecretsManager, token_secret_name};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::environment;
 use crate::failure::{Failure, help};
 use crate::stack::Target;
 use crate::terminal;
@@ -166,7 +166,7 @@ fn token(options: &Set) -> Result<String, Failure> {
     let cannot = |what: String, error: io::Error| Failure::Usage(format!("cannot read {what}: {error}"));
     let text = if let Some(path) = &options.token_file {
         fs::read_to_string(path).map_err(|error| cannot(path.display().to_string(), error))?
-    } else if let Some(token) = environment::variable("BADGESMITH_GITHUB_TOKEN") {
+    } else if let Some(token) = env::optional("BADGESMITH_GITHUB_TOKEN") {
         token
     } else if io::stdin().is_terminal() {
         let advice = "pipe it to stdin, set BADGESMITH_GITHUB_TOKEN, or name a file with --token-file";

@@ -39,9 +39,10 @@ pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 #[error("the environment variable {0} is not set, or empty")]
 pub struct Missing(&'static str);
 
-/// The value of a variable; an empty one counts as unset, as templates write an absent parameter.
+/// The value of a variable; an empty one counts as unset, as templates write an absent parameter, and so does one that
+/// is not Unicode.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-pub fn optional(name: &'static str) -> Option<String> {
+pub fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

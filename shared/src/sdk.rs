@@ -1,6 +1,7 @@
 //! How the AWS SDK is set up: lean, since every line here runs in a cold start.
 
 use std::error::Error;
+use std::iter;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -104,14 +105,12 @@ pub struct CallError {
 impl CallError {
     /// The failure of `operation`, named as in AWS's documentation.
     pub fn new(operation: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        let cause = cause.into();
-        let mut causes = cause.to_string();
-        let mut source = cause.source();
-        while let Some(cause) = source {
-            causes.push_str(": ");
-            causes.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        Self { operation, causes }
+        Self { operation, causes: causes(&*cause.into()) }
     }
+}
+
+/// An error and its causes in one line. Often only the last of them says what is wrong.
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let chain = iter::successors(Some(error), |error| Error::source(*error));
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use badgesmith_shared::clock::Clock;
+use badgesmith_shared::sdk::causes;
 use badgesmith_shared::signature::HmacKey;
 use badgesmith_shared::timestamp::Timestamp;
 use reqwest::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
@@ -204,18 +205,6 @@ fn said(status: StatusCode, answer: &Answer) -> String {
     } else {
         format!("{status}: {message} ({})", properties.join(", "))
     }
-}
-
-/// An error with its causes, which say more than it does.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use badgesmith_shared::package_record::Validator;
+use badgesmith_shared::sdk::causes;
 use badgesmith_shared::timestamp::Timestamp;
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, StatusCode};
@@ -178,14 +179,7 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, TryError> {
 
 /// A connection that failed, broke, or took too long. The chain of causes says which.
 pub(super) fn transient(error: &reqwest::Error) -> TryError {
-    let mut cause = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        cause.push_str(": ");
-        cause.push_str(&error.to_string());
-        source = error.source();
-    }
-    TryError::Transient(cause)
+    TryError::Transient(causes(error))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
