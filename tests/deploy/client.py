@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
 OWNER, REPO = "acme", "kit"
-KEY = "correct horse battery staple"
 ACCEPTED_SECONDS_MAX = 90
 AT_ONCE = 8
 
@@ -27,14 +26,14 @@ def body(branch, run_id):
 
 
 class Client:
-    """A client of the API at one base URL."""
+    """A client of the API at one base URL, with the repository's key."""
 
-    def __init__(self, url):
-        self.url = url
+    def __init__(self, url, key):
+        self.url, self.key = url, key
 
     def submit(self, content):
         """Sends a result until it is accepted, and returns its id."""
-        signature = hmac.new(KEY.encode(), content, hashlib.sha256).hexdigest()
+        signature = hmac.new(self.key.encode(), content, hashlib.sha256).hexdigest()
         headers = {
             "Content-Type": "application/json", "X-Repo-Secret": f"{OWNER}/{REPO}", "X-Signature": f"sha256={signature}",
         }

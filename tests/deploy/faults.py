@@ -52,13 +52,17 @@ def poison_goes_to_the_dead_letter_queue(stack):
     accepted = stack.client.submit_all(branch, 10)
     all_are_there_once(stack, branch, accepted)
     until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == len(poison), "poison is not in the dead-letter queue")
-    letters = stack.take_all("ResultsDeadLetterQueueUrl")
-    assert all("reason" in letter["MessageAttributes"] for letter in letters), letters
+    letters = stack.operate("dlq", "list")["letters"]
+    assert len(letters) == len(poison) and "gave up" not in {letter["reason"] for letter in letters}, letters
+    assert stack.operate("dlq", "purge", "--yes")["deleted"] == len(poison)
 
     # A request for a package that nobody understands gets there by being received too often.
     stack.redeliver_after(seconds=1, queue="RefreshQueueUrl")
     stack.send("RefreshQueueUrl", "no event")
     until(lambda: stack.depth("RefreshDeadLetterQueueUrl") == 1, "a request is not in the dead-letter queue")
+    queues = stack.operate("status")["queues"]
+    waiting = {queue["queue"]: queue["waiting"] for queue in queues if queue["dead_letters"]}
+    assert waiting == {"ResultsDeadLetterQueue": 0, "RefreshDeadLetterQueue": 1, "RefreshEventsDeadLetterQueue": 0}, waiting
     return f"{len(poison)} results with reasons, 1 request"
 
 
@@ -122,8 +126,7 @@ def what_was_given_up_is_stored_by_a_replay(stack):
     until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == len(accepted), "results are not in the dead-letter queue")
     assert stack.client.history(branch) == []
     stack.let_fail()
-    for letter in stack.take_all("ResultsDeadLetterQueueUrl"):
-        stack.send("ResultsQueueUrl", letter["Body"])
+    assert stack.operate("dlq", "replay", "--reason", "gave up", "--rate", "0")["moved"] == len(accepted)
     all_are_there_once(stack, branch, accepted)
     return f"{len(accepted)} dead letters, each stored once"
 

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import faults
-from client import KEY
+from client import OWNER, REPO
 from emulator import CREDENTIALS, Emulator, free_port
 from stack import GITHUB_TOKEN, METRICS, delete, deploy
 from tools import run
@@ -36,7 +36,8 @@ def lint():
 
 def build():
     """Builds for this machine, which has to run what is built."""
-    step("the functions are built, with sam")
+    step("the program is built, and the functions, with sam")
+    run("cargo", "build", "--package", "badgesmith", cwd=ROOT)
     architecture = {"aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
     run(
         "sam", "build", "--build-dir", BUILT, "--parameter-overrides", f"Architecture={architecture}",
@@ -51,11 +52,20 @@ def build():
     return architecture
 
 
+def examine(stack):
+    step("badgesmith finds everything in its place")
+    # The emulator's API is not where the output says.
+    checks = stack.operate(
+        "doctor", "--repo", f"{OWNER}/{REPO}", "--url", stack.url, environment={"BADGESMITH_KEY": stack.client.key}
+    )["checks"]
+    print(", ".join(check["check"] for check in checks), checks[-1]["detail"], sep="; ")
+
+
 def suite(stack, upstream):
     step("the black-box suite runs against the deployed API")
     run(
         "cargo", "test", "--package", "tests", "--test", "blackbox", cwd=ROOT, environment={
-            "BADGESMITH_URL": stack.url, "BADGESMITH_KEY": KEY, "BADGESMITH_UPSTREAM": upstream,
+            "BADGESMITH_URL": stack.url, "BADGESMITH_KEY": stack.client.key, "BADGESMITH_UPSTREAM": upstream,
             "BADGESMITH_GITHUB_TOKEN": GITHUB_TOKEN,
         },
     )
@@ -91,7 +101,7 @@ def take_down(emulator, *stacks):
 
 def keep(emulator, stack):
     """Leaves the stack up, and says how to speak to it."""
-    variables = {**CREDENTIALS, "AWS_ENDPOINT_URL": emulator.url, "STACK": stack.name, "URL": stack.url, "KEY": KEY}
+    variables = {**CREDENTIALS, "AWS_ENDPOINT_URL": emulator.url, "STACK": stack.name, "URL": stack.url, "KEY": stack.client.key}
     print("the stack stays up until Ctrl-C; its repository is acme/kit. To speak to it, paste:", flush=True)
     print("export " + " ".join(f"{name}='{value}'" for name, value in variables.items()), flush=True)
     print('version 1 of the AWS CLI needs --endpoint-url "$AWS_ENDPOINT_URL" for sqs', flush=True)
@@ -116,6 +126,7 @@ def main(keeps):
             shared = set(stack.outputs.values()) & set(other.outputs.values())
             assert not shared, f"the stacks share {shared}"
             stack.register()
+            examine(stack)
             suite(stack, upstream)
             if keeps:
                 keep(emulator, stack)

@@ -2,10 +2,13 @@
 
 import json
 from datetime import datetime, timezone
+from pathlib import Path
 
-from client import KEY, OWNER, REPO, Client
+from client import OWNER, REPO, Client
 from emulator import REGION
 from tools import run
+
+PROGRAM = Path(__file__).resolve().parents[2] / "target/debug/badgesmith"
 
 GITHUB_TOKEN = "ghp_emulated"
 # What functions record, and so what the alarms and the dashboard have to show. A stack that is well never records
@@ -30,26 +33,24 @@ class Stack:
         api = self.resources["HttpApi"]
         # The emulator's own address of an API, in place of the output ApiUrl.
         self.url = f"{emulator.url}/_aws/execute-api/{api}/$default"
-        self.client = Client(self.url)
+        self.client = None
         # The emulator loses what the template says of CORS.
         emulator.client("apigatewayv2").update_api(ApiId=api, CorsConfiguration={
             "AllowOrigins": ["*"], "AllowMethods": ["GET", "HEAD", "OPTIONS"], "AllowHeaders": ["if-none-match"],
         })
 
     def register(self):
-        """Stores the key of a repository and the GitHub token of an organisation, as docs/deployment.md says."""
-        secrets = self.emulator.client("secretsmanager")
-        key = {"hmac_key": KEY, "type": "repo_hmac"}
-        secrets.create_secret(Name=f"badge/repo/{OWNER}/{REPO}", SecretString=json.dumps(key))
-        token = {"token": GITHUB_TOKEN, "type": "github_pat"}
-        secrets.create_secret(Name=f"badge/github/{OWNER}", SecretString=json.dumps(token))
-        mapping = {
-            "PK": f"SECRET#github#{OWNER}#*", "SK": "META", "SecretId": f"badge/github/{OWNER}",
-            "Provider": "github", "Org": OWNER, "Package": "*",
-        }
-        self.emulator.client("dynamodb").put_item(
-            TableName=self.outputs["SecretsTableName"], Item={name: {"S": value} for name, value in mapping.items()}
+        """Makes the key of a repository, and registers the GitHub token of an organisation."""
+        self.client = Client(self.url, self.operate("secret", "create", f"{OWNER}/{REPO}")["key"])
+        self.operate("token", "set", OWNER, environment={"BADGESMITH_GITHUB_TOKEN": GITHUB_TOKEN})
+
+    def operate(self, *command, environment=None):
+        """What an operator's command says of this stack."""
+        said = run(
+            PROGRAM, *command, "--stack", self.name, "--json",
+            environment={**self.emulator.environment(), **(environment or {})}, reads=True,
         )
+        return json.loads(said)
 
     def processes_of(self, function):
         return list(self.emulator.processes_of(f"{self.name}-{function}"))
