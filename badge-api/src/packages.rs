@@ -194,7 +194,7 @@ impl Asked {
         }
         let budget = match reason {
             Reason::New => &mut self.new,
-            Reason::Stale | Reason::Seen | Reason::Unwanted => &mut self.known,
+            Reason::Stale | Reason::Seen | Reason::Wanted | Reason::Unwanted => &mut self.known,
         };
         let may = budget.take(now);
         if may {

@@ -1,26 +1,28 @@
 //! `badgesmith doctor`: everything that has to be there, asked one after the other.
 
-use std::fs;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aws_credential_types::provider::ProvideCredentials;
+use aws_types::SdkConfig;
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::dynamodb::table_status;
-use badgesmith_shared::env;
-use badgesmith_shared::name::Repository;
+use badgesmith_shared::name::{Invalid, Platform, Repository};
 use badgesmith_shared::sdk::causes;
 use badgesmith_shared::secrets_manager::{SecretsManager, repository_secret_name};
 use badgesmith_shared::signature::HmacKey;
+use badgesmith_shared::test_result::{Counts, RunAttempt};
 use badgesmith_shared::timestamp::Timestamp;
 use clap::Args;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
+use crate::ci::Provider;
 use crate::failure::{Failure, help, with_advice};
 use crate::stack::{Resource, Stack, Target};
+use crate::submit::{self, RunResult, Service, ServiceUrl};
 use crate::terminal::{Paint, Progress, printable};
 use crate::told::{Told, duration};
 
@@ -43,14 +45,14 @@ const EXAMPLES: &str = "    badgesmith doctor --stack badgesmith
 #[expect(clippy::doc_markdown, reason = "it is shown as it is by --help")]
 #[command(after_long_help = help(EXAMPLES))]
 pub(crate) struct Options {
-    /// Send a result of this repository, and wait until it is stored
+    /// Send a result of this repository, and wait until it is stored: one passed test on the branch badgesmith-doctor
     #[arg(long, value_name = "OWNER/REPO")]
     repo: Option<Repository>,
     /// A file with the repository's key; BADGESMITH_KEY if not given
     #[arg(long, value_name = "FILE", requires = "repo")]
     key_file: Option<PathBuf>,
     /// Where the service is; the stack's own address if not given
-    #[arg(long, value_name = "URL", env = "BADGESMITH_URL", hide_env_values = true)]
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
@@ -58,39 +60,69 @@ pub(crate) struct Options {
 
 /// What was looked at, and what is the matter, if something is.
 struct Check {
-    name: String,
+    name: &'static str,
     outcome: Result<String, String>,
 }
 
-/// A result to be sent.
-struct Trip<'a> {
-    repository: &'a Repository,
-    key: HmacKey,
-    base: String,
+/// All of them, in the order in which one needs the other.
+struct Checks {
+    done: Vec<Check>,
+    progress: Progress,
 }
 
 impl Options {
     pub(crate) async fn run(&self) -> Result<Told, Failure> {
-        let stack = self.target.find().await?;
-        let base = self.url.as_deref().or(stack.api_url()).map(|url| url.trim_end_matches('/').to_owned());
-        let trip = match &self.repo {
-            Some(repository) => Some(self.trip(repository, base.clone())?),
+        let usage = |error: &dyn Display| Failure::Usage(error.to_string());
+        let url = self.url.as_deref().map(ServiceUrl::parse).transpose().map_err(|error| usage(&error))?;
+        if self.repo.is_some() && url.is_none() && self.target.stack().is_none() {
+            return Err(usage(&"--repo: say where the service is with --url"));
+        }
+        let key = match self.repo {
+            Some(_) => {
+                submit::key(self.key_file.as_deref(), Provider::Local).map_err(|error| usage(&error))?
+            }
             None => None,
         };
-        let mut checks = Vec::new();
-        let mut progress = Progress::new();
-        let mut note = |name: &str, outcome: Result<String, String>| {
-            progress.show(name);
-            checks.push(Check { name: name.to_owned(), outcome });
+        if self.repo.is_some() && key.is_none() {
+            let advice = "set BADGESMITH_KEY to the repository's key, or name a file with --key-file";
+            return Err(usage(&format!("--repo: {advice}")));
+        }
+        let config = self.target.connect().await?;
+        let mut checks = Checks { done: Vec::new(), progress: Progress::new() };
+        checks.note("credentials", credentials(&config).await);
+        checks.note("clock", clock(&config, url.as_ref()).await);
+        let stack = match self.target.find_at(config).await {
+            Ok(stack) => stack,
+            Err(failure) => {
+                checks.note("stack", Err(failure.to_string()));
+                return Ok(told(&checks.done));
+            }
         };
-        note("credentials", credentials(&stack).await);
+        checks.note(
+            "stack",
+            Ok(self.target.stack().unwrap_or("that of the template, by its names").to_owned()),
+        );
+        self.resources(&stack, &mut checks).await;
+        if let (Some(repository), Some(key)) = (&self.repo, &key) {
+            let base = url.or_else(|| ServiceUrl::parse(stack.api_url()?).ok());
+            let trip = match &base {
+                Some(base) => Trip { repository, key, base }.take().await,
+                None => Err("the stack has no output ApiUrl: name the service with --url".to_owned()),
+            };
+            checks.note("round trip", trip);
+        }
+        Ok(told(&checks.done))
+    }
+
+    /// What the stack is made of.
+    async fn resources(&self, stack: &Stack, checks: &mut Checks) {
         for resource in [
             Resource::TestResultsTable,
             Resource::NoncesTable,
             Resource::PackagesTable,
             Resource::SecretsTable,
         ] {
-            note(resource.logical_id(), table(&stack, resource).await);
+            checks.note(resource.logical_id(), table(stack, resource).await);
         }
         for resource in [
             Resource::ResultsQueue,
@@ -99,32 +131,17 @@ impl Options {
             Resource::RefreshDeadLetterQueue,
             Resource::RefreshEventsDeadLetterQueue,
         ] {
-            note(resource.logical_id(), queue(&stack, resource).await);
+            checks.note(resource.logical_id(), queue(stack, resource).await);
         }
-        note("EventBus", bus(&stack).await);
-        note("secrets", secrets(&stack, self.repo.as_ref()).await);
-        note("clock", clock(&stack, base.as_deref()).await);
-        if let Some(trip) = &trip {
-            note("round trip", trip.take().await);
-        }
-        drop(progress);
-        Ok(told(&checks))
+        checks.note(Resource::EventBus.logical_id(), bus(stack).await);
+        checks.note("secrets", secrets(stack, self.repo.as_ref()).await);
     }
+}
 
-    fn trip<'a>(&self, repository: &'a Repository, base: Option<String>) -> Result<Trip<'a>, Failure> {
-        let text = match &self.key_file {
-            Some(path) => Some(fs::read_to_string(path).map_err(|error| {
-                Failure::Usage(format!("--key-file: cannot read {}: {error}", path.display()))
-            })?),
-            None => env::optional("BADGESMITH_KEY"),
-        };
-        let base =
-            base.ok_or_else(|| Failure::Usage("--repo: say where the service is with --url".to_owned()))?;
-        let missing = "--repo: set BADGESMITH_KEY to the repository's key, or name a file with --key-file";
-        let text = text.ok_or_else(|| Failure::Usage(missing.to_owned()))?;
-        let key = HmacKey::new(text.trim_end_matches(['\r', '\n']).as_bytes());
-        let key = key.ok_or_else(|| Failure::Usage("the key is too short".to_owned()))?;
-        Ok(Trip { repository, key, base })
+impl Checks {
+    fn note(&mut self, name: &'static str, outcome: Result<String, String>) {
+        self.progress.show(name);
+        self.done.push(Check { name, outcome });
     }
 }
 
@@ -148,18 +165,18 @@ fn told(checks: &[Check]) -> Told {
     told
 }
 
-fn advised(error: impl std::fmt::Display) -> String {
+fn advised(error: impl Display) -> String {
     with_advice(&error.to_string())
 }
 
 /// Finds credentials; whether they are good, the other checks show.
-async fn credentials(stack: &Stack) -> Result<String, String> {
+async fn credentials(config: &SdkConfig) -> Result<String, String> {
     let none = || with_advice("no providers in chain");
-    let provider = stack.config.credentials_provider().ok_or_else(none)?;
+    let provider = config.credentials_provider().ok_or_else(none)?;
     let credentials = provider.provide_credentials().await;
     let credentials =
         credentials.map_err(|error| with_advice(&format!("credentials: {}", causes(&error))))?;
-    let region = stack.config.region().map(ToString::to_string).unwrap_or_default();
+    let region = config.region().map(ToString::to_string).unwrap_or_default();
     Ok(format!("access key {}, region {region}", credentials.access_key_id()))
 }
 
@@ -196,10 +213,11 @@ async fn secrets(stack: &Stack, repository: Option<&Repository>) -> Result<Strin
 }
 
 /// Compares this machine's clock with that of who answers.
-async fn clock(stack: &Stack, base: Option<&str>) -> Result<String, String> {
-    let region = stack.config.region().map(ToString::to_string).unwrap_or_default();
+async fn clock(config: &SdkConfig, base: Option<&ServiceUrl>) -> Result<String, String> {
+    let region = config.region().map(ToString::to_string).unwrap_or_default();
     let aws = || format!("https://dynamodb.{region}.amazonaws.com");
-    let url = stack.config.endpoint_url().or(base).map_or_else(aws, str::to_owned);
+    let base = base.map(ToString::to_string);
+    let url = config.endpoint_url().map(str::to_owned).or(base).unwrap_or_else(aws);
     let answer =
         client()?.head(&url).send().await.map_err(|error| format!("{url} does not answer: {error}"))?;
     let now = Clock::System.now();
@@ -217,55 +235,50 @@ async fn clock(stack: &Stack, base: Option<&str>) -> Result<String, String> {
     Ok(format!("within {} s of that of {url}", skew.as_secs() + 1))
 }
 
+/// A result on its way from a client to the history.
+struct Trip<'a> {
+    repository: &'a Repository,
+    key: &'a HmacKey,
+    base: &'a ServiceUrl,
+}
+
 impl Trip<'_> {
     /// Sends a result, and waits until it is in the history.
     async fn take(&self) -> Result<String, String> {
-        let Self { repository, key, base } = self;
-        let client = client()?;
-        let now = Clock::System.now();
-        let body = json!({
-            "owner": repository.owner.as_str(), "repo": repository.repo.as_str(),
-            "platform": "linux", "branch": BRANCH,
-            "passed": 1, "failed": 0, "skipped": 0, "total": 1,
-            "timestamp": now.to_string(), "nonce": Uuid::new_v4().to_string(),
-            "run_id": now.unix_milliseconds().to_string(),
-        })
-        .to_string();
-        let signature = key.sign(body.as_bytes()).to_string();
+        let Self { repository, key, base } = *self;
+        let result = result(repository).map_err(|Invalid { expected }| format!("expected {expected}"))?;
         let started = Instant::now();
-        let post = client
-            .post(format!("{base}/tests/results"))
-            .header("content-type", "application/json")
-            .header("x-repo-secret", repository.to_string())
-            .header("x-signature", signature)
-            .body(body);
-        let answer = post.send().await.map_err(|error| format!("{base} does not answer: {error}"))?;
-        let status = answer.status().as_u16();
-        let answer = json_of(answer).await;
-        if status != 202 {
-            let message = answer.get("message").and_then(Value::as_str).unwrap_or("no reason given");
-            let advice = if status == 401 {
-                "; is it the key of this repository, and did it switch a minute after a rotation?"
-            } else {
-                ""
-            };
-            return Err(format!("the result was refused with {status}: {message}{advice}"));
-        }
-        let accepted = started.elapsed().as_millis();
+        let service = Service { base, key, patience: Duration::ZERO, clock: Clock::System };
+        let accepted = submit::send(&service, &result, |_, _| ()).await.map_err(|error| error.to_string())?;
+        let accepted_after = started.elapsed().as_millis();
+        let client = client()?;
         let history = format!("{base}/tests/results/{repository}?branch={BRANCH}&limit=1");
         while started.elapsed() < STORED_WITHIN {
             tokio::time::sleep(Duration::from_millis(250)).await;
             let Ok(read) = client.get(&history).send().await else { continue };
             let read = json_of(read).await;
-            let newest = read.pointer("/results/0/test_result_id");
-            if newest.is_some() && newest == answer.get("test_result_id") {
-                let stored = started.elapsed().as_millis();
-                return Ok(format!("accepted after {accepted} ms, stored after {stored} ms"));
+            let newest = read.pointer("/results/0/test_result_id").and_then(Value::as_str);
+            if newest == Some(accepted.test_result_id.as_str()) {
+                let stored_after = started.elapsed().as_millis();
+                return Ok(format!("accepted after {accepted_after} ms, stored after {stored_after} ms"));
             }
         }
         let advice = "`badgesmith status` and `badgesmith dlq list` show where it is";
         Err(format!("it was accepted, and not stored within {}: {advice}", duration(STORED_WITHIN)))
     }
+}
+
+fn result(repository: &Repository) -> Result<RunResult, Invalid> {
+    Ok(RunResult {
+        repository: repository.clone(),
+        platform: Platform::Linux,
+        branch: BRANCH.parse()?,
+        counts: Counts::new(1, 0, 0, 1)?,
+        run_id: Clock::System.now().unix_milliseconds().to_string().parse()?,
+        run_attempt: RunAttempt::default(),
+        commit: None,
+        run_url: None,
+    })
 }
 
 async fn json_of(answer: reqwest::Response) -> Value {

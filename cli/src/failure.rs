@@ -61,13 +61,13 @@ pub(crate) fn with_advice(error: &str) -> String {
         "InvalidAccessKeyId",
     ]) {
         "the credentials are not valid, or no longer: sign in again, for example with `aws sso login`"
-    } else if any(&["credential", "no providers in chain"]) {
+    } else if any(&["credentials", "no providers in chain"]) {
         "there are no credentials: name a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     } else if any(&["PurgeQueueInProgress"]) {
         "it was purged less than a minute ago: wait a minute"
     } else if any(&["NonExistentQueue", "QueueDoesNotExist", "ResourceNotFoundException"]) {
         "that is not there: are --stack, --region and --endpoint-url right?"
-    } else if any(&["dispatch failure", "timeout", "timed out", "connect"]) {
+    } else if any(&["dispatch failure", "timed out", "timeout"]) {
         "AWS does not answer: are the network, --region and --endpoint-url right?"
     } else {
         return error.to_owned();

@@ -26,8 +26,6 @@ use crate::told::{Table, Told, age, duration};
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Packages that are read at once.
 const AT_ONCE: usize = 32;
-/// Behind every date on the schedule.
-const END_OF_TIME: Timestamp = Timestamp::LAST;
 /// What was never confirmed is due within the hour, and forgotten after a day.
 const UNPROVEN_WITHIN: Duration = Duration::from_hours(1);
 
@@ -49,10 +47,7 @@ pub(crate) enum Command {
     /// List what is kept up to date: latest versions, and when they were looked up
     #[command(after_long_help = help(LIST))]
     List(List),
-    /// Have a package that is overdue looked up at once
-    ///
-    /// What is fresh is not looked up, and it is told until when it is: upstreams are not asked more often than the
-    /// schedule says, nor before the time that they have named themselves.
+    /// Have a package looked up at once, whether it is due or not
     #[command(after_long_help = help(REFRESH))]
     Refresh(Asking),
 }
@@ -107,70 +102,55 @@ impl Command {
 impl Asking {
     async fn add(&self, stack: &Stack) -> Result<Told, Failure> {
         let now = Clock::System.now();
-        let before = self.find(stack).await?;
-        if let Some(PackageRecord { state: PackageState::Known(known), refresh_after, .. }) = &before
-            && !known.scheduled
-            && *refresh_after > now
-        {
-            // It was removed moments ago, and its upstream is not asked sooner.
-            let (package, left) =
-                (&self.package, duration(refresh_after.since(now) + Duration::from_mins(1)));
-            return Err(Failure::Failed(format!("{package} was removed, and can be added again in {left}")));
-        }
-        let reason = match before {
-            Some(record) if is_scheduled(&record) && record.refresh_after > now => Reason::Seen,
-            Some(PackageRecord { state: PackageState::Known(_), .. }) => Reason::Stale,
-            Some(_) | None => Reason::New,
-        };
-        self.ask(stack, reason, now).await?;
-        if reason == Reason::Seen {
-            let record = self.find(stack).await?;
-            let told = record.map(|record| self.told(&record, "is kept up to date already"));
-            return told.ok_or_else(|| self.not_yet());
-        }
-        let record = self
-            .watch(stack, |record| is_scheduled(record) || record.state == PackageState::NotFound)
-            .await?;
-        match &record.state {
-            PackageState::Known(_) => Ok(self.told(&record, "is kept up to date")),
-            PackageState::Unproven | PackageState::NotFound => Err(self.absent()),
+        match self.find(stack).await? {
+            Some(record) if record.is_scheduled() && record.refresh_after > now => {
+                self.ask(stack, Reason::Seen, now).await?;
+                Ok(self.told(&record, "is kept up to date already"))
+            }
+            before => self.look_up(stack, before).await,
         }
     }
 
     async fn refresh(&self, stack: &Stack) -> Result<Told, Failure> {
-        let now = Clock::System.now();
-        let package = &self.package;
         let Some(before) = self.find(stack).await? else {
+            let package = &self.package;
             let advice = format!("`badgesmith package add {package}` has it looked up");
             return Err(Failure::NotFound(format!("nothing is known of {package}: {advice}")));
         };
-        if before.refresh_after > now {
-            let left = duration(before.refresh_after.since(now));
-            return Ok(self.told(&before, &format!("is not looked up for another {left}")));
-        }
-        let reason = match before.state {
-            PackageState::Known(_) | PackageState::Unproven => Reason::Stale,
-            PackageState::NotFound => Reason::New,
+        self.look_up(stack, Some(before)).await
+    }
+
+    /// Has the refresher look the package up, and says what it has found.
+    async fn look_up(&self, stack: &Stack, before: Option<PackageRecord>) -> Result<Told, Failure> {
+        self.ask(stack, Reason::Wanted, Clock::System.now()).await?;
+        let packages = stack.packages()?;
+        let due = before.map(|record| record.refresh_after);
+        let looked_up = async || {
+            let record = packages.find(&self.package, Clock::System.now()).await?;
+            // A name that nobody knew is there at once, without a state.
+            let is_new = |record: &PackageRecord| {
+                Some(record.refresh_after) != due
+                    && (record.state != PackageState::Unproven || record.failures > 0)
+            };
+            Ok(record.filter(is_new))
         };
-        self.ask(stack, reason, now).await?;
-        let due = before.refresh_after;
-        let record = self.watch(stack, |record| record.refresh_after != due).await?;
+        let record = self.until(looked_up).await?;
         match &record.state {
             _ if record.failures > 0 => {
+                let (package, failures) = (&self.package, record.failures);
                 let advice = "it is tried again by itself; the refresher's log says what is wrong";
-                let failures = record.failures;
                 Err(Failure::Failed(format!(
                     "{package} could not be looked up, {failures} times in a row: {advice}"
                 )))
             }
-            PackageState::Known(_) => Ok(self.told(&record, "was looked up")),
+            PackageState::Known(_) => Ok(self.told(&record, "was looked up, and is kept up to date")),
             PackageState::Unproven | PackageState::NotFound => Err(self.absent()),
         }
     }
 
     async fn remove(&self, stack: &Stack) -> Result<Told, Failure> {
         let package = &self.package;
-        let Some(before) = self.find(stack).await?.filter(is_scheduled) else {
+        let Some(before) = self.find(stack).await?.filter(PackageRecord::is_scheduled) else {
             let advice = "`badgesmith package list` lists what is";
             return Err(Failure::NotFound(format!("{package} is not kept up to date: {advice}")));
         };
@@ -178,7 +158,7 @@ impl Asking {
         self.ask(stack, Reason::Unwanted, Clock::System.now()).await?;
         let gone = async || {
             let record = packages.find(package, Clock::System.now()).await?;
-            Ok((!record.as_ref().is_some_and(is_scheduled)).then_some(()))
+            Ok((!record.as_ref().is_some_and(PackageRecord::is_scheduled)).then_some(()))
         };
         self.until(gone).await?;
         let json = json!({ "package": package.to_string(), "last_requested_at": before.last_requested_at.to_string() });
@@ -193,20 +173,6 @@ impl Asking {
     async fn ask(&self, stack: &Stack, reason: Reason, now: Timestamp) -> Result<(), Failure> {
         let request = PackageRequest::new(self.package.clone(), reason, now);
         Ok(stack.event_bus()?.publish_requested(&request).await?)
-    }
-
-    /// What is known of the package as soon as `answered` says that the refresher has answered.
-    async fn watch(
-        &self,
-        stack: &Stack,
-        answered: impl Fn(&PackageRecord) -> bool,
-    ) -> Result<PackageRecord, Failure> {
-        let packages = stack.packages()?;
-        let look = async || {
-            let record = packages.find(&self.package, Clock::System.now()).await?;
-            Ok(record.filter(|record| answered(record)))
-        };
-        self.until(look).await
     }
 
     async fn until<T>(&self, look: impl AsyncFn() -> Result<Option<T>, Failure>) -> Result<T, Failure> {
@@ -245,10 +211,6 @@ impl Asking {
     }
 }
 
-fn is_scheduled(record: &PackageRecord) -> bool {
-    matches!(&record.state, PackageState::Known(known) if known.scheduled)
-}
-
 fn latest(record: &PackageRecord) -> Option<&NuGetVersion> {
     match &record.state {
         PackageState::Known(known) => known.latest(false),
@@ -282,7 +244,7 @@ fn to_json(package: &Package, record: &PackageRecord) -> Value {
 async fn list(packages: &Packages) -> Result<Told, Failure> {
     let now = Clock::System.now();
     let mut records = Vec::new();
-    for chunk in scheduled(packages, END_OF_TIME, now.plus(UNPROVEN_WITHIN)).await?.chunks(AT_ONCE) {
+    for chunk in scheduled(packages, Timestamp::LAST, now.plus(UNPROVEN_WITHIN)).await?.chunks(AT_ONCE) {
         let mut reading = JoinSet::new();
         for DuePackage { package, .. } in chunk {
             let (packages, package) = (packages.clone(), package.clone());

@@ -1,24 +1,22 @@
 //! `badgesmith secret`: the keys that repositories sign with.
 
-use std::time::Duration;
-
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::name::Repository;
-use badgesmith_shared::secrets_manager::{Created, SecretsManager, repository_secret_name};
+use badgesmith_shared::secrets_manager::{
+    Created, PREVIOUS_KEY_LIFETIME, SecretsManager, repository_secret_name,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::failure::{Failure, help};
+use crate::failure::{Failure, help, with_advice};
 use crate::stack::Target;
 use crate::terminal;
 use crate::told::{Told, age, duration};
 
 /// 256 bits, as many as the hash has.
 const KEY_BYTES: usize = 32;
-/// For how long the key before is accepted.
-const GRACE: Duration = Duration::from_hours(24);
 
 /// Makes, replaces and deletes the keys of repositories.
 #[derive(Debug, Subcommand)]
@@ -47,15 +45,15 @@ pub(crate) enum Command {
 }
 
 const CREATE: &str = "  Hand the key over to GitHub Actions without showing it:
-    badgesmith secret create acme/kit --stack badgesmith | gh secret set BADGESMITH_KEY --repo acme/kit
+    KEY=$(badgesmith secret create acme/kit --stack badgesmith) &&
+      printf %s \"$KEY\" | gh secret set BADGESMITH_KEY --repo acme/kit
 
   Of a `local --aws-port 9475`:
     badgesmith secret create acme/kit --endpoint-url http://127.0.0.1:9475";
 
 const ROTATE: &str = "  Rotate without refusing anybody:
-    KEY=$(badgesmith secret rotate acme/kit --stack badgesmith)
-    sleep 60
-    gh secret set BADGESMITH_KEY --repo acme/kit --body \"$KEY\"
+    KEY=$(badgesmith secret rotate acme/kit --stack badgesmith) && sleep 60 &&
+      printf %s \"$KEY\" | gh secret set BADGESMITH_KEY --repo acme/kit
 
   The key got out:
     badgesmith secret rotate acme/kit --stack badgesmith --compromised";
@@ -79,6 +77,9 @@ pub(crate) struct Rotate {
     /// The old key got out: it shall not be accepted for another 24 hours
     #[arg(long)]
     compromised: bool,
+    /// Rotate again, though the key before the last rotation is still accepted: who signs with it is refused then
+    #[arg(long, short)]
+    yes: bool,
     #[command(flatten)]
     whose: Whose,
 }
@@ -102,7 +103,7 @@ impl Command {
     }
 
     pub(crate) async fn run(&self) -> Result<Told, Failure> {
-        let secrets = SecretsManager::new(&self.target().connect().await?);
+        let secrets = SecretsManager::new(&self.target().find().await?.config);
         match self {
             Self::Create(Whose { repository, .. }) => create(&secrets, repository).await,
             Self::Rotate(rotate) => self::rotate(&secrets, rotate).await,
@@ -132,48 +133,59 @@ async fn create(secrets: &SecretsManager, repository: &Repository) -> Result<Tol
             let advice = format!("`badgesmith secret rotate {repository}` makes a new one");
             return Err(Failure::Failed(format!("{repository} has a key already: {advice}")));
         }
-        Created::BeingDeleted => {
-            let restore = format!("aws secretsmanager restore-secret --secret-id {name}");
-            let advice =
-                format!("restore it with `{restore}`, and make a new one with `badgesmith secret rotate`");
-            return Err(Failure::Failed(format!("the key of {repository} was deleted: {advice}")));
-        }
+        Created::BeingDeleted => return Err(deleted(repository, &name)),
     }
     let json = json!({ "repository": repository.to_string(), "secret": name, "key": key });
-    let told = Told::new(json, key).note(format!("This is the key of {repository}. It is not shown again."));
+    let mut told =
+        Told::new(json, key).note(format!("This is the key of {repository}. It is not shown again."));
+    told.unprinted =
+        Some(format!("the key is lost: make another with `badgesmith secret rotate {repository}`"));
     Ok(told.note("Keep it as the secret BADGESMITH_KEY of the CI system."))
 }
 
 async fn rotate(secrets: &SecretsManager, rotate: &Rotate) -> Result<Told, Failure> {
-    let Rotate { compromised, whose: Whose { repository, target } } = rotate;
+    let Rotate { compromised, yes, whose: Whose { repository, target } } = rotate;
     let name = repository_secret_name(repository);
-    let (key, secret) = new_key()?;
-    let mut puts = vec![secret];
+    let now = Clock::System.now();
+    let facts = secrets.describe(&name).await?.ok_or_else(|| none(repository))?;
+    if facts.deleted.is_some() {
+        return Err(deleted(repository, &name));
+    }
+    if facts.has_previous && now.since(facts.changed) < PREVIOUS_KEY_LIFETIME && !compromised {
+        let (last, left) =
+            (age(facts.changed, now), PREVIOUS_KEY_LIFETIME.saturating_sub(now.since(facts.changed)));
+        let left = duration(left);
+        let question = format!(
+            "The key of {repository} was changed {last} ago, and the one before it is accepted for {left} more. \
+             Rotate again, and refuse who signs with that?"
+        );
+        terminal::confirm(&question, *yes)?;
+    }
     if *compromised {
         // What was current becomes the previous one, which is accepted too: that is not to be the old key.
-        puts.insert(0, new_key()?.1);
+        replace(secrets, rotate, &name, &new_key()?.1).await?;
     }
-    for secret in puts {
-        if !secrets.replace(&name, &secret).await? {
-            return Err(none(repository));
-        }
-    }
-    let valid_until = (!compromised).then(|| Clock::System.now().plus(GRACE).to_string());
+    let (key, secret) = new_key()?;
+    replace(secrets, rotate, &name, &secret).await?;
+    let valid_until = (!compromised).then(|| now.plus(PREVIOUS_KEY_LIFETIME).to_string());
     let json = json!({
         "repository": repository.to_string(),
         "secret": name,
         "key": key,
         "previous_valid_until": valid_until,
     });
-    let told =
+    let mut told =
         Told::new(json, key).note(format!("This is the new key of {repository}. It is not shown again."));
+    told.unprinted = Some(lost(rotate, &name));
     if !compromised {
         return Ok(told
             .note("Clients may switch to it in a minute: running functions read a key again once a minute at most.")
             .note("The old key is accepted for 24 hours: switch until then."));
     }
-    let told = told.note("The old key is in no version of the secret any more. Running functions remember it for up to an hour;");
-    let Some(stack) = &target.stack else {
+    let told = told.note(
+        "The old key is neither the current nor the previous version of the secret. Running functions remember it for up to an hour;",
+    );
+    let Some(stack) = target.stack() else {
         return Ok(told.note("start them anew (a `local` too) to have it refused at once."));
     };
     let function = format!("--function-name {stack}-ingest-api");
@@ -182,6 +194,20 @@ async fn rotate(secrets: &SecretsManager, rotate: &Rotate) -> Result<Told, Failu
         .note(format!("  aws lambda update-function-configuration {function} --timeout 11"))
         .note(format!("  aws lambda wait function-updated-v2 {function}"))
         .note(format!("  aws lambda update-function-configuration {function} --timeout 12")))
+}
+
+async fn replace(secrets: &SecretsManager, rotate: &Rotate, name: &str, secret: &str) -> Result<(), Failure> {
+    let Rotate { whose: Whose { repository, .. }, .. } = rotate;
+    match secrets.replace(name, secret).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(none(repository)),
+        Err(error) => {
+            let (reason, lost) = (with_advice(&error.to_string()), lost(rotate, name));
+            let advice =
+                format!("`badgesmith secret show {repository}` tells whether it was done all the same");
+            Err(Failure::Failed(format!("{reason}; {advice}, and if so {lost}")))
+        }
+    }
 }
 
 async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Told, Failure> {
@@ -201,8 +227,8 @@ async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Told,
         format!("created  {}, {} ago", facts.created, age(facts.created, now)),
     ];
     if let Some(rotated) = rotated {
-        let left = GRACE.checked_sub(now.since(rotated));
-        let left = left.map(|left| format!("; the key before is accepted for {} more", duration(left)));
+        let left = PREVIOUS_KEY_LIFETIME.checked_sub(now.since(rotated));
+        let left = left.map(|left| format!("; the version before counts for {} more", duration(left)));
         lines.push(format!("rotated  {rotated}, {} ago{}", age(rotated, now), left.unwrap_or_default()));
     }
     if let Some(deleted) = facts.deleted {
@@ -233,4 +259,27 @@ async fn delete(secrets: &SecretsManager, delete: &Delete) -> Result<Told, Failu
 
 fn none(repository: &Repository) -> Failure {
     Failure::NotFound(format!("{repository} has no key: `badgesmith secret create {repository}` makes one"))
+}
+
+fn deleted(repository: &Repository, name: &str) -> Failure {
+    let restore = format!("aws secretsmanager restore-secret --secret-id {name}");
+    let rotate = format!("badgesmith secret rotate {repository} --compromised");
+    let advice = format!("restore the secret with `{restore}`, then have a new key with `{rotate}`");
+    Failure::Failed(format!("the key of {repository} was deleted: {advice}"))
+}
+
+/// What to do when a new key is current that nobody knows. The one before it is still accepted; rotating again would
+/// end that, as is wanted of one that got out.
+fn lost(rotate: &Rotate, name: &str) -> String {
+    let Rotate { compromised, whose: Whose { repository, .. }, .. } = rotate;
+    if *compromised {
+        return format!(
+            "the new key of {repository} is lost, and the old one may still be accepted: run it again"
+        );
+    }
+    let list = format!("aws secretsmanager list-secret-version-ids --secret-id {name}");
+    format!(
+        "the new key of {repository} is lost. Clients go on with the old one for 24 hours: make it the current one again with \
+         `aws secretsmanager update-secret-version-stage` (`{list}` lists the versions), then rotate once more"
+    )
 }

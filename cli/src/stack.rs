@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_config::Region;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_types::SdkConfig;
 use badgesmith_shared::dynamodb::{Packages, Results, SecretMappings};
@@ -22,6 +25,8 @@ use crate::failure::Failure;
 const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(25), call: Duration::from_mins(1) };
 /// Where `local` says that it is.
 const LOCAL_REGION: &str = "us-east-1";
+/// Where the chain of credentials looks first.
+const CREDENTIALS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"];
 /// The account that `local`'s queues are in.
 const LOCAL_ACCOUNT: &str = "000000000000";
 
@@ -94,55 +99,84 @@ pub(crate) struct Stack {
 }
 
 impl Target {
-    /// How AWS is reached, when nothing of the stack is needed.
+    /// How AWS is reached.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when it is not said where to look.
     pub(crate) async fn connect(&self) -> Result<SdkConfig, Failure> {
-        let mut loader = aws_config::defaults(sdk::behavior_version()).http_client(sdk::https_client());
-        if let Some(profile) = &self.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(region) = &self.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(url) = &self.endpoint_url {
-            let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-            let usage =
-                || Failure::Usage("--endpoint-url: expected an address such as http://127.0.0.1:9475".into());
-            let url = url.ok_or_else(usage)?;
-            loader = loader.endpoint_url(url.as_str().trim_end_matches('/'));
-            if is_this_machine(&url) && self.has_no_credentials() {
-                loader = loader.credentials_provider(Credentials::new("local", "local", None, None, "local"));
-                if self.region.is_none() && env::optional("AWS_REGION").is_none() {
-                    loader = loader.region(Region::new(LOCAL_REGION));
-                }
-            }
-        }
-        let config = CALL_BUDGET.bound(&loader.load().await);
-        if config.region().is_none() {
-            let advice = "name it with --region, in AWS_REGION, or in the profile";
-            return Err(Failure::Usage(format!("it is not known which region is meant: {advice}")));
-        }
-        Ok(config)
-    }
-
-    /// Whether nobody has said whose credentials are meant.
-    fn has_no_credentials(&self) -> bool {
-        let names = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"];
-        self.profile.is_none() && names.iter().all(|name| env::optional(name).is_none())
-    }
-
-    /// Finds the stack.
-    pub(crate) async fn find(&self) -> Result<Stack, Failure> {
-        if self.stack.is_none() && self.endpoint_url.is_none() {
+        let endpoint = self.endpoint()?;
+        if self.stack().is_none() && endpoint.is_none() {
             let advice =
                 "name the stack with --stack NAME, or a `local --aws-port PORT` with --endpoint-url URL";
             return Err(Failure::Usage(format!("it is not known where to look: {advice}")));
         }
-        let config = self.connect().await?;
-        let outputs = match &self.stack {
-            Some(name) => Some(outputs(&config, name).await?),
+        let is_here = endpoint.as_ref().is_some_and(is_this_machine);
+        let mut loader = aws_config::defaults(sdk::behavior_version()).http_client(sdk::https_client());
+        if let Some(profile) = &self.profile {
+            loader = loader.profile_name(profile);
+        } else if is_here && CREDENTIALS.iter().all(|name| env::optional(name).is_none()) {
+            loader = loader.credentials_provider(Credentials::new("local", "local", None, None, "local"));
+        }
+        if let Some(region) = &self.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(url) = &endpoint {
+            loader = loader.endpoint_url(url.as_str().trim_end_matches('/'));
+        }
+        let config = CALL_BUDGET.bound(&loader.load().await);
+        let region = config.region().cloned().or_else(|| is_here.then(|| Region::new(LOCAL_REGION)));
+        let region = region.ok_or_else(|| {
+            let advice = "name it with --region, in AWS_REGION, or in the profile";
+            Failure::Usage(format!("it is not known which region is meant: {advice}"))
+        })?;
+        let mut config = config.into_builder().region(region.clone());
+        if let Some(profile) = &self.profile {
+            // Whoever names a profile means it. By itself the chain asks the environment first.
+            let reached = ProviderConfig::without_region().with_http_client(sdk::https_client());
+            let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile);
+            let credentials = credentials.configure(&reached.with_region(Some(region))).build();
+            config.set_credentials_provider(Some(SharedCredentialsProvider::new(credentials)));
+        }
+        Ok(config.build())
+    }
+
+    /// Finds the stack, reached so.
+    pub(crate) async fn find_at(&self, config: SdkConfig) -> Result<Stack, Failure> {
+        let outputs = match self.stack() {
+            Some(name) => Some(outputs(&config, name).await.map_err(|failure| self.explained(failure))?),
             None => None,
         };
         Ok(Stack { config, outputs })
+    }
+
+    /// Finds the stack.
+    pub(crate) async fn find(&self) -> Result<Stack, Failure> {
+        self.find_at(self.connect().await?).await
+    }
+
+    /// The stack's name; a variable that is set to nothing names none.
+    pub(crate) fn stack(&self) -> Option<&str> {
+        self.stack.as_deref().filter(|name| !name.is_empty())
+    }
+
+    fn endpoint(&self) -> Result<Option<Url>, Failure> {
+        let Some(text) = self.endpoint_url.as_deref().filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let expected = "--endpoint-url: expected an address such as http://127.0.0.1:9475";
+        url.map(Some).ok_or_else(|| Failure::Usage(expected.to_owned()))
+    }
+
+    /// Why there is no such stack at an endpoint on this machine.
+    fn explained(&self, failure: Failure) -> Failure {
+        match (self.endpoint(), failure) {
+            (Ok(Some(url)), Failure::Failed(reason)) if is_this_machine(&url) => {
+                let advice = "a `local` has no stacks: leave --stack out, and unset BADGESMITH_STACK";
+                Failure::Failed(format!("{reason}; {advice}"))
+            }
+            (_, failure) => failure,
+        }
     }
 }
 
@@ -211,5 +245,32 @@ fn is_this_machine(url: &Url) -> bool {
         Some("localhost" | "[::1]") => true,
         Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_those_of_the_template() {
+        let template = include_str!("../../template.yaml");
+        let (_, outputs) = template.split_once("\nOutputs:\n").unwrap();
+        for resource in [
+            Resource::ResultsQueue,
+            Resource::ResultsDeadLetterQueue,
+            Resource::RefreshQueue,
+            Resource::RefreshDeadLetterQueue,
+            Resource::RefreshEventsDeadLetterQueue,
+            Resource::TestResultsTable,
+            Resource::NoncesTable,
+            Resource::PackagesTable,
+            Resource::SecretsTable,
+            Resource::EventBus,
+        ] {
+            let (id, suffix) = resource.names();
+            assert!(outputs.contains(&format!("\n  {id}{suffix}:\n")), "{id}{suffix}");
+        }
+        assert!(outputs.starts_with("  ApiUrl:\n"));
     }
 }

@@ -17,12 +17,13 @@ use badgesmith_shared::clock::Clock;
 use badgesmith_shared::env;
 use badgesmith_shared::signature::{HmacKey, KEY_BYTES_MIN};
 
-use self::address::{BadgeAddress, NoServiceUrl, ServiceUrl};
+pub(crate) use self::address::ServiceUrl;
+use self::address::{BadgeAddress, NoServiceUrl};
 use self::announce::{Announcement, RunnerFiles};
 pub(crate) use self::options::Options;
-use self::result::RunResult;
+pub(crate) use self::result::RunResult;
 use self::run::RunError;
-use self::send::Service;
+pub(crate) use self::send::{Service, send};
 use crate::ci::{self, Provider};
 use crate::counted::{self, CountError};
 use crate::terminal;
@@ -32,7 +33,7 @@ const EVENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Why nothing was sent, though it should have been.
 #[derive(Debug, thiserror::Error)]
-enum Unusable {
+pub(crate) enum Unusable {
     #[error(transparent)]
     Counts(#[from] CountError),
     #[error(transparent)]
@@ -76,10 +77,10 @@ pub(crate) async fn run(options: &Options) -> ExitCode {
             ExitCode::SUCCESS
         }
         Plan::Show(base, result, key) => {
-            terminal::print(&shown(&base, &result, key.as_ref()));
+            says.print(&shown(&base, &result, key.as_ref()));
             ExitCode::SUCCESS
         }
-        Plan::Send(base, result, key) => send(options, &says, &base, &result, &key).await,
+        Plan::Send(base, result, key) => deliver(options, &says, &base, &result, &key).await,
     }
 }
 
@@ -109,7 +110,7 @@ fn plan(options: &Options, run: &ci::Run) -> Result<Plan, Unusable> {
     }
 }
 
-async fn send(
+async fn deliver(
     options: &Options,
     says: &Says,
     base: &ServiceUrl,
@@ -123,7 +124,7 @@ async fn send(
         terminal::note(&format!("{reason}; trying again in {:.1} s", wait.as_secs_f64()));
     };
     let service = Service { base, key, patience, clock: Clock::System };
-    match send::send(&service, result, retrying).await {
+    match send(&service, result, retrying).await {
         Ok(accepted) => {
             announcement.accepted = true;
             announcement.test_result_id = Some(accepted.test_result_id);
@@ -134,15 +135,12 @@ async fn send(
         says.warning(&format!("the runner cannot be told: {error}"));
     }
     if options.json {
-        #[expect(clippy::expect_used, reason = "strings, booleans and integers are always JSON")]
-        let json = serde_json::to_string(&announcement).expect("a flat object");
-        // See [`terminal::note`]; in a string of JSON, `#` may be written so.
-        terminal::print(&format!("{}\n", json.replace("##", "#\\u0023")));
+        says.print(&terminal::json(&announcement));
     }
     match &announcement.error {
         None => {
             if !options.json {
-                terminal::print(&told(&announcement, result));
+                says.print(&told(&announcement, result));
             }
             ExitCode::SUCCESS
         }
@@ -182,7 +180,7 @@ fn shown(base: &ServiceUrl, result: &RunResult, key: Option<&HmacKey>) -> String
 }
 
 /// The key, without the byte order mark and the line break that files and pasted secrets may have.
-fn key(file: Option<&Path>, provider: Provider) -> Result<Option<HmacKey>, Unusable> {
+pub(crate) fn key(file: Option<&Path>, provider: Provider) -> Result<Option<HmacKey>, Unusable> {
     let text = match file {
         Some(path) => {
             let read = fs::read_to_string(path);
@@ -216,6 +214,13 @@ struct Says {
 }
 
 impl Says {
+    /// Nobody may be reading there any more, which is no reason to fail.
+    fn print(&self, text: &str) {
+        if let Err(error) = terminal::print(text) {
+            self.warning(&format!("this cannot be printed: {error}"));
+        }
+    }
+
     fn error(&self, message: &str) {
         self.say("error", message);
     }

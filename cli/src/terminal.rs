@@ -1,15 +1,32 @@
 //! What people and pipes are told.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
 use badgesmith_shared::env;
+use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// Prints to stdout. Nobody may be reading there any more, which is no reason to stop.
-pub(crate) fn print(text: &str) {
-    let mut stdout = std::io::stdout();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+/// Prints to stdout.
+///
+/// # Errors
+/// When it cannot be written, or nobody is reading there any more.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// JSON in one line. In its strings, what would control a terminal or a CI system that reads along is escaped.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    #[expect(clippy::expect_used, reason = "no key of ours is anything but a string, and no number infinite")]
+    let json = serde_json::to_string(value).expect("values of JSON");
+    let escaped = |character: char| match character {
+        // All of them have 16 bits.
+        _ if controls(character) => format!("\\u{:04x}", u32::from(character)),
+        _ => character.to_string(),
+    };
+    json.replace("##", "#\\u0023").chars().map(escaped).chain(["\n".to_owned()]).collect()
 }
 
 /// Tells on stderr, one line. Texts of strangers are in it, names of files and of branches: nothing in them controls the
@@ -18,14 +35,21 @@ pub(crate) fn print(text: &str) {
 pub(crate) fn note(line: &str) {
     let line = line.replace("##", "#\u{fffd}");
     let line: String =
-        line.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
-    let _ = writeln!(std::io::stderr(), "{line}");
+        line.chars().map(|character| if controls(character) { '\u{fffd}' } else { character }).collect();
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Text of strangers, so that nothing in it controls the terminal; lines stay.
 pub(crate) fn printable(text: &str) -> String {
-    let harmless = |character: char| !character.is_control() || character == '\n';
+    let harmless = |character: char| !controls(character) || character == '\n';
     text.chars().map(|character| if harmless(character) { character } else { '\u{fffd}' }).collect()
+}
+
+/// Whether a character moves, colours or reorders what a terminal shows: the control characters, and those of
+/// <https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>
+fn controls(character: char) -> bool {
+    let is_directional = matches!(character, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || is_directional
 }
 
 /// Asks a question that is answered with `y` or `n`, on a terminal.
@@ -36,12 +60,12 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }
-    if !std::io::stdin().is_terminal() {
+    if !io::stdin().is_terminal() {
         return Err(Failure::Usage(format!("{question} There is nobody to ask: say --yes")));
     }
-    let _ = write!(std::io::stderr(), "{} [y/N] ", printable(question));
+    let _ = write!(io::stderr(), "{} [y/N] ", printable(question));
     let mut answer = String::new();
-    let _ = std::io::stdin().read_line(&mut answer);
+    let _ = io::stdin().read_line(&mut answer);
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         return Ok(());
     }
@@ -58,7 +82,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Shows nothing unless stderr is a terminal.
     pub(crate) fn new() -> Self {
-        Self { shown: std::io::stderr().is_terminal(), turns: 0 }
+        Self { shown: io::stderr().is_terminal(), turns: 0 }
     }
 
     /// Shows `line` in place of what was there.
@@ -66,7 +90,7 @@ impl Progress {
         if self.shown {
             self.turns += 1;
             let spinner = ["-", "\\", "|", "/"].into_iter().cycle().nth(self.turns % 4).unwrap_or_default();
-            let _ = write!(std::io::stderr(), "\r\x1b[K{spinner} {}", printable(line));
+            let _ = write!(io::stderr(), "\r\x1b[K{spinner} {}", printable(line));
         }
     }
 }
@@ -74,7 +98,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.shown {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
+            let _ = write!(io::stderr(), "\r\x1b[K");
         }
     }
 }
@@ -91,7 +115,7 @@ pub(crate) enum Paint {
 impl Paint {
     /// `text` in this colour, on a terminal.
     pub(crate) fn on(self, text: &str) -> String {
-        if !std::io::stdout().is_terminal() || env::optional("NO_COLOR").is_some() {
+        if !io::stdout().is_terminal() || env::optional("NO_COLOR").is_some() {
             return text.to_owned();
         }
         let code = match self {
@@ -101,5 +125,18 @@ impl Paint {
             Self::Yellow => 33,
         };
         format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_of_strangers_is_the_same_and_harmless() {
+        let value = serde_json::json!({ "body": "\u{9b}31m\u{202e}##vso[\u{7f}\n\"ä" });
+        let line = json(&value);
+        assert_eq!(line, "{\"body\":\"\\u009b31m\\u202e#\\u0023vso[\\u007f\\n\\\"ä\"}\n");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
     }
 }

@@ -1,6 +1,6 @@
 //! `badgesmith token`: what the packages of GitHub are read with, and whose consent there is to show them.
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 
@@ -139,9 +139,17 @@ async fn delete(options: &Delete) -> Result<Told, Failure> {
     if mapped.is_none() && !options.secret {
         return Err(Failure::NotFound(format!("there is no token for {what}: nothing is shown with one")));
     }
-    terminal::confirm(&format!("Stop showing {what}? Their badges say \"not found\" then."), options.yes)?;
+    let name = token_secret_name(organization, package.as_ref());
+    if let Some(other) = mapped.as_ref().filter(|mapped| **mapped != name && options.secret) {
+        let advice = "others may be shown with it: leave --secret out, and delete it with the AWS CLI if not";
+        return Err(Failure::Usage(format!(
+            "--secret: {what} is mapped to {other}, not to {name}: {advice}"
+        )));
+    }
+    let also = if options.secret { format!(" The secret {name} is deleted, too.") } else { String::new() };
+    let question = format!("Stop showing {what}? Their badges say \"not found\" then.{also}");
+    terminal::confirm(&question, options.yes)?;
     mappings.delete(organization, package.as_ref()).await?;
-    let name = mapped.clone().unwrap_or_else(|| token_secret_name(organization, package.as_ref()));
     let secret_deleted = options.secret && SecretsManager::new(&stack.config).delete(&name).await?;
     if mapped.is_none() && !secret_deleted {
         return Err(Failure::NotFound(format!("there is no token for {what}, and no secret {name}")));
@@ -154,31 +162,40 @@ async fn delete(options: &Delete) -> Result<Told, Failure> {
     });
     let mut told = Told::new(json, format!("{what}: the mapping is deleted"));
     told = told.note("The versions that were shown with it are deleted within the hour.");
-    Ok(told.note(if secret_deleted {
-        format!("`aws secretsmanager restore-secret --secret-id {name}` brings the token back for 30 days.")
-    } else {
-        format!("The secret {name} is still there; --secret deletes it too.")
+    Ok(told.note(match mapped {
+        _ if secret_deleted => {
+            format!(
+                "`aws secretsmanager restore-secret --secret-id {name}` brings the token back for 30 days."
+            )
+        }
+        _ if options.secret => format!("There was no secret {name}."),
+        mapped => format!("The secret {} is still there.", mapped.unwrap_or(name)),
     }))
 }
 
 /// The token, without white space around it.
 fn token(options: &Set) -> Result<String, Failure> {
     let cannot = |what: String, error: io::Error| Failure::Usage(format!("cannot read {what}: {error}"));
+    let read = |from: &mut dyn Read, name: String| {
+        let mut text = String::new();
+        let read = from.take(TOKEN_BYTES_MAX + 1).read_to_string(&mut text);
+        read.map(|_| text).map_err(|error| cannot(name, error))
+    };
     let text = if let Some(path) = &options.token_file {
-        fs::read_to_string(path).map_err(|error| cannot(path.display().to_string(), error))?
+        let name = path.display().to_string();
+        let mut file = File::open(path).map_err(|error| cannot(name.clone(), error))?;
+        read(&mut file, name)?
     } else if let Some(token) = env::optional("BADGESMITH_GITHUB_TOKEN") {
         token
     } else if io::stdin().is_terminal() {
         let advice = "pipe it to stdin, set BADGESMITH_GITHUB_TOKEN, or name a file with --token-file";
         return Err(Failure::Usage(format!("there is no token: {advice}")));
     } else {
-        let mut text = String::new();
-        let read = io::stdin().take(TOKEN_BYTES_MAX).read_to_string(&mut text);
-        read.map_err(|error| cannot("stdin".to_owned(), error))?;
-        text
+        read(&mut io::stdin(), "stdin".to_owned())?
     };
     let token = text.trim();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let is_too_long = u64::try_from(text.len()).is_ok_and(|length| length > TOKEN_BYTES_MAX);
+    if token.is_empty() || is_too_long || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Failure::Usage("expected a token, one word such as ghp_...".to_owned()));
     }
     Ok(token.to_owned())

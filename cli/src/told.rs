@@ -1,10 +1,11 @@
 //! What a command has to tell: a text for people, or the same as JSON.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use badgesmith_shared::timestamp::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::terminal::{self, Paint};
@@ -20,12 +21,14 @@ pub(crate) struct Told {
     pub(crate) notes: Vec<String>,
     /// It was not done as a whole.
     pub(crate) failed: bool,
+    /// What to do when it cannot be printed, though it cannot be had again.
+    pub(crate) unprinted: Option<String>,
 }
 
 impl Told {
     /// All is well.
     pub(crate) fn new(json: Value, text: impl Into<String>) -> Self {
-        Self { json, text: text.into(), notes: Vec::new(), failed: false }
+        Self { json, text: text.into(), notes: Vec::new(), failed: false, unprinted: None }
     }
 
     /// Says something more to people.
@@ -37,23 +40,33 @@ impl Told {
 
 /// Tells what came of a command; the exit code.
 pub(crate) fn tell(told: Result<Told, Failure>, json: bool) -> ExitCode {
-    match told {
-        Ok(Told { json: value, failed, .. }) if json => {
-            terminal::print(&format!("{value}\n"));
-            ExitCode::from(u8::from(failed))
-        }
-        Ok(Told { text, notes, failed, .. }) => {
-            if !text.is_empty() {
-                terminal::print(&format!("{text}\n"));
-            }
+    let (printed, unprinted, code) = match told {
+        Ok(Told { json: value, text, notes, failed, unprinted }) => {
+            let printed = match text.as_str() {
+                _ if json => terminal::print(&terminal::json(&value)),
+                "" => Ok(()),
+                text => terminal::print(&format!("{text}\n")),
+            };
             for note in notes {
                 terminal::note(&note);
             }
-            ExitCode::from(u8::from(failed))
+            (printed, unprinted, ExitCode::from(u8::from(failed)))
         }
         Err(failure) => {
             terminal::note(&format!("error: {failure}"));
-            failure.code()
+            let error = json!({ "error": failure.to_string() });
+            let printed = if json { terminal::print(&terminal::json(&error)) } else { Ok(()) };
+            (printed, None, failure.code())
+        }
+    };
+    match (printed, unprinted) {
+        (Ok(()), _) => code,
+        // Whoever has read enough closes a pipe.
+        (Err(error), None) if error.kind() == ErrorKind::BrokenPipe => code,
+        (Err(error), unprinted) => {
+            let advice = unprinted.map(|unprinted| format!("; {unprinted}")).unwrap_or_default();
+            terminal::note(&format!("error: it was done, and cannot be printed: {error}{advice}"));
+            ExitCode::FAILURE
         }
     }
 }

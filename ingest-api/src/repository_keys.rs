@@ -5,7 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use badgesmith_shared::name::Repository;
-use badgesmith_shared::secrets_manager::{SecretVersion, SecretsManager, Stage, repository_secret_name};
+use badgesmith_shared::secrets_manager::{
+    PREVIOUS_KEY_LIFETIME, SecretVersion, SecretsManager, Stage, repository_secret_name,
+};
 use badgesmith_shared::signature::SecretKeys;
 use badgesmith_shared::timestamp::Timestamp;
 use badgesmith_shared::token_bucket::TokenBucket;
@@ -18,8 +20,6 @@ const LIFETIME: Duration = Duration::from_hours(1);
 /// A repository's secret is read again early, because no known key fits a signature, at most this often.
 /// A repository without a secret is looked up again as often.
 const READ_AGAIN_AFTER: Duration = Duration::from_mins(1);
-/// How long the key before a rotation still counts.
-const GRACE: Duration = Duration::from_hours(24);
 /// Repositories whose keys are kept, the least recently used leave first.
 const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 /// Names without a secret that are remembered; apart, so that a flood of them drives no key out.
@@ -177,7 +177,8 @@ impl RepositoryKeys {
         // The rotation was when the younger of the two was created: the current one, but for a rollback.
         let rotated =
             previous.as_ref().map_or(current.created, |previous| previous.created.max(current.created));
-        let previous = previous.and_then(|version| version.keys).map(|keys| (keys, rotated.plus(GRACE)));
+        let previous =
+            previous.and_then(|version| version.keys).map(|keys| (keys, rotated.plus(PREVIOUS_KEY_LIFETIME)));
         Ok(KnownKeys { current_id: current.id, current: current.keys, previous, read_at: now, read_again_at })
     }
 

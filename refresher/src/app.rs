@@ -29,6 +29,10 @@ use crate::upstream::{GitHub, Http, NuGet, Patience, Upstreams};
 /// Of one call to AWS. Nobody waits for the refresher.
 const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(2), call: Duration::from_secs(6) };
 const FRESH_FOR: Duration = Duration::from_mins(15);
+/// A package that is being refreshed is let go of afterwards. Most take less than a second, all less than their lease,
+/// and who waits for longer is delivered again.
+const LET_GO_TRIES: u32 = 20;
+const LET_GO_PAUSE: Duration = Duration::from_millis(250);
 
 /// Where the function finds its resources.
 #[derive(Debug, Clone)]
@@ -167,10 +171,9 @@ impl App {
             let message_id = message.message_id.unwrap_or_default();
             match PackageRequest::parse_event(message.body.as_deref().unwrap_or_default()) {
                 Ok(request) => {
-                    let (first, ids) =
+                    let (merged, ids) =
                         asked.entry(request.package.clone()).or_insert_with(|| (request.clone(), Vec::new()));
-                    first.reason = first.reason.min(request.reason);
-                    first.requested_at = first.requested_at.max(request.requested_at);
+                    merged.merge(&request);
                     ids.push(message_id);
                 }
                 Err(error) => {
@@ -200,7 +203,15 @@ impl App {
         let requested_at = self.clock().now().min(*requested_at);
         let leased = match reason {
             Reason::Seen => return self.packages().note_read(package, requested_at).await,
-            Reason::Unwanted => return self.let_go(package).await,
+            Reason::Unwanted => return self.let_go(package, requested_at).await,
+            Reason::Wanted => {
+                match self.packages().lease_early(package, Some(requested_at), self.clock().now()).await? {
+                    LeaseOutcome::Unknown => {
+                        self.packages().lease_new(package, requested_at, self.clock().now()).await?
+                    }
+                    leased @ (LeaseOutcome::Leased(_) | LeaseOutcome::NotDue) => leased,
+                }
+            }
             Reason::New => self.lease_new(package, requested_at).await?,
             Reason::Stale => {
                 match self.packages().lease(package, Some(requested_at), self.clock().now()).await? {
@@ -218,24 +229,26 @@ impl App {
         Ok(())
     }
 
-    /// Takes a package off the schedule, though it may be read. What was never confirmed is forgotten by itself.
-    async fn let_go(&self, package: &Package) -> Result<(), CallError> {
-        let now = self.clock().now();
-        let Some(record) = self.packages().find(package, now).await? else { return Ok(()) };
-        let PackageState::Known(known) = &record.state else { return Ok(()) };
-        if !known.scheduled {
-            return Ok(());
+    /// Takes a package off the schedule, unless it was read since that was wanted: a request may be late, or come again.
+    /// What was never confirmed is forgotten by itself.
+    async fn let_go(&self, package: &Package, requested_at: Timestamp) -> Result<(), CallError> {
+        for _ in 0..LET_GO_TRIES {
+            let now = self.clock().now();
+            let Some(record) = self.packages().find(package, now).await? else { return Ok(()) };
+            if !record.is_scheduled() || record.last_requested_at > requested_at {
+                return Ok(());
+            }
+            if let LeaseOutcome::Leased(lease) = self.packages().lease_early(package, None, now).await?
+                && let PackageState::Known(known) = &lease.record.state
+                && self.packages().retire(&lease, known, now).await?
+            {
+                tracing::info!(%package, "a package was let go of");
+                return Ok(());
+            }
+            // It is being refreshed, which is a matter of moments.
+            tokio::time::sleep(LET_GO_PAUSE).await;
         }
-        let busy = || CallError::new("letting go of a package", "it is being refreshed");
-        let LeaseOutcome::Leased(lease) = self.packages().lease_early(package, now).await? else {
-            return Err(busy());
-        };
-        let PackageState::Known(known) = &lease.record.state else { return Ok(()) };
-        if !self.packages().retire(&lease, known, now).await? {
-            return Err(busy());
-        }
-        tracing::info!(%package, "a package was let go of");
-        Ok(())
+        Err(CallError::new("letting go of a package", "it is being refreshed all the time"))
     }
 
     /// Leases a name that may be invented, if its budget allows.

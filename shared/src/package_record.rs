@@ -56,6 +56,11 @@ impl PackageRecord {
     pub fn unread_for(&self, now: Timestamp) -> Duration {
         now.since(self.last_requested_at)
     }
+
+    /// Whether it exists, and is kept up to date.
+    pub fn is_scheduled(&self) -> bool {
+        matches!(&self.state, PackageState::Known(known) if known.scheduled)
+    }
 }
 
 impl Known {

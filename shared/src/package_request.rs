@@ -24,17 +24,19 @@ pub struct PackageRequest {
     pub requested_at: Timestamp,
 }
 
-/// Why a package is asked for; of several reasons the first counts most.
+/// Why a package is asked for; of several reasons the first counts most, but see [`PackageRequest::merge`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reason {
+    /// An operator wants to have it looked up now, whether it is due or not.
+    Wanted,
     /// Nothing is known of it, or it was not there an hour ago. Such names may be invented.
     New,
     /// It is known, and overdue: it has left the schedule, or the schedule lags behind.
     Stale,
     /// It is known and fresh, and nobody has told for a day that it is still read.
     Seen,
-    /// An operator wants it off the schedule. A refresher from before this reason was there gives such a request up.
+    /// An operator wants it off the schedule.
     Unwanted,
 }
 
@@ -53,6 +55,18 @@ impl PackageRequest {
     /// The request for `package`.
     pub fn new(package: Package, reason: Reason, requested_at: Timestamp) -> Self {
         Self { version: VERSION, package, reason, requested_at }
+    }
+
+    /// Makes one request of this and another for the same package. Whether somebody wants it or wants it off the
+    /// schedule, the later counts.
+    pub fn merge(&mut self, other: &Self) {
+        let is_for = |request: &Self| request.reason != Reason::Unwanted;
+        if is_for(self) == is_for(other) {
+            self.reason = self.reason.min(other.reason);
+        } else if other.requested_at > self.requested_at {
+            self.reason = other.reason;
+        }
+        self.requested_at = self.requested_at.max(other.requested_at);
     }
 
     /// Reads a request from `body`: a whole event as EventBridge hands it to a queue, the request its detail.

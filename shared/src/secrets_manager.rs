@@ -5,6 +5,7 @@ mod custody;
 pub use custody::{Created, SecretFacts};
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
@@ -30,6 +31,9 @@ pub fn token_secret_name(organization: &Organization, package: Option<&PackageNa
     }
 }
 
+/// How long the key before a rotation is still accepted.
+pub const PREVIOUS_KEY_LIFETIME: Duration = Duration::from_hours(24);
+
 /// The Secrets Manager of the account.
 #[derive(Debug, Clone)]
 pub struct SecretsManager {
@@ -44,6 +48,15 @@ pub enum Stage {
     Current,
     /// `AWSPREVIOUS`, what was current before the last rotation.
     Previous,
+}
+
+impl Stage {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Current => "AWSCURRENT",
+            Self::Previous => "AWSPREVIOUS",
+        }
+    }
 }
 
 /// One version of a secret. Its value does not show in `Debug` output.
@@ -78,11 +91,7 @@ impl SecretsManager {
     /// # Errors
     /// [`CallError`] when Secrets Manager could not be asked.
     pub async fn read(&self, name: &str, stage: Stage) -> Result<Option<SecretVersion>, CallError> {
-        let label = match stage {
-            Stage::Current => "AWSCURRENT",
-            Stage::Previous => "AWSPREVIOUS",
-        };
-        match self.client.get_secret_value().secret_id(name).version_stage(label).send().await {
+        match self.client.get_secret_value().secret_id(name).version_stage(stage.label()).send().await {
             Ok(output) => Ok(output.secret_string.map(|value| SecretVersion {
                 id: output.version_id.unwrap_or_default(),
                 value,

@@ -14,6 +14,7 @@ mod github;
 mod history;
 mod keys;
 mod nuget;
+mod operators;
 mod packages;
 mod processing;
 mod refreshing;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use badgesmith_shared::clock::Clock;
+use badgesmith_shared::dynamodb::SecretMappings;
 use tests::client::{Post, result};
 use tests::upstream::{Account, Visibility};
 
@@ -40,6 +41,9 @@ async fn a_key_is_made_rotated_and_taken_away() {
     let shown = world.run(&["secret", "show", "acme/kit", "--json"]).await.json();
     assert!(shown["rotated_at"].is_string() && shown["deleted_at"].is_null(), "{shown}");
 
+    world.run(&["secret", "rotate", "acme/kit"]).await.failed(2, "accepted for 23h 59m more");
+    assert_eq!(verdict(&world, first).await, "202");
+
     let renewed = world.run(&["secret", "rotate", "acme/kit", "--compromised", "--json"]).await.json();
     let stored = world.server.aws().secrets().current("badge/repo/acme/kit").unwrap().unwrap();
     assert!(stored.contains(renewed["key"].as_str().unwrap()), "{stored}");
@@ -49,7 +53,23 @@ async fn a_key_is_made_rotated_and_taken_away() {
     let deleted = world.run(&["secret", "delete", "acme/kit", "--yes"]).await;
     assert!(deleted.stderr.contains("restore-secret"), "{deleted:?}");
     world.run(&["secret", "delete", "acme/kit", "--yes"]).await.failed(3, "has no key");
-    world.run(&["secret", "create", "acme/kit"]).await.failed(1, "restore-secret");
+    for again in ["create", "rotate"] {
+        world.run(&["secret", again, "acme/kit"]).await.failed(1, "rotate acme/kit --compromised");
+    }
+    let told = world.run(&["secret", "create", "acme/kit", "--json"]).await;
+    assert!(told.json()["error"].as_str().unwrap().contains("restore-secret"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(target_os = "linux")]
+async fn a_key_that_cannot_be_printed_is_a_failure() {
+    let world = World::start().await;
+    for (command, remedy) in [("create", "rotate acme/kit"), ("rotate", "update-secret-version-stage")] {
+        let mut command = world.command(&["secret", command, "acme/kit"]);
+        command.stdout(fs::File::create("/dev/full").unwrap());
+        let ended = tokio::task::spawn_blocking(move || super::Ended::from(command.output().unwrap())).await;
+        ended.unwrap().failed(1, remedy);
+    }
 }
 
 /// A function that has started anew, as after the remedy, knows the keys of the secret and no others.
@@ -71,6 +91,8 @@ async fn a_token_shows_packages_until_it_is_withdrawn() {
     world.upstream.github_publish(Account::Org("acme"), "Closed", Visibility::Private, &["3.0.0"]);
     let set = ["token", "set", "acme", "--package", "Closed"];
     world.run(&set).await.failed(2, "expected a token");
+    let long: &str = Box::leak("x".repeat(5000).into_boxed_str());
+    world.run_with(&set, long).await.failed(2, "expected a token");
     world.run_with(&set, "ghp_private\n").await.ok();
     let stored = world.server.aws().secrets().current("badge/github/acme/closed").unwrap();
     assert_eq!(stored.as_deref(), Some(r#"{"token":"ghp_private","type":"github_pat"}"#));
@@ -89,6 +111,14 @@ async fn a_token_shows_packages_until_it_is_withdrawn() {
     command.env("BADGESMITH_GITHUB_TOKEN", "ghp_environment");
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert!(output.status.success() && current().contains("ghp_environment"));
+
+    // A mapping by hand, to a secret that shows others as well.
+    let mappings = SecretMappings::new(&world.server.aws().sdk_config(), "SecretsTable".to_owned());
+    let (acme, open) = ("acme".parse().unwrap(), "open".parse().unwrap());
+    mappings.put(&acme, Some(&open), "badge/github/acme", Clock::System.now()).await.unwrap();
+    let shared = ["token", "delete", "acme", "--package", "open", "--secret", "--yes"];
+    world.run(&shared).await.failed(2, "is mapped to badge/github/acme, not to badge/github/acme/open");
+    assert!(current().contains("ghp_environment"));
 
     world.run(&["token", "delete", "acme", "--package", "closed", "--yes"]).await.ok();
     world.run(&["token", "delete", "acme", "--package", "closed", "--yes"]).await.failed(3, "no token");
@@ -110,5 +140,6 @@ fn what_is_missing_is_told() {
     check(&["dlq", "list", "--queue", "refresh", "--repo", "a/b"], "--repo");
     check(&["dlq", "list", "--older-than", "1w"], "for example 90m");
     check(&["secret", "create", "acme"], "OWNER/REPO");
-    check(&["secret", "create", "acme/kit"], "--region");
+    check(&["secret", "create", "acme/kit"], "--stack NAME");
+    check(&["secret", "create", "acme/kit", "--stack", "badgesmith"], "--region");
 }

@@ -13,7 +13,7 @@ async fn a_package_is_kept_up_to_date_until_it_is_let_go() {
     world.run(&["package", "add", "npm/acme"]).await.failed(2, "nuget/PACKAGE");
 
     let added = world.run(&["package", "add", "nuget/Acme.Kit"]).await.ok();
-    assert_eq!(added, "nuget/acme.kit 1.0.0 is kept up to date\n");
+    assert_eq!(added, "nuget/acme.kit 1.0.0 was looked up, and is kept up to date\n");
     let again = world.run(&["package", "add", "nuget/Acme.Kit"]).await.ok();
     assert_eq!(again, "nuget/acme.kit 1.0.0 is kept up to date already\n");
     let listed = world.run(&["package", "list", "--json"]).await.json();
@@ -25,14 +25,20 @@ async fn a_package_is_kept_up_to_date_until_it_is_let_go() {
     );
     let listed = world.run(&["package", "list"]).await.ok();
     assert!(listed.starts_with("PACKAGE ") && listed.contains("nuget/acme.kit  1.0.0"), "{listed}");
-    let fresh = world.run(&["package", "refresh", "nuget/acme.kit"]).await.ok();
-    assert!(fresh.contains("is not looked up for another 1"), "{fresh}");
+    world.upstream.publish("Acme.Kit", &["1.0.0", "1.0.1", "1.1.0-beta"]);
+    let refreshed = world.run(&["package", "refresh", "nuget/acme.kit"]).await.ok();
+    assert_eq!(refreshed, "nuget/acme.kit 1.0.1 was looked up, and is kept up to date\n");
 
     let removed = world.run(&["package", "remove", "nuget/acme.kit"]).await;
     assert!(removed.stderr.contains("brings it back"), "{removed:?}");
     removed.ok();
     until(async || world.run(&["package", "list"]).await.ok().starts_with("no packages")).await;
     let badge = world.api().get("/badges/packages/nuget/acme.kit").await.unwrap();
-    assert_eq!(badge.json()["message"], "1.0.0", "what is public is kept for a while");
-    world.run(&["package", "add", "nuget/acme.kit"]).await.failed(1, "can be added again in 1");
+    assert_eq!(badge.json()["message"], "1.0.1", "what is public is kept for a while");
+    world.run(&["package", "add", "nuget/acme.kit"]).await.ok();
+    assert_eq!(world.run(&["package", "list", "--json"]).await.json()["packages"][0]["scheduled"], true);
+
+    // It was not there, and now it is.
+    world.upstream.publish("No.Such", &["0.1.0"]);
+    assert!(world.run(&["package", "add", "nuget/no.such"]).await.ok().contains("0.1.0"));
 }

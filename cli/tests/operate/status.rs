@@ -1,5 +1,7 @@
 //! How the pipeline is doing.
 
+use std::fs;
+
 use badgesmith_shared::clock::Clock;
 use local::aws::Queues;
 use tests::client::{KEY, Post, result};
@@ -68,4 +70,31 @@ async fn a_doctor_finds_what_is_wrong() {
         tokio::task::spawn_blocking(move || super::Ended::from(nobody.output().unwrap())).await.unwrap();
     assert_eq!(nobody.code, Some(1));
     assert!(nobody.stdout.contains("FAILED") && nobody.stdout.contains("--endpoint-url"), "{nobody:?}");
+    let no_stack = world.run(&["doctor", "--stack", "badgesmith"]).await;
+    assert_eq!(no_stack.code, Some(1));
+    assert!(
+        no_stack.stdout.contains("ok      clock") && no_stack.stdout.contains("a `local` has no stacks"),
+        "{no_stack:?}"
+    );
+    let url = "http://mona:secret@127.0.0.1:9";
+    let url = world.run(&["doctor", "--repo", "acme/kit", "--url", url]).await;
+    url.failed(2, "--url: expected");
+    assert!(!url.stderr.contains("secret"), "{url:?}");
+}
+
+/// Whoever names a profile means it, whatever else there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_goes_before_the_environment() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    fs::write(&file, "[prod]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = x\n").unwrap();
+    let mut command = world.command(&["doctor", "--profile", "prod"]);
+    command.env("AWS_SHARED_CREDENTIALS_FILE", &file);
+    command.env("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT").env("AWS_SECRET_ACCESS_KEY", "y");
+    // A variable that is set to nothing names no stack.
+    command.env("BADGESMITH_STACK", "");
+    let ended = tokio::task::spawn_blocking(move || super::Ended::from(command.output().unwrap())).await;
+    let told = ended.unwrap().ok();
+    assert!(told.contains("AKIAPROFILE") && !told.contains("AKIAENVIRONMENT"), "{told}");
 }

@@ -81,12 +81,17 @@ impl Packages {
         self.lease_if_due(package, requested_at, now, now).await
     }
 
-    /// Takes the lease of a package whether it is due or not.
+    /// Takes the lease of a package whether it is due or not; it is [`LeaseOutcome::NotDue`] while another has it.
     ///
     /// # Errors
-    /// As before.
-    pub async fn lease_early(&self, package: &Package, now: Timestamp) -> Result<LeaseOutcome, CallError> {
-        self.lease_if_due(package, None, Timestamp::LAST, now).await
+    /// As [`Self::lease`].
+    pub async fn lease_early(
+        &self,
+        package: &Package,
+        requested_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<LeaseOutcome, CallError> {
+        self.lease_if_due(package, requested_at, Timestamp::LAST, now).await
     }
 
     /// Takes the lease of a package that is due by `due`.

@@ -7,18 +7,21 @@ use aws_sdk_secretsmanager::operation::delete_secret::DeleteSecretError;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use aws_sdk_secretsmanager::primitives::DateTime;
+use uuid::Uuid;
 
-use super::SecretsManager;
+use super::{SecretsManager, Stage};
 use crate::sdk::CallError;
 use crate::timestamp::Timestamp;
 
 /// What is known of a secret besides its values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretFacts {
     /// When it was made.
     pub created: Timestamp,
     /// When it was last changed: its value, or its description.
     pub changed: Timestamp,
+    /// The id of the version that counts.
+    pub current_id: Option<String>,
     /// It has a value that was current before.
     pub has_previous: bool,
     /// When it was deleted, while it can still be restored.
@@ -56,10 +59,13 @@ impl SecretsManager {
         };
         let created = timestamp(output.created_date.as_ref()).unwrap_or(EPOCH);
         let labels = output.version_ids_to_stages.unwrap_or_default();
+        let version =
+            |stage: Stage| labels.iter().find(|(_, all)| all.iter().any(|one| one == stage.label()));
         Ok(Some(SecretFacts {
             created,
             changed: timestamp(output.last_changed_date.as_ref()).unwrap_or(created),
-            has_previous: labels.values().flatten().any(|label| label == "AWSPREVIOUS"),
+            current_id: version(Stage::Current).map(|(id, _)| id.clone()),
+            has_previous: version(Stage::Previous).is_some(),
             deleted: timestamp(output.deleted_date.as_ref()),
         }))
     }
@@ -84,16 +90,23 @@ impl SecretsManager {
     /// or it is being deleted.
     ///
     /// # Errors
-    /// [`CallError`] when no answer confirmed it.
+    /// [`CallError`] when no answer confirmed it. It may have been done all the same: when the answer was lost, and
+    /// then the secret cannot be asked either.
     pub async fn replace(&self, name: &str, value: &str) -> Result<bool, CallError> {
-        match self.client.put_secret_value().secret_id(name).secret_string(value).send().await {
+        // It becomes the id of the version.
+        let token = Uuid::new_v4().to_string();
+        let put = self.client.put_secret_value().secret_id(name).secret_string(value);
+        match put.client_request_token(&token).send().await {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
                 Some(
                     PutSecretValueError::ResourceNotFoundException(_)
                     | PutSecretValueError::InvalidRequestException(_),
                 ) => Ok(false),
-                _ => Err(CallError::new("secretsmanager:PutSecretValue", error)),
+                _ => match self.describe(name).await {
+                    Ok(Some(facts)) if facts.current_id.as_ref() == Some(&token) => Ok(true),
+                    _ => Err(CallError::new("secretsmanager:PutSecretValue", error)),
+                },
             },
         }
     }
