@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use badgesmith_shared::package_request::Reason;
+use badgesmith_shared::secrets_manager::SecretsManager;
 use tests::faults::Fault;
 use tests::upstream::Upstream;
 use tests::world::{FRESH_FOR, World};
@@ -104,4 +106,20 @@ async fn whatever_call_fails_it_is_let_go_of_in_the_end() {
         .map(|(fault, times)| Box::pin(in_spite_of(operation, fault, times)))
     });
     futures_util::future::join_all(stories).await;
+}
+
+/// The key that nobody was told of is the current one, so that it may be told.
+#[tokio::test]
+async fn a_rotation_whose_answer_is_lost_is_recognised() {
+    let world = World::new();
+    let config = world.sdk_config().into_builder();
+    let config = config.http_client(SharedHttpClient::new(world.faults.clone())).build();
+    let secrets = SecretsManager::new(&config);
+    let name = "badge/repo/acme/other";
+    secrets.create(name, "old").await.unwrap();
+    world.faults.plan("PutSecretValue", Fault::LosesAnswer, usize::MAX);
+    assert!(secrets.replace(name, "new").await.unwrap());
+    world.faults.heal();
+    world.faults.plan("PutSecretValue", Fault::Fails, usize::MAX);
+    assert!(secrets.replace(name, "newer").await.is_err());
 }
