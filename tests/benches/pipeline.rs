@@ -3,8 +3,9 @@
 //!
 //! `cargo bench --bench pipeline` prints a table, and takes minutes; `cargo bench --bench pipeline -- --help`
 //! lists the options. It measures
-//! - how fast results are accepted, how fast they are processed, and that none is lost;
-//! - how long after its 202 a result shows in its badge;
+//! - how fast results that come all at once are accepted, how fast they are processed, how long after its 202 a
+//!   result shows in its badge meanwhile, and that none is lost;
+//! - how long that is when there is only one;
 //! - how fast badges are read from the table, from memory, and again with their entity tag;
 //! - how long it takes to read a badge of a repository with 100 results, and of one with a million.
 //!
@@ -46,6 +47,10 @@ use crate::measure::{Extent, Load, Run, TIMES, grouped, heading, progress, row};
 const REPOSITORIES: usize = 4;
 /// How many branches results are spread over.
 const BRANCHES: usize = 1000;
+/// One post in so many is of a branch without results, whose badge is watched from its 202 on.
+const WATCHED: usize = 20;
+/// How often it is looked at. Looking costs what posting costs.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How many of these are in each repository that has few results: one result each.
 const FEW: usize = 100;
 /// How many results that are not posted are stored at once.
@@ -56,12 +61,12 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// Measure the pipeline on this machine.
 #[derive(Parser)]
 struct Options {
-    /// Results to post [default: 5000]
+    /// Results to post [default: 10000]
     #[arg(long, value_name = "N")]
     posts: Option<NonZero<usize>>,
 
     /// Concurrent clients
-    #[arg(long, value_name = "C", default_value = "16")]
+    #[arg(long, value_name = "C", default_value = "64")]
     clients: NonZero<usize>,
 
     /// Results in the repository that has many; a million take 3 GB of memory [default: 1000000]
@@ -98,12 +103,12 @@ async fn measure_pipeline(options: &Options) -> bool {
     let client = Client::of(&server);
     let clients = options.clients.get();
     heading(&format!("{clients} clients, SQLite on disk"), TIMES);
-    let count = options.posts.map_or(options.extent.pick(5000, 200), NonZero::get);
+    let count = options.posts.map_or(options.extent.pick(10_000, 200), NonZero::get);
     let posts = Load { clients, count, period: PATIENCE };
     let accepted = measure_posts(&server, &client, posts, places).await;
     let nothing_lost = check_history(&client, &accepted, &places[..REPOSITORIES]).await;
 
-    let each = Load { count: posts.count.min(BRANCHES), ..posts };
+    let each = Load { count: unwatched(posts.count).min(BRANCHES), ..posts };
     read(&client, each, places, "").await.print("badges read from the table");
     let often = options.extent.pick(Duration::from_secs(3), Duration::from_millis(300));
     let often = Load { clients, count: usize::MAX, period: often };
@@ -122,19 +127,37 @@ async fn measure_posts(server: &Server, client: &Client, posts: Load, places: &[
     let started = Instant::now();
     let state = (client.clone(), Arc::<[Place]>::from(places));
     let run = posts.run(state, |(client, places), number| async move {
-        let answer = client.post(&places[number % places.len()]).await;
-        (answer.status == 202).then(|| answer.json()["test_result_id"].to_string())
+        let is_watched = number % WATCHED == 0;
+        let mut place = places[unwatched(number) % places.len()].clone();
+        if is_watched {
+            place.branch = format!("watched-{number}");
+        }
+        let answer = client.post(&place).await;
+        let id = (answer.status == 202).then(|| answer.json()["test_result_id"].to_string())?;
+        Some((id, is_watched.then(|| tokio::spawn(client.shows_after(place, LOOK_AGAIN)))))
     });
-    let run = run.await;
+    let Run { outcomes, times, elapsed } = run.await;
+    let (ids, watched): (Vec<_>, Vec<_>) = outcomes.into_iter().unzip();
     let waiting = || server.aws().queues().depth(RESULTS_QUEUE).expect("the queue's depth") > 0;
     while waiting() {
         assert!(started.elapsed() < PATIENCE, "the queue does not drain");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let processed = started.elapsed();
-    run.print(&format!("{} of {} posts accepted", grouped(run.outcomes.len()), grouped(posts.count)));
-    row("the same, until the queue is empty", Some((run.outcomes.len(), processed)), &[]);
-    run.outcomes
+    let accepted = format!("{} of {} posts accepted", grouped(ids.len()), grouped(posts.count));
+    row(&accepted, Some((ids.len(), elapsed)), &times);
+    row("the same, until the queue is empty", Some((ids.len(), processed)), &[]);
+    let mut shown = Vec::new();
+    for watch in watched.into_iter().flatten() {
+        shown.push(watch.await.expect("a badge that shows"));
+    }
+    row("from a 202 until the badge shows, meanwhile", None, &shown);
+    ids
+}
+
+/// How many of the first posts are of no branch that is watched.
+fn unwatched(posts: usize) -> usize {
+    posts - posts.div_ceil(WATCHED)
 }
 
 /// Reads all of the history, page by page; tells whether each of `accepted` is there exactly once.
@@ -167,11 +190,7 @@ async fn measure_visibility(client: &Client, fresh: &[Place]) {
     for place in fresh {
         let answer = client.post(place).await;
         assert_eq!(answer.status, 202, "{}", answer.text);
-        let accepted = Instant::now();
-        while !client.shows(place, "").await {
-            assert!(accepted.elapsed() < PATIENCE, "{place:?} does not show");
-        }
-        times.push(accepted.elapsed());
+        times.push(client.clone().shows_after(place.clone(), Duration::ZERO).await);
     }
     row("from a 202 until the badge shows", None, &times);
 }
@@ -290,6 +309,16 @@ impl Client {
     async fn get(&self, path: &str, tag: &str) -> Answer {
         let request = Request::get(path).header("if-none-match", tag).body(Bytes::new());
         self.send(request.expect("a request")).await
+    }
+
+    /// How long it takes from now until the badge shows a result.
+    async fn shows_after(self, place: Place, look_again: Duration) -> Duration {
+        let started = Instant::now();
+        while !self.shows(&place, "").await {
+            assert!(started.elapsed() < PATIENCE, "{place:?} does not show");
+            tokio::time::sleep(look_again).await;
+        }
+        started.elapsed()
     }
 
     /// Whether the badge shows a result; with an entity tag, that it is still the same.
