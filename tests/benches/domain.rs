@@ -2,7 +2,11 @@
 //!
 //! `cargo bench --bench domain` prints a table; a word after `--` chooses, as in `-- versions`.
 
-#![expect(clippy::expect_used, reason = "a benchmark stops when something is wrong")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark stops when something is wrong"
+)]
 
 use badgesmith_shared::badge::Badge;
 use badgesmith_shared::clock::Clock;
