@@ -1,8 +1,8 @@
 //! What a CI system tells a job about itself, in the terms of a submission.
 //!
 //! Pure: variables and files come in as closures. Values are strangers' text, branches of forks above
-//! all: they are passed on and compared, never interpreted. Commit, run, attempt and address are left out
-//! if the service would refuse them; repository and branch say why they are absent.
+//! all: they are passed on and compared, never interpreted. What the service would refuse is no value:
+//! commit, run, attempt, address and platform are left out then; repository and branch say why they are absent.
 //!
 //! What holds for every provider:
 //! - **A pull request** counts for its source branch and that branch's last commit, also where CI tests
@@ -17,7 +17,6 @@
 mod azure;
 mod buildkite;
 mod circle;
-mod fits;
 mod git_url;
 mod github;
 mod gitlab;
@@ -26,6 +25,10 @@ mod jenkins;
 mod testing;
 
 use std::path::Path;
+use std::str::FromStr;
+
+use badgesmith_shared::name::{Branch, Invalid, Platform, Repository};
+use badgesmith_shared::test_result::{Commit, HttpsUrl, RunAttempt, RunId};
 
 pub(crate) use git_url::repository_of;
 
@@ -49,7 +52,7 @@ pub(crate) enum Provider {
 }
 
 /// A value, or why there is none.
-pub(crate) type Found = Result<String, Absent>;
+pub(crate) type Found<T> = Result<T, Absent>;
 
 /// Why a run has no repository or branch. Displays as a fragment that can follow "no branch: ".
 ///
@@ -75,10 +78,15 @@ pub(crate) enum Absent {
     /// is another one, such as the default branch.
     #[error("the event does not tell which branch it is about")]
     NotInEvent,
-    /// The repository has another number of parts than two, or other characters. It is never guessed: its
+    /// The service would refuse it. A repository is never guessed from another number of parts than two: its
     /// key is stored under a name that somebody chose.
-    #[error("{0:?} is not OWNER/REPO, each 1 to 100 characters of A-Z a-z 0-9 . _ -")]
-    NotOwnerAndRepo(String),
+    #[error("{value:?} is not {expected}")]
+    Invalid {
+        /// What the CI system says.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+    },
 }
 
 impl Absent {
@@ -121,31 +129,30 @@ impl Withheld {
 pub(crate) struct Run {
     /// What runs it.
     pub(crate) provider: Provider,
-    /// `OWNER/REPO`, as written.
-    pub(crate) repository: Found,
-    /// The branch, as written; `OWNER:BRANCH` of a fork. Not checked.
-    pub(crate) branch: Found,
-    /// The commit, 7 to 64 hex digits.
-    pub(crate) commit: Option<String>,
-    /// The run's name, 1 to 64 of `A-Z a-z 0-9 _ -`.
-    pub(crate) run_id: Option<String>,
-    /// Which attempt of the run or job, 1 to 9999.
-    pub(crate) run_attempt: Option<u16>,
-    /// The run, or the job if it has an address of its own; `https`, at most 2048 bytes.
-    pub(crate) run_url: Option<String>,
-    /// `linux`, `windows` or `macos`: what this job runs on, if the CI system tells. Results of other jobs
-    /// may be of other platforms.
-    pub(crate) platform: Option<&'static str>,
+    /// Whose tests run.
+    pub(crate) repository: Found<Repository>,
+    /// What they run of; `OWNER:BRANCH` of a fork.
+    pub(crate) branch: Found<Branch>,
+    /// The commit that is tested.
+    pub(crate) commit: Option<Commit>,
+    /// The run's name.
+    pub(crate) run_id: Option<RunId>,
+    /// Which attempt of the run or job.
+    pub(crate) run_attempt: Option<RunAttempt>,
+    /// The run, or the job if it has an address of its own.
+    pub(crate) run_url: Option<HttpsUrl>,
+    /// What this job runs on, if the CI system tells. Results of other jobs may be of other platforms.
+    pub(crate) platform: Option<Platform>,
     /// Why a key may be missing.
     pub(crate) key_withheld: Option<Withheld>,
 }
 
 impl Run {
-    fn new(provider: Provider, repository: Found, branch: Found) -> Self {
+    fn new(provider: Provider, repository: Found<Repository>, branch: Found<String>) -> Self {
         Self {
             provider,
             repository,
-            branch,
+            branch: branch.and_then(valid),
             commit: None,
             run_id: None,
             run_attempt: None,
@@ -195,8 +202,13 @@ impl Environment<'_> {
     }
 
     /// The value of a variable that cannot be done without.
-    fn require(&self, name: &'static str) -> Found {
+    fn require(&self, name: &'static str) -> Found<String> {
         self.get(name).ok_or(Absent::Unset(name))
+    }
+
+    /// The value of a variable that can be done without.
+    fn parse<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.get(name)?.parse().ok()
     }
 
     /// Whether a flag is set; Azure Pipelines writes `True`.
@@ -205,13 +217,17 @@ impl Environment<'_> {
     }
 
     /// The repository that a variable names.
-    fn repository(&self, name: &'static str) -> Found {
-        self.require(name).and_then(fits::repository)
+    fn repository(&self, name: &'static str) -> Found<Repository> {
+        self.require(name).and_then(valid)
     }
 }
 
+fn valid<T: FromStr<Err = Invalid>>(value: String) -> Found<T> {
+    value.parse().map_err(|Invalid { expected }| Absent::Invalid { value, expected })
+}
+
 /// The branch of a full reference, `refs/heads/main`.
-fn branch_of(reference: &str) -> Found {
+fn branch_of(reference: &str) -> Found<String> {
     if let Some(branch) = reference.strip_prefix("refs/heads/") {
         branch_unless_queue(branch.to_owned())
     } else if let Some(tag) = reference.strip_prefix("refs/tags/") {
@@ -224,7 +240,7 @@ fn branch_of(reference: &str) -> Found {
 /// The branch, unless it is one that GitHub's merge queue made; other CI systems see those as pushed branches.
 ///
 /// <https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository/configuring-pull-request-merges/managing-a-merge-queue>
-fn branch_unless_queue(branch: String) -> Found {
+fn branch_unless_queue(branch: String) -> Found<String> {
     if branch.starts_with("gh-readonly-queue/") { Err(Absent::MergeQueue) } else { Ok(branch) }
 }
 
@@ -235,6 +251,7 @@ fn fork_branch(owner: Option<&str>, branch: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::Branch;
     use super::testing::check;
 
     #[test]
@@ -243,6 +260,17 @@ mod tests {
             "HOME=/home/mona\nCI=\nGITHUB_ACTIONS=",
             "",
             "Local\nrepository ! no known CI system runs this\nbranch ! no known CI system runs this",
+        );
+    }
+
+    #[test]
+    fn what_the_service_would_refuse_is_left_out_or_explained() {
+        check(
+            "BUILDKITE=true\nBUILDKITE_REPO=git@github.com:acme/kit.git\nBUILDKITE_BRANCH=a//b\n\
+             BUILDKITE_COMMIT=HEAD\nBUILDKITE_BUILD_ID=a b\nBUILDKITE_RETRY_COUNT=9999\n\
+             BUILDKITE_BUILD_URL=http://ci.test",
+            "",
+            &format!("Buildkite\nrepository acme/kit\nbranch ! \"a//b\" is not {}", Branch::EXPECTED),
         );
     }
 

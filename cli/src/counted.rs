@@ -11,6 +11,7 @@ use walkdir::WalkDir;
 
 use crate::report::{self, ReportError};
 use crate::submit::Options;
+use crate::terminal;
 
 /// A report is read as a whole.
 const REPORT_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -26,6 +27,13 @@ pub(crate) enum CountError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A folder, and no file.
+    #[error(
+        "{} is a folder: name the reports in it, for example {}",
+        .0.display(),
+        .0.join("**/*.xml").display()
+    )]
+    Folder(PathBuf),
     /// No file is there.
     #[error("no file matches {0:?}; did the tests run, and write their report?")]
     NoMatch(String),
@@ -66,6 +74,10 @@ pub(crate) fn counts(options: &Options) -> Result<Counts, CountError> {
         },
         None => of_reports(&options.reports)?,
     };
+    checked(counts)
+}
+
+fn checked(counts: report::Counts) -> Result<Counts, CountError> {
     let part = |count: u64| u32::try_from(count).map_err(|_| CountError::TooMany);
     let (passed, failed, skipped) = (part(counts.passed)?, part(counts.failed)?, part(counts.skipped)?);
     let total = part(counts.total())?;
@@ -73,47 +85,36 @@ pub(crate) fn counts(options: &Options) -> Result<Counts, CountError> {
 }
 
 fn of_reports(patterns: &[String]) -> Result<report::Counts, CountError> {
+    let (stdin, patterns): (Vec<_>, Vec<_>) = patterns.iter().partition(|pattern| *pattern == "-");
     // Patterns overlap, and a file may have two names; it counts once.
     let mut paths = BTreeMap::new();
-    let mut counts = report::Counts::default();
     for pattern in patterns {
-        if pattern == "-" {
-            let content = read("stdin", io::stdin().lock())?;
-            counts += read_report("stdin", &content)?;
-        } else {
-            for path in matches(pattern)? {
-                paths.entry(path.canonicalize().unwrap_or_else(|_| path.clone())).or_insert(path);
-            }
+        for path in matches(pattern)? {
+            paths.entry(path.canonicalize().unwrap_or_else(|_| path.clone())).or_insert(path);
         }
+    }
+    let mut counts = report::Counts::default();
+    if !stdin.is_empty() {
+        counts += of_report("stdin", io::stdin().lock())?;
     }
     for path in paths.into_values() {
         let name = path.display().to_string();
         let file = File::open(&path).map_err(|source| CountError::Read { path: name.clone(), source })?;
-        let content = read(&name, file)?;
-        counts += read_report(&name, &content)?;
+        counts += of_report(&name, file)?;
     }
     Ok(counts)
 }
 
-fn read(path: &str, from: impl Read) -> Result<Vec<u8>, CountError> {
+fn of_report(path: &str, from: impl Read) -> Result<report::Counts, CountError> {
     let mut content = Vec::new();
     let read = from.take(REPORT_BYTES_MAX + 1).read_to_end(&mut content);
     read.map_err(|source| CountError::Read { path: path.to_owned(), source })?;
-    if u64::try_from(content.len()).is_ok_and(|length| length <= REPORT_BYTES_MAX) {
-        Ok(content)
-    } else {
-        Err(CountError::TooLarge(path.to_owned()))
+    if u64::try_from(content.len()).is_ok_and(|length| length > REPORT_BYTES_MAX) {
+        return Err(CountError::TooLarge(path.to_owned()));
     }
-}
-
-fn read_report(path: &str, content: &[u8]) -> Result<report::Counts, CountError> {
     let report =
-        report::read(content).map_err(|source| CountError::Report { path: path.to_owned(), source })?;
-    let report::Counts { passed, failed, skipped } = report.counts;
-    crate::terminal::note(&format!(
-        "read {path}: {}, {passed} passed, {failed} failed, {skipped} skipped",
-        report.format
-    ));
+        report::read(&content).map_err(|source| CountError::Report { path: path.to_owned(), source })?;
+    terminal::note(&format!("read {path}: {}, {}", report.format, checked(report.counts)?));
     Ok(report.counts)
 }
 
@@ -127,7 +128,10 @@ fn matches(pattern: &str) -> Result<Vec<PathBuf>, CountError> {
         require_literal_leading_dot: false,
     };
     let path = Path::new(pattern);
-    if path.exists() && !path.is_dir() {
+    if path.is_dir() {
+        return Err(CountError::Folder(path.to_owned()));
+    }
+    if path.exists() {
         return Ok(vec![path.to_owned()]);
     }
     let glob = Pattern::new(pattern)
@@ -135,7 +139,7 @@ fn matches(pattern: &str) -> Result<Vec<PathBuf>, CountError> {
     let fixed = path.components().take_while(|part| !part.as_os_str().to_string_lossy().contains(WILDCARDS));
     let root: PathBuf = fixed.collect();
     let here = root.as_os_str().is_empty();
-    let mut files = Vec::new();
+    let (mut files, mut folder) = (Vec::new(), None);
     for entry in WalkDir::new(if here { Path::new(".") } else { &root }) {
         let entry = match entry {
             Ok(entry) => entry,
@@ -147,9 +151,17 @@ fn matches(pattern: &str) -> Result<Vec<PathBuf>, CountError> {
             }
         };
         let path = if here { entry.path().strip_prefix(".").unwrap_or(entry.path()) } else { entry.path() };
-        if glob.matches_path_with(path, WHOLE_NAMES) && path.is_file() {
-            files.push(path.to_owned());
+        if glob.matches_path_with(path, WHOLE_NAMES) {
+            if path.is_file() {
+                files.push(path.to_owned());
+            } else if path.is_dir() {
+                folder = Some(path.to_owned());
+            }
         }
     }
-    if files.is_empty() { Err(CountError::NoMatch(pattern.to_owned())) } else { Ok(files) }
+    if files.is_empty() {
+        Err(folder.map_or_else(|| CountError::NoMatch(pattern.to_owned()), CountError::Folder))
+    } else {
+        Ok(files)
+    }
 }

@@ -118,51 +118,44 @@ async fn deliver(
     key: &HmacKey,
 ) -> ExitCode {
     let RunResult { repository, platform, branch, .. } = result;
-    let mut announcement = Announcement::new(result, BadgeAddress::new(base, repository, *platform, branch));
     let patience = Duration::from_secs(options.retry_for);
     let retrying = |reason: &str, wait: Duration| {
         terminal::note(&format!("{reason}; trying again in {:.1} s", wait.as_secs_f64()));
     };
     let service = Service { base, key, patience, clock: Clock::System };
-    match send(&service, result, retrying).await {
-        Ok(accepted) => {
-            announcement.accepted = true;
-            announcement.test_result_id = Some(accepted.test_result_id);
-        }
-        Err(error) => announcement.error = Some(error.to_string()),
-    }
+    let outcome = send(&service, result, retrying).await;
+    let address = BadgeAddress::new(base, repository, *platform, branch);
+    let announcement = Announcement::new(result, address, &outcome);
     if let Err(error) = announcement.write(&runner_files()) {
         says.warning(&format!("the runner cannot be told: {error}"));
     }
     if options.json {
         says.print(&terminal::json(&announcement));
     }
-    match &announcement.error {
-        None => {
+    match outcome {
+        Ok(_) => {
             if !options.json {
-                says.print(&told(&announcement, result));
+                says.print(&told(&announcement.markdown, result));
             }
             ExitCode::SUCCESS
         }
-        Some(error) if options.fail_on_error => {
-            says.error(error);
+        Err(error) if options.fail_on_error => {
+            says.error(&error.to_string());
             ExitCode::FAILURE
         }
-        Some(error) => {
-            says.warning(error);
+        Err(error) => {
+            says.warning(&error.to_string());
             ExitCode::SUCCESS
         }
     }
 }
 
 /// What a person reads when all is well. The Markdown is all that goes to a pipe.
-fn told(announcement: &Announcement, result: &RunResult) -> String {
-    let markdown = &announcement.markdown;
+fn told(markdown: &str, result: &RunResult) -> String {
     if !io::stdout().is_terminal() {
         return format!("{markdown}\n");
     }
-    let RunResult { repository, platform, branch, .. } = result;
-    let counts = announcement.counts();
+    let RunResult { repository, platform, branch, counts, .. } = result;
     format!(
         "accepted: {counts}, of {repository}, {branch} on {platform}\n\nThe badge, for a README:\n\n{markdown}\n"
     )

@@ -260,12 +260,27 @@ fn what_is_missing_is_named_with_the_option_that_helps() {
         "linux, windows or macos",
     );
     check(&with(&["nothing/*.xml"]), &key, 2, "no file matches");
+    for folder in ["/tests", "/tests/", "/t?sts"] {
+        let folder = format!("{}{folder}", env!("CARGO_MANIFEST_DIR"));
+        check(&[&all[..], &[&folder]].concat(), &key, 2, "is a folder: name the reports in it, for example");
+    }
     check(&with(&[]), &key, 2, "REPORT");
     check(&with(&["--passed", "1", "report.xml"]), &key, 2, "cannot be used with");
     check(&with(&["--passed", "4294967295", "--failed", "1"]), &key, 2, "more than 4294967295 tests");
     check(&with(&["--key-file", "nowhere", "--passed", "1"]), &[], 2, "cannot read nowhere");
     check(&with(&[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]), &key, 2, "Cargo.toml: ");
     check(&with(&["--passed", "190", "--dry-run"]), &[], 0, "\"passed\":190");
+}
+
+#[test]
+fn stdin_is_one_report_however_often_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path());
+    command.stdin(fs::File::open(fixture("pytest/report.xml")).unwrap());
+    command.args(["--url", "https://badges.test", "--repo", REPOSITORY, "--platform", "linux"]);
+    command.args(["--branch", "main", "--run-id", "1", "--dry-run", "-", "-"]);
+    let ended = Ended::from(command.output().unwrap());
+    assert!(ended.stdout.contains(r#""passed":5,"failed":9,"skipped":2"#), "{}", ended.stderr);
 }
 
 #[test]

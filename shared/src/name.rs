@@ -110,6 +110,11 @@ pub struct Repository {
     pub repo: Repo,
 }
 
+impl Repository {
+    /// What a valid value looks like, as a noun phrase.
+    pub const EXPECTED: &str = "OWNER/REPO, each 1 to 100 characters of A-Z a-z 0-9 . _ -";
+}
+
 impl fmt::Display for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.owner, self.repo)
@@ -120,7 +125,7 @@ impl FromStr for Repository {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let invalid = Invalid { expected: "OWNER/REPO, each 1 to 100 characters of A-Z a-z 0-9 . _ -" };
+        let invalid = Invalid { expected: Self::EXPECTED };
         let (owner, repo) = text.split_once('/').ok_or(invalid)?;
         Ok(Self { owner: owner.parse().map_err(|_| invalid)?, repo: repo.parse().map_err(|_| invalid)? })
     }

@@ -6,9 +6,12 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 
 use crate::package::{Package, Provider};
+
+/// Everything but what RFC 3986 calls unreserved.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What a path addresses. Names are decoded, not yet checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +114,11 @@ impl<'a> Place<'a> {
         };
         Some(Self { platform: decode(platform), owner: decode(owner), repo: decode(repo), branch })
     }
+}
+
+/// `name` as one segment of a path, or as one value of a query.
+pub fn segment(name: &str) -> String {
+    utf8_percent_encode(name, ESCAPED).to_string()
 }
 
 /// Decodes once. A sequence that does not decode to UTF-8 stays encoded.

@@ -1,6 +1,8 @@
 //! One run of a repository's tests on one platform and branch.
 
+use std::fmt;
 use std::num::NonZeroU16;
+use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -74,13 +76,14 @@ impl TestResultId {
     }
 }
 
-impl std::fmt::Display for TestResultId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for TestResultId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.hyphenated().fmt(f)
     }
 }
 
-/// How many tests passed, failed and were skipped; they add up to the total.
+/// How many tests passed, failed and were skipped; they add up to the total. Displays as
+/// `190 passed, 2 failed, 1 skipped`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     passed: u32,
@@ -122,6 +125,13 @@ impl Counts {
     /// All of them.
     pub fn total(self) -> u32 {
         self.total
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { passed, failed, skipped, .. } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
     }
 }
 
@@ -194,6 +204,14 @@ impl RunAttempt {
 impl Default for RunAttempt {
     fn default() -> Self {
         Self(NonZeroU16::MIN)
+    }
+}
+
+impl FromStr for RunAttempt {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        text.parse::<u64>().map_err(|_| Invalid { expected: Self::EXPECTED })?.try_into()
     }
 }
 
@@ -323,6 +341,7 @@ mod tests {
     #[test]
     fn counts_add_up() {
         assert_eq!(Counts::new(1, 2, 3, 6).map(Counts::total), Ok(6));
+        assert_eq!(Counts::new(1, 2, 3, 6).unwrap().to_string(), "1 passed, 2 failed, 3 skipped");
         assert!(Counts::new(1, 2, 3, 7).is_err());
         assert!(Counts::new(u32::MAX, u32::MAX, 2, 0).is_err(), "the sum must not wrap around");
     }
@@ -331,6 +350,8 @@ mod tests {
     fn run_attempts_are_one_to_9999() {
         assert_eq!(RunAttempt::default().get(), 1);
         assert_eq!(RunAttempt::try_from(9999).map(RunAttempt::get), Ok(9999));
+        assert_eq!("9999".parse::<RunAttempt>().map(RunAttempt::get), Ok(9999));
+        assert!("first".parse::<RunAttempt>().is_err());
         assert!(RunAttempt::try_from(0).is_err());
         assert!(RunAttempt::try_from(10_000).is_err());
     }

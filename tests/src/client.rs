@@ -1,10 +1,10 @@
 //! A client of the pipeline: what a CI job sends, and what it makes of the answers.
 
+pub use badgesmith_shared::route::segment;
 use badgesmith_shared::signature::HmacKey;
 use badgesmith_shared::timestamp::Timestamp;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -12,14 +12,6 @@ use uuid::Uuid;
 pub const REPOSITORY: &str = "acme/kit";
 /// The string that its client signs with.
 pub const KEY: &str = "correct horse battery staple";
-
-/// Everything but what RFC 3986 calls unreserved.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// `name` as one segment of a path.
-pub fn segment(name: &str) -> String {
-    utf8_percent_encode(name, ESCAPED).to_string()
-}
 
 /// A post in the making. Sent again, it is the same bytes.
 #[derive(Debug, Clone)]

@@ -2,8 +2,11 @@
 //!
 //! A variable `Build.SourceBranch` is `BUILD_SOURCEBRANCH` in the environment.
 
+use badgesmith_shared::name::Platform;
+use badgesmith_shared::test_result::{Commit, HttpsUrl, RunAttempt, RunId};
+
 use super::{
-    Environment, Found, Provider, Run, Withheld, branch_of, branch_unless_queue, fits, fork_branch, git_url,
+    Environment, Found, Provider, Run, Withheld, branch_of, branch_unless_queue, fork_branch, git_url,
 };
 
 /// The run that the variables describe.
@@ -11,13 +14,13 @@ pub(super) fn run(environment: &Environment<'_>) -> Run {
     // `OWNER/REPO` of repositories at GitHub and Bitbucket; of Azure Repos the last part alone, which is not
     // enough: organisation and project are both above it.
     let repository = environment.repository("BUILD_REPOSITORY_NAME");
-    let run_id = environment.get("BUILD_BUILDID").and_then(fits::run_id);
+    let run_id = environment.parse("BUILD_BUILDID");
     // Forks' builds get no secrets by default:
     // https://learn.microsoft.com/en-us/azure/devops/pipelines/security/repos#dont-provide-secrets-to-fork-builds
     let from_fork = environment.is_true("SYSTEM_PULLREQUEST_ISFORK");
     Run {
-        commit: commit(environment).and_then(fits::commit),
-        run_url: url(environment, run_id.as_deref()),
+        commit: commit(environment),
+        run_url: url(environment, run_id.as_ref()),
         run_id,
         run_attempt: run_attempt(environment),
         platform: platform(environment),
@@ -28,15 +31,14 @@ pub(super) fn run(environment: &Environment<'_>) -> Run {
 
 /// The source branch of a pull request is documented as `refs/heads/x`, and is `x` where the repository is
 /// at GitHub. `BUILD_SOURCEBRANCH` is `refs/pull/1/merge` then.
-fn branch(environment: &Environment<'_>, from_fork: bool) -> Found {
+fn branch(environment: &Environment<'_>, from_fork: bool) -> Found<String> {
     let Some(source) = environment.get("SYSTEM_PULLREQUEST_SOURCEBRANCH") else {
         return environment.require("BUILD_SOURCEBRANCH").and_then(|reference| branch_of(&reference));
     };
     let branch = source.strip_prefix("refs/heads/").unwrap_or(&source);
     if from_fork {
-        let owner =
-            environment.get("SYSTEM_PULLREQUEST_SOURCEREPOSITORYURI").and_then(|url| git_url::owner_of(&url));
-        Ok(fork_branch(owner.as_deref(), branch))
+        let url = environment.get("SYSTEM_PULLREQUEST_SOURCEREPOSITORYURI");
+        Ok(fork_branch(url.as_deref().and_then(git_url::owner_of), branch))
     } else {
         branch_unless_queue(branch.to_owned())
     }
@@ -44,33 +46,32 @@ fn branch(environment: &Environment<'_>, from_fork: bool) -> Found {
 
 /// `BUILD_SOURCEVERSION` of a pull request is a merge that Azure made
 /// (<https://github.com/microsoft/azure-pipelines-tasks/issues/9801>).
-fn commit(environment: &Environment<'_>) -> Option<String> {
-    environment.get("SYSTEM_PULLREQUEST_SOURCECOMMITID").or_else(|| environment.get("BUILD_SOURCEVERSION"))
+fn commit(environment: &Environment<'_>) -> Option<Commit> {
+    let source = environment.get("SYSTEM_PULLREQUEST_SOURCECOMMITID");
+    // Of TFVC it is the number of a changeset.
+    source.or_else(|| environment.get("BUILD_SOURCEVERSION"))?.parse().ok()
 }
 
 /// A job can be retried, and so can its stage; each counts from 1.
-fn run_attempt(environment: &Environment<'_>) -> Option<u16> {
-    ["SYSTEM_STAGEATTEMPT", "SYSTEM_JOBATTEMPT"]
-        .into_iter()
-        .filter_map(|name| fits::run_attempt_text(&environment.get(name)?))
-        .max()
+fn run_attempt(environment: &Environment<'_>) -> Option<RunAttempt> {
+    environment.parse("SYSTEM_STAGEATTEMPT").max(environment.parse("SYSTEM_JOBATTEMPT"))
 }
 
 /// The build's page, with the project's id since its name may have spaces; `_links.web` is the same:
 /// <https://learn.microsoft.com/en-us/rest/api/azure/devops/build/builds/get>.
-fn url(environment: &Environment<'_>, run_id: Option<&str>) -> Option<String> {
+fn url(environment: &Environment<'_>, run_id: Option<&RunId>) -> Option<HttpsUrl> {
     let collection = environment.get("SYSTEM_TEAMFOUNDATIONCOLLECTIONURI")?;
     let collection = collection.trim_end_matches('/');
     let project = environment.get("SYSTEM_TEAMPROJECTID")?;
-    fits::https_url(format!("{collection}/{project}/_build/results?buildId={}", run_id?))
+    format!("{collection}/{project}/_build/results?buildId={}", run_id?).parse().ok()
 }
 
 /// `AGENT_OS`, of the agent's host.
-fn platform(environment: &Environment<'_>) -> Option<&'static str> {
+fn platform(environment: &Environment<'_>) -> Option<Platform> {
     match environment.get("AGENT_OS")?.as_str() {
-        "Linux" => Some("linux"),
-        "Windows_NT" => Some("windows"),
-        "Darwin" => Some("macos"),
+        "Linux" => Some(Platform::Linux),
+        "Windows_NT" => Some(Platform::Windows),
+        "Darwin" => Some(Platform::MacOs),
         _ => None,
     }
 }

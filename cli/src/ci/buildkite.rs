@@ -2,9 +2,9 @@
 //!
 //! There is no platform. Whether builds of forks have secrets is up to the agents' hooks.
 
-use super::{
-    Absent, Environment, Found, Provider, Run, Withheld, branch_unless_queue, fits, fork_branch, git_url,
-};
+use badgesmith_shared::test_result::{HttpsUrl, RunAttempt};
+
+use super::{Absent, Environment, Found, Provider, Run, Withheld, branch_unless_queue, fork_branch, git_url};
 
 /// The run that the variables describe.
 pub(super) fn run(environment: &Environment<'_>) -> Run {
@@ -13,9 +13,9 @@ pub(super) fn run(environment: &Environment<'_>) -> Run {
     let fork = fork(environment);
     Run {
         // May be `HEAD`.
-        commit: environment.get("BUILDKITE_COMMIT").and_then(fits::commit),
+        commit: environment.parse("BUILDKITE_COMMIT"),
         // Unlike the number, it is not that of another pipeline too.
-        run_id: environment.get("BUILDKITE_BUILD_ID").and_then(fits::run_id),
+        run_id: environment.parse("BUILDKITE_BUILD_ID"),
         run_attempt: run_attempt(environment),
         run_url: url(environment),
         key_withheld: fork.as_ref().map(|_| Withheld::Fork),
@@ -32,7 +32,7 @@ fn fork(environment: &Environment<'_>) -> Option<String> {
 
 /// `BUILDKITE_BRANCH` is the tag as well for tags, and `mona:main` for forks where the pipeline says so
 /// (<https://buildkite.com/docs/pipelines/source-control/github#running-builds-on-pull-requests>).
-fn branch(environment: &Environment<'_>, fork: Option<&str>) -> Found {
+fn branch(environment: &Environment<'_>, fork: Option<&str>) -> Found<String> {
     if let Some(tag) = environment.get("BUILDKITE_TAG") {
         return Err(Absent::Tag(tag));
     }
@@ -41,23 +41,22 @@ fn branch(environment: &Environment<'_>, fork: Option<&str>) -> Found {
     }
     let branch = environment.require("BUILDKITE_BRANCH")?;
     match fork {
-        Some(url) if !branch.contains(':') => Ok(fork_branch(git_url::owner_of(url).as_deref(), &branch)),
+        Some(url) if !branch.contains(':') => Ok(fork_branch(git_url::owner_of(url), &branch)),
         Some(_) => Ok(branch),
         None => branch_unless_queue(branch),
     }
 }
 
 /// `BUILDKITE_RETRY_COUNT`: how many times the job has been retried, from 0.
-fn run_attempt(environment: &Environment<'_>) -> Option<u16> {
-    let retries: u64 = environment.get("BUILDKITE_RETRY_COUNT")?.parse().ok()?;
-    fits::run_attempt(retries.checked_add(1)?)
+fn run_attempt(environment: &Environment<'_>) -> Option<RunAttempt> {
+    environment.parse::<u64>("BUILDKITE_RETRY_COUNT")?.checked_add(1)?.try_into().ok()
 }
 
 /// The job on the build's page, as `web_url` of <https://buildkite.com/docs/apis/rest-api/jobs> has it.
-fn url(environment: &Environment<'_>) -> Option<String> {
+fn url(environment: &Environment<'_>) -> Option<HttpsUrl> {
     let build = environment.get("BUILDKITE_BUILD_URL")?;
     let job = environment.get("BUILDKITE_JOB_ID").map(|id| format!("#{id}")).unwrap_or_default();
-    fits::https_url(format!("{build}{job}"))
+    format!("{build}{job}").parse().ok()
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 //!
 //! There is no attempt, since a workflow that is run again is another workflow; and no platform.
 
+use badgesmith_shared::name::Repository;
+
 use super::{
-    Absent, Environment, Found, Provider, Run, Withheld, branch_unless_queue, fits, fork_branch, git_url,
+    Absent, Environment, Found, Provider, Run, Withheld, branch_unless_queue, fork_branch, git_url, valid,
 };
 
 /// The run that the variables describe.
@@ -13,27 +15,27 @@ pub(super) fn run(environment: &Environment<'_>) -> Run {
     // https://circleci.com/docs/guides/integration/pull-request-build-settings/
     let fork_owner = environment.get("CIRCLE_PR_USERNAME");
     Run {
-        commit: environment.get("CIRCLE_SHA1").and_then(fits::commit),
+        commit: environment.parse("CIRCLE_SHA1"),
         // The same for every job of the workflow.
-        run_id: environment.get("CIRCLE_WORKFLOW_ID").and_then(fits::run_id),
+        run_id: environment.parse("CIRCLE_WORKFLOW_ID"),
         // Of the job.
-        run_url: environment.get("CIRCLE_BUILD_URL").and_then(fits::https_url),
+        run_url: environment.parse("CIRCLE_BUILD_URL"),
         key_withheld: fork_owner.as_ref().map(|_| Withheld::Fork),
         ..Run::new(Provider::CircleCi, repository(environment), branch(environment, fork_owner.as_deref()))
     }
 }
 
 /// The project's user and name, or what its address names.
-fn repository(environment: &Environment<'_>) -> Found {
+fn repository(environment: &Environment<'_>) -> Found<Repository> {
     match (environment.get("CIRCLE_PROJECT_USERNAME"), environment.get("CIRCLE_PROJECT_REPONAME")) {
-        (Some(owner), Some(repo)) => fits::repository(format!("{owner}/{repo}")),
+        (Some(owner), Some(repo)) => valid(format!("{owner}/{repo}")),
         _ => environment.require("CIRCLE_REPOSITORY_URL").and_then(|url| git_url::repository_of(&url)),
     }
 }
 
 /// `CIRCLE_BRANCH` of a fork is `pull/14`, which is no branch that a fork could choose the name of:
 /// <https://discuss.circleci.com/t/access-real-branch-name-for-pull-request-fork-build/907>.
-fn branch(environment: &Environment<'_>, fork_owner: Option<&str>) -> Found {
+fn branch(environment: &Environment<'_>, fork_owner: Option<&str>) -> Found<String> {
     if let Some(tag) = environment.get("CIRCLE_TAG") {
         return Err(Absent::Tag(tag));
     }

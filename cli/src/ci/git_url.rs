@@ -1,37 +1,42 @@
 //! The repository that a remote's address names.
 
-use super::{Absent, Found, fits};
+use badgesmith_shared::name::Repository;
+
+use super::{Absent, Found, valid};
 
 /// `OWNER/REPO` of a remote: `https://HOST/OWNER/REPO.git`, `ssh://git@HOST/OWNER/REPO`,
 /// `git@HOST:OWNER/REPO.git` and the like (<https://git-scm.com/docs/git-clone#_git_urls>).
 ///
 /// # Errors
-/// [`Absent::NotOwnerAndRepo`] with the path alone: user and password may stand in the rest.
-pub(crate) fn repository_of(url: &str) -> Found {
+/// [`Absent::Invalid`] with the path alone: user and password may stand in the rest.
+pub(crate) fn repository_of(url: &str) -> Found<Repository> {
+    match split(url) {
+        // A path on this machine says nothing of owners, also where it has two parts.
+        ("", path) => Err(Absent::Invalid { value: path.to_owned(), expected: Repository::EXPECTED }),
+        (_, path) => valid(path.to_owned()),
+    }
+}
+
+/// The owner alone, as written, of a fork's address.
+pub(super) fn owner_of(url: &str) -> Option<&str> {
+    repository_of(url).ok()?;
+    split(url).1.split_once('/').map(|(owner, _)| owner)
+}
+
+/// Whether two addresses name the same repository, whatever their form.
+pub(super) fn are_the_same(one: &str, other: &str) -> bool {
+    split(one).1.eq_ignore_ascii_case(split(other).1)
+}
+
+/// The host, empty where there is none, and the path.
+fn split(url: &str) -> (&str, &str) {
     let (host, path) = match url.split_once("://") {
         Some((_, rest)) => rest.split_once('/').unwrap_or((rest, "")),
         // Without a scheme, the host ends at the first colon, unless a slash comes before it.
         None => url.split_once(':').filter(|(host, _)| !host.contains('/')).unwrap_or(("", url)),
     };
     let path = path.trim_matches('/');
-    let path = path.strip_suffix(".git").unwrap_or(path).to_owned();
-    // A path on this machine says nothing of owners, also where it has two parts.
-    if host.is_empty() { Err(Absent::NotOwnerAndRepo(path)) } else { fits::repository(path) }
-}
-
-/// The owner alone, of a fork's address.
-pub(super) fn owner_of(url: &str) -> Option<String> {
-    let repository = repository_of(url).ok()?;
-    repository.split_once('/').map(|(owner, _)| owner.to_owned())
-}
-
-/// Whether two addresses name the same repository, whatever their form.
-pub(super) fn are_the_same(one: &str, other: &str) -> bool {
-    let path = |url| match repository_of(url) {
-        Ok(path) | Err(Absent::NotOwnerAndRepo(path)) => path.to_ascii_lowercase(),
-        Err(_) => String::new(),
-    };
-    path(one) == path(other)
+    (host, path.strip_suffix(".git").unwrap_or(path))
 }
 
 #[cfg(test)]
@@ -41,7 +46,9 @@ mod tests {
     #[track_caller]
     fn check(url: &str, expected: Result<&str, &str>) {
         let actual = repository_of(url);
-        let expected = expected.map(str::to_owned).map_err(|path| Absent::NotOwnerAndRepo(path.to_owned()));
+        let expected = expected
+            .map(|repository| repository.parse().unwrap())
+            .map_err(|path| Absent::Invalid { value: path.to_owned(), expected: Repository::EXPECTED });
         assert_eq!(actual, expected, "{url}");
     }
 

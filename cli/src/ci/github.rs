@@ -6,38 +6,30 @@
 //! Fields of the event's file: <https://docs.github.com/en/webhooks/webhook-events-and-payloads>.
 
 use std::path::Path;
+use std::str::FromStr;
 
+use badgesmith_shared::test_result::{Commit, HttpsUrl};
 use serde_json::Value;
 
 use super::{
-    Absent, Environment, Found, Provider, Run, Withheld, branch_of, branch_unless_queue, fits, fork_branch,
+    Absent, Environment, Found, Provider, Run, Withheld, branch_of, branch_unless_queue, fork_branch,
 };
 
 /// The run that the variables describe, or for `workflow_run` the run that it follows.
 pub(super) fn run(environment: &Environment<'_>) -> Run {
-    // `GITHUB_REPOSITORY`: owner and name of the workflow's repository.
-    let repository = environment.repository("GITHUB_REPOSITORY");
-    let event = Event::of(environment);
-    let source = event.source(environment);
-    let run_id = source.run_id.and_then(fits::run_id);
+    let run = Event::of(environment).run(environment);
     Run {
-        commit: source.commit.and_then(fits::commit),
-        run_url: url(environment, run_id.as_deref(), source.run_attempt),
-        run_id,
-        run_attempt: source.run_attempt,
-        platform: platform(environment),
-        key_withheld: source.key_withheld,
-        ..Run::new(Provider::GitHubActions, repository, source.branch)
+        run_url: url(environment, &run),
+        // `Linux`, `Windows` or `macOS`.
+        platform: environment.parse("RUNNER_OS"),
+        ..run
     }
 }
 
-/// What was tested, and where to read about it.
-struct Source {
-    branch: Found,
-    commit: Option<String>,
-    run_id: Option<String>,
-    run_attempt: Option<u16>,
-    key_withheld: Option<Withheld>,
+/// A run of this branch, of which nothing else is known yet.
+fn run_of(environment: &Environment<'_>, branch: Found<String>) -> Run {
+    // `GITHUB_REPOSITORY`: owner and name of the workflow's repository.
+    Run::new(Provider::GitHubActions, environment.repository("GITHUB_REPOSITORY"), branch)
 }
 
 /// `GITHUB_EVENT_NAME`, and the webhook's payload in the file `GITHUB_EVENT_PATH`, null if unreadable.
@@ -55,15 +47,15 @@ impl Event {
         }
     }
 
-    fn text(&self, pointer: &str) -> Option<String> {
-        self.payload.pointer(pointer)?.as_str().map(str::to_owned)
+    fn parse<T: FromStr>(&self, pointer: &str) -> Option<T> {
+        self.payload.pointer(pointer)?.as_str()?.parse().ok()
     }
 
     fn number(&self, pointer: &str) -> Option<u64> {
         self.payload.pointer(pointer)?.as_u64()
     }
 
-    fn source(&self, environment: &Environment<'_>) -> Source {
+    fn run(&self, environment: &Environment<'_>) -> Run {
         if self.name == "workflow_run" {
             return self.run_before(environment);
         }
@@ -74,17 +66,17 @@ impl Event {
             // `refs/heads/gh-readonly-queue/...`.
             let branch = environment.require("GITHUB_REF").and_then(|reference| branch_of(&reference));
             let in_fork = self.payload.pointer("/repository/fork").and_then(Value::as_bool) == Some(true);
-            (branch, environment.get("GITHUB_SHA"), in_fork.then_some(Withheld::Fork))
+            (branch, environment.parse("GITHUB_SHA"), in_fork.then_some(Withheld::Fork))
         };
         // `GITHUB_ACTOR` is who started it first, whose rights count also when somebody else runs it again:
         // https://docs.github.com/en/code-security/dependabot/working-with-dependabot/troubleshooting-dependabot-on-github-actions
         let by_dependabot = environment.get("GITHUB_ACTOR").is_some_and(|actor| actor == "dependabot[bot]");
-        Source {
-            branch,
+        Run {
             commit,
-            run_id: environment.get("GITHUB_RUN_ID"),
-            run_attempt: environment.get("GITHUB_RUN_ATTEMPT").and_then(|text| fits::run_attempt_text(&text)),
+            run_id: environment.parse("GITHUB_RUN_ID"),
+            run_attempt: environment.parse("GITHUB_RUN_ATTEMPT"),
             key_withheld: if by_dependabot { Some(Withheld::Dependabot) } else { key_withheld },
+            ..run_of(environment, branch)
         }
     }
 
@@ -99,10 +91,13 @@ impl Event {
     ///
     /// Only forks' runs of `pull_request` and of reviews have no secrets. A payload without the head's
     /// repository is that of a fork that was deleted.
-    fn pull_request(&self, environment: &Environment<'_>) -> (Found, Option<String>, Option<Withheld>) {
+    fn pull_request(
+        &self,
+        environment: &Environment<'_>,
+    ) -> (Found<String>, Option<Commit>, Option<Withheld>) {
         let repository = "/pull_request/head/repo/full_name";
         let from_fork = self.is_fork(environment, repository);
-        let branch = match self.text("/pull_request/head/ref") {
+        let branch = match self.parse("/pull_request/head/ref") {
             Some(branch) => Ok(self.named(from_fork, repository, branch)),
             None => Err(Absent::NotInEvent),
         };
@@ -110,26 +105,25 @@ impl Event {
         // Without the event nothing is known, and a key that is missing is a mistake.
         let is_known = self.payload.pointer("/pull_request/head").is_some();
         let key_withheld = (is_known && from_fork && !has_secrets).then_some(Withheld::Fork);
-        (branch, self.text("/pull_request/head/sha"), key_withheld)
+        (branch, self.parse("/pull_request/head/sha"), key_withheld)
     }
 
     /// The run before a `workflow_run`, which is how results of forks' runs are submitted: this run has
     /// secrets, and its own branch is always the default one. Of a run for a tag, GitHub gives the tag as
     /// branch, and nothing tells them apart.
-    fn run_before(&self, environment: &Environment<'_>) -> Source {
+    fn run_before(&self, environment: &Environment<'_>) -> Run {
         let repository = "/workflow_run/head_repository/full_name";
         let from_fork = self.is_fork(environment, repository);
-        let branch = match self.text("/workflow_run/head_branch") {
+        let branch = match self.parse("/workflow_run/head_branch") {
             Some(branch) if from_fork => Ok(self.named(true, repository, branch)),
             Some(branch) => branch_unless_queue(branch),
             None => Err(Absent::NotInEvent),
         };
-        Source {
-            branch,
-            commit: self.text("/workflow_run/head_sha"),
-            run_id: self.number("/workflow_run/id").map(|id| id.to_string()),
-            run_attempt: self.number("/workflow_run/run_attempt").and_then(fits::run_attempt),
-            key_withheld: None,
+        Run {
+            commit: self.parse("/workflow_run/head_sha"),
+            run_id: self.number("/workflow_run/id").and_then(|id| id.to_string().parse().ok()),
+            run_attempt: self.number("/workflow_run/run_attempt").and_then(|number| number.try_into().ok()),
+            ..run_of(environment, branch)
         }
     }
 
@@ -137,7 +131,7 @@ impl Event {
     /// payload does not tell: the workflow's own repository may be a fork.
     fn is_fork(&self, environment: &Environment<'_>, pointer: &str) -> bool {
         let ours = environment.get("GITHUB_REPOSITORY").unwrap_or_default();
-        self.text(pointer).is_none_or(|theirs| !theirs.eq_ignore_ascii_case(&ours))
+        self.parse::<String>(pointer).is_none_or(|theirs| !theirs.eq_ignore_ascii_case(&ours))
     }
 
     /// The branch by the name that it has among ours.
@@ -145,7 +139,7 @@ impl Event {
         if !from_fork {
             return branch;
         }
-        let repository = self.text(repository);
+        let repository: Option<String> = self.parse(repository);
         let owner = repository.as_deref().and_then(|name| name.split_once('/')).map(|(owner, _)| owner);
         fork_branch(owner, &branch)
     }
@@ -153,21 +147,12 @@ impl Event {
 
 /// `$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID`, as the page on variables has it,
 /// of this attempt.
-fn url(environment: &Environment<'_>, run_id: Option<&str>, run_attempt: Option<u16>) -> Option<String> {
+fn url(environment: &Environment<'_>, run: &Run) -> Option<HttpsUrl> {
     let server = environment.get("GITHUB_SERVER_URL")?;
     let repository = environment.get("GITHUB_REPOSITORY")?;
-    let attempt = run_attempt.map(|attempt| format!("/attempts/{attempt}")).unwrap_or_default();
-    fits::https_url(format!("{server}/{repository}/actions/runs/{}{attempt}", run_id?))
-}
-
-/// `RUNNER_OS`: `Linux`, `Windows` or `macOS`.
-fn platform(environment: &Environment<'_>) -> Option<&'static str> {
-    match environment.get("RUNNER_OS")?.as_str() {
-        "Linux" => Some("linux"),
-        "Windows" => Some("windows"),
-        "macOS" => Some("macos"),
-        _ => None,
-    }
+    let run_id = run.run_id.as_ref()?;
+    let attempt = run.run_attempt.map(|attempt| format!("/attempts/{}", attempt.get())).unwrap_or_default();
+    format!("{server}/{repository}/actions/runs/{run_id}{attempt}").parse().ok()
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 //!
 //! There is no attempt: a job that is retried has the same pipeline and another `CI_JOB_URL`.
 //! There is no platform either: `CI_RUNNER_EXECUTABLE_ARCH` "might not be the same as the environment of the
-//! executor". A group within a group makes a repository of three parts, which is [`super::Absent::NotOwnerAndRepo`].
+//! executor". A group within a group makes a repository of three parts, which is [`Absent::Invalid`].
 
-use super::{Absent, Environment, Found, Provider, Run, Withheld, branch_unless_queue, fits, fork_branch};
+use badgesmith_shared::test_result::Commit;
+
+use super::{Absent, Environment, Found, Provider, Run, Withheld, branch_unless_queue, fork_branch};
 
 /// The run that the variables describe.
 pub(super) fn run(environment: &Environment<'_>) -> Run {
@@ -13,16 +15,16 @@ pub(super) fn run(environment: &Environment<'_>) -> Run {
     // https://docs.gitlab.com/ci/pipelines/merge_request_pipelines/#use-with-forked-projects
     let repository = environment.repository("CI_PROJECT_PATH");
     Run {
-        commit: commit(environment).and_then(fits::commit),
+        commit: commit(environment),
         // Unique on the whole instance, and the same for all jobs.
-        run_id: environment.get("CI_PIPELINE_ID").and_then(fits::run_id),
-        run_url: environment.get("CI_JOB_URL").and_then(fits::https_url),
+        run_id: environment.parse("CI_PIPELINE_ID"),
+        run_url: environment.parse("CI_JOB_URL"),
         key_withheld: key_withheld(environment),
         ..Run::new(Provider::GitLab, repository, branch(environment))
     }
 }
 
-fn branch(environment: &Environment<'_>) -> Found {
+fn branch(environment: &Environment<'_>) -> Found<String> {
     if let Some(tag) = environment.get("CI_COMMIT_TAG") {
         return Err(Absent::Tag(tag));
     }
@@ -40,8 +42,9 @@ fn branch(environment: &Environment<'_>) -> Found {
 }
 
 /// The source branch's last commit where the pipeline tests a merge, which has one of its own.
-fn commit(environment: &Environment<'_>) -> Option<String> {
-    environment.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA").or_else(|| environment.get("CI_COMMIT_SHA"))
+fn commit(environment: &Environment<'_>) -> Option<Commit> {
+    let source = environment.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA");
+    source.or_else(|| environment.get("CI_COMMIT_SHA"))?.parse().ok()
 }
 
 /// A fork's pipeline has the fork's variables; one of a branch that is not protected no protected ones

@@ -9,8 +9,7 @@
 //! There is no attempt, since a build that is run again has another number; and no platform.
 
 use super::{
-    Absent, Environment, Found, Provider, Run, Withheld, branch_of, branch_unless_queue, fits, fork_branch,
-    git_url,
+    Absent, Environment, Found, Provider, Run, Withheld, branch_of, branch_unless_queue, fork_branch, git_url,
 };
 
 /// The run that the variables describe.
@@ -20,17 +19,17 @@ pub(super) fn run(environment: &Environment<'_>) -> Run {
     let fork = environment.get("CHANGE_FORK");
     Run {
         // Of a change it may be a merge that Jenkins made itself.
-        commit: environment.get("GIT_COMMIT").and_then(fits::commit),
+        commit: environment.parse("GIT_COMMIT"),
         // Unique in its job, thus in the branch of a multibranch project.
-        run_id: environment.get("BUILD_NUMBER").and_then(fits::run_id),
+        run_id: environment.parse("BUILD_NUMBER"),
         // Often `http`, which the service refuses.
-        run_url: environment.get("BUILD_URL").and_then(fits::https_url),
+        run_url: environment.parse("BUILD_URL"),
         key_withheld: fork.as_ref().map(|_| Withheld::Fork),
         ..Run::new(Provider::Jenkins, repository, branch(environment, fork.as_deref()))
     }
 }
 
-fn branch(environment: &Environment<'_>, fork: Option<&str>) -> Found {
+fn branch(environment: &Environment<'_>, fork: Option<&str>) -> Found<String> {
     if let Some(tag) = environment.get("TAG_NAME") {
         return Err(Absent::Tag(tag));
     }
@@ -48,7 +47,7 @@ fn branch(environment: &Environment<'_>, fork: Option<&str>) -> Found {
 
 /// `GIT_BRANCH` with the remote's name, `origin/main`, or `detached` where a commit is checked out. Of remotes
 /// with other names the name stays: nothing tells where it ends.
-fn of_remote(branch: &str) -> Found {
+fn of_remote(branch: &str) -> Found<String> {
     if branch.starts_with("refs/heads/") || branch.starts_with("refs/tags/") {
         return branch_of(branch);
     }

@@ -1,6 +1,8 @@
 //! How the tests below write environments and runs.
 
-use super::{Run, detect};
+use std::fmt::Display;
+
+use super::{Found, Run, detect};
 
 /// Detects a run in an environment of `NAME=value` lines, with `event` as the content of the file
 /// `/event.json`, and compares it with lines of what is known: `branch main`, or `branch ! reason`.
@@ -17,18 +19,21 @@ pub(super) fn check(environment: &str, event: &str, expected: &str) {
     assert_eq!(lines(&detect(variable, read)), expected);
 }
 
-/// All that is known of a run, one line for each field.
-fn lines(run: &Run) -> Vec<String> {
-    let found = |name, value: &super::Found| match value {
+fn found(name: &str, value: &Found<impl Display>) -> String {
+    match value {
         Ok(value) => format!("{name} {value}"),
         Err(absent) => format!("{name} ! {absent}"),
-    };
+    }
+}
+
+/// All that is known of a run, one line for each field.
+fn lines(run: &Run) -> Vec<String> {
     let mut lines = vec![format!("{:?}", run.provider)];
     lines.push(found("repository", &run.repository));
     lines.push(found("branch", &run.branch));
     lines.extend(run.commit.as_ref().map(|commit| format!("commit {commit}")));
     lines.extend(run.run_id.as_ref().map(|id| format!("run {id}")));
-    lines.extend(run.run_attempt.map(|attempt| format!("attempt {attempt}")));
+    lines.extend(run.run_attempt.map(|attempt| format!("attempt {}", attempt.get())));
     lines.extend(run.run_url.as_ref().map(|url| format!("url {url}")));
     lines.extend(run.platform.map(|platform| format!("platform {platform}")));
     lines.extend(run.key_withheld.map(|reason| format!("no key: {reason}")));

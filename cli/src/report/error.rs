@@ -36,7 +36,8 @@ pub(crate) enum Problem {
     /// A JSON value does not parse.
     #[error("malformed JSON: {0}")]
     MalformedJson(String),
-    /// A `<!DOCTYPE>`: it could define entities, and no test runner writes one.
+    /// A `<!DOCTYPE>`. The entities and attributes that it declares would be passed over. The formats here have
+    /// none; others with the same root do, such as `DejaGnu`'s `<testsuite>`.
     #[error("document type declarations are refused")]
     DocumentType,
     /// An encoding in which the bytes of ASCII may mean something else.

@@ -56,12 +56,19 @@ pub(super) fn read(text: &str) -> Result<Counts, Fault> {
         if !line.starts_with('{') {
             continue;
         }
-        let event: Event<'_> = serde_json::from_str(line).map_err(|error| Fault {
-            offset: offset + line.floor_char_boundary(error.column().saturating_sub(1)),
-            problem: Problem::MalformedJson(excerpt(
-                error.to_string().split(" at line ").next().unwrap_or_default(),
-            )),
-        })?;
+        let event: Event<'_> = match serde_json::from_str(line) {
+            Ok(event) => event,
+            // JSON of something else, whose fields have the same names.
+            Err(error) if error.is_data() => continue,
+            Err(error) => {
+                return Err(Fault {
+                    offset: offset + line.floor_char_boundary(error.column().saturating_sub(1)),
+                    problem: Problem::MalformedJson(excerpt(
+                        error.to_string().split(" at line ").next().unwrap_or_default(),
+                    )),
+                });
+            }
+        };
         let outcome = match &*event.action {
             "run" => None,
             "pass" => Some(Outcome::Passed),
@@ -155,6 +162,19 @@ mod tests {
         let new = r#"{"ImportPath":"kit [kit.test]","Action":"build-fail"}"#.to_owned()
             + "\n{\"Action\":\"fail\",\"Package\":\"kit\",\"Elapsed\":0,\"FailedBuild\":\"kit [kit.test]\"}";
         check_counts(&new, (0, 1, 0));
+    }
+
+    #[test]
+    fn json_of_others_does_not_count() {
+        for other in [
+            r#"{"level":"info","msg":"ready"}"#,
+            r#"{"Package":"kit","Test":"B"}"#,
+            r#"{"Package":{"Name":"kit"},"Test":["B"]}"#,
+            r#"{"Action":null,"Package":"kit","Test":"B"}"#,
+        ] {
+            let mixed = format!("{other}\n{}{other}\n", events(&[("A", "pass"), ("", "pass")]));
+            check_counts(&mixed, (1, 0, 0));
+        }
     }
 
     #[test]

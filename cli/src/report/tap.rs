@@ -89,6 +89,13 @@ impl Level {
             Some(subtest) => subtest,
         };
     }
+
+    /// Counts the test point that waits for this subtest. Without one, gives the subtest back.
+    fn close(&mut self, subtest: Option<Counts>) -> Option<Counts> {
+        let Some(outcome) = self.opened.take() else { return subtest };
+        self.add(outcome, subtest);
+        None
+    }
 }
 
 impl Reader {
@@ -181,18 +188,11 @@ impl Reader {
         let mut inner: Option<Counts> = None;
         while self.levels.len() > depth + 1 {
             let Some(mut level) = self.levels.pop() else { break };
-            match level.opened.take() {
-                Some(outcome) => level.add(outcome, inner),
-                // A subtest without a point that sums it up was cut short.
-                None => level.counts += inner.unwrap_or_default(),
-            }
-            inner = Some(level.counts + Counts::failed(level.missing()));
+            // A subtest without a point that sums it up was cut short.
+            let cut_short = level.close(inner).unwrap_or_default();
+            inner = Some(level.counts + cut_short + Counts::failed(level.missing()));
         }
-        let level = self.level(depth)?;
-        if let Some(outcome) = level.opened.take() {
-            level.add(outcome, inner.take());
-        }
-        Ok(inner)
+        Ok(self.level(depth)?.close(inner))
     }
 
     fn end_stream(&mut self) {

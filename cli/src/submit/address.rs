@@ -3,12 +3,9 @@
 use std::fmt;
 
 use badgesmith_shared::name::{Branch, Platform, Repository};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use badgesmith_shared::route::segment;
 use reqwest::Url;
 use serde::Serialize;
-
-/// Everything but what RFC 3986 calls unreserved.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The base URL of a service, without a slash at the end. It is shown, so that no password is in it.
 #[derive(Debug, Clone)]
@@ -58,13 +55,10 @@ impl BadgeAddress {
         platform: Platform,
         branch: &Branch,
     ) -> Self {
-        let place = format!("{platform}/{repository}/{}", utf8_percent_encode(branch.as_str(), ESCAPED));
+        let place = format!("{platform}/{repository}/{}", segment(branch.as_str()));
         let badge_url = format!("{base}/badges/tests/{place}");
         Self {
-            image_url: format!(
-                "https://img.shields.io/endpoint?url={}",
-                utf8_percent_encode(&badge_url, ESCAPED)
-            ),
+            image_url: format!("https://img.shields.io/endpoint?url={}", segment(&badge_url)),
             link_url: format!("{base}/redirect/test-results/{place}"),
             badge_url,
         }

@@ -8,18 +8,19 @@ use serde::Serialize;
 
 use super::address::BadgeAddress;
 use super::result::RunResult;
+use super::send::{Accepted, SendError};
 
 /// All that there is to say of a submission; what `--json` prints.
 #[derive(Debug, Serialize)]
 pub(crate) struct Announcement {
     /// Whether the result is safe with the service.
-    pub(crate) accepted: bool,
-    /// The service's name for the result.
+    accepted: bool,
+    /// The service's name for the result, if it was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) test_result_id: Option<String>,
+    test_result_id: Option<String>,
     /// Why it was not accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) error: Option<String>,
+    error: Option<String>,
     repository: String,
     platform: &'static str,
     branch: String,
@@ -44,12 +45,16 @@ pub(crate) struct RunnerFiles {
 }
 
 impl Announcement {
-    /// Of a result that is neither accepted nor refused yet.
-    pub(crate) fn new(result: &RunResult, address: BadgeAddress) -> Self {
+    /// Of a result that was accepted, or not.
+    pub(crate) fn new(
+        result: &RunResult,
+        address: BadgeAddress,
+        outcome: &Result<Accepted, SendError>,
+    ) -> Self {
         Self {
-            accepted: false,
-            test_result_id: None,
-            error: None,
+            accepted: outcome.is_ok(),
+            test_result_id: outcome.as_ref().ok().map(|accepted| accepted.test_result_id.clone()),
+            error: outcome.as_ref().err().map(ToString::to_string),
             repository: result.repository.to_string(),
             platform: result.platform.as_str(),
             branch: result.branch.to_string(),
@@ -60,11 +65,6 @@ impl Announcement {
             markdown: address.markdown(),
             address,
         }
-    }
-
-    /// `190 passed, 2 failed, 1 skipped`
-    pub(crate) fn counts(&self) -> String {
-        format!("{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
 
     /// Tells later steps of the job, and whoever looks at it.
@@ -95,10 +95,10 @@ impl Announcement {
     /// A summary in Markdown. The branch is a stranger's text: inside a code span, of which no backtick gets out.
     fn summary(&self) -> String {
         let Self { passed, failed, skipped, total, markdown, .. } = self;
-        let state = match &self.error {
-            None => String::new(),
-            Some(_) => "\nThe result was **not accepted** by the service; the log of this step says why.\n"
-                .to_owned(),
+        let state = if self.accepted {
+            ""
+        } else {
+            "\nThe result was **not accepted** by the service; the log of this step says why.\n"
         };
         format!(
             "### Tests of `{}` on {}\n\n| passed | failed | skipped | total |\n|---|---|---|---|\n\

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
-use badgesmith_shared::name::{Invalid, Platform};
-use badgesmith_shared::test_result::{Counts, RunAttempt};
+use badgesmith_shared::name::{Branch, Invalid, Repository};
+use badgesmith_shared::test_result::{Commit, Counts};
 
 use super::options::Options;
 use super::result::RunResult;
@@ -44,31 +44,27 @@ pub(crate) enum RunError {
 /// # Errors
 /// [`RunError`], which names the option that helps.
 pub(crate) fn result(options: &Options, run: &Run, counts: Counts) -> Result<RunResult, RunError> {
-    let repository = option_or(options.repo.as_ref(), &run.repository, repository_of_git)
-        .map_err(|absent| missing("the repository", "--repo", &absent))?;
-    let branch = match option_or(options.branch.as_ref(), &run.branch, branch_of_git) {
-        Err(absent) if absent.is_expected() => return Err(RunError::NothingToReport(absent)),
-        branch => branch.map_err(|absent| missing("the branch", "--branch", &absent))?,
-    };
-    let platform = options.platform.as_deref().or(run.platform).unwrap_or(std::env::consts::OS);
-    let commit = options.commit.clone().or_else(|| run.commit.clone()).or_else(commit_of_git);
-    let run_id = options.run_id.as_ref().or(run.run_id.as_ref());
+    let repository =
+        known("the repository", "--repo", options.repo.as_deref(), &run.repository, repository_of_git)?;
+    let branch = known("the branch", "--branch", options.branch.as_deref(), &run.branch, branch_of_git)?;
+    let run_id = option_or("--run-id", options.run_id.as_deref(), run.run_id.as_ref())?;
     let run_id = run_id.ok_or_else(|| missing("the run", "--run-id", &"the CI system does not say"))?;
-    let run_attempt = options.run_attempt.or(run.run_attempt.map(u64::from)).unwrap_or(1);
-    let run_url = options.run_url.as_ref().or(run.run_url.as_ref());
+    let platform = match option_or("--platform", options.platform.as_deref(), run.platform.as_ref())? {
+        Some(platform) => platform,
+        None => parse("--platform", std::env::consts::OS)?,
+    };
+    let run_attempt = options.run_attempt.map(|attempt| attempt.to_string());
+    let run_attempt = option_or("--run-attempt", run_attempt.as_deref(), run.run_attempt.as_ref())?;
+    let commit = option_or("--commit", options.commit.as_deref(), run.commit.as_ref())?;
     Ok(RunResult {
-        repository: parse("--repo", &repository)?,
-        platform: parse::<Platform>("--platform", platform)?,
-        branch: parse("--branch", &branch)?,
+        repository,
+        platform,
+        branch,
         counts,
-        run_id: parse("--run-id", run_id)?,
-        run_attempt: RunAttempt::try_from(run_attempt).map_err(|Invalid { expected }| RunError::Invalid {
-            option: "--run-attempt",
-            value: run_attempt.to_string(),
-            expected,
-        })?,
-        commit: commit.map(|commit| parse("--commit", &commit)).transpose()?,
-        run_url: run_url.map(|url| parse("--run-url", url)).transpose()?,
+        run_id,
+        run_attempt: run_attempt.unwrap_or_default(),
+        commit: commit.or_else(commit_of_git),
+        run_url: option_or("--run-url", options.run_url.as_deref(), run.run_url.as_ref())?,
     })
 }
 
@@ -84,26 +80,44 @@ fn parse<T: FromStr<Err = Invalid>>(option: &'static str, value: &str) -> Result
     })
 }
 
-/// An option's value, else what the CI system says, else what git knows where the CI system does not.
-fn option_or(option: Option<&String>, found: &Found, git: fn() -> Option<String>) -> Found {
-    match (option, found) {
-        (Some(value), _) => Ok(value.clone()),
-        (None, Err(absent)) if absent.may_ask_git() => git().ok_or_else(|| absent.clone()),
-        (None, found) => found.clone(),
+/// An option's value, else what the CI system says.
+fn option_or<T: Clone + FromStr<Err = Invalid>>(
+    option: &'static str,
+    value: Option<&str>,
+    said: Option<&T>,
+) -> Result<Option<T>, RunError> {
+    value.map_or_else(|| Ok(said.cloned()), |value| parse(option, value).map(Some))
+}
+
+/// The same of what there must be; where the CI system does not say, git may know.
+fn known<T: Clone + FromStr<Err = Invalid>>(
+    what: &'static str,
+    option: &'static str,
+    value: Option<&str>,
+    found: &Found<T>,
+    git: fn() -> Option<T>,
+) -> Result<T, RunError> {
+    match (value, found) {
+        (Some(value), _) => parse(option, value),
+        (None, Ok(value)) => Ok(value.clone()),
+        (None, Err(absent)) if absent.is_expected() => Err(RunError::NothingToReport(absent.clone())),
+        (None, Err(absent)) => {
+            absent.may_ask_git().then(git).flatten().ok_or_else(|| missing(what, option, absent))
+        }
     }
 }
 
-fn repository_of_git() -> Option<String> {
+fn repository_of_git() -> Option<Repository> {
     // The URL may hold a password: it is read, and never shown.
     ci::repository_of(&git(&["remote", "get-url", "origin"])?).ok()
 }
 
-fn branch_of_git() -> Option<String> {
-    git(&["branch", "--show-current"])
+fn branch_of_git() -> Option<Branch> {
+    git(&["branch", "--show-current"])?.parse().ok()
 }
 
-fn commit_of_git() -> Option<String> {
-    git(&["rev-parse", "--verify", "HEAD"])
+fn commit_of_git() -> Option<Commit> {
+    git(&["rev-parse", "--verify", "HEAD"])?.parse().ok()
 }
 
 /// What git answers, if it is there and this is a repository.
