@@ -16,9 +16,9 @@ use badgesmith_shared::test_result::TestResult;
 use badgesmith_shared::timestamp::Timestamp;
 use futures_util::future::join_all;
 
-/// A batch makes one write, at most four more for what stayed unprocessed, one call to the event bus, and at
-/// the same time one to the dead-letter queue for each message that can never succeed: at most 22 s of the
-/// function's timeout of 30 s.
+/// A batch writes until all of it is taken, or a last time after 10 s; then it makes one call to the event bus, and after
+/// that one to the dead-letter queue for each message that can never succeed, all at once: at most 20 s of the function's
+/// timeout of 30 s.
 const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(1), call: Duration::from_secs(3) };
 
 /// Where the function finds its resources.

@@ -15,6 +15,7 @@ use aws_types::SdkConfig;
 
 use crate::message::ResultMessage;
 use crate::sdk::CallError;
+use crate::signature::Digest;
 use crate::timestamp::Timestamp;
 
 /// Why a message is in a dead-letter queue, as an attribute of the message.
@@ -53,7 +54,12 @@ impl Queue {
     pub async fn send_result(&self, message: &ResultMessage, trace: Option<&str>) -> Result<(), CallError> {
         let failed = |cause: Box<dyn Error + Send + Sync>| CallError::new("sqs:SendMessage", cause);
         let body = serde_json::to_string(message).map_err(|error| failed(error.into()))?;
-        let mut request = self.client.send_message().queue_url(&self.url).message_body(body);
+        // A group makes the queue a fair one: while one repository has much in it, others do not wait behind that.
+        // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
+        // Its name has at most 128 characters, which those of a repository may exceed.
+        let group = Digest::of(message.result.repository.to_string().as_bytes()).to_string();
+        let mut request =
+            self.client.send_message().queue_url(&self.url).message_body(body).message_group_id(group);
         if let Some(header) = trace.filter(|header| is_trace(header)) {
             let value = MessageSystemAttributeValue::builder()
                 .data_type("String")

@@ -134,13 +134,29 @@ async fn only_what_was_not_written_is_delivered_again() {
     for run in 0..10 {
         world.submit(&Post::json(&with(result(world.now()), &json!({ "run_id": run })))).await;
     }
-    // One write of each batch succeeds: of ten messages, five after the first try and its four retries.
+    // One write of each batch succeeds, five times; then none.
     world.faults.plan("BatchWriteItem", Fault::LeavesUnprocessed, 5);
+    world.faults.then_plan("BatchWriteItem", Fault::Throttles, usize::MAX);
     world.drain().await;
     assert_eq!((world.history().await.len(), world.queued()), (5, 5));
+    world.faults.heal();
     world.clock.advance(VISIBILITY_TIMEOUT);
     world.drain().await;
     assert_eq!((world.history().await.len(), world.queued(), world.dead_letters()), (10, 0, 0));
+}
+
+/// A message that is delivered again has used up one of its receives, and waits for minutes.
+#[tokio::test(start_paused = true)]
+async fn what_is_throttled_is_written_by_the_same_invocation() {
+    for (fault, times) in [(Fault::LeavesUnprocessed, usize::MAX), (Fault::Throttles, 12)] {
+        let world = World::new();
+        for run in 0..10 {
+            world.submit(&Post::json(&with(result(world.now()), &json!({ "run_id": run })))).await;
+        }
+        world.faults.plan("BatchWriteItem", fault, times);
+        world.drain().await;
+        assert_eq!((world.history().await.len(), world.queued()), (10, 0), "{fault:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! Calls to AWS that go wrong, between the SDK and the embedded services.
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
@@ -24,6 +25,8 @@ pub enum Fault {
     LosesAnswer,
     /// It is done, and no answer ever comes.
     AnswerTimesOut,
+    /// Nothing is done, and DynamoDB says that it is too much.
+    Throttles,
     /// For `BatchWriteItem`: of the writes, only the first is done; the others come back unprocessed.
     LeavesUnprocessed,
 }
@@ -47,8 +50,8 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct State {
     calls: Vec<Call>,
-    /// The operation, what becomes of it, and how often still.
-    planned: Option<(String, Fault, usize)>,
+    /// The operation, what becomes of it, and how often still; one after the other.
+    planned: VecDeque<(String, Fault, usize)>,
 }
 
 impl Faults {
@@ -59,12 +62,17 @@ impl Faults {
 
     /// From now on the next `times` calls of `operation` go wrong.
     pub fn plan(&self, operation: &str, fault: Fault, times: usize) {
-        self.state.lock().unwrap().planned = Some((operation.to_owned(), fault, times));
+        self.state.lock().unwrap().planned = VecDeque::from([(operation.to_owned(), fault, times)]);
+    }
+
+    /// And after these, the next `times` in another way.
+    pub fn then_plan(&self, operation: &str, fault: Fault, times: usize) {
+        self.state.lock().unwrap().planned.push_back((operation.to_owned(), fault, times));
     }
 
     /// No call goes wrong any more.
     pub fn heal(&self) {
-        self.state.lock().unwrap().planned = None;
+        self.state.lock().unwrap().planned.clear();
     }
 
     /// The calls so far; forgets them.
@@ -80,10 +88,8 @@ impl Faults {
     fn fault_for(&self, operation: &str, body: Value) -> Option<Fault> {
         let mut state = self.state.lock().unwrap();
         state.calls.push(Call { operation: operation.to_owned(), body });
-        let (planned, fault, left) = state.planned.as_mut()?;
-        if planned != operation || *left == 0 {
-            return None;
-        }
+        let (_, fault, left) =
+            state.planned.iter_mut().find(|(planned, _, left)| planned == operation && *left > 0)?;
         *left -= 1;
         Some(*fault)
     }
@@ -107,6 +113,9 @@ impl HttpConnector for Faults {
             match fault {
                 None => aws.call(request).await,
                 Some(Fault::Fails) => Ok(response(500, r#"{"__type":"InternalServerError"}"#)),
+                Some(Fault::Throttles) => {
+                    Ok(response(400, r#"{"__type":"ProvisionedThroughputExceededException"}"#))
+                }
                 Some(Fault::TimesOut) => pending().await,
                 Some(Fault::LosesAnswer) => {
                     aws.call(request).await?;

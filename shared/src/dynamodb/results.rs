@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use aws_types::SdkConfig;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{Item, PK, SK, TTL, number, string};
 use crate::key::{self, Order};
@@ -24,10 +27,18 @@ const LIFETIME: Duration = Duration::from_hours(2 * 365 * 24);
 /// How many writes one `BatchWriteItem` takes:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 const BATCH_WRITES_MAX: usize = 25;
-/// How often what DynamoDB left unprocessed is sent again, before SQS takes over.
-const UNPROCESSED_RETRIES_MAX: u32 = 4;
-/// Before the first of those retries, doubled before each other, with full jitter.
+/// For how long what DynamoDB throttles is sent again, before SQS takes over. A partition that is written to faster than
+/// it can take goes on taking as much as it can; a message that is given up here uses up one of its receives for nothing,
+/// and is hidden for minutes.
+const UNPROCESSED_PATIENCE: Duration = Duration::from_secs(10);
+/// Before the first of those retries, doubled before each other up to the most, with full jitter.
 const UNPROCESSED_BACKOFF: Duration = Duration::from_millis(50);
+const UNPROCESSED_BACKOFF_MAX: Duration = Duration::from_millis(800);
+
+/// What DynamoDB says when it takes nothing because too much was written:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
+const THROTTLED: [&str; 3] =
+    ["ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"];
 
 /// The table of test results.
 #[derive(Debug, Clone)]
@@ -51,11 +62,12 @@ impl Results {
             let (partition, sort, item) = to_item(result);
             by_key.entry((partition, sort)).or_insert_with(|| (item, Vec::new())).1.push(position);
         }
+        let give_up_at = Instant::now() + UNPROCESSED_PATIENCE;
         let mut unwritten = Vec::new();
         let mut entries = by_key.into_iter().peekable();
         while entries.peek().is_some() {
             let mut chunk: BTreeMap<_, _> = entries.by_ref().take(BATCH_WRITES_MAX).collect();
-            if let Err(error) = self.write(&mut chunk).await {
+            if let Err(error) = self.write(&mut chunk, give_up_at).await {
                 tracing::error!(%error, "results could not be written");
             }
             unwritten.extend(chunk.into_values().flat_map(|(_, positions)| positions));
@@ -67,12 +79,10 @@ impl Results {
     async fn write(
         &self,
         chunk: &mut BTreeMap<(String, String), (Item, Vec<usize>)>,
+        give_up_at: Instant,
     ) -> Result<(), CallError> {
-        for retry in 0..=UNPROCESSED_RETRIES_MAX {
-            if retry > 0 {
-                let ceiling = UNPROCESSED_BACKOFF * 2_u32.pow(retry - 1);
-                tokio::time::sleep(ceiling.mul_f64(fastrand::f64())).await;
-            }
+        let mut backoff = UNPROCESSED_BACKOFF;
+        loop {
             let mut writes = Vec::with_capacity(chunk.len());
             for (item, _) in chunk.values() {
                 let put = PutRequest::builder()
@@ -81,25 +91,21 @@ impl Results {
                     .map_err(|error| CallError::new("dynamodb:BatchWriteItem", error))?;
                 writes.push(WriteRequest::builder().put_request(put).build());
             }
-            let output = self
-                .client
-                .batch_write_item()
-                .request_items(&self.table, writes)
-                .send()
-                .await
-                .map_err(|error| CallError::new("dynamodb:BatchWriteItem", error))?;
-            let unprocessed = output.unprocessed_items.iter().flat_map(|tables| tables.values().flatten());
-            let unprocessed: Option<Vec<_>> =
-                unprocessed.map(|write| item_key(write.put_request()?.item())).collect();
-            // Whatever cannot be told apart counts as unwritten.
-            let unprocessed = unprocessed
-                .ok_or_else(|| CallError::new("dynamodb:BatchWriteItem", "an unprocessed item has no key"))?;
-            chunk.retain(|key, _| unprocessed.contains(key));
+            match self.client.batch_write_item().request_items(&self.table, writes).send().await {
+                Ok(output) => keep_unprocessed(chunk, &output)?,
+                // Nothing of the batch was taken. The SDK has tried three times by now, within less than a second.
+                Err(error) if error.code().is_some_and(|code| THROTTLED.contains(&code)) => {}
+                Err(error) => return Err(CallError::new("dynamodb:BatchWriteItem", error)),
+            }
             if chunk.is_empty() {
                 return Ok(());
             }
+            if Instant::now() >= give_up_at {
+                return Err(CallError::new("dynamodb:BatchWriteItem", "some items stayed unprocessed"));
+            }
+            tokio::time::sleep(backoff.mul_f64(fastrand::f64())).await;
+            backoff = (backoff * 2).min(UNPROCESSED_BACKOFF_MAX);
         }
-        Err(CallError::new("dynamodb:BatchWriteItem", "some items stayed unprocessed"))
     }
 
     /// The last result, in the order of their keys, of one platform and branch: one item of the index,
@@ -128,6 +134,21 @@ impl Results {
             .map_err(|error| CallError::new("dynamodb:Query", error))?;
         output.items().first().map(from_item).transpose()
     }
+}
+
+/// Removes from `chunk` what was written.
+fn keep_unprocessed(
+    chunk: &mut BTreeMap<(String, String), (Item, Vec<usize>)>,
+    output: &BatchWriteItemOutput,
+) -> Result<(), CallError> {
+    let unprocessed = output.unprocessed_items.iter().flat_map(|tables| tables.values().flatten());
+    let unprocessed: Option<Vec<_>> =
+        unprocessed.map(|write| item_key(write.put_request()?.item())).collect();
+    // Whatever cannot be told apart counts as unwritten.
+    let unprocessed = unprocessed
+        .ok_or_else(|| CallError::new("dynamodb:BatchWriteItem", "an unprocessed item has no key"))?;
+    chunk.retain(|key, _| unprocessed.contains(key));
+    Ok(())
 }
 
 /// The item of a result, with its keys: the fields of its JSON, each an attribute.

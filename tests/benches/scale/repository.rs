@@ -14,15 +14,6 @@ use crate::settings::{
     SDK_RETRY_COST, SDK_TOKENS, Settings, estimates,
 };
 
-/// How the processor goes on when DynamoDB takes nothing of a batch at all.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Persistence {
-    /// As it is: the SDK tries three times, then the batch is over.
-    AsItIs,
-    /// Proposed: what was refused is tried again until this many seconds are over, with backoff up to 0.8 s.
-    For(f64),
-}
-
 /// What happens to the pipeline.
 #[derive(Clone)]
 pub(crate) struct Story {
@@ -35,7 +26,6 @@ pub(crate) struct Story {
     pub(crate) write_units: f64,
     /// When DynamoDB refuses every write.
     pub(crate) outage: Range<f64>,
-    pub(crate) persistence: Persistence,
     /// Whether messages name their repository as their group, which makes the queue a fair one.
     pub(crate) is_fair: bool,
     pub(crate) batches_at_once: usize,
@@ -269,10 +259,11 @@ impl Pipeline<'_> {
             self.outcome.receives_most = self.outcome.receives_most.max(*receives);
             self.workers[index].has_stored = true;
         }
-        // When it takes nothing at all it answers with an error, which the SDK retries.
+        // When it takes nothing at all it answers with an error, which the SDK retries; and then the processor, if it
+        // was too much.
         let is_error = refused.len() == asked;
         self.workers[index].remaining = refused;
-        if let Some(wait) = self.wait_after(index, is_error) {
+        if let Some(wait) = self.wait_after(index, is_error, is_out) {
             return self.agenda.plan(micros(estimates::CALL + wait), Event::Call(index));
         }
         let announced = if self.workers[index].has_stored { estimates::CALL } else { 0.0 };
@@ -280,33 +271,26 @@ impl Pipeline<'_> {
     }
 
     /// How long the processor waits before it calls again; nothing when the batch is over.
-    fn wait_after(&mut self, index: usize, is_error: bool) -> Option<f64> {
-        let Self { settings, story, chance, workers, agenda, .. } = self;
+    fn wait_after(&mut self, index: usize, is_error: bool, is_out: bool) -> Option<f64> {
+        let Self { settings, chance, workers, agenda, .. } = self;
         let worker = &mut workers[index];
-        if worker.remaining.is_empty() {
-            worker.earn();
-            return None;
-        }
-        if let Persistence::For(patience) = story.persistence {
-            worker.round += 1;
-            let ceiling = (settings.unprocessed_backoff * 2_f64.powi(worker.round as i32 - 1)).min(0.8);
-            return (seconds(agenda.now - worker.received) < patience).then(|| chance.up_to(ceiling));
-        }
         if is_error {
             worker.attempt += 1;
-            if worker.attempt == settings.sdk_attempts || worker.tokens < SDK_RETRY_COST {
-                return None;
+            if worker.attempt < settings.sdk_attempts && worker.tokens >= SDK_RETRY_COST {
+                worker.tokens -= SDK_RETRY_COST;
+                return Some(chance.up_to(settings.sdk_backoff * 2_f64.powi(worker.attempt as i32 - 1)));
             }
-            worker.tokens -= SDK_RETRY_COST;
-            return Some(chance.up_to(settings.sdk_backoff * 2_f64.powi(worker.attempt as i32 - 1)));
+        } else {
+            worker.earn();
         }
-        worker.earn();
-        if worker.round == settings.unprocessed_retries {
+        worker.attempt = 0;
+        let is_late = seconds(agenda.now - worker.received) >= settings.unprocessed_patience;
+        if worker.remaining.is_empty() || is_out || is_late {
             return None;
         }
+        let backoff = settings.unprocessed_backoff * 2_f64.powi(worker.round.min(30) as i32);
         worker.round += 1;
-        worker.attempt = 0;
-        Some(chance.up_to(settings.unprocessed_backoff * 2_f64.powi(worker.round as i32 - 1)))
+        Some(chance.up_to(backoff.min(settings.unprocessed_backoff_max)))
     }
 
     /// Reports the batch: what is stored is deleted, the rest stays hidden until it is delivered again.
