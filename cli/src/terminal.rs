@@ -1,10 +1,12 @@
 //! What people and pipes are told.
 
 use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use badgesmith_shared::env;
 
 use crate::failure::Failure;
+use crate::told::duration;
 
 /// Prints to stdout. Nobody may be reading there any more, which is no reason to stop.
 pub(crate) fn print(text: &str) {
@@ -12,19 +14,17 @@ pub(crate) fn print(text: &str) {
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
-/// Tells on stderr, one line. Texts of strangers are in it, names of files and of branches: nothing in them controls the
-/// terminal, or gives a command to a CI system that reads along. GitHub's runner takes `##[` and Azure's agent `##vso[`
-/// anywhere in a line; `::`, which GitHub takes at its beginning, is never the beginning of a stranger's text here.
+/// Tells on stderr, one line. Texts of strangers are in it, names of files and of branches.
 pub(crate) fn note(line: &str) {
-    let line = line.replace("##", "#\u{fffd}");
-    let line: String =
-        line.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(line).replace('\n', "\u{fffd}"));
 }
 
-/// Text of strangers, so that nothing in it controls the terminal; lines stay.
+/// Text of strangers, so that nothing in it controls the terminal, or gives a command to a CI system that reads along;
+/// lines stay. GitHub's runner takes `##[` and Azure's agent `##vso[` anywhere in a line; `::`, which GitHub takes at its
+/// beginning, is never the beginning of a stranger's text here.
 pub(crate) fn printable(text: &str) -> String {
     let harmless = |character: char| !character.is_control() || character == '\n';
+    let text = text.replace("##", "#\u{fffd}");
     text.chars().map(|character| if harmless(character) { character } else { '\u{fffd}' }).collect()
 }
 
@@ -53,12 +53,13 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
 pub(crate) struct Progress {
     shown: bool,
     turns: usize,
+    begun: Instant,
 }
 
 impl Progress {
     /// Shows nothing unless stderr is a terminal.
     pub(crate) fn new() -> Self {
-        Self { shown: std::io::stderr().is_terminal(), turns: 0 }
+        Self { shown: std::io::stderr().is_terminal(), turns: 0, begun: Instant::now() }
     }
 
     /// Shows `line` in place of what was there.
@@ -69,6 +70,23 @@ impl Progress {
             let _ = write!(std::io::stderr(), "\r\x1b[K{spinner} {}", printable(line));
         }
     }
+
+    /// Shows that `done` of about `total` are what `verb` says.
+    pub(crate) fn bar(&mut self, verb: &str, done: usize, total: u64) {
+        self.show(&bar(verb, u64::try_from(done).unwrap_or(u64::MAX), total, self.begun.elapsed()));
+    }
+}
+
+/// `[=====---------------] moved 250 of about 1000, 50 a second, 15s left`
+fn bar(verb: &str, done: u64, total: u64, elapsed: Duration) -> String {
+    let total = total.max(done);
+    let part = usize::try_from(done * 20 / total.max(1)).unwrap_or_default();
+    let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+    let left = Duration::from_millis((total - done).saturating_mul(milliseconds) / done.max(1));
+    let rate = done.saturating_mul(1000) / milliseconds;
+    let rest = if done == 0 { String::new() } else { format!(", {} left", duration(left)) };
+    let bar = format!("{}{}", "=".repeat(part), "-".repeat(20 - part));
+    format!("[{bar}] {verb} {done} of about {total}, {rate} a second{rest}")
 }
 
 impl Drop for Progress {
@@ -101,5 +119,27 @@ impl Paint {
             Self::Yellow => 33,
         };
         format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_tells_how_far_it_is_how_fast_and_how_long_it_takes() {
+        let five = Duration::from_secs(5);
+        for (done, total, text) in [
+            (0, 0, "[--------------------] moved 0 of about 0, 0 a second"),
+            (250, 1000, "[=====---------------] moved 250 of about 1000, 50 a second, 15s left"),
+            (9, 3, "[====================] moved 9 of about 9, 1 a second, 0s left"),
+        ] {
+            assert_eq!(bar("moved", done, total, five), text);
+        }
+    }
+
+    #[test]
+    fn strangers_give_no_commands() {
+        assert_eq!(printable("##vso[x]\n\u{1b}[2J"), "#\u{fffd}vso[x]\n\u{fffd}[2J");
     }
 }
