@@ -3,16 +3,16 @@
 mod look;
 mod reason;
 mod replay;
+mod scan;
 
 use std::time::Duration;
 
 use badgesmith_shared::name::Repository;
-use badgesmith_shared::sqs::Queue;
 use clap::{Args, Subcommand, ValueEnum};
 
 use self::reason::Filter;
 use crate::failure::{Failure, help};
-use crate::stack::{Resource, Stack, Target};
+use crate::stack::{Resource, Target};
 use crate::told::{Told, parse_duration};
 
 /// Looks into the dead-letter queues, and empties them.
@@ -21,7 +21,8 @@ pub(crate) enum Command {
     /// List messages that could not be processed, with their ages and reasons
     ///
     /// The reason is what the processor wrote down, else what is wrong with the message, else "gave up": it was tried
-    /// as often as it should. While messages are looked at they are hidden from others.
+    /// as often as it should. While messages are looked at they are hidden from others. When not all could be looked
+    /// at, it says so, and fails.
     #[command(after_long_help = help(LIST))]
     List(List),
     /// Show messages as a whole
@@ -31,12 +32,12 @@ pub(crate) enum Command {
     ///
     /// Each is sent before it is deleted, and processing one twice changes nothing: so a replay can be interrupted at
     /// any time, and run again, and nothing is lost. What was being moved when it was killed shows again after
-    /// --hide. What comes back while it runs is left alone: it can never succeed.
+    /// --hide. What arrives while it runs, and so what comes back at once, is left alone.
     #[command(after_long_help = help(REPLAY))]
     Replay(Replay),
     /// Throw messages away, for good
     ///
-    /// Replay first, so that only what can never succeed is left.
+    /// Replay first, so that only what can never succeed is left. It asks before it looks at any.
     #[command(after_long_help = help(PURGE))]
     Purge(Purge),
 }
@@ -57,13 +58,15 @@ const REPLAY: &str = "  What would be moved:
 const PURGE: &str = "    badgesmith dlq purge --stack badgesmith --queue refresh
     badgesmith dlq purge --stack badgesmith --reason malformed --yes";
 
-/// One of the two queues that have a dead-letter queue.
+/// One of the dead-letter queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Which {
     /// Test results
     Results,
     /// Requests for packages
     Refresh,
+    /// Requests for packages that EventBridge could not put on their queue
+    RefreshEvents,
 }
 
 impl Which {
@@ -71,22 +74,37 @@ impl Which {
         match self {
             Self::Results => "results",
             Self::Refresh => "refresh",
+            Self::RefreshEvents => "refresh-events",
         }
     }
 
-    fn dead_letters(self, stack: &Stack) -> Result<Queue, Failure> {
-        stack.queue(match self {
-            Self::Results => Resource::ResultsDeadLetterQueue,
-            Self::Refresh => Resource::RefreshDeadLetterQueue,
-        })
+    /// The one that is this resource.
+    pub(crate) fn of(resource: Resource) -> Option<Self> {
+        Self::value_variants().iter().copied().find(|which| which.dead_letters() == resource)
     }
 
-    /// Where its dead letters came from.
-    fn source(self, stack: &Stack) -> Result<Queue, Failure> {
-        stack.queue(match self {
+    fn dead_letters(self) -> Resource {
+        match self {
+            Self::Results => Resource::ResultsDeadLetterQueue,
+            Self::Refresh => Resource::RefreshDeadLetterQueue,
+            Self::RefreshEvents => Resource::RefreshEventsDeadLetterQueue,
+        }
+    }
+
+    /// Where its dead letters came from, or should have gone to: EventBridge keeps an event as the queue would have had it.
+    fn source(self) -> Resource {
+        match self {
             Self::Results => Resource::ResultsQueue,
-            Self::Refresh => Resource::RefreshQueue,
-        })
+            Self::Refresh | Self::RefreshEvents => Resource::RefreshQueue,
+        }
+    }
+
+    /// How its dead letters are listed.
+    pub(crate) fn list(self) -> String {
+        match self {
+            Self::Results => "badgesmith dlq list".to_owned(),
+            Self::Refresh | Self::RefreshEvents => format!("badgesmith dlq list --queue {}", self.name()),
+        }
     }
 }
 
@@ -105,15 +123,17 @@ pub(crate) struct Selection {
     /// Only what has this in its reason
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// How long messages are hidden from others while they are worked on, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=43_200))]
+    /// How long messages are hidden from others while they are worked on, in seconds; those that stay are hidden again
+    /// while the command runs
+    // One second is what SQS is waited for, and would be over when the answer is here.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=43_200))]
     hide: u64,
 }
 
 impl Selection {
     fn filter(&self) -> Result<Filter, Failure> {
         let Self { queue, repo, older_than, reason, .. } = self;
-        if *queue == Which::Refresh && repo.is_some() {
+        if *queue != Which::Results && repo.is_some() {
             let advice = "requests are for packages; --reason has the others left out";
             return Err(Failure::Usage(format!("--repo: only results are of a repository: {advice}")));
         }
@@ -142,7 +162,7 @@ pub(crate) struct Show {
     /// The message with this id, as `dlq list` tells it; all if not given
     #[arg(value_name = "ID")]
     id: Option<String>,
-    /// Look at this many messages at most
+    /// Look at this many messages at most, when there is no ID
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     max: usize,
     #[command(flatten)]
@@ -193,14 +213,14 @@ impl Command {
         | Self::Purge(Purge { selection, .. })) = self;
         let filter = selection.filter()?;
         let stack = self.target().find().await?;
-        let dead = selection.queue.dead_letters(&stack)?;
+        let dead = stack.queue(selection.queue.dead_letters())?;
         let looking = look::Looking { dead: &dead, filter: &filter, hide: selection.hide() };
         match self {
             Self::List(List { max, .. }) => looking.list(*max).await,
             Self::Show(Show { id, max, .. }) => looking.show(id.as_deref(), *max).await,
             Self::Purge(Purge { yes, .. }) => looking.purge(*yes).await,
             Self::Replay(Replay { rate, dry_run, .. }) => {
-                let source = selection.queue.source(&stack)?;
+                let source = stack.queue(selection.queue.source())?;
                 let replaying =
                     replay::Replaying { looking, source: &source, rate: *rate, dry_run: *dry_run };
                 replaying.run().await

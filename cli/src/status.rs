@@ -5,22 +5,24 @@ use std::time::Duration;
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::dynamodb::{BranchHistory, HistoryQuery};
 use badgesmith_shared::name::{Branch, Repository};
+use badgesmith_shared::sdk::CallError;
 use badgesmith_shared::sqs::{Depth, Queue};
 use badgesmith_shared::test_result::TestResult;
 use badgesmith_shared::timestamp::Timestamp;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::dlq::Which;
 use crate::failure::{Failure, help};
 use crate::package::scheduled;
 use crate::stack::{Resource, Stack, Target};
 use crate::terminal::Paint;
 use crate::told::{Table, Told, age, duration};
 
-/// Dead letters that are looked at for the age of the oldest.
-const PEEKS: usize = Queue::BATCH;
-/// They are hidden from others for that long at most.
+/// For the age of the oldest, some dead letters are looked at, and hidden from others for that long at most.
 const PEEK_HIDE: Duration = Duration::from_secs(10);
+/// How long they are waited for: without waiting, SQS asks some of its machines only.
+const PEEK_WAIT: Duration = Duration::from_secs(1);
 /// What is a minute late is refreshed with the next run.
 const LAG_MAX: Duration = Duration::from_mins(15);
 
@@ -49,8 +51,17 @@ pub(crate) struct Options {
 struct QueueStatus {
     resource: Resource,
     depth: Depth,
-    /// When the oldest message was sent, of those that were looked at; of dead letters only.
-    oldest: Option<Timestamp>,
+    /// The oldest that was looked at; of dead letters only.
+    oldest: Option<Oldest>,
+    /// Why none was looked at, although there are some.
+    unseen: Option<String>,
+}
+
+/// SQS gives out any ten dead letters, and tells nobody but CloudWatch how old the oldest is.
+struct Oldest {
+    sent_at: Timestamp,
+    /// There are others, which may be older.
+    is_sample: bool,
 }
 
 impl Options {
@@ -70,8 +81,13 @@ impl Options {
             "results": results,
         });
         let mut table = Table::new(&["QUEUE", "WAITING", "AT WORK", "DELAYED", "OLDEST"]);
-        for QueueStatus { resource, depth, oldest } in &queues {
-            let oldest = oldest.map_or("-".to_owned(), |oldest| age(oldest, now));
+        for QueueStatus { resource, depth, oldest, unseen } in &queues {
+            let oldest = match oldest {
+                Some(Oldest { sent_at, is_sample: true }) => format!("at least {}", age(*sent_at, now)),
+                Some(Oldest { sent_at, is_sample: false }) => age(*sent_at, now),
+                None if unseen.is_some() => "?".to_owned(),
+                None => "-".to_owned(),
+            };
             let [waiting, hidden, delayed] =
                 [depth.waiting, depth.hidden, depth.delayed].map(|count| count.to_string());
             table.row([resource.logical_id().to_owned(), waiting, hidden, delayed, oldest]);
@@ -83,17 +99,24 @@ impl Options {
             }
             count => format!("{count} packages are due, one for {}", duration(lag)),
         };
-        let dead: u64 = queues.iter().filter(|queue| queue.is_dead()).map(|queue| queue.depth.total()).sum();
-        let letters = match dead {
-            0 => Paint::Green.on("no dead letters"),
-            dead => Paint::Yellow.on(&format!("{dead} dead letters: `badgesmith dlq list` says why")),
-        };
+        let dead = queues.iter().filter(|queue| queue.depth.total() > 0);
+        let letters: Vec<_> = dead
+            .filter_map(|queue| {
+                let which = Which::of(queue.resource)?;
+                let (count, name, list) = (queue.depth.total(), which.name(), which.list());
+                Some(Paint::Yellow.on(&format!("{count} dead letters of {name}: `{list}` says why")))
+            })
+            .collect();
+        let letters =
+            if letters.is_empty() { Paint::Green.on("no dead letters") } else { letters.join("\n") };
         let mut text = format!("{table}\n\n{letters}\n{late}");
         if let (Some(repository), Some(results)) = (&self.repo, &results) {
             text.push_str("\n\n");
             text.push_str(&results_table(repository, results, now));
         }
-        Ok(Told::new(json, text))
+        let mut told = Told::new(json, text);
+        told.notes.extend(queues.into_iter().filter_map(|queue| queue.unseen));
+        Ok(told)
     }
 
     /// The newest results of a repository's branch, on all platforms.
@@ -110,23 +133,15 @@ impl Options {
 }
 
 impl QueueStatus {
-    fn is_dead(&self) -> bool {
-        matches!(
-            self.resource,
-            Resource::ResultsDeadLetterQueue
-                | Resource::RefreshDeadLetterQueue
-                | Resource::RefreshEventsDeadLetterQueue
-        )
-    }
-
     fn to_json(&self, now: Timestamp) -> Value {
         json!({
             "queue": self.resource.logical_id(),
-            "dead_letters": self.is_dead(),
+            "dead_letters": Which::of(self.resource).is_some(),
             "waiting": self.depth.waiting,
             "at_work": self.depth.hidden,
             "delayed": self.depth.delayed,
-            "oldest_seconds": self.oldest.map(|oldest| now.since(oldest).as_secs()),
+            "oldest_seconds": self.oldest.as_ref().map(|oldest| now.since(oldest.sent_at).as_secs()),
+            "oldest_is_sample": self.oldest.as_ref().map(|oldest| oldest.is_sample),
         })
     }
 }
@@ -141,16 +156,34 @@ async fn queues(stack: &Stack) -> Result<Vec<QueueStatus>, Failure> {
         Resource::RefreshEventsDeadLetterQueue,
     ] {
         let queue = stack.queue(resource)?;
-        let mut status = QueueStatus { resource, depth: queue.depth().await?, oldest: None };
+        let depth = queue.depth().await?;
+        let mut status = QueueStatus { resource, depth, oldest: None, unseen: None };
         // Only where being received is not a try.
-        if status.is_dead() && status.depth.waiting > 0 {
-            let letters = queue.take(PEEKS, PEEK_HIDE, Duration::ZERO).await?;
-            queue.put_back(&letters).await?;
-            status.oldest = letters.iter().map(|letter| letter.sent_at).min();
+        if Which::of(resource).is_some() && depth.waiting > 0 {
+            match oldest(&queue, depth).await {
+                Ok(oldest) => status.oldest = oldest,
+                Err(error) => {
+                    let why = Failure::from(error);
+                    let name = resource.logical_id();
+                    status.unseen =
+                        Some(format!("how old the dead letters of {name} are is not known: {why}"));
+                }
+            }
         }
         all.push(status);
     }
     Ok(all)
+}
+
+/// The oldest of some dead letters.
+async fn oldest(queue: &Queue, depth: Depth) -> Result<Option<Oldest>, CallError> {
+    let letters = queue.take(Queue::BATCH, PEEK_HIDE, PEEK_WAIT).await?;
+    let handles: Vec<_> = letters.iter().map(|letter| letter.handle.clone()).collect();
+    queue.hide(&handles, Duration::ZERO).await?;
+    let is_sample =
+        letters.len() == Queue::BATCH || u64::try_from(letters.len()).unwrap_or(u64::MAX) < depth.total();
+    let sent_at = letters.iter().map(|letter| letter.sent_at).min();
+    Ok(sent_at.map(|sent_at| Oldest { sent_at, is_sample }))
 }
 
 fn results_table(repository: &Repository, results: &[TestResult], now: Timestamp) -> String {

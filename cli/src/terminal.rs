@@ -1,11 +1,13 @@
 //! What people and pipes are told.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use badgesmith_shared::env;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::told::duration;
 
 /// Prints to stdout.
 ///
@@ -29,19 +31,17 @@ pub(crate) fn json(value: &impl Serialize) -> String {
     json.replace("##", "#\\u0023").chars().map(escaped).chain(["\n".to_owned()]).collect()
 }
 
-/// Tells on stderr, one line. Texts of strangers are in it, names of files and of branches: nothing in them controls the
-/// terminal, or gives a command to a CI system that reads along. GitHub's runner takes `##[` and Azure's agent `##vso[`
-/// anywhere in a line; `::`, which GitHub takes at its beginning, is never the beginning of a stranger's text here.
+/// Tells on stderr, one line. Texts of strangers are in it, names of files and of branches.
 pub(crate) fn note(line: &str) {
-    let line = line.replace("##", "#\u{fffd}");
-    let line: String =
-        line.chars().map(|character| if controls(character) { '\u{fffd}' } else { character }).collect();
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", printable(line).replace('\n', "\u{fffd}"));
 }
 
-/// Text of strangers, so that nothing in it controls the terminal; lines stay.
+/// Text of strangers, so that nothing in it controls the terminal, or gives a command to a CI system that reads along;
+/// lines stay. GitHub's runner takes `##[` and Azure's agent `##vso[` anywhere in a line; `::`, which GitHub takes at its
+/// beginning, is never the beginning of a stranger's text here.
 pub(crate) fn printable(text: &str) -> String {
     let harmless = |character: char| !controls(character) || character == '\n';
+    let text = text.replace("##", "#\u{fffd}");
     text.chars().map(|character| if harmless(character) { character } else { '\u{fffd}' }).collect()
 }
 
@@ -77,12 +77,13 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
 pub(crate) struct Progress {
     shown: bool,
     turns: usize,
+    begun: Instant,
 }
 
 impl Progress {
     /// Shows nothing unless stderr is a terminal.
     pub(crate) fn new() -> Self {
-        Self { shown: io::stderr().is_terminal(), turns: 0 }
+        Self { shown: io::stderr().is_terminal(), turns: 0, begun: Instant::now() }
     }
 
     /// Shows `line` in place of what was there.
@@ -93,6 +94,23 @@ impl Progress {
             let _ = write!(io::stderr(), "\r\x1b[K{spinner} {}", printable(line));
         }
     }
+
+    /// Shows that `done` of about `total` are what `verb` says.
+    pub(crate) fn bar(&mut self, verb: &str, done: usize, total: u64) {
+        self.show(&bar(verb, u64::try_from(done).unwrap_or(u64::MAX), total, self.begun.elapsed()));
+    }
+}
+
+/// `[=====---------------] moved 250 of about 1000, 50 a second, 15s left`
+fn bar(verb: &str, done: u64, total: u64, elapsed: Duration) -> String {
+    let total = total.max(done);
+    let part = usize::try_from(done * 20 / total.max(1)).unwrap_or_default();
+    let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+    let left = Duration::from_millis((total - done).saturating_mul(milliseconds) / done.max(1));
+    let rate = done.saturating_mul(1000) / milliseconds;
+    let rest = if done == 0 { String::new() } else { format!(", {} left", duration(left)) };
+    let bar = format!("{}{}", "=".repeat(part), "-".repeat(20 - part));
+    format!("[{bar}] {verb} {done} of about {total}, {rate} a second{rest}")
 }
 
 impl Drop for Progress {
@@ -138,5 +156,22 @@ mod tests {
         let line = json(&value);
         assert_eq!(line, "{\"body\":\"\\u009b31m\\u202e#\\u0023vso[\\u007f\\n\\\"ä\"}\n");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
+    }
+
+    #[test]
+    fn a_bar_tells_how_far_it_is_how_fast_and_how_long_it_takes() {
+        let five = Duration::from_secs(5);
+        for (done, total, text) in [
+            (0, 0, "[--------------------] moved 0 of about 0, 0 a second"),
+            (250, 1000, "[=====---------------] moved 250 of about 1000, 50 a second, 15s left"),
+            (9, 3, "[====================] moved 9 of about 9, 1 a second, 0s left"),
+        ] {
+            assert_eq!(bar("moved", done, total, five), text);
+        }
+    }
+
+    #[test]
+    fn strangers_give_no_commands() {
+        assert_eq!(printable("##vso[x]\n\u{1b}[2J"), "#\u{fffd}vso[x]\n\u{fffd}[2J");
     }
 }

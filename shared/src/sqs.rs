@@ -3,7 +3,7 @@
 
 mod letters;
 
-pub use letters::{Depth, Letter, SendReport};
+pub use letters::{Depth, Handle, Letter, SendReport};
 
 use std::error::Error;
 
@@ -60,14 +60,9 @@ impl Queue {
         let group = Digest::of(message.result.repository.to_string().as_bytes()).to_string();
         let mut request =
             self.client.send_message().queue_url(&self.url).message_body(body).message_group_id(group);
-        if let Some(header) = trace.filter(|header| is_trace(header)) {
-            let value = MessageSystemAttributeValue::builder()
-                .data_type("String")
-                .string_value(header)
-                .build()
-                .map_err(|error| failed(error.into()))?;
-            request =
-                request.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
+        if let Some(value) = trace.and_then(trace_header) {
+            let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
+            request = request.message_system_attributes(name, value);
         }
         request.send().await.map_err(|error| failed(error.into()))?;
         Ok(())
@@ -101,6 +96,12 @@ impl Queue {
             .map_err(|error| CallError::new("sqs:SendMessage", error))?;
         Ok(())
     }
+}
+
+/// `header` as a message has it, if it is one.
+fn trace_header(header: &str) -> Option<MessageSystemAttributeValue> {
+    let value = MessageSystemAttributeValue::builder().data_type("String").string_value(header);
+    value.build().ok().filter(|_| is_trace(header))
 }
 
 /// Whether `header` begins as a trace header must, `Root=1-{8 hex digits}-{24 hex digits}`, and goes on with

@@ -1,22 +1,20 @@
 //! Reading dead letters where they are, and throwing them away.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::sqs::{Letter, Queue};
 use badgesmith_shared::timestamp::Timestamp;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::reason::{Cause, Filter, to_json};
+use super::scan::Scan;
 use crate::failure::Failure;
 use crate::terminal::{self, Progress};
 use crate::told::{Table, Told, age};
-
-/// How long SQS is waited for when it has nothing at hand: without waiting it asks some of its machines only.
-pub(super) const WAIT: Duration = Duration::from_secs(1);
-/// When only known messages come so many times in a row, there are no others.
-pub(super) const REPEATS_MAX: usize = 3;
 
 /// A queue of dead letters, and those of them that are meant.
 #[derive(Debug)]
@@ -26,143 +24,167 @@ pub(super) struct Looking<'a> {
     pub(super) hide: Duration,
 }
 
-/// What was found: all letters stay hidden until they are put back.
-#[derive(Debug, Default)]
-struct Found {
-    /// Those that are meant, the oldest first.
-    meant: Vec<(Letter, Cause)>,
-    /// Everything that was received.
-    held: Vec<Letter>,
-    examined: usize,
-}
-
 impl Looking<'_> {
-    /// Takes messages until there are no more, or `max` of them.
-    async fn take_all(&self, max: usize) -> Result<Found, Failure> {
-        let mut found = Found::default();
-        let mut seen = HashSet::new();
-        let mut repeats = 0;
-        let mut progress = Progress::new();
+    pub(super) async fn scan(&self) -> Result<Scan<'_>, Failure> {
+        Scan::begin(self.dead, self.hide).await
+    }
+
+    /// Has `each` look at all letters, until it breaks off; its last argument is whether the letter is meant.
+    async fn look(
+        &self,
+        scan: &mut Scan<'_>,
+        mut each: impl FnMut(&mut Scan<'_>, Letter, Cause, bool) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
         let now = Clock::System.now();
-        while found.examined < max && repeats < REPEATS_MAX {
-            let most = Queue::BATCH.min(max - found.examined);
-            let letters = self.dead.take(most, self.hide, WAIT).await?;
-            if letters.is_empty() {
-                break;
-            }
-            repeats += 1;
+        let mut progress = Progress::new();
+        while let Some(letters) = scan.next(Queue::BATCH, Instant::now()).await? {
             for letter in letters {
-                found.held.push(letter.clone());
-                if seen.insert(letter.id.clone()) {
-                    repeats = 0;
-                    found.examined += 1;
-                    let cause = Cause::of(self.filter.queue, &letter);
-                    if self.filter.matches(&letter, &cause, now) {
-                        found.meant.push((letter, cause));
-                    }
+                let cause = Cause::of(self.filter.queue, &letter);
+                let is_meant = self.filter.matches(&letter, &cause, now);
+                if each(scan, letter, cause, is_meant).is_break() {
+                    return Ok(());
                 }
             }
-            progress.show(&format!("looked at {}", found.examined));
+            progress.bar("looked at", scan.seen, scan.depth.total());
         }
-        found.meant.sort_by_key(|(letter, _)| letter.sent_at);
+        Ok(())
+    }
+
+    /// The letters that are meant, of the first `max`, the oldest first.
+    async fn find(
+        &self,
+        scan: &mut Scan<'_>,
+        id: Option<&str>,
+        max: usize,
+    ) -> Result<Vec<(Letter, Cause)>, Failure> {
+        let mut found = Vec::new();
+        let mut looked_at = 0;
+        let look = self.look(scan, |_, letter, cause, is_meant| {
+            if looked_at == max {
+                return ControlFlow::Break(());
+            }
+            looked_at += 1;
+            let is_it = id.is_some_and(|id| letter.id == id);
+            if is_meant && (id.is_none() || is_it) {
+                found.push((letter, cause));
+            }
+            if is_it { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        look.await?;
+        found.sort_by_key(|(letter, _)| letter.sent_at);
         Ok(found)
     }
 
     pub(super) async fn list(&self, max: usize) -> Result<Told, Failure> {
-        let depth = self.dead.depth().await?;
-        let found = self.take_all(max).await?;
-        self.dead.put_back(&found.held).await?;
-        let now = Clock::System.now();
+        let mut scan = self.scan().await?;
+        let found = self.find(&mut scan, None, max).await;
+        let depth = scan.depth;
+        let seen = scan.end().await;
+        let (found, now, queue) = (found?, Clock::System.now(), self.filter.queue.name());
+        let examined = seen.looked_at.min(max);
         let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-        for (_, cause) in &found.meant {
+        for (_, cause) in &found {
             *reasons.entry(&cause.reason).or_default() += 1;
         }
-        let letters: Vec<Value> = found.meant.iter().map(|(letter, cause)| to_json(letter, cause)).collect();
         let json = json!({
-            "queue": self.filter.queue.name(),
+            "queue": queue,
             "waiting": depth.waiting,
             "hidden": depth.hidden,
-            "examined": found.examined,
+            "examined": examined,
             "reasons": reasons,
-            "letters": letters,
+            "letters": found.iter().map(|(letter, cause)| to_json(letter, cause)).collect::<Vec<_>>(),
         });
-        let queue = self.filter.queue.name();
-        let mut told = if found.meant.is_empty() {
-            let none = if depth.total() == 0 { "no dead letters" } else { "no such dead letters" };
-            Told::new(json, format!("{none} of {queue}"))
-        } else {
+        let text = if !found.is_empty() {
             let mut counts = Table::new(&["COUNT", "REASON"]);
             for (reason, count) in reasons {
                 counts.row([count.to_string(), reason.to_owned()]);
             }
-            Told::new(json, format!("{}\n\n{counts}", table(&found.meant, now)))
+            format!("{}\n\n{counts}", table(&found, now))
+        } else if !seen.is_complete() {
+            format!("no such dead letters of {queue} among the {examined} that were looked at")
+        } else if examined > 0 {
+            format!("no such dead letters of {queue}")
+        } else {
+            format!("no dead letters of {queue}")
         };
-        if depth.hidden > 0 {
-            told = told.note(format!("{} more are hidden, since somebody has received them", depth.hidden));
-        }
-        if found.examined >= max && depth.waiting > u64::try_from(max).unwrap_or(u64::MAX) {
-            told = told.note(format!("{max} of about {} were looked at; --max raises that", depth.waiting));
+        let cut = seen.looked_at > max;
+        let told = seen.tell(Told::new(json, text));
+        if cut {
+            let total = depth.total();
+            return Ok(told.note(format!("{max} of about {total} were looked at; --max raises that")));
         }
         Ok(told)
     }
 
+    /// Shows the letter with this id, or all of the first `max`.
     pub(super) async fn show(&self, id: Option<&str>, max: usize) -> Result<Told, Failure> {
-        let mut found = self.take_all(max).await?;
-        self.dead.put_back(&found.held).await?;
-        found.meant.retain(|(letter, _)| id.is_none_or(|id| letter.id == id));
-        if found.meant.is_empty() {
-            let advice = "`badgesmith dlq list` lists what there is; what somebody else has received shows again later";
-            let queue = self.filter.queue.name();
-            return Err(Failure::NotFound(format!("there is no such dead letter of {queue}: {advice}")));
+        let mut scan = self.scan().await?;
+        let max = if id.is_some() { usize::MAX } else { max };
+        let found = self.find(&mut scan, id, max).await;
+        let seen = scan.end().await;
+        let (found, now) = (found?, Clock::System.now());
+        if found.is_empty() {
+            let none = format!("there is no such dead letter of {}", self.filter.queue.name());
+            if seen.is_complete() {
+                return Err(Failure::NotFound(format!("{none}: `badgesmith dlq list` lists what there is")));
+            }
+            let examined = seen.looked_at.min(max);
+            let why = seen.incomplete.unwrap_or_else(|| "--max raises that".to_owned());
+            return Err(Failure::Failed(format!("{none} among the {examined} that were looked at; {why}")));
         }
-        let letters: Vec<Value> = found.meant.iter().map(|(letter, cause)| to_json(letter, cause)).collect();
-        let now = Clock::System.now();
-        let texts: Vec<_> = found.meant.iter().map(|(letter, cause)| text(letter, cause, now)).collect();
-        Ok(Told::new(json!({ "letters": letters }), texts.join("\n\n")))
+        let letters: Vec<Value> = found.iter().map(|(letter, cause)| to_json(letter, cause)).collect();
+        let texts: Vec<_> = found.iter().map(|(letter, cause)| text(letter, cause, now)).collect();
+        let cut = seen.looked_at > max;
+        let told = seen.tell(Told::new(json!({ "letters": letters }), texts.join("\n\n")));
+        Ok(if cut { told.note(format!("{max} were looked at; --max raises that")) } else { told })
     }
 
     pub(super) async fn purge(&self, yes: bool) -> Result<Told, Failure> {
-        let queue = self.filter.queue.name();
-        let told = |count: u64| {
-            Told::new(
-                json!({ "queue": queue, "deleted": count }),
-                format!("deleted {count} dead letters of {queue}"),
-            )
+        let Filter { queue, .. } = self.filter;
+        let (queue, which) = (queue.name(), self.filter.to_string());
+        let total = self.dead.depth().await?.total();
+        // Nothing is hidden while somebody thinks about it.
+        let question = if self.filter.is_everything() {
+            format!("Delete all dead letters of {queue}, about {total}, for good?")
+        } else {
+            format!("Delete the dead letters of {queue}{which}, of about {total}, for good?")
         };
+        terminal::confirm(&question, yes)?;
         if self.filter.is_everything() {
-            let count = self.dead.depth().await?.total();
-            if count == 0 {
-                return Ok(told(0));
-            }
-            terminal::confirm(&format!("Delete all {count} dead letters of {queue}, for good?"), yes)?;
             self.dead.purge().await?;
-            return Ok(told(count).note("It may take a minute until they are all gone."));
+            let json = json!({ "queue": queue, "all": true, "about": total });
+            let told = Told::new(json, format!("deleted all dead letters of {queue}, about {total}"));
+            return Ok(told.note("It may take a minute until they are all gone."));
         }
-        let found = self.take_all(usize::MAX).await?;
-        let count = found.meant.len();
-        let agreed = match count {
-            0 => Ok(()),
-            _ => terminal::confirm(&format!("Delete {count} dead letters of {queue}, for good?"), yes),
-        };
-        let mut refused = 0;
-        if agreed.is_ok() {
-            let letters: Vec<_> = found.meant.iter().map(|(letter, _)| letter.clone()).collect();
-            for chunk in letters.chunks(Queue::BATCH) {
-                refused += self.dead.delete(chunk).await?;
+        let mut scan = self.scan().await?;
+        let mut meant = 0;
+        let looked = self.look(&mut scan, |scan, letter, _, is_meant| {
+            if is_meant {
+                meant += 1;
+                scan.delete(&letter);
             }
+            ControlFlow::Continue(())
+        });
+        let looked = looked.await;
+        let deleted = scan.deleted();
+        let seen = scan.end().await;
+        if let Err(failure) = looked {
+            return Err(Failure::Failed(format!("{failure}; {deleted} were deleted before")));
         }
-        self.dead.put_back(&found.held).await?;
-        agreed?;
-        let mut told = told(u64::try_from(count - refused).unwrap_or_default());
-        if refused > 0 {
+        let undeleted = meant - deleted;
+        let json = json!({ "queue": queue, "all": false, "deleted": deleted, "undeleted": undeleted });
+        let mut told = Told::new(json, format!("deleted {deleted} dead letters of {queue}{which}"));
+        if undeleted > 0 {
             told.failed = true;
-            told = told.note(format!("{refused} could not be deleted: run it again, with a longer --hide"));
+            told = told.note(format!(
+                "{undeleted} were not deleted, or so late that they may be there still: run it again, with a longer --hide"
+            ));
         }
-        Ok(told)
+        Ok(seen.tell(told))
     }
 }
 
-pub(super) fn table(letters: &[(Letter, Cause)], now: Timestamp) -> Table {
+fn table(letters: &[(Letter, Cause)], now: Timestamp) -> Table {
     let mut table = Table::new(&["AGE", "OF", "REASON", "ID"]);
     for (letter, Cause { subject, reason }) in letters {
         let subject = subject.clone().unwrap_or_else(|| "?".to_owned());
@@ -175,16 +197,18 @@ pub(super) fn table(letters: &[(Letter, Cause)], now: Timestamp) -> Table {
     table
 }
 
-/// A letter as a whole, for people.
+/// A letter as a whole, for people. What strangers wrote does not begin a line, where GitHub's runner would take it for
+/// a command, blanks before it or not.
 fn text(letter: &Letter, cause: &Cause, now: Timestamp) -> String {
     let parsed: Option<Value> = serde_json::from_str(&letter.body).ok();
     let body = parsed.and_then(|body| serde_json::to_string_pretty(&body).ok());
-    let body = body.as_ref().unwrap_or(&letter.body);
     let mut lines = vec![
-        format!("id      {}", letter.id),
-        format!("reason  {}", cause.reason),
-        format!("sent    {}, {} ago", letter.sent_at, age(letter.sent_at, now)),
+        format!("id        {}", letter.id),
+        format!("reason    {}", cause.reason.replace('\n', " ")),
+        format!("sent      {}, {} ago", letter.sent_at, age(letter.sent_at, now)),
     ];
-    lines.extend(letter.failed_at.map(|at| format!("failed  {at}, {} ago", age(at, now))));
-    terminal::printable(&format!("{}\n{body}", lines.join("\n")))
+    lines.extend(letter.failed_at.map(|at| format!("failed    {at}, {} ago", age(at, now))));
+    lines.push(format!("received  {} times, with this one", letter.receives));
+    lines.extend(body.as_ref().unwrap_or(&letter.body).lines().map(|line| format!("  | {line}")));
+    terminal::printable(&lines.join("\n"))
 }

@@ -1,5 +1,6 @@
 //! What a dead letter is about, and why it is one.
 
+use std::fmt;
 use std::time::Duration;
 
 use badgesmith_shared::message::ResultMessage;
@@ -10,6 +11,7 @@ use badgesmith_shared::timestamp::Timestamp;
 use serde_json::{Value, json};
 
 use super::Which;
+use crate::told::duration;
 
 /// The reason of a message with which nothing is wrong.
 const GAVE_UP: &str = "gave up";
@@ -31,7 +33,7 @@ impl Cause {
                 Ok(message) => (Some(message.result.repository.to_string()), Ok(())),
                 Err(error) => (repository_in(&letter.body), Err(error.to_string())),
             },
-            Which::Refresh => match PackageRequest::parse_event(&letter.body) {
+            Which::Refresh | Which::RefreshEvents => match PackageRequest::parse_event(&letter.body) {
                 Ok(request) => (Some(request.package.to_string()), Ok(())),
                 Err(error) => (None, Err(error.to_string())),
             },
@@ -74,6 +76,23 @@ impl Filter {
     }
 }
 
+/// What is said of the letters that are meant, behind the name of the queue.
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { queue: _, repository, older_than, reason } = self;
+        if let Some(repository) = repository {
+            write!(f, " that are of {repository}")?;
+        }
+        if let Some(age) = older_than {
+            write!(f, " that are older than {}", duration(*age))?;
+        }
+        if let Some(reason) = reason {
+            write!(f, " that have {reason:?} in their reason")?;
+        }
+        Ok(())
+    }
+}
+
 /// A letter for programs.
 pub(super) fn to_json(letter: &Letter, cause: &Cause) -> Value {
     json!({
@@ -82,6 +101,7 @@ pub(super) fn to_json(letter: &Letter, cause: &Cause) -> Value {
         "reason": cause.reason,
         "sent_at": letter.sent_at.to_string(),
         "failed_at": letter.failed_at.map(|at| at.to_string()),
+        "receives": letter.receives,
         "body": letter.body,
     })
 }

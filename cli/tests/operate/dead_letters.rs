@@ -72,8 +72,8 @@ async fn poison_is_told_apart_and_what_can_succeed_is_replayed() {
     assert_eq!(dead.depth().await.unwrap().waiting, 3);
     let replayed = world.run(&replay).await.json();
     assert_eq!(
-        (&replayed["moved"], &replayed["skipped"], &replayed["hidden"]),
-        (&json!(1), &json!(2), &json!(0))
+        (&replayed["moved"], &replayed["skipped"], &replayed["complete"]),
+        (&json!(1), &json!(2), &json!(true))
     );
     until(async || world.api().history(REPOSITORY, "", 10).await.unwrap().len() == 1).await;
 
@@ -85,14 +85,14 @@ async fn poison_is_told_apart_and_what_can_succeed_is_replayed() {
     world
         .run(&["dlq", "purge"])
         .await
-        .failed(2, "Delete all 2 dead letters of results, for good? There is nobody");
+        .failed(2, "Delete all dead letters of results, about 2, for good? There is nobody");
     assert_eq!(dead.depth().await.unwrap().waiting, 2);
     let one = world.run(&["dlq", "purge", "--yes", "--reason", "NEWER", "--json"]).await.json();
     assert_eq!(one["deleted"], 1);
     assert_eq!(dead.depth().await.unwrap().waiting, 1);
     world.run(&["dlq", "purge", "--yes"]).await.ok();
     assert_eq!(dead.depth().await.unwrap().total(), 0);
-    world.run(&["dlq", "purge", "--yes"]).await.ok();
+    world.run(&["dlq", "purge", "--yes"]).await.failed(1, "wait a minute");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,6 +111,24 @@ async fn what_is_wrong_with_requests_for_packages_is_told() {
     let replay = ["dlq", "replay", "--queue", "refresh", "--reason", "gave up", "--json"];
     assert_eq!(world.run(&replay).await.json()["moved"], 1);
     until(async || world.run(&["package", "list"]).await.ok().contains("1.0.0")).await;
+
+    // What the rule could not put on the queue is the same event, with EventBridge's own reason.
+    let events = Queues::url("RefreshEventsDeadLetterQueue");
+    let text = |value: &str| {
+        let value = aws_sdk_sqs::types::MessageAttributeValue::builder().string_value(value);
+        value.data_type("String").build().unwrap()
+    };
+    let send = client
+        .send_message()
+        .queue_url(&events)
+        .message_body(format!(r#"{{"detail":{}}}"#, detail.replace("nuget/acme.kit", "nuget/acme.other")));
+    let send = send.message_attributes("ERROR_MESSAGE", text("access to the queue is denied"));
+    send.message_attributes("RULE_ARN", text("arn")).send().await.unwrap();
+    let listed = world.run(&["dlq", "list", "--queue", "refresh-events"]).await.ok();
+    assert!(listed.contains("nuget/acme.other") && listed.contains("access to the queue"), "{listed}");
+    world.upstream.publish("Acme.Other", &["2.0.0"]);
+    world.run(&["dlq", "replay", "--queue", "refresh-events"]).await.ok();
+    until(async || world.run(&["package", "list"]).await.ok().contains("2.0.0")).await;
 }
 
 /// Ten thousand dead letters, and a replay that is killed whenever it pleases.
@@ -138,7 +156,7 @@ async fn a_replay_that_is_killed_again_and_again_loses_nothing() {
 
     let mut kills = 0;
     while dead.depth().await.unwrap().total() > 0 {
-        let mut command = world.command(&["dlq", "replay", "--rate", "0", "--hide", "1"]);
+        let mut command = world.command(&["dlq", "replay", "--rate", "0", "--hide", "2"]);
         // In the end it may finish.
         let patience = Duration::from_millis(if kills < KILLS { fastrand::u64(50..600) } else { 60_000 });
         let mut process = command.spawn().unwrap();

@@ -3,21 +3,31 @@
 //! A letter is never in no queue: it is sent before it is deleted. In between it is in both, which does no harm,
 //! since processing it twice changes nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
 
+use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message, MessageAttributeValue,
-    MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
+    MessageSystemAttributeName, MessageSystemAttributeNameForSends, QueueAttributeName,
+    SendMessageBatchRequestEntry,
 };
+use tokio::task::JoinSet;
 
-use super::{FAILED_AT_ATTRIBUTE, Queue, REASON_ATTRIBUTE};
+use super::{FAILED_AT_ATTRIBUTE, Queue, REASON_ATTRIBUTE, trace_header};
 use crate::sdk::CallError;
 use crate::timestamp::Timestamp;
 
 /// What one request takes in bytes; half of it is left to attributes and encoding.
 const BATCH_BYTES_MAX: usize = 512 * 1024;
+/// Calls that change how long many messages are hidden, at once.
+const HIDES_AT_ONCE: usize = 10;
+/// What EventBridge says of an event that it could not put on a queue, as attributes of the message; the first that
+/// is there is the reason:
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html>
+const EVENT_BRIDGE_ATTRIBUTES: [&str; 6] =
+    ["ERROR_MESSAGE", "ERROR_CODE", "EXHAUSTED_RETRY_CONDITION", "RETRY_ATTEMPTS", "RULE_ARN", "TARGET_ARN"];
 
 /// How many messages a queue has, to within what SQS knows at the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,14 +58,23 @@ pub struct Letter {
     pub reason: Option<String>,
     /// When it was given up, in that case.
     pub failed_at: Option<Timestamp>,
-    /// When it was first sent.
+    /// When it was first sent: not to the dead-letter queue, if SQS has moved it there.
     pub sent_at: Timestamp,
     /// How often it was received.
     pub receives: u64,
-    handle: String,
+    /// How long it was there when it was received, by SQS's own clock; `None` when that was not for the first time.
+    pub waited: Option<Duration>,
+    /// What it is deleted or hidden by.
+    pub handle: Handle,
+    trace: Option<String>,
     /// What else it has, to go with it.
     attributes: HashMap<String, MessageAttributeValue>,
 }
+
+/// What a receive gives the right to. When the message is received again, only the handle of that time is good:
+/// SQS says that it has deleted a message by an old one, and has not.
+#[derive(Debug, Clone)]
+pub struct Handle(String);
 
 /// What came of sending several messages.
 #[derive(Debug, Default)]
@@ -90,7 +109,8 @@ impl Queue {
     }
 
     /// Takes up to `most` messages, ten at most, and hides them for `hide`; waits up to `wait` for the first. On a
-    /// queue with a dead-letter queue of its own this counts as a try.
+    /// queue with a dead-letter queue of its own this counts as a try. Nothing comes when as many messages are
+    /// hidden as SQS allows, 120,000 of a queue: it says so only to who does not wait, which is no difference here.
     ///
     /// # Errors
     /// [`CallError`] when SQS could not be asked.
@@ -106,8 +126,13 @@ impl Queue {
             .message_attribute_names("All")
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .send()
-            .await
-            .map_err(|error| CallError::new("sqs:ReceiveMessage", error))?;
+            .await;
+        let output = match output {
+            Err(error) if error.as_service_error().is_some_and(ReceiveMessageError::is_over_limit) => {
+                return Ok(Vec::new());
+            }
+            output => output.map_err(|error| CallError::new("sqs:ReceiveMessage", error))?,
+        };
         Ok(output.messages.unwrap_or_default().into_iter().map(letter).collect())
     }
 
@@ -130,8 +155,12 @@ impl Queue {
                 let entry = SendMessageBatchRequestEntry::builder().id(position.to_string());
                 let entry = entry.message_body(&letter.body);
                 let attributes = Some(letter.attributes.clone()).filter(|attributes| !attributes.is_empty());
-                let entry = entry.set_message_attributes(attributes).build();
-                entries.push(entry.map_err(|error| failed(error.into()))?);
+                let mut entry = entry.set_message_attributes(attributes);
+                if let Some(value) = letter.trace.as_deref().and_then(trace_header) {
+                    let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
+                    entry = entry.message_system_attributes(name, value);
+                }
+                entries.push(entry.build().map_err(|error| failed(error.into()))?);
             }
             let count = entries.len();
             let request = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
@@ -147,46 +176,50 @@ impl Queue {
         Ok(report)
     }
 
-    /// Deletes messages that were taken from here, ten at most; returns how many SQS refused to delete.
+    /// Deletes messages that were taken from here, ten at most; returns the positions of those that SQS refused to
+    /// delete.
     ///
     /// # Errors
     /// [`CallError`] when no answer confirmed it.
-    pub async fn delete(&self, letters: &[Letter]) -> Result<usize, CallError> {
+    pub async fn delete(&self, handles: &[Handle]) -> Result<Vec<usize>, CallError> {
         let failed = |cause: Box<dyn Error + Send + Sync>| CallError::new("sqs:DeleteMessageBatch", cause);
         let mut entries = Vec::new();
-        for (position, letter) in letters.iter().enumerate() {
+        for (position, Handle(handle)) in handles.iter().enumerate() {
             let entry = DeleteMessageBatchRequestEntry::builder().id(position.to_string());
-            let entry = entry.receipt_handle(&letter.handle).build();
-            entries.push(entry.map_err(|error| failed(error.into()))?);
+            entries.push(entry.receipt_handle(handle).build().map_err(|error| failed(error.into()))?);
         }
         if entries.is_empty() {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
         let output = request.send().await.map_err(|error| failed(error.into()))?;
-        Ok(output.failed().len())
+        Ok(output.failed().iter().filter_map(|entry| entry.id().parse().ok()).collect())
     }
 
-    /// Ends the hiding of messages that were taken from here. Those that are gone, or were shown again already, are
-    /// none the worse for it.
+    /// Hides messages that were taken from here for so long from now on; not at all puts them back. Those that are
+    /// gone, or were shown again already, are none the worse for it.
     ///
     /// # Errors
     /// [`CallError`] when no answer confirmed it.
-    pub async fn put_back(&self, letters: &[Letter]) -> Result<(), CallError> {
+    pub async fn hide(&self, handles: &[Handle], hide: Duration) -> Result<(), CallError> {
         let failed =
             |cause: Box<dyn Error + Send + Sync>| CallError::new("sqs:ChangeMessageVisibilityBatch", cause);
-        // A message that was received twice has one valid handle, the last.
-        let mut seen = HashSet::new();
-        let last: Vec<_> = letters.iter().rev().filter(|letter| seen.insert(&letter.id)).collect();
-        for chunk in last.chunks(Self::BATCH) {
-            let mut entries = Vec::new();
-            for (position, letter) in chunk.iter().enumerate() {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(position.to_string());
-                let entry = entry.receipt_handle(&letter.handle).visibility_timeout(0).build();
-                entries.push(entry.map_err(|error| failed(error.into()))?);
+        let seconds = i32::try_from(hide.as_secs()).unwrap_or(i32::MAX);
+        for wave in handles.chunks(Self::BATCH * HIDES_AT_ONCE) {
+            let mut calls = JoinSet::new();
+            for batch in wave.chunks(Self::BATCH) {
+                let mut entries = Vec::new();
+                for (position, Handle(handle)) in batch.iter().enumerate() {
+                    let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(position.to_string());
+                    let entry = entry.receipt_handle(handle).visibility_timeout(seconds).build();
+                    entries.push(entry.map_err(|error| failed(error.into()))?);
+                }
+                let request = self.client.change_message_visibility_batch().queue_url(&self.url);
+                calls.spawn(request.set_entries(Some(entries)).send());
             }
-            let request = self.client.change_message_visibility_batch().queue_url(&self.url);
-            request.set_entries(Some(entries)).send().await.map_err(|error| failed(error.into()))?;
+            while let Some(answer) = calls.join_next().await {
+                answer.map_err(|error| failed(error.into()))?.map_err(|error| failed(error.into()))?;
+            }
         }
         Ok(())
     }
@@ -203,19 +236,28 @@ impl Queue {
 }
 
 fn letter(message: Message) -> Letter {
-    let system = message.attributes.unwrap_or_default();
-    let number = |name| system.get(&name).and_then(|value| value.parse::<i64>().ok()).unwrap_or_default();
+    let mut system = message.attributes.unwrap_or_default();
+    let trace = system.remove(&MessageSystemAttributeName::AwsTraceHeader);
+    let number = |name| system.get(&name).and_then(|value| value.parse::<i64>().ok());
+    let time = |name| number(name).map(Timestamp::from_unix_milliseconds);
+    let sent_at = time(MessageSystemAttributeName::SentTimestamp);
+    let receives = number(MessageSystemAttributeName::ApproximateReceiveCount).unwrap_or_default();
+    let first_received_at = time(MessageSystemAttributeName::ApproximateFirstReceiveTimestamp);
+    let waited = first_received_at.zip(sent_at).map(|(received_at, sent_at)| received_at.since(sent_at));
     let mut attributes = message.message_attributes.unwrap_or_default();
     let mut text = |name: &str| attributes.remove(name).and_then(|value| value.string_value);
     let (reason, failed_at) = (text(REASON_ATTRIBUTE), text(FAILED_AT_ATTRIBUTE));
+    let of_event = EVENT_BRIDGE_ATTRIBUTES.map(text).into_iter().flatten().next();
     Letter {
         id: message.message_id.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
-        reason,
+        reason: reason.or(of_event),
         failed_at: failed_at.and_then(|text| text.parse().ok()),
-        sent_at: Timestamp::from_unix_milliseconds(number(MessageSystemAttributeName::SentTimestamp)),
-        receives: number(MessageSystemAttributeName::ApproximateReceiveCount).unsigned_abs(),
-        handle: message.receipt_handle.unwrap_or_default(),
+        sent_at: sent_at.unwrap_or(Timestamp::UNIX_EPOCH),
+        receives: receives.unsigned_abs(),
+        waited: waited.filter(|_| receives == 1),
+        handle: Handle(message.receipt_handle.unwrap_or_default()),
+        trace,
         attributes,
     }
 }
