@@ -116,21 +116,10 @@ impl Options {
 
     /// What the stack is made of.
     async fn resources(&self, stack: &Stack, checks: &mut Checks) {
-        for resource in [
-            Resource::TestResultsTable,
-            Resource::NoncesTable,
-            Resource::PackagesTable,
-            Resource::SecretsTable,
-        ] {
+        for resource in Resource::TABLES {
             checks.note(resource.logical_id(), table(stack, resource).await);
         }
-        for resource in [
-            Resource::ResultsQueue,
-            Resource::ResultsDeadLetterQueue,
-            Resource::RefreshQueue,
-            Resource::RefreshDeadLetterQueue,
-            Resource::RefreshEventsDeadLetterQueue,
-        ] {
+        for resource in Resource::QUEUES {
             checks.note(resource.logical_id(), queue(stack, resource).await);
         }
         checks.note(Resource::EventBus.logical_id(), bus(stack).await);

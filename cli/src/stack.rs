@@ -67,6 +67,17 @@ pub(crate) enum Resource {
 }
 
 impl Resource {
+    pub(crate) const TABLES: [Self; 4] =
+        [Self::TestResultsTable, Self::NoncesTable, Self::PackagesTable, Self::SecretsTable];
+    /// Those that are worked on, and then those of dead letters.
+    pub(crate) const QUEUES: [Self; 5] = [
+        Self::ResultsQueue,
+        Self::RefreshQueue,
+        Self::ResultsDeadLetterQueue,
+        Self::RefreshDeadLetterQueue,
+        Self::RefreshEventsDeadLetterQueue,
+    ];
+
     /// The logical id, and what the stack's output about it has behind it.
     fn names(self) -> (&'static str, &'static str) {
         match self {
@@ -256,18 +267,7 @@ mod tests {
     fn outputs_are_those_of_the_template() {
         let template = include_str!("../../template.yaml");
         let (_, outputs) = template.split_once("\nOutputs:\n").unwrap();
-        for resource in [
-            Resource::ResultsQueue,
-            Resource::ResultsDeadLetterQueue,
-            Resource::RefreshQueue,
-            Resource::RefreshDeadLetterQueue,
-            Resource::RefreshEventsDeadLetterQueue,
-            Resource::TestResultsTable,
-            Resource::NoncesTable,
-            Resource::PackagesTable,
-            Resource::SecretsTable,
-            Resource::EventBus,
-        ] {
+        for resource in Resource::TABLES.iter().chain(&Resource::QUEUES).chain([&Resource::EventBus]) {
             let (id, suffix) = resource.names();
             assert!(outputs.contains(&format!("\n  {id}{suffix}:\n")), "{id}{suffix}");
         }

@@ -148,13 +148,7 @@ impl QueueStatus {
 
 async fn queues(stack: &Stack) -> Result<Vec<QueueStatus>, Failure> {
     let mut all = Vec::new();
-    for resource in [
-        Resource::ResultsQueue,
-        Resource::RefreshQueue,
-        Resource::ResultsDeadLetterQueue,
-        Resource::RefreshDeadLetterQueue,
-        Resource::RefreshEventsDeadLetterQueue,
-    ] {
+    for resource in Resource::QUEUES {
         let queue = stack.queue(resource)?;
         let depth = queue.depth().await?;
         let mut status = QueueStatus { resource, depth, oldest: None, unseen: None };
