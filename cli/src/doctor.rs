@@ -8,6 +8,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_types::SdkConfig;
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::dynamodb::table_status;
+use badgesmith_shared::env;
 use badgesmith_shared::name::{Invalid, Platform, Repository};
 use badgesmith_shared::sdk::causes;
 use badgesmith_shared::secrets_manager::{SecretsManager, repository_secret_name};
@@ -51,8 +52,8 @@ pub(crate) struct Options {
     /// A file with the repository's key; BADGESMITH_KEY if not given
     #[arg(long, value_name = "FILE", requires = "repo")]
     key_file: Option<PathBuf>,
-    /// Where the service is; the stack's own address if not given
-    #[arg(long, value_name = "URL")]
+    /// Where the service is; the stack's own address if not given, without a stack BADGESMITH_URL
+    #[arg(long, value_name = "URL", requires = "repo")]
     url: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
@@ -73,7 +74,10 @@ struct Checks {
 impl Options {
     pub(crate) async fn run(&self) -> Result<Told, Failure> {
         let usage = |error: &dyn Display| Failure::Usage(error.to_string());
-        let url = self.url.as_deref().map(ServiceUrl::parse).transpose().map_err(|error| usage(&error))?;
+        // A stack says itself where it is; the variable, which `submit` reads, may be about another.
+        let variable = || env::optional("BADGESMITH_URL").filter(|_| self.target.stack().is_none());
+        let url = self.url.clone().or_else(variable);
+        let url = url.as_deref().map(ServiceUrl::parse).transpose().map_err(|error| usage(&error))?;
         if self.repo.is_some() && url.is_none() && self.target.stack().is_none() {
             return Err(usage(&"--repo: say where the service is with --url"));
         }
@@ -98,10 +102,7 @@ impl Options {
                 return Ok(told(&checks.done));
             }
         };
-        checks.note(
-            "stack",
-            Ok(self.target.stack().unwrap_or("that of the template, by its names").to_owned()),
-        );
+        checks.note("stack", Ok(self.target.stack().unwrap_or("a local").to_owned()));
         self.resources(&stack, &mut checks).await;
         if let (Some(repository), Some(key)) = (&self.repo, &key) {
             let base = url.or_else(|| ServiceUrl::parse(stack.api_url()?).ok());
@@ -193,7 +194,7 @@ async fn secrets(stack: &Stack, repository: Option<&Repository>) -> Result<Strin
     let name = repository.map_or_else(|| "badge/repo/badgesmith/doctor".to_owned(), repository_secret_name);
     let facts = secrets.describe(&name).await.map_err(advised)?;
     match repository {
-        Some(repository) if facts.is_none_or(|facts| facts.deleted.is_some()) => {
+        Some(repository) if facts.is_none_or(|facts| facts.gone_at.is_some()) => {
             Err(format!("{repository} has no key: `badgesmith secret create {repository}` makes one"))
         }
         Some(_) => Ok(name),

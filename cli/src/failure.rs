@@ -61,8 +61,8 @@ pub(crate) fn with_advice(error: &str) -> String {
         "InvalidAccessKeyId",
     ]) {
         "the credentials are not valid, or no longer: sign in again, for example with `aws sso login`"
-    } else if any(&["credentials", "no providers in chain"]) {
-        "there are no credentials: name a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    } else if any(&["credentials", "credential provider", "no providers in chain"]) {
+        "there are no credentials: name a profile of ~/.aws with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     } else if any(&["PurgeQueueInProgress"]) {
         "it was purged less than a minute ago: wait a minute"
     } else if any(&["NonExistentQueue", "QueueDoesNotExist", "ResourceNotFoundException"]) {

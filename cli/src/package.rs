@@ -138,10 +138,10 @@ impl Asking {
         match &record.state {
             _ if record.failures > 0 => {
                 let (package, failures) = (&self.package, record.failures);
-                let advice = "it is tried again by itself; the refresher's log says what is wrong";
-                Err(Failure::Failed(format!(
-                    "{package} could not be looked up, {failures} times in a row: {advice}"
-                )))
+                let advice = "it is tried again by itself; the refresher's log says what is wrong upstream";
+                let times =
+                    if failures == 1 { String::new() } else { format!(", {failures} times in a row") };
+                Err(Failure::Failed(format!("{package} could not be looked up{times}: {advice}")))
             }
             PackageState::Known(_) => Ok(self.told(&record, "was looked up, and is kept up to date")),
             PackageState::Unproven | PackageState::NotFound => Err(self.absent()),

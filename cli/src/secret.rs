@@ -148,7 +148,7 @@ async fn rotate(secrets: &SecretsManager, rotate: &Rotate) -> Result<Told, Failu
     let name = repository_secret_name(repository);
     let now = Clock::System.now();
     let facts = secrets.describe(&name).await?.ok_or_else(|| none(repository))?;
-    if facts.deleted.is_some() {
+    if facts.gone_at.is_some() {
         return Err(deleted(repository, &name));
     }
     if facts.has_previous && now.since(facts.changed) < PREVIOUS_KEY_LIFETIME && !compromised {
@@ -220,7 +220,7 @@ async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Told,
         "secret": name,
         "created_at": facts.created.to_string(),
         "rotated_at": rotated.map(|rotated| rotated.to_string()),
-        "deleted_at": facts.deleted.map(|deleted| deleted.to_string()),
+        "gone_at": facts.gone_at.map(|gone_at| gone_at.to_string()),
     });
     let mut lines = vec![
         format!("secret   {name}"),
@@ -228,12 +228,17 @@ async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Told,
     ];
     if let Some(rotated) = rotated {
         let left = PREVIOUS_KEY_LIFETIME.checked_sub(now.since(rotated));
-        let left = left.map(|left| format!("; the version before counts for {} more", duration(left)));
+        let left = left.map(|left| {
+            format!(
+                "; the key before is accepted for {} more, unless this was done with --compromised",
+                duration(left)
+            )
+        });
         lines.push(format!("rotated  {rotated}, {} ago{}", age(rotated, now), left.unwrap_or_default()));
     }
-    if let Some(deleted) = facts.deleted {
+    if let Some(gone_at) = facts.gone_at {
         lines.push(format!(
-            "deleted  {deleted}; `aws secretsmanager restore-secret --secret-id {name}` restores it"
+            "deleted, and gone on {gone_at}; `aws secretsmanager restore-secret --secret-id {name}` restores it"
         ));
     }
     Ok(Told::new(json, lines.join("\n")))
@@ -242,8 +247,9 @@ async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Told,
 async fn delete(secrets: &SecretsManager, delete: &Delete) -> Result<Told, Failure> {
     let Delete { yes, whose: Whose { repository, .. } } = delete;
     let name = repository_secret_name(repository);
-    if secrets.describe(&name).await?.is_none_or(|facts| facts.deleted.is_some()) {
-        return Err(none(repository));
+    let facts = secrets.describe(&name).await?.ok_or_else(|| none(repository))?;
+    if facts.gone_at.is_some() {
+        return Err(deleted(repository, &name));
     }
     terminal::confirm(&format!("Delete the key of {repository}? Its results are refused then."), *yes)?;
     if !secrets.delete(&name).await? {

@@ -182,7 +182,9 @@ impl Target {
     /// Why there is no such stack at an endpoint on this machine.
     fn explained(&self, failure: Failure) -> Failure {
         match (self.endpoint(), failure) {
-            (Ok(Some(url)), Failure::Failed(reason)) if is_this_machine(&url) => {
+            (Ok(Some(url)), Failure::Failed(reason))
+                if is_this_machine(&url) && !reason.contains("AccessDenied") =>
+            {
                 let advice = "a `local` has no stacks: leave --stack out, and unset BADGESMITH_STACK";
                 Failure::Failed(format!("{reason}; {advice}"))
             }

@@ -38,7 +38,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "OWNER/REPO")]
     repo: Option<Repository>,
     /// Of this branch
-    #[arg(long, default_value = "main")]
+    #[arg(long, default_value = "main", requires = "repo")]
     branch: Branch,
     /// How many of them
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=200))]

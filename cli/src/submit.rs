@@ -8,7 +8,7 @@ mod run;
 mod send;
 
 use std::fs;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::env;
 use badgesmith_shared::signature::{HmacKey, KEY_BYTES_MIN};
+use serde_json::json;
 
 pub(crate) use self::address::ServiceUrl;
 use self::address::{BadgeAddress, NoServiceUrl};
@@ -68,16 +69,22 @@ pub(crate) async fn run(options: &Options) -> ExitCode {
         Ok(plan) => plan,
         Err(error) => {
             says.error(&error.to_string());
+            if options.json {
+                says.print(&terminal::json(&json!({ "accepted": false, "error": error.to_string() })));
+            }
             return ExitCode::from(2);
         }
     };
     match plan {
         Plan::Nothing(reason) => {
             says.notice(&reason);
+            if options.json {
+                says.print(&terminal::json(&json!({ "accepted": false, "skipped": reason })));
+            }
             ExitCode::SUCCESS
         }
         Plan::Show(base, result, key) => {
-            says.print(&shown(&base, &result, key.as_ref()));
+            says.print(&shown(&base, &result, key.as_ref(), options.json));
             ExitCode::SUCCESS
         }
         Plan::Send(base, result, key) => deliver(options, &says, &base, &result, &key).await,
@@ -135,7 +142,8 @@ async fn deliver(
     match outcome {
         Ok(_) => {
             if !options.json {
-                says.print(&told(&announcement.markdown, result));
+                terminal::note(&accepted(result));
+                says.print(&format!("{}\n", announcement.markdown));
             }
             ExitCode::SUCCESS
         }
@@ -150,25 +158,26 @@ async fn deliver(
     }
 }
 
-/// What a person reads when all is well. The Markdown is all that goes to a pipe.
-fn told(markdown: &str, result: &RunResult) -> String {
-    if !io::stdout().is_terminal() {
-        return format!("{markdown}\n");
-    }
+/// What a person reads when all is well, on stderr; the Markdown alone goes to stdout.
+fn accepted(result: &RunResult) -> String {
     let RunResult { repository, platform, branch, counts, .. } = result;
-    format!(
-        "accepted: {counts}, of {repository}, {branch} on {platform}\n\nThe badge, for a README:\n\n{markdown}\n"
-    )
+    format!("accepted: {counts}, of {repository}, {branch} on {platform}; the badge, for a README:")
 }
 
 /// The request, as `--dry-run` shows it.
-fn shown(base: &ServiceUrl, result: &RunResult, key: Option<&HmacKey>) -> String {
+fn shown(base: &ServiceUrl, result: &RunResult, key: Option<&HmacKey>, is_json: bool) -> String {
     let body = result.body(Clock::System.now());
-    let signature =
-        key.map_or_else(|| "(there is no key)".to_owned(), |key| key.sign(body.as_bytes()).to_string());
-    let repository = &result.repository;
+    let signature = key.map(|key| key.sign(body.as_bytes()).to_string());
+    let (url, repository) = (format!("{base}/tests/results"), result.repository.to_string());
+    if is_json {
+        let headers = json!({
+            "Content-Type": "application/json", "X-Repo-Secret": repository, "X-Signature": signature,
+        });
+        return terminal::json(&json!({ "method": "POST", "url": url, "headers": headers, "body": body }));
+    }
+    let signature = signature.as_deref().unwrap_or("(there is no key)");
     format!(
-        "POST {base}/tests/results\nContent-Type: application/json\nX-Repo-Secret: {repository}\nX-Signature: {signature}\n\n{body}\n"
+        "POST {url}\nContent-Type: application/json\nX-Repo-Secret: {repository}\nX-Signature: {signature}\n\n{body}\n"
     )
 }
 

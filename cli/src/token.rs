@@ -120,10 +120,19 @@ async fn set(options: &Set) -> Result<Told, Failure> {
         "secret": name,
     });
     let shown = match package {
-        Some(package) => format!("The versions of {organization}/{package} are now shown to everybody."),
-        None => format!("The public packages of {organization} are now shown."),
+        Some(package) => {
+            format!(
+                "The versions of {organization}/{package} are shown to everybody, if GitHub takes the token."
+            )
+        }
+        None => format!("The public packages of {organization} are shown, if GitHub takes the token."),
     };
-    let told = Told::new(json, format!("the token is kept in {name}, and mapped")).note(shown);
+    let mut told = Told::new(json, format!("the token is kept in {name}, and mapped")).note(shown);
+    if token.starts_with("github_pat_") {
+        told = told.note(
+            "It will not: this is a fine-grained token, and GitHub Packages wants a classic one, ghp_...",
+        );
+    }
     Ok(told.note("A badge that was read before says \"not found\" for up to 5 minutes more."))
 }
 

@@ -85,7 +85,7 @@ impl SubmitError {
             Self::Shape(flaws) => flaws.into(),
             Self::Unauthorized(..) => Problem::new(
                 StatusCode::UNAUTHORIZED,
-                "the signature is not that of this repository's key over the bytes that were sent",
+                "there is no such repository here, or the signature is not that of its key over the bytes that were sent",
                 "UNAUTHORIZED",
             ),
             Self::NotFresh(_, property) => Problem::new(

@@ -12,15 +12,18 @@
 //! - What failing tests printed is listed between `failures:` and the summary. Summaries in it do not
 //!   count, unless they fit the announced number.
 //!
-//! - A test target without the standard harness prints nothing of this. Where it fails, `cargo` says on stderr that a
-//!   target failed: one failure, unless another was seen.
+//! - A test target without the standard harness prints nothing of this. Where it fails, or a crate does not compile, `cargo`
+//!   says so on stderr: one failure, unless another was seen.
 
 use super::counts::Counts;
 use super::text;
 
+/// What `cargo` says when there is nothing to run.
+const NOT_COMPILED: &str = "error: could not compile ";
+
 /// Whether this line tells that the text is the output of `cargo test`.
 pub(super) fn tells(line: &str) -> bool {
-    announced(line).is_some() || summary(line).is_some()
+    announced(line).is_some() || summary(line).is_some() || line.starts_with(NOT_COMPILED)
 }
 
 /// A test binary that has announced its tests and not summed them up yet.
@@ -92,6 +95,9 @@ pub(super) fn read(text: &str) -> Counts {
 /// <https://github.com/rust-lang/cargo/blob/master/src/cargo/ops/cargo_test.rs>
 fn tells_of_failure(line: &str) -> bool {
     let Some(error) = line.strip_prefix("error: ") else { return false };
+    if line.starts_with(NOT_COMPILED) {
+        return true;
+    }
     ["test failed", "doctest failed", "bench failed"].iter().any(|failed| error.starts_with(failed))
         || (error.contains(" target") && error.trim_end().ends_with(" failed:"))
 }
@@ -152,6 +158,9 @@ mod tests {
             let seen = "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured";
             check_counts(&format!("{seen}\n{says}"), (1, 2, 0));
         }
+        let broken = "   Compiling kit v0.1.0\nerror[E0425]: cannot find value `x`\n\n\
+                      error: could not compile `kit` (lib test) due to 1 previous error";
+        check_counts(broken, (0, 1, 0));
     }
 
     #[test]

@@ -13,8 +13,9 @@ Examples:
     badgesmith submit --url http://127.0.0.1:9474 --repo acme/kit --platform linux --branch main \\
       --run-id 1 --passed 190
 
-  From a pipe:
-    cargo test 2>&1 | badgesmith submit --url https://badges.example.org -
+  What a test tool prints, which is not to hide that it failed (`-` reads stdin):
+    set -o pipefail; cargo test 2>&1 | tee tests.log
+    badgesmith submit --url https://badges.example.org tests.log
 
 The key is read from the environment variable BADGESMITH_KEY, or from --key-file. It is never an argument, since
 arguments can be read by everybody on the machine.

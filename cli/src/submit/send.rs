@@ -148,7 +148,7 @@ async fn attempt(client: &Client, url: &str, signed: &Signed) -> Attempt {
         .body(signed.body.clone());
     match request.send().await {
         Ok(response) => judge(response, signed).await,
-        Err(error) => Attempt::Again(causes(&error.without_url()), Duration::ZERO),
+        Err(error) => Attempt::Again(format!("{url}: {}", causes(&error.without_url())), Duration::ZERO),
     }
 }
 

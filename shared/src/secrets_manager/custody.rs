@@ -24,8 +24,8 @@ pub struct SecretFacts {
     pub current_id: Option<String>,
     /// It has a value that was current before.
     pub has_previous: bool,
-    /// When it was deleted, while it can still be restored.
-    pub deleted: Option<Timestamp>,
+    /// When it will be gone for good, if it was deleted. Until then it can be restored.
+    pub gone_at: Option<Timestamp>,
 }
 
 /// What came of making a secret.
@@ -66,7 +66,7 @@ impl SecretsManager {
             changed: timestamp(output.last_changed_date.as_ref()).unwrap_or(created),
             current_id: version(Stage::Current).map(|(id, _)| id.clone()),
             has_previous: version(Stage::Previous).is_some(),
-            deleted: timestamp(output.deleted_date.as_ref()),
+            gone_at: timestamp(output.deleted_date.as_ref()),
         }))
     }
 
