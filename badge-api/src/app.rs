@@ -14,7 +14,7 @@ use badgesmith_shared::metrics::Metric;
 use badgesmith_shared::name::{Invalid, Platform, Repository};
 use badgesmith_shared::problem::Problem;
 use badgesmith_shared::route::{Place, Route};
-use badgesmith_shared::sdk::{CallBudget, CallError};
+use badgesmith_shared::sdk::{self, CallBudget, CallError};
 use http::{Method, StatusCode, header};
 use serde_json::json;
 use tokio::time::Instant;
@@ -76,6 +76,11 @@ impl App {
             packages: KnownPackages::new(packages, events),
             clock,
         }
+    }
+
+    /// Opens a connection before the first request comes.
+    pub async fn prime(&self) {
+        sdk::prime(self.results.prime_reads()).await;
     }
 
     /// Answers one request. Every failure is an answer too.

@@ -10,7 +10,7 @@ use badgesmith_shared::env::{self, Missing};
 use badgesmith_shared::http::{Request, Response};
 use badgesmith_shared::message::ResultMessage;
 use badgesmith_shared::metrics::Metric;
-use badgesmith_shared::sdk::CallBudget;
+use badgesmith_shared::sdk::{self, CallBudget};
 use badgesmith_shared::secrets_manager::SecretsManager;
 use badgesmith_shared::sqs::Queue;
 use badgesmith_shared::test_result::{TestResult, TestResultId};
@@ -78,6 +78,11 @@ impl App {
             queue: Queue::new(&config, settings.results_queue_url),
             clock,
         }
+    }
+
+    /// Opens connections before the first request comes.
+    pub async fn prime(&self) {
+        tokio::join!(sdk::prime(self.keys.prime()), sdk::prime(self.nonces.prime()));
     }
 
     /// Answers one request. Every failure is an answer too.

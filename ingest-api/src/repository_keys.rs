@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use badgesmith_shared::name::Repository;
+use badgesmith_shared::sdk::CallError;
 use badgesmith_shared::secrets_manager::{
     PREVIOUS_KEY_LIFETIME, SecretVersion, SecretsManager, Stage, repository_secret_name,
 };
@@ -136,6 +137,11 @@ impl RepositoryKeys {
             None => None,
         };
         Ok(self.remember(repository, keys, now))
+    }
+
+    /// Opens the connection that the first read of a secret needs.
+    pub(crate) async fn prime(&self) -> Result<(), CallError> {
+        self.secrets.prime().await
     }
 
     /// What is known and recent enough to be relied on.

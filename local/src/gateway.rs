@@ -17,8 +17,10 @@ use uuid::Uuid;
 /// The functions behind the API.
 #[derive(Debug)]
 pub struct Gateway {
-    ingest_api: ingest_api::App,
-    badge_api: badge_api::App,
+    /// Takes results.
+    pub ingest_api: ingest_api::App,
+    /// Answers everything else.
+    pub badge_api: badge_api::App,
     clock: Clock,
 }
 
@@ -35,7 +37,7 @@ impl Gateway {
             && path
                 .strip_prefix("/tests/results")
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let Ok(event) = event(&request, &path, &self.clock) else {
+        let Ok(event) = event_of(&request, &path, &self.clock) else {
             return plain(StatusCode::BAD_REQUEST, r#"{"message":"Bad Request"}"#);
         };
         let response = if posts_results {
@@ -55,8 +57,16 @@ pub fn plain(status: StatusCode, body: &'static str) -> Response<Bytes> {
     response
 }
 
+/// The event of a request.
+///
+/// # Errors
+/// When the request is none that API Gateway lets through.
+pub fn event(request: &Request<Bytes>, clock: &Clock) -> Result<ApiGatewayV2httpRequest, serde_json::Error> {
+    event_of(request, &raw_path(request.uri().path()), clock)
+}
+
 /// The event of a request, payload format 2.0.
-fn event(
+fn event_of(
     request: &Request<Bytes>,
     path: &str,
     clock: &Clock,
@@ -156,9 +166,8 @@ fn into_http(response: ApiGatewayV2httpResponse) -> Response<Bytes> {
 mod tests {
     use super::*;
 
-    fn event_of(request: http::request::Builder, body: &'static [u8]) -> ApiGatewayV2httpRequest {
-        let request = request.body(Bytes::from_static(body)).unwrap();
-        event(&request, &raw_path(request.uri().path()), &Clock::System).unwrap()
+    fn event_with(request: http::request::Builder, body: &'static [u8]) -> ApiGatewayV2httpRequest {
+        event(&request.body(Bytes::from_static(body)).unwrap(), &Clock::System).unwrap()
     }
 
     #[test]
@@ -178,7 +187,7 @@ mod tests {
 
     #[test]
     fn headers_and_query_values_are_joined() {
-        let event = event_of(
+        let event = event_with(
             Request::get("/x?a=1&b=%2B+&a=2").header("X-One", "1").header("x-two", "2").header("X-Two", "3"),
             b"",
         );
@@ -193,12 +202,12 @@ mod tests {
     #[test]
     fn bodies_that_are_not_text_are_base64() {
         let json =
-            event_of(Request::post("/").header("content-type", "application/json; charset=utf-8"), b"{}");
+            event_with(Request::post("/").header("content-type", "application/json; charset=utf-8"), b"{}");
         assert_eq!((json.body.as_deref(), json.is_base64_encoded), (Some("{}"), false));
         let form =
-            event_of(Request::post("/").header("content-type", "application/x-www-form-urlencoded"), b"{}");
+            event_with(Request::post("/").header("content-type", "application/x-www-form-urlencoded"), b"{}");
         assert_eq!((form.body.as_deref(), form.is_base64_encoded), (Some("e30="), true));
-        let binary = event_of(Request::post("/").header("content-type", "application/json"), b"\xff");
+        let binary = event_with(Request::post("/").header("content-type", "application/json"), b"\xff");
         assert_eq!((binary.body.as_deref(), binary.is_base64_encoded), (Some("/w=="), true));
     }
 }

@@ -41,6 +41,8 @@ pub struct Stack {
     pub results: Poller,
     /// What looks after the packages that were asked for.
     pub requests: Poller,
+    /// What stores results.
+    pub processor: Arc<processor::App>,
     refresher: Arc<refresher::App>,
     clock: Clock,
 }
@@ -100,9 +102,10 @@ impl Stack {
             clock.clone(),
         );
         let (processor, refresher) = (Arc::new(processor), Arc::new(refresher));
+        let function = Arc::clone(&processor);
         let results = Poller::new(config, Queues::url(RESULTS_QUEUE), move |batch| {
-            let processor = Arc::clone(&processor);
-            async move { processor.handle(batch).await }
+            let function = Arc::clone(&function);
+            async move { function.handle(batch).await }
         });
         let (function, its_clock) = (Arc::clone(&refresher), clock.clone());
         let requests = Poller::new(config, Queues::url(REFRESH_QUEUE), move |batch| {
@@ -110,7 +113,7 @@ impl Stack {
             async move { function.refresh_requested(batch, deadline).await }
         });
         let gateway = Gateway::new(ingest_api, badge_api, clock.clone());
-        Self { gateway, results, requests, refresher, clock: clock.clone() }
+        Self { gateway, results, requests, processor, refresher, clock: clock.clone() }
     }
 
     /// Invokes the refresher, as its schedule does.

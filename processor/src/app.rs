@@ -10,7 +10,7 @@ use badgesmith_shared::env::{self, Missing};
 use badgesmith_shared::event_bridge::EventBus;
 use badgesmith_shared::message::ResultMessage;
 use badgesmith_shared::metrics::Metric;
-use badgesmith_shared::sdk::CallBudget;
+use badgesmith_shared::sdk::{self, CallBudget};
 use badgesmith_shared::sqs::Queue;
 use badgesmith_shared::test_result::TestResult;
 use badgesmith_shared::timestamp::Timestamp;
@@ -74,6 +74,11 @@ impl App {
             events: EventBus::new(&config, settings.event_bus_name),
             clock,
         }
+    }
+
+    /// Opens a connection before the first batch comes.
+    pub async fn prime(&self) {
+        sdk::prime(self.results.prime_writes()).await;
     }
 
     /// Stores every result of `batch`, and reports the messages that SQS shall deliver again (a partial

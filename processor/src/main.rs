@@ -14,5 +14,7 @@ fn main() -> Result<(), Error> {
     let handler = service_fn(move |event: LambdaEvent<_>| async move {
         Ok::<_, Infallible>(app.handle(event.payload).await)
     });
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(lambda_runtime::run(handler))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(app.prime());
+    runtime.block_on(lambda_runtime::run(handler))
 }

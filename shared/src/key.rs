@@ -29,6 +29,9 @@ pub const PARTITION_KEY_BYTES_MAX: usize = 2048;
 /// The longest sort key that DynamoDB takes, in bytes.
 pub const SORT_KEY_BYTES_MAX: usize = 1024;
 
+/// A key that no item has, partition and sort key: there is no `#` in it. For calls that are made for nothing but
+/// their connection.
+pub const NOTHING: &str = "NOTHING";
 /// The sort key of tables that have one item for a partition key; of a package, the item with its state.
 pub const META: &str = "META";
 /// The sort key of a package's versions.

@@ -1,5 +1,7 @@
 //! How the AWS SDK is set up: lean, since every line here runs in a cold start.
 
+mod roots;
+
 use std::error::Error;
 use std::iter;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
@@ -17,6 +19,9 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 
 use crate::env::{self, Missing};
+
+/// How long the init phase waits for a connection. Without it, the first request opens its own.
+const PRIMING_MAX: Duration = Duration::from_millis(300);
 
 /// The configuration of a Lambda function: region, credentials and endpoint from its environment, and one
 /// HTTP client for all SDK clients.
@@ -33,17 +38,25 @@ pub fn config_from_env() -> Result<SdkConfig, Missing> {
         None,
         "environment",
     );
-    let config = config(env::required(env::AWS_REGION)?, credentials, https_client());
+    let region = env::required(env::AWS_REGION)?;
     Ok(match env::optional(env::AWS_ENDPOINT_URL) {
-        Some(url) => config.into_builder().endpoint_url(url).build(),
-        None => config,
+        Some(url) => config(region, credentials, https_client()).into_builder().endpoint_url(url).build(),
+        None => config(region.clone(), credentials, client_that_trusts(roots::of_aws(&region))),
     })
 }
 
-/// The one HTTP client that is compiled in, with the one TLS stack.
+/// An HTTP client that trusts whom the platform trusts, or `SSL_CERT_FILE` says: for who may be behind a proxy
+/// with a certificate of its own, and for emulators.
 pub fn https_client() -> SharedHttpClient {
+    client_that_trusts(TrustStore::default())
+}
+
+/// The one HTTP client that is compiled in, with the one TLS stack.
+fn client_that_trusts(trusted: TrustStore) -> SharedHttpClient {
     let builder = aws_smithy_http_client::Builder::new();
-    builder.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build_https()
+    #[expect(clippy::expect_used, reason = "only names of servers can be wrong, and there are none")]
+    let context = TlsContext::builder().with_trust_store(trusted).build().expect("a context");
+    builder.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).tls_context(context).build_https()
 }
 
 /// The version of the SDK's defaults that all of the code was tried with.
@@ -89,6 +102,17 @@ impl CallBudget {
             .with_max_attempts(Self::ATTEMPTS)
             .with_initial_backoff(Self::FIRST_BACKOFF);
         config.to_builder().timeout_config(timeouts).retry_config(retries).build()
+    }
+}
+
+/// Makes a call within the init phase, where Lambda gives a whole CPU whatever the function's memory: the first
+/// request then finds a connection, and code that has run before. It waits no longer than that is worth, and what
+/// comes of the call does not matter, since the first request makes its own.
+pub async fn prime(call: impl Future<Output = Result<(), CallError>>) {
+    match tokio::time::timeout(PRIMING_MAX, call).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "no connection was opened in advance"),
+        Err(_) => tracing::warn!("no connection was opened in advance within {PRIMING_MAX:?}"),
     }
 }
 

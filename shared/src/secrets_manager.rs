@@ -21,6 +21,9 @@ pub fn repository_secret_name(repository: &Repository) -> String {
     format!("badge/repo/{repository}")
 }
 
+/// The name of no repository's secret, which would have two parts. Who may read those may look for it.
+const NO_REPOSITORY_SECRET: &str = "badge/repo/none";
+
 /// The name of the secret that holds the token with which one package of GitHub, or all public ones of an
 /// organisation, are read: `badge/github/{organization}` or `badge/github/{organization}/{package}`. The table of
 /// secrets has the last word.
@@ -83,6 +86,14 @@ impl SecretsManager {
     /// A client of its own, on the shared HTTP client of `config`.
     pub fn new(config: &SdkConfig) -> Self {
         Self { client: Client::new(config) }
+    }
+
+    /// Looks for a secret that no repository has, so that the next look finds a connection.
+    ///
+    /// # Errors
+    /// [`CallError`] when Secrets Manager could not be asked.
+    pub async fn prime(&self) -> Result<(), CallError> {
+        self.read(NO_REPOSITORY_SECRET, Stage::Current).await.map(drop)
     }
 
     /// Reads one version of a secret; `None` when there is no such secret or version, or it is being

@@ -12,6 +12,7 @@ mod badges;
 mod faults;
 mod github;
 mod history;
+mod init;
 mod keys;
 mod nuget;
 mod operators;

@@ -8,6 +8,7 @@ use local::stack::RESULTS_QUEUE;
 use serde_json::Value;
 use tests::client::{KEY, REPOSITORY};
 use tests::faults::{Call, Fault};
+use tests::function::Function;
 use tests::upstream::{Account, Upstream, Visibility};
 use tests::world::World;
 
@@ -86,7 +87,8 @@ fn rights_of(operation: &str, body: &Value) -> Vec<Right> {
 
 /// Holds the role of a function to its calls so far.
 #[track_caller]
-fn check(world: &World, function: &str) {
+fn check(world: &World, function: Function) {
+    let function = function.logical_id();
     let mut calls = world.faults.take_calls();
     calls.retain(|call| !matches!(call.operation.as_str(), "ReceiveMessage" | "DeleteMessageBatch"));
     let mut allowed = allowed(function);
@@ -98,10 +100,11 @@ fn check(world: &World, function: &str) {
 async fn ingest_api() {
     let world = World::new();
     world.set_key(REPOSITORY, KEY);
+    world.prime(Function::IngestApi).await;
     assert_eq!(world.submit(&world.post()).await.status, 202);
     world.faults.plan("SendMessage", Fault::Fails, usize::MAX);
     assert_eq!(world.submit(&world.post()).await.status, 503);
-    check(&world, "IngestApi");
+    check(&world, Function::IngestApi);
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,14 +113,16 @@ async fn processor() {
     assert_eq!(world.submit(&world.post()).await.status, 202);
     world.send(RESULTS_QUEUE, "no result").await;
     world.faults.take_calls();
+    world.prime(Function::Processor).await;
     world.drain().await;
     assert_eq!(world.dead_letters(), 1);
-    check(&world, "Processor");
+    check(&world, Function::Processor);
 }
 
 #[tokio::test(start_paused = true)]
 async fn badge_api() {
     let world = World::new();
+    world.prime(Function::BadgeApi).await;
     for path in [
         "/badges/tests/linux/acme/kit/main",
         "/redirect/test-results/linux/acme/kit/main",
@@ -129,7 +134,7 @@ async fn badge_api() {
     ] {
         world.request(Method::GET, path, &[]).await;
     }
-    check(&world, "BadgeApi");
+    check(&world, Function::BadgeApi);
 }
 
 #[tokio::test]
@@ -151,5 +156,5 @@ async fn refresher() {
     world.clock.advance(Duration::from_hours(1));
     let report = world.refresh_due().await;
     assert_eq!((report.changed, report.not_found), (1, 1), "{report:?}");
-    check(&world, "Refresher");
+    check(&world, Function::Refresher);
 }

@@ -26,6 +26,7 @@ use url::Url;
 
 use crate::client::{Answer, KEY, Post, REPOSITORY, result};
 use crate::faults::Faults;
+use crate::function::Function;
 use crate::upstream::Upstream;
 
 /// A message that was not deleted is delivered again after this long.
@@ -97,6 +98,16 @@ impl World {
     /// Takes a repository's secret away.
     pub fn delete_secret(&self, repository: &str) {
         self.aws.secrets().delete(&format!("badge/repo/{repository}")).unwrap();
+    }
+
+    /// Does what a function does last in its init phase.
+    pub async fn prime(&self, function: Function) {
+        match function {
+            Function::IngestApi => Box::pin(self.stack.gateway.ingest_api.prime()).await,
+            Function::Processor => self.stack.processor.prime().await,
+            Function::BadgeApi => self.stack.gateway.badge_api.prime().await,
+            Function::Refresher => {}
+        }
     }
 
     /// The functions start anew, with nothing in memory; what is in AWS stays.
@@ -229,6 +240,16 @@ impl World {
             .send()
             .await
             .unwrap();
+    }
+
+    /// How many items there are, in all tables.
+    pub async fn items(&self) -> usize {
+        let client = aws_sdk_dynamodb::Client::new(&self.sdk_config());
+        let mut items = 0;
+        for table in Template::load().unwrap().tables {
+            items += client.scan().table_name(table.name).send().await.unwrap().items().len();
+        }
+        items
     }
 
     /// What is in the dead-letter queue of requests.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use aws_types::SdkConfig;
 use uuid::Uuid;
@@ -129,7 +131,7 @@ impl Nonces {
     /// [`CallError`] when that could not be written, or another attempt has taken over. The submission
     /// is on the queue all the same: at worst it gets there twice, which is harmless.
     pub async fn mark_enqueued(&self, claim: &Claim) -> Result<(), CallError> {
-        self.update(claim, STATE, string(ENQUEUED)).await
+        self.update(claim, STATE, string(ENQUEUED)).await.map_err(failed_update)
     }
 
     /// Ends the lease, so that the client's next try need not wait for it.
@@ -137,11 +139,32 @@ impl Nonces {
     /// # Errors
     /// [`CallError`] when that could not be written; the lease then ends by itself.
     pub async fn release(&self, claim: &Claim) -> Result<(), CallError> {
-        self.update(claim, LEASE, number(0)).await
+        self.update(claim, LEASE, number(0)).await.map_err(failed_update)
+    }
+
+    /// Tries to change a reservation that does not exist, so that the next call finds a connection. Nothing is
+    /// written.
+    ///
+    /// # Errors
+    /// [`CallError`] when DynamoDB could not be asked.
+    pub async fn prime(&self) -> Result<(), CallError> {
+        let nobodys = Claim { partition: key::NOTHING.to_owned(), token: key::NOTHING.to_owned() };
+        match self.update(&nobodys, LEASE, number(0)).await {
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(failed_update(error)),
+            },
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Sets one attribute, if the reservation is still held by this attempt.
-    async fn update(&self, claim: &Claim, field: &str, value: AttributeValue) -> Result<(), CallError> {
+    async fn update(
+        &self,
+        claim: &Claim,
+        field: &str,
+        value: AttributeValue,
+    ) -> Result<(), SdkError<UpdateItemError>> {
         self.client
             .update_item()
             .table_name(&self.table)
@@ -155,9 +178,12 @@ impl Nonces {
             .expression_attribute_values(":token", string(&claim.token))
             .send()
             .await
-            .map_err(|error| CallError::new("dynamodb:UpdateItem", error))?;
-        Ok(())
+            .map(drop)
     }
+}
+
+fn failed_update(error: SdkError<UpdateItemError>) -> CallError {
+    CallError::new("dynamodb:UpdateItem", error)
 }
 
 /// Reads an existing item that stands in the way.

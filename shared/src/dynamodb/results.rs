@@ -1,12 +1,13 @@
 //! Test results: written by the processor, read by the badge API.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
 use aws_types::SdkConfig;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -75,6 +76,20 @@ impl Results {
         unwritten
     }
 
+    /// Deletes what is not there, so that the next batch finds a connection. It is the one thing that changes
+    /// nothing which who may only write batches is allowed.
+    ///
+    /// # Errors
+    /// [`CallError`] when DynamoDB could not be asked.
+    pub async fn prime_writes(&self) -> Result<(), CallError> {
+        let failed = |error: Box<dyn Error + Send + Sync>| CallError::new("dynamodb:BatchWriteItem", error);
+        let nothing = DeleteRequest::builder().set_key(Some(super::item_key(key::NOTHING, key::NOTHING)));
+        let nothing = nothing.build().map_err(|error| failed(error.into()))?;
+        let nothing = WriteRequest::builder().delete_request(nothing).build();
+        let written = self.client.batch_write_item().request_items(&self.table, vec![nothing]).send().await;
+        written.map(drop).map_err(|error| failed(error.into()))
+    }
+
     /// Writes the items of `chunk` and removes from it those that are written.
     async fn write(
         &self,
@@ -119,6 +134,18 @@ impl Results {
         platform: Platform,
         branch: &Branch,
     ) -> Result<Option<TestResult>, CallError> {
+        self.latest_in(key::latest_partition(repository, platform, branch)).await
+    }
+
+    /// Looks for the last result where there is none, so that the next look finds a connection.
+    ///
+    /// # Errors
+    /// [`CallError`] when DynamoDB could not be asked.
+    pub async fn prime_reads(&self) -> Result<(), CallError> {
+        self.latest_in(key::NOTHING.to_owned()).await.map(drop)
+    }
+
+    async fn latest_in(&self, partition: String) -> Result<Option<TestResult>, CallError> {
         let output = self
             .client
             .query()
@@ -126,7 +153,7 @@ impl Results {
             .index_name(LATEST_INDEX)
             .key_condition_expression("#pk = :pk")
             .expression_attribute_names("#pk", LATEST_PK)
-            .expression_attribute_values(":pk", string(key::latest_partition(repository, platform, branch)))
+            .expression_attribute_values(":pk", string(partition))
             .scan_index_forward(false)
             .limit(1)
             .send()

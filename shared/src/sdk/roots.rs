@@ -1,0 +1,86 @@
+//! Whom a function believes that it is AWS.
+//!
+//! The platform's roots would do, but reading and parsing some 150 of them is most of what a function does before
+//! its first event (docs/performance.md). AWS's endpoints need five:
+//! <https://www.amazontrust.com/repository/>, and
+//! <https://aws.amazon.com/blogs/security/how-to-prepare-for-aws-move-to-its-own-certificate-authority/>.
+//! Their files are those of Mozilla's list, as in Debian's package ca-certificates.
+
+use aws_smithy_http_client::tls::TrustStore;
+
+/// The roots of Amazon Trust Services, each with its name.
+const AMAZON: [(&str, &str); 5] = [
+    ("Amazon Root CA 1", include_str!("../../roots/Amazon_Root_CA_1.pem")),
+    ("Amazon Root CA 2", include_str!("../../roots/Amazon_Root_CA_2.pem")),
+    ("Amazon Root CA 3", include_str!("../../roots/Amazon_Root_CA_3.pem")),
+    ("Amazon Root CA 4", include_str!("../../roots/Amazon_Root_CA_4.pem")),
+    (
+        "Starfield Services Root Certificate Authority - G2",
+        include_str!("../../roots/Starfield_Services_Root_Certificate_Authority_-_G2.pem"),
+    ),
+];
+
+/// Only those that AWS's endpoints in `region` have, or the platform's where that is not known: the public
+/// regions are Amazon Trust Services', but China, the sovereign and the isolated partitions may have others.
+pub(super) fn of_aws(region: &str) -> TrustStore {
+    if !is_public(region) {
+        return TrustStore::default();
+    }
+    AMAZON.iter().fold(TrustStore::empty(), |store, (_, pem)| store.with_pem_certificate(*pem))
+}
+
+/// Whether a region is one of the partition `aws`, whose names have three parts: `eu-central-1`, but
+/// `us-gov-west-1`, `eusc-de-east-1`, `us-iso-east-1`. Only China's are as short.
+fn is_public(region: &str) -> bool {
+    region.split('-').count() == 3 && !region.starts_with("cn-")
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::RootCertStore;
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+
+    use super::*;
+
+    /// Long enough to notice, and to deploy another version.
+    const YEARS_LEFT_MIN: u16 = 3;
+
+    /// The year of the second `UTCTime` of a certificate, which is when it expires (RFC 5280, 4.1.2.5). The format
+    /// ends with 2049.
+    fn expiry_year(certificate: &[u8]) -> u16 {
+        let mut times =
+            certificate.windows(15).filter(|bytes| bytes.starts_with(&[0x17, 13]) && bytes[14] == b'Z');
+        let not_after = times.nth(1).unwrap();
+        2000 + std::str::from_utf8(&not_after[2..4]).unwrap().parse::<u16>().unwrap()
+    }
+
+    #[test]
+    fn roots_are_what_their_names_say_and_are_good_for_years() {
+        let this_year: u16 = crate::clock::Clock::System.now().to_string()[..4].parse().unwrap();
+        for (name, pem) in AMAZON {
+            let [certificate] = &CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Vec<_>>()[..]
+            else {
+                panic!("{name}: one certificate")
+            };
+            let certificate = certificate.as_ref().unwrap();
+            let mut store = RootCertStore::empty();
+            store.add(certificate.clone()).unwrap();
+            let subject = store.roots[0].subject.as_ref();
+            assert!(subject.ends_with(name.as_bytes()), "{name}: the common name is the last of a subject");
+            assert!(expiry_year(certificate) >= this_year + YEARS_LEFT_MIN, "{name} expires");
+        }
+    }
+
+    #[test]
+    fn only_public_regions_are_known_to_be_amazons() {
+        for region in ["us-east-1", "eu-central-1", "ap-southeast-7", "il-central-1", "mx-central-1"] {
+            assert!(is_public(region), "{region}");
+        }
+        for region in
+            ["cn-north-1", "cn-northwest-1", "us-gov-west-1", "us-iso-east-1", "eusc-de-east-1", "local", ""]
+        {
+            assert!(!is_public(region), "{region}");
+        }
+    }
+}

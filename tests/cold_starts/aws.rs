@@ -1,0 +1,87 @@
+//! The AWS that the functions are measured beside.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use badgesmith_shared::clock::Clock;
+use badgesmith_shared::dynamodb::Results;
+use local::aws::{Aws, Storage};
+use local::options::Secret;
+use local::template::Template;
+use tests::client::{KEY, REPOSITORY};
+use tests::endpoint::Endpoint;
+use tests::events;
+use tests::function::Function;
+
+/// More than badge-api keeps in memory: read in turn, each badge is read from the table.
+pub(crate) const BRANCHES: usize = 1200;
+
+/// The beginning of a reservation's key.
+const RESERVATION: &str = "NONCE#";
+
+/// AWS, and what every function has to know of it.
+pub(crate) struct Beside {
+    endpoint: Endpoint,
+}
+
+/// A branch that has a result.
+pub(crate) fn branch(number: usize) -> String {
+    // The probe reads that of the first one.
+    if number == 0 { "main".to_owned() } else { format!("branch-{number}") }
+}
+
+impl Beside {
+    pub(crate) async fn start() -> Self {
+        let template = Template::load().expect("the template");
+        let aws = Aws::open(&Storage::Memory, &template, &Clock::System).expect("the services");
+        let secret = Secret::new(REPOSITORY.parse().expect("a repository"), KEY).expect("a key");
+        aws.secrets().put(&format!("badge/repo/{REPOSITORY}"), &secret.value).expect("to be stored");
+        let stored: Vec<_> = (0..BRANCHES).map(|number| events::test_result(&branch(number))).collect();
+        let results = Results::new(&aws.sdk_config(), "TestResultsTable".to_owned());
+        assert!(results.record(&stored).await.is_empty(), "a result was not stored");
+        // As many roots as a function has on AWS, and the endpoint's own.
+        let roots = amazon_roots();
+        let roots: Vec<_> = roots.iter().map(PathBuf::as_path).collect();
+        let endpoint = Endpoint::start(NeverSeen { aws, count: Arc::default() }, &roots).await;
+        Self { endpoint }
+    }
+
+    /// What a function is started with.
+    pub(crate) fn environment(&self, function: Function) -> Vec<(String, String)> {
+        function.environment().into_iter().chain(self.endpoint.environment()).collect()
+    }
+}
+
+fn amazon_roots() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/roots");
+    let files = std::fs::read_dir(folder).expect("the roots that functions trust");
+    files.map(|file| file.expect("a file").path()).collect()
+}
+
+/// Makes every reservation that of another submission. So the ruler may send one post again and again, and each has
+/// its three calls and its 202, where it would be told that it was accepted before.
+#[derive(Debug, Clone)]
+struct NeverSeen {
+    aws: Aws,
+    count: Arc<AtomicUsize>,
+}
+
+impl HttpConnector for NeverSeen {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let count = match target {
+            "DynamoDB_20120810.PutItem" => Some(self.count.fetch_add(1, Ordering::Relaxed) + 1),
+            "DynamoDB_20120810.UpdateItem" => Some(self.count.load(Ordering::Relaxed)),
+            _ => None,
+        };
+        if let Some(count) = count {
+            let body = std::str::from_utf8(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+            let body = body.replacen(RESERVATION, &format!("{RESERVATION}{count}/"), 1);
+            *request.body_mut() = body.into();
+        }
+        self.aws.call(request)
+    }
+}

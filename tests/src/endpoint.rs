@@ -1,0 +1,163 @@
+//! The APIs of AWS over TLS, on a port of this machine: what the embedded services answer, with the handshake that a
+//! function has to go through before.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// What an HTTP answer carries over.
+const TARGET: &str = "x-amz-target";
+
+/// A running endpoint. It ends with the runtime that it was started on.
+#[derive(Debug)]
+pub struct Endpoint {
+    address: SocketAddr,
+    certificates: Certificates,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Endpoint {
+    /// Starts to answer on a free port, through `connector`. The roots of `beside`, a PEM file, are trusted beside
+    /// the endpoint's own, which makes no difference but for the time that it takes to read them.
+    pub async fn start(connector: impl HttpConnector + 'static, beside: &[&Path]) -> Self {
+        let certificates = Certificates::make(beside).expect("certificates");
+        let acceptor = TlsAcceptor::from(Arc::new(certificates.server_config()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let connector = SharedHttpConnector::new(connector);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let opened = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, connector) = (acceptor.clone(), connector.clone());
+                opened.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(async move {
+                    stream.set_nodelay(true).ok();
+                    // Who does not trust the certificate says so itself.
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let service = service_fn(move |request| answer(connector.clone(), request));
+                    http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
+                });
+            }
+        });
+        Self { address, certificates, connections }
+    }
+
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// What a function has to be told to come here: a name, which it has to look up, as it does on AWS.
+    pub fn environment(&self) -> [(String, String); 2] {
+        [
+            ("AWS_ENDPOINT_URL".to_owned(), format!("https://localhost:{}", self.address.port())),
+            ("SSL_CERT_FILE".to_owned(), self.certificates.trusted.to_str().expect("a path").to_owned()),
+        ]
+    }
+}
+
+/// Passes one request on.
+async fn answer(
+    connector: SharedHttpConnector,
+    request: Request<Incoming>,
+) -> io::Result<Response<Full<Bytes>>> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let mut request = HttpRequest::new(body.into());
+    if let Some(target) = head.headers.get(TARGET).and_then(|target| target.to_str().ok()) {
+        request.headers_mut().insert(TARGET, target.to_owned());
+    }
+    let response = connector.call(request).await.map_err(io::Error::other)?;
+    let body = Bytes::copy_from_slice(response.body().bytes().unwrap_or_default());
+    Response::builder()
+        .status(response.status().as_u16())
+        .header("content-type", "application/x-amz-json-1.0")
+        .body(Full::new(body))
+        .map_err(io::Error::other)
+}
+
+/// A certificate as AWS's endpoints have, of RSA with 2048 bits, and the authority that signed it.
+#[derive(Debug)]
+struct Certificates {
+    folder: TempDir,
+    /// The authority's certificate, and what is to be trusted beside.
+    trusted: PathBuf,
+}
+
+impl Certificates {
+    fn make(beside: &[&Path]) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        openssl(folder.path(), &["-subj", "/CN=nobody but a test", "-keyout", "ca.key", "-out", "ca.pem"])?;
+        openssl(
+            folder.path(),
+            &[
+                "-CA",
+                "ca.pem",
+                "-CAkey",
+                "ca.key",
+                "-subj",
+                "/CN=localhost",
+                "-addext",
+                "subjectAltName=DNS:localhost",
+                "-addext",
+                "basicConstraints=critical,CA:FALSE",
+                "-keyout",
+                "server.key",
+                "-out",
+                "server.pem",
+            ],
+        )?;
+        let mut roots = fs::read(folder.path().join("ca.pem"))?;
+        for file in beside {
+            roots.extend(fs::read(file)?);
+        }
+        let trusted = folder.path().join("trusted.pem");
+        fs::write(&trusted, roots)?;
+        Ok(Self { folder, trusted })
+    }
+
+    fn server_config(&self) -> ServerConfig {
+        let file = |name| self.folder.path().join(name);
+        let certificate = CertificateDer::from_pem_file(file("server.pem")).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(file("server.key")).expect("a key");
+        ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("TLS")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("a key that fits the certificate")
+    }
+}
+
+/// Makes a certificate and its key.
+fn openssl(folder: &Path, arguments: &[&str]) -> io::Result<()> {
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]).args(arguments);
+    let output = command.current_dir(folder).stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("openssl: {}", String::from_utf8_lossy(&output.stderr))))
+}

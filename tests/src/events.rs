@@ -1,0 +1,116 @@
+//! What AWS invokes the functions with.
+
+use badgesmith_shared::clock::Clock;
+use badgesmith_shared::event_bridge::{PACKAGE_REQUESTED, SOURCE};
+use badgesmith_shared::message::ResultMessage;
+use badgesmith_shared::package_request::{PackageRequest, Reason};
+use badgesmith_shared::test_result::TestResult;
+use bytes::Bytes;
+use http::{HeaderValue, Request};
+use local::gateway;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::client::{Post, result, with};
+
+/// What API Gateway and those before it add to a request.
+const HEADERS: [(&str, &str); 9] = [
+    ("accept", "*/*"),
+    ("accept-encoding", "gzip, br"),
+    ("host", "abcdefghij.execute-api.us-east-1.amazonaws.com"),
+    ("user-agent", "shields.io/server-2026-01-15"),
+    ("via", "2.0 0123456789abcdef0123456789abcdef.cloudfront.net (CloudFront)"),
+    ("x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793"),
+    ("x-forwarded-for", "203.0.113.7, 203.0.113.8"),
+    ("x-forwarded-port", "443"),
+    ("x-forwarded-proto", "https"),
+];
+
+/// The event of a request.
+pub fn request(mut request: Request<Bytes>) -> Value {
+    for (name, value) in HEADERS {
+        request.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    let event = gateway::event(&request, &Clock::System).expect("an event");
+    serde_json::to_value(event).expect("JSON")
+}
+
+/// A request for the badge of a branch, of somebody who has the one with this entity tag.
+pub fn badge(branch: &str, tag: &str) -> Value {
+    let request = Request::get(format!("/badges/tests/linux/acme/kit/{branch}")).header("if-none-match", tag);
+    self::request(request.body(Bytes::new()).expect("a request"))
+}
+
+/// A post of a result of now, signed.
+pub fn post() -> Value {
+    request(Post::json(&result(Clock::System.now())).request())
+}
+
+/// A stored result of now.
+pub fn test_result(branch: &str) -> TestResult {
+    let fields = json!({ "branch": branch, "test_result_id": Uuid::new_v4().to_string(), "nonce": null });
+    serde_json::from_value(with(result(Clock::System.now()), &fields)).expect("a result")
+}
+
+/// A batch of messages from the queue of results.
+pub fn batch(results: impl IntoIterator<Item = TestResult>) -> Value {
+    let body = |result| serde_json::to_string(&ResultMessage::new(result)).expect("JSON");
+    messages("ResultsQueue", results.into_iter().map(body))
+}
+
+/// That a package is read, as the queue of requests has it from the event bus.
+pub fn package_read() -> Value {
+    let package = "nuget/acme.kit".parse().expect("a package");
+    let request = PackageRequest::new(package, Reason::Seen, Clock::System.now());
+    let event = json!({
+        "version": "0",
+        "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+        "detail-type": PACKAGE_REQUESTED,
+        "source": SOURCE,
+        "account": "000000000000",
+        "time": Clock::System.now().to_string(),
+        "region": "us-east-1",
+        "resources": [],
+        "detail": request,
+    });
+    messages("RefreshQueue", [event.to_string()])
+}
+
+fn messages(queue: &str, bodies: impl IntoIterator<Item = String>) -> Value {
+    let sent_at = Clock::System.now().unix_milliseconds().to_string();
+    let records = bodies.into_iter().map(|body| {
+        json!({
+            "messageId": Uuid::new_v4().to_string(),
+            "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a",
+            "body": body,
+            "attributes": {
+                "ApproximateReceiveCount": "1",
+                "SentTimestamp": sent_at,
+                "SenderId": "AROAEXAMPLE:badgesmith-ingest-api",
+                "ApproximateFirstReceiveTimestamp": sent_at,
+                "AWSTraceHeader": "Root=1-5759e988-bd862e3fe1be46a994272793",
+            },
+            "messageAttributes": {},
+            "md5OfBody": "098f6bcd4621d373cade4e832627b4f6",
+            "eventSource": "aws:sqs",
+            "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:{queue}"),
+            "awsRegion": "us-east-1",
+        })
+    });
+    json!({ "Records": records.collect::<Vec<_>>() })
+}
+
+/// It is time to refresh what is due.
+pub fn schedule() -> Value {
+    json!({
+        "version": "0",
+        "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "000000000000",
+        "time": Clock::System.now().to_string(),
+        "region": "us-east-1",
+        "resources": ["arn:aws:events:us-east-1:000000000000:rule/badgesmith-RefresherDue"],
+        "detail": {},
+    })
+}
