@@ -3,7 +3,7 @@
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::name::Repository;
 use badgesmith_shared::secrets_manager::{
-    Created, PREVIOUS_KEY_LIFETIME, SecretsManager, repository_secret_name,
+    Created, PREVIOUS_KEY_LIFETIME, SecretsManager, repository_secret, repository_secret_name,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -120,7 +120,7 @@ fn new_key() -> Result<(String, String), Failure> {
     random
         .map_err(|error| Failure::Failed(format!("the operating system has no random numbers: {error}")))?;
     let key = STANDARD.encode(bytes);
-    let secret = json!({ "hmac_key": key, "type": "repo_hmac" }).to_string();
+    let secret = repository_secret(&key);
     Ok((key, secret))
 }
 
@@ -255,11 +255,12 @@ async fn delete(secrets: &SecretsManager, delete: &Delete) -> Result<Told, Failu
     if !secrets.delete(&name).await? {
         return Err(none(repository));
     }
-    let json = json!({ "repository": repository.to_string(), "secret": name, "recovery_days": 30 });
+    let days = SecretsManager::RECOVERY_DAYS;
+    let json = json!({ "repository": repository.to_string(), "secret": name, "recovery_days": days });
     Ok(Told::new(json, format!("deleted the key of {repository}"))
         .note("Running functions remember it for up to an hour; start them anew to have it refused at once.")
         .note(format!(
-            "Within 30 days, `aws secretsmanager restore-secret --secret-id {name}` brings it back."
+            "Within {days} days, `aws secretsmanager restore-secret --secret-id {name}` brings it back."
         )))
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use badgesmith_shared::clock::Clock;
 use badgesmith_shared::env;
 use badgesmith_shared::package::{Organization, PackageName};
-use badgesmith_shared::secrets_manager::{Created, SecretsManager, token_secret_name};
+use badgesmith_shared::secrets_manager::{Created, SecretsManager, token_secret, token_secret_name};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -102,7 +102,7 @@ async fn set(options: &Set) -> Result<Told, Failure> {
     let stack = target.find().await?;
     let secrets = SecretsManager::new(&stack.config);
     let name = token_secret_name(organization, package.as_ref());
-    let secret = json!({ "token": token, "type": "github_pat" }).to_string();
+    let secret = token_secret(&token);
     match secrets.create(&name, &secret).await? {
         Created::Exists if secrets.replace(&name, &secret).await? => {}
         Created::Created => {}

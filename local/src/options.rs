@@ -7,12 +7,11 @@ use badgesmith_shared::dynamodb::SecretMappings;
 use badgesmith_shared::name::Repository;
 use badgesmith_shared::package::{Organization, PackageName};
 use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::secrets_manager::token_secret_name;
+use badgesmith_shared::secrets_manager::{repository_secret, token_secret, token_secret_name};
 use badgesmith_shared::signature::SecretKeys;
 use badgesmith_shared::timestamp::Timestamp;
 use clap::Parser;
 use refresher::Patience;
-use serde_json::json;
 
 use crate::aws::{Aws, Storage};
 use crate::server::Setup;
@@ -172,7 +171,7 @@ impl Secret {
     /// # Errors
     /// A sentence that says what is wrong with the key, and does not show it.
     pub fn new(repository: Repository, hmac_key: &str) -> Result<Self, String> {
-        let value = json!({ "hmac_key": hmac_key, "type": "repo_hmac" }).to_string();
+        let value = repository_secret(hmac_key);
         SecretKeys::parse(&value).map_err(|error| error.to_string())?;
         Ok(Self { repository, value })
     }
@@ -223,7 +222,7 @@ impl GitHubToken {
             let deleted = aws.secrets().delete(&secret_id);
             return deleted.map_err(|error| CallError::new("secretsmanager:DeleteSecret", error));
         }
-        let value = json!({ "token": self.token, "type": "github_pat" }).to_string();
+        let value = token_secret(&self.token);
         let put = aws.secrets().put(&secret_id, &value);
         put.map_err(|error| CallError::new("secretsmanager:PutSecretValue", error))?;
         mappings.put(&self.organization, package, &secret_id, now).await

@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_types::SdkConfig;
+use serde_json::json;
 
 use crate::name::Repository;
 use crate::package::{Organization, PackageName};
@@ -23,6 +24,17 @@ pub fn repository_secret_name(repository: &Repository) -> String {
 
 /// The name of no repository's secret, which would have two parts. Who may read those may look for it.
 const NO_REPOSITORY_SECRET: &str = "badge/repo/none";
+
+/// The secret of a repository that signs with `key`, base64 or not; [`SecretKeys::parse`](crate::signature::SecretKeys::parse)
+/// reads it.
+pub fn repository_secret(key: &str) -> String {
+    json!({ "hmac_key": key, "type": "repo_hmac" }).to_string()
+}
+
+/// The secret that holds a token for GitHub.
+pub fn token_secret(token: &str) -> String {
+    json!({ "token": token, "type": "github_pat" }).to_string()
+}
 
 /// The name of the secret that holds the token with which one package of GitHub, or all public ones of an
 /// organisation, are read: `badge/github/{organization}` or `badge/github/{organization}/{package}`. The table of

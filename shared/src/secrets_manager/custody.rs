@@ -1,7 +1,5 @@
 //! What an operator does with secrets: make, replace and delete them.
 
-use std::time::Duration;
-
 use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
 use aws_sdk_secretsmanager::operation::delete_secret::DeleteSecretError;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
@@ -40,8 +38,8 @@ pub enum Created {
 }
 
 impl SecretsManager {
-    /// How long a deleted secret can be restored: the longest that there is.
-    pub const RECOVERY: Duration = Duration::from_hours(30 * 24);
+    /// For how many days a deleted secret can be restored: the most that there are.
+    pub const RECOVERY_DAYS: u8 = 30;
 
     /// What is known of a secret; `None` when there is none.
     ///
@@ -57,7 +55,7 @@ impl SecretsManager {
                 };
             }
         };
-        let created = timestamp(output.created_date.as_ref()).unwrap_or(EPOCH);
+        let created = timestamp(output.created_date.as_ref()).unwrap_or(Timestamp::UNIX_EPOCH);
         let labels = output.version_ids_to_stages.unwrap_or_default();
         let version =
             |stage: Stage| labels.iter().find(|(_, all)| all.iter().any(|one| one == stage.label()));
@@ -111,13 +109,13 @@ impl SecretsManager {
         }
     }
 
-    /// Deletes a secret, for [`Self::RECOVERY`] so that it can be restored. `false` when there is none, or it is
+    /// Deletes a secret, for [`Self::RECOVERY_DAYS`] so that it can be restored. `false` when there is none, or it is
     /// deleted already.
     ///
     /// # Errors
     /// [`CallError`] when no answer confirmed it.
     pub async fn delete(&self, name: &str) -> Result<bool, CallError> {
-        let days = i64::try_from(Self::RECOVERY.as_secs() / (24 * 60 * 60)).unwrap_or(30);
+        let days = i64::from(Self::RECOVERY_DAYS);
         match self.client.delete_secret().secret_id(name).recovery_window_in_days(days).send().await {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
@@ -130,9 +128,6 @@ impl SecretsManager {
         }
     }
 }
-
-/// What stands for a date that AWS leaves out, though it says that it never does.
-const EPOCH: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn timestamp(date: Option<&DateTime>) -> Option<Timestamp> {
     Some(Timestamp::from_unix_milliseconds(date?.to_millis().ok()?))
