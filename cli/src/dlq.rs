@@ -128,6 +128,8 @@ pub(crate) struct Selection {
     // One second is what SQS is waited for, and would be over when the answer is here.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=43_200))]
     hide: u64,
+    #[command(flatten)]
+    target: Target,
 }
 
 impl Selection {
@@ -153,8 +155,6 @@ pub(crate) struct List {
     max: usize,
     #[command(flatten)]
     selection: Selection,
-    #[command(flatten)]
-    target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -167,8 +167,6 @@ pub(crate) struct Show {
     max: usize,
     #[command(flatten)]
     selection: Selection,
-    #[command(flatten)]
-    target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -181,8 +179,6 @@ pub(crate) struct Replay {
     dry_run: bool,
     #[command(flatten)]
     selection: Selection,
-    #[command(flatten)]
-    target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -192,27 +188,26 @@ pub(crate) struct Purge {
     yes: bool,
     #[command(flatten)]
     selection: Selection,
-    #[command(flatten)]
-    target: Target,
 }
 
 impl Command {
-    pub(crate) fn target(&self) -> &Target {
+    fn selection(&self) -> &Selection {
         match self {
-            Self::List(List { target, .. })
-            | Self::Show(Show { target, .. })
-            | Self::Replay(Replay { target, .. })
-            | Self::Purge(Purge { target, .. }) => target,
+            Self::List(List { selection, .. })
+            | Self::Show(Show { selection, .. })
+            | Self::Replay(Replay { selection, .. })
+            | Self::Purge(Purge { selection, .. }) => selection,
         }
     }
 
+    pub(crate) fn target(&self) -> &Target {
+        &self.selection().target
+    }
+
     pub(crate) async fn run(&self) -> Result<Told, Failure> {
-        let (Self::List(List { selection, .. })
-        | Self::Show(Show { selection, .. })
-        | Self::Replay(Replay { selection, .. })
-        | Self::Purge(Purge { selection, .. })) = self;
+        let selection = self.selection();
         let filter = selection.filter()?;
-        let stack = self.target().find().await?;
+        let stack = selection.target.find().await?;
         let dead = stack.queue(selection.queue.dead_letters())?;
         let looking = look::Looking { dead: &dead, filter: &filter, hide: selection.hide() };
         match self {

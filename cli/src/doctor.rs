@@ -17,7 +17,6 @@ use badgesmith_shared::test_result::{Counts, RunAttempt};
 use badgesmith_shared::timestamp::Timestamp;
 use clap::Args;
 use reqwest::Client;
-use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 
 use crate::ci::Provider;
@@ -78,19 +77,13 @@ impl Options {
         let variable = || env::optional("BADGESMITH_URL").filter(|_| self.target.stack().is_none());
         let url = self.url.clone().or_else(variable);
         let url = url.as_deref().map(ServiceUrl::parse).transpose().map_err(|error| usage(&error))?;
-        if self.repo.is_some() && url.is_none() && self.target.stack().is_none() {
-            return Err(usage(&"--repo: say where the service is with --url"));
-        }
-        let key = match self.repo {
-            Some(_) => {
-                submit::key(self.key_file.as_deref(), Provider::Local).map_err(|error| usage(&error))?
+        let trip = match &self.repo {
+            Some(_) if url.is_none() && self.target.stack().is_none() => {
+                return Err(usage(&"--repo: say where the service is with --url"));
             }
+            Some(repository) => Some((repository, self.key()?)),
             None => None,
         };
-        if self.repo.is_some() && key.is_none() {
-            let advice = "set BADGESMITH_KEY to the repository's key, or name a file with --key-file";
-            return Err(usage(&format!("--repo: {advice}")));
-        }
         let config = self.target.connect().await?;
         let mut checks = Checks { done: Vec::new(), progress: Progress::new() };
         checks.note("credentials", credentials(&config).await);
@@ -104,7 +97,7 @@ impl Options {
         };
         checks.note("stack", Ok(self.target.stack().unwrap_or("a local").to_owned()));
         self.resources(&stack, &mut checks).await;
-        if let (Some(repository), Some(key)) = (&self.repo, &key) {
+        if let Some((repository, key)) = &trip {
             let base = url.or_else(|| ServiceUrl::parse(stack.api_url()?).ok());
             let trip = match &base {
                 Some(base) => Trip { repository, key, base }.take().await,
@@ -113,6 +106,14 @@ impl Options {
             checks.note("round trip", trip);
         }
         Ok(told(&checks.done))
+    }
+
+    /// The repository's key.
+    fn key(&self) -> Result<HmacKey, Failure> {
+        let key = submit::key(self.key_file.as_deref(), Provider::Local);
+        let missing = "--repo: set BADGESMITH_KEY to the repository's key, or name a file with --key-file";
+        let key = key.map_err(|error| Failure::Usage(error.to_string()))?;
+        key.ok_or_else(|| Failure::Usage(missing.to_owned()))
     }
 
     /// What the stack is made of.
@@ -277,7 +278,5 @@ async fn json_of(answer: reqwest::Response) -> Value {
 }
 
 fn client() -> Result<Client, String> {
-    let builder = Client::builder().user_agent(concat!("badgesmith/", env!("CARGO_PKG_VERSION")));
-    let client = builder.timeout(ANSWER_TIME_MAX).redirect(Policy::none()).build();
-    client.map_err(|error| error.to_string())
+    submit::client(ANSWER_TIME_MAX).map_err(|error| error.to_string())
 }

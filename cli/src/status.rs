@@ -51,10 +51,8 @@ pub(crate) struct Options {
 struct QueueStatus {
     resource: Resource,
     depth: Depth,
-    /// The oldest that was looked at; of dead letters only.
-    oldest: Option<Oldest>,
-    /// Why none was looked at, although there are some.
-    unseen: Option<String>,
+    /// The oldest that was looked at, or why none was; of dead letters only.
+    oldest: Result<Option<Oldest>, CallError>,
 }
 
 /// SQS gives out any ten dead letters, and tells nobody but CloudWatch how old the oldest is.
@@ -81,12 +79,12 @@ impl Options {
             "results": results,
         });
         let mut table = Table::new(&["QUEUE", "WAITING", "AT WORK", "DELAYED", "OLDEST"]);
-        for QueueStatus { resource, depth, oldest, unseen } in &queues {
+        for QueueStatus { resource, depth, oldest } in &queues {
             let oldest = match oldest {
-                Some(Oldest { sent_at, is_sample: true }) => format!("at least {}", age(*sent_at, now)),
-                Some(Oldest { sent_at, is_sample: false }) => age(*sent_at, now),
-                None if unseen.is_some() => "?".to_owned(),
-                None => "-".to_owned(),
+                Ok(Some(Oldest { sent_at, is_sample: true })) => format!("at least {}", age(*sent_at, now)),
+                Ok(Some(Oldest { sent_at, is_sample: false })) => age(*sent_at, now),
+                Ok(None) => "-".to_owned(),
+                Err(_) => "?".to_owned(),
             };
             let [waiting, hidden, delayed] =
                 [depth.waiting, depth.hidden, depth.delayed].map(|count| count.to_string());
@@ -115,7 +113,12 @@ impl Options {
             text.push_str(&results_table(repository, results, now));
         }
         let mut told = Told::new(json, text);
-        told.notes.extend(queues.into_iter().filter_map(|queue| queue.unseen));
+        for QueueStatus { resource, oldest, .. } in queues {
+            if let Err(error) = oldest {
+                let (name, why) = (resource.logical_id(), Failure::from(error));
+                told = told.note(format!("how old the dead letters of {name} are is not known: {why}"));
+            }
+        }
         Ok(told)
     }
 
@@ -134,14 +137,15 @@ impl Options {
 
 impl QueueStatus {
     fn to_json(&self, now: Timestamp) -> Value {
+        let oldest = self.oldest.as_ref().ok().and_then(Option::as_ref);
         json!({
             "queue": self.resource.logical_id(),
             "dead_letters": Which::of(self.resource).is_some(),
             "waiting": self.depth.waiting,
             "at_work": self.depth.hidden,
             "delayed": self.depth.delayed,
-            "oldest_seconds": self.oldest.as_ref().map(|oldest| now.since(oldest.sent_at).as_secs()),
-            "oldest_is_sample": self.oldest.as_ref().map(|oldest| oldest.is_sample),
+            "oldest_seconds": oldest.map(|oldest| now.since(oldest.sent_at).as_secs()),
+            "oldest_is_sample": oldest.map(|oldest| oldest.is_sample),
         })
     }
 }
@@ -151,20 +155,10 @@ async fn queues(stack: &Stack) -> Result<Vec<QueueStatus>, Failure> {
     for resource in Resource::QUEUES {
         let queue = stack.queue(resource)?;
         let depth = queue.depth().await?;
-        let mut status = QueueStatus { resource, depth, oldest: None, unseen: None };
         // Only where being received is not a try.
-        if Which::of(resource).is_some() && depth.waiting > 0 {
-            match oldest(&queue, depth).await {
-                Ok(oldest) => status.oldest = oldest,
-                Err(error) => {
-                    let why = Failure::from(error);
-                    let name = resource.logical_id();
-                    status.unseen =
-                        Some(format!("how old the dead letters of {name} are is not known: {why}"));
-                }
-            }
-        }
-        all.push(status);
+        let is_looked_at = Which::of(resource).is_some() && depth.waiting > 0;
+        let oldest = if is_looked_at { oldest(&queue, depth).await } else { Ok(None) };
+        all.push(QueueStatus { resource, depth, oldest });
     }
     Ok(all)
 }

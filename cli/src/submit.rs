@@ -24,7 +24,7 @@ use self::announce::{Announcement, RunnerFiles};
 pub(crate) use self::options::Options;
 pub(crate) use self::result::RunResult;
 use self::run::RunError;
-pub(crate) use self::send::{Service, send};
+pub(crate) use self::send::{Service, client, send};
 use crate::ci::{self, Provider};
 use crate::counted::{self, CountError};
 use crate::terminal;

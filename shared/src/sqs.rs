@@ -40,11 +40,6 @@ impl Queue {
         Self { client: Client::new(config), url }
     }
 
-    /// Where it is.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
     /// Puts a result on the queue. `trace` is the X-Ray trace header of the request that brought it, and
     /// goes on with it if it is one; it comes from outside, and no result shall be refused for it:
     /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html>

@@ -8,6 +8,7 @@ use badgesmith_shared::sdk::causes;
 use badgesmith_shared::signature::HmacKey;
 use badgesmith_shared::timestamp::Timestamp;
 use reqwest::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -97,6 +98,16 @@ pub(crate) struct Service<'a> {
     pub(crate) clock: Clock,
 }
 
+/// A client of the service that waits for `patience` for a whole answer. It follows no redirect: a signed body goes where
+/// it was sent, and nowhere else.
+///
+/// # Errors
+/// When the platform's certificates cannot be read, for example.
+pub(crate) fn client(patience: Duration) -> reqwest::Result<Client> {
+    let client = Client::builder().user_agent(concat!("badgesmith/", env!("CARGO_PKG_VERSION")));
+    client.timeout(patience).redirect(Policy::none()).build()
+}
+
 /// Sends `result` until it is accepted, refused, or the patience is over. The same bytes are sent again as long as
 /// they are fresh; `retrying` is told of each failed attempt.
 ///
@@ -108,13 +119,7 @@ pub(crate) async fn send(
     mut retrying: impl FnMut(&str, Duration),
 ) -> Result<Accepted, SendError> {
     let Service { base, key, patience, clock } = service;
-    let client = Client::builder()
-        .user_agent(concat!("badgesmith/", env!("CARGO_PKG_VERSION")))
-        .timeout(ATTEMPT)
-        // A signed body goes where it was sent, and nowhere else.
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(SendError::Client)?;
+    let client = client(ATTEMPT).map_err(SendError::Client)?;
     let url = format!("{base}/tests/results");
     let started = Instant::now();
     let mut signed = result.sign(key, clock.now());

@@ -43,7 +43,7 @@ async fn poison_is_told_apart_and_what_can_succeed_is_replayed() {
     let pages = world.server.aws().sdk_config();
     aws_sdk_sqs::Client::new(&pages)
         .send_message()
-        .queue_url(dead.url())
+        .queue_url(Queues::url(RESULTS_DEAD_LETTER_QUEUE))
         .message_body(newer)
         .send()
         .await
@@ -98,12 +98,17 @@ async fn poison_is_told_apart_and_what_can_succeed_is_replayed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_requests_for_packages_is_told() {
     let world = World::start().await;
-    let dead = queue(&world, "RefreshDeadLetterQueue");
     let client = aws_sdk_sqs::Client::new(&world.server.aws().sdk_config());
     let detail =
         r#"{"version":1,"package":"nuget/acme.kit","reason":"new","requested_at":"2026-01-15T10:30:00Z"}"#;
     for body in [&format!(r#"{{"detail":{detail}}}"#), "{}"] {
-        client.send_message().queue_url(dead.url()).message_body(body).send().await.unwrap();
+        client
+            .send_message()
+            .queue_url(Queues::url("RefreshDeadLetterQueue"))
+            .message_body(body)
+            .send()
+            .await
+            .unwrap();
     }
     let listed = world.run(&["dlq", "list", "--queue", "refresh"]).await.ok();
     assert!(listed.contains("nuget/acme.kit") && listed.contains("malformed request"), "{listed}");
@@ -141,7 +146,7 @@ async fn a_replay_that_is_killed_again_and_again_loses_nothing() {
     let client = aws_sdk_sqs::Client::new(&world.server.aws().sdk_config());
     let mut sending = JoinSet::new();
     for batch in 0..LETTERS / 10 {
-        let send = client.send_message_batch().queue_url(dead.url());
+        let send = client.send_message_batch().queue_url(Queues::url(RESULTS_DEAD_LETTER_QUEUE));
         sending.spawn(async move {
             let entries = (0..10).map(|at| {
                 let body = serde_json::to_string(&message(batch * 10 + at)).unwrap();
