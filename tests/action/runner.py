@@ -6,9 +6,12 @@ import re
 import shutil
 import subprocess
 import tempfile
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+LINUX = "badgesmith-linux-x86_64"
 KEY = "/correct+horse%battery\\staple'\"$HOME=="
 # All that the script may use. Linux, macOS and Git Bash have them.
 TOOLS = ("awk", "bash", "cut", "gzip", "mkdir", "mv", "rm", "sed", "tar")

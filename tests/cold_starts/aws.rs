@@ -6,13 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::Results;
-use local::aws::{Aws, Storage};
-use local::options::Secret;
-use local::template::Template;
-use tests::client::{KEY, REPOSITORY};
-use tests::endpoint::Endpoint;
+use local::aws::Aws;
+use tests::endpoint::{Endpoint, aws_with};
 use tests::events;
 use tests::function::Function;
 
@@ -35,13 +30,8 @@ pub(crate) fn branch(number: usize) -> String {
 
 impl Beside {
     pub(crate) async fn start() -> Self {
-        let template = Template::load().expect("the template");
-        let aws = Aws::open(&Storage::Memory, &template, &Clock::System).expect("the services");
-        let secret = Secret::new(REPOSITORY.parse().expect("a repository"), KEY).expect("a key");
-        aws.secrets().put(&format!("badge/repo/{REPOSITORY}"), &secret.value).expect("to be stored");
         let stored: Vec<_> = (0..BRANCHES).map(|number| events::test_result(&branch(number))).collect();
-        let results = Results::new(&aws.sdk_config(), "TestResultsTable".to_owned());
-        assert!(results.record(&stored).await.is_empty(), "a result was not stored");
+        let aws = aws_with(&stored).await;
         // As many roots as a function has on AWS, and the endpoint's own.
         let roots = amazon_roots();
         let roots: Vec<_> = roots.iter().map(PathBuf::as_path).collect();

@@ -28,8 +28,6 @@ use crate::aws::{BRANCHES, Beside};
 use crate::ruler::{Comparison, Ruler};
 use crate::table::{cold_row, verdict};
 
-/// As many messages as Lambda hands over at once.
-const BATCH: usize = 10;
 /// Warm invocations after which the memory is read.
 const SETTLED: usize = 200;
 
@@ -122,9 +120,7 @@ async fn measure(options: &Options) -> io::Result<()> {
 fn event(function: Function) -> Value {
     match function {
         Function::IngestApi => events::post(),
-        Function::Processor => {
-            events::batch((0..BATCH).map(|number| events::test_result(&format!("of-a-batch-{number}"))))
-        }
+        Function::Processor => events::full_batch(),
         Function::Refresher => events::schedule(),
         Function::BadgeApi => events::badge(&aws::branch(0), ""),
     }

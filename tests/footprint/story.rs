@@ -4,21 +4,12 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::Results;
-use local::aws::{Aws, Storage};
-use local::options::Secret;
-use local::template::Template;
 use serde_json::Value;
-use tests::client::{KEY, REPOSITORY};
-use tests::endpoint::Endpoint;
+use tests::endpoint::{Endpoint, aws_with};
 use tests::events;
 use tests::faults::Faults;
 use tests::function::Function;
 use tests::sandbox::Sandbox;
-
-/// As many messages as Lambda hands over at once.
-const BATCH: usize = 10;
 
 /// What came of a process that was started and asked.
 pub(crate) struct Told {
@@ -39,14 +30,7 @@ struct Step {
 
 /// Starts a process of a function, and asks it what it is for.
 pub(crate) async fn tell(function: Function, program: &Path) -> io::Result<Told> {
-    let template = Template::load().map_err(io::Error::other)?;
-    let aws = Aws::open(&Storage::Memory, &template, &Clock::System).map_err(io::Error::other)?;
-    let secret = Secret::new(REPOSITORY.parse().map_err(io::Error::other)?, KEY).map_err(io::Error::other)?;
-    aws.secrets().put(&format!("badge/repo/{REPOSITORY}"), &secret.value).map_err(io::Error::other)?;
-    let results = Results::new(&aws.sdk_config(), "TestResultsTable".to_owned());
-    results.record(&[events::test_result("main")]).await;
-
-    let calls = Faults::new(aws);
+    let calls = Faults::new(aws_with(&[events::test_result("main")]).await);
     let endpoint = Endpoint::start(calls.clone(), &[]).await;
     let mut environment = function.environment();
     environment.extend(endpoint.environment());
@@ -94,8 +78,7 @@ fn steps(function: Function) -> Vec<Step> {
             step("another post", events::post(), Some(202), &["PutItem", "SendMessage", "UpdateItem"]),
         ],
         Function::Processor => {
-            let results = (0..BATCH).map(|number| events::test_result(&format!("branch-{number}")));
-            vec![step("a batch", events::batch(results), None, &["BatchWriteItem", "PutEvents"])]
+            vec![step("a batch", events::full_batch(), None, &["BatchWriteItem", "PutEvents"])]
         }
         Function::Refresher => vec![
             step("that a package is read", events::package_read(), None, &["UpdateItem"]),

@@ -97,13 +97,7 @@ async fn in_spite_of(operation: &str, fault: Fault, times: usize) {
 #[tokio::test]
 async fn whatever_call_fails_it_is_let_go_of_in_the_end() {
     let stories = ["UpdateItem", "GetItem", "TransactWriteItems"].into_iter().flat_map(|operation| {
-        [
-            (Fault::Fails, 1),
-            (Fault::Fails, usize::MAX),
-            (Fault::LosesAnswer, 1),
-            (Fault::LosesAnswer, usize::MAX),
-        ]
-        .map(|(fault, times)| Box::pin(in_spite_of(operation, fault, times)))
+        Fault::LOST_CALLS.map(|(fault, times)| Box::pin(in_spite_of(operation, fault, times)))
     });
     futures_util::future::join_all(stories).await;
 }

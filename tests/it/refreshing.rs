@@ -350,13 +350,7 @@ async fn whatever_call_fails_a_package_is_there_in_the_end() {
     let operations =
         ["PutItem", "UpdateItem", "GetItem", "TransactWriteItems", "BatchGetItem", "GetSecretValue"];
     let stories = operations.into_iter().flat_map(|operation| {
-        [
-            (Fault::Fails, 1),
-            (Fault::Fails, usize::MAX),
-            (Fault::LosesAnswer, 1),
-            (Fault::LosesAnswer, usize::MAX),
-        ]
-        .map(|(fault, times)| Box::pin(in_spite_of(operation, fault, times)))
+        Fault::LOST_CALLS.map(|(fault, times)| Box::pin(in_spite_of(operation, fault, times)))
     });
     // Side by side, since most of their time is backoff.
     futures_util::future::join_all(stories).await;

@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use badgesmith_shared::clock::Clock;
+use badgesmith_shared::dynamodb::Results;
+use badgesmith_shared::test_result::TestResult;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -18,6 +21,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use local::aws::{Aws, Storage};
+use local::options::Secret;
+use local::template::Template;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -26,8 +32,21 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::client::{KEY, REPOSITORY};
+
 /// What an HTTP answer carries over.
 const TARGET: &str = "x-amz-target";
+
+/// Services in memory that know the key of the client's repository, and these results.
+pub async fn aws_with(results: &[TestResult]) -> Aws {
+    let template = Template::load().expect("the template");
+    let aws = Aws::open(&Storage::Memory, &template, &Clock::System).expect("the services");
+    let secret = Secret::new(REPOSITORY.parse().expect("a repository"), KEY).expect("a key");
+    aws.secrets().put(&format!("badge/repo/{REPOSITORY}"), &secret.value).expect("to be stored");
+    let table = Results::new(&aws.sdk_config(), "TestResultsTable".to_owned());
+    assert!(table.record(results).await.is_empty(), "a result was not stored");
+    aws
+}
 
 /// A running endpoint. It ends with the runtime that it was started on.
 #[derive(Debug)]

@@ -26,6 +26,9 @@ const HEADERS: [(&str, &str); 9] = [
     ("x-forwarded-proto", "https"),
 ];
 
+/// The template's `BatchSize`.
+const BATCH: usize = 10;
+
 /// The event of a request.
 pub fn request(mut request: Request<Bytes>) -> Value {
     for (name, value) in HEADERS {
@@ -52,10 +55,10 @@ pub fn test_result(branch: &str) -> TestResult {
     serde_json::from_value(with(result(Clock::System.now()), &fields)).expect("a result")
 }
 
-/// A batch of messages from the queue of results.
-pub fn batch(results: impl IntoIterator<Item = TestResult>) -> Value {
-    let body = |result| serde_json::to_string(&ResultMessage::new(result)).expect("JSON");
-    messages("ResultsQueue", results.into_iter().map(body))
+/// As many messages from the queue of results as Lambda hands over at once, each of a branch of its own.
+pub fn full_batch() -> Value {
+    let result = |number| ResultMessage::new(test_result(&format!("of-a-batch-{number}")));
+    messages("ResultsQueue", (0..BATCH).map(|number| serde_json::to_string(&result(number)).expect("JSON")))
 }
 
 /// That a package is read, as the queue of requests has it from the event bus.

@@ -31,6 +31,16 @@ pub enum Fault {
     LeavesUnprocessed,
 }
 
+impl Fault {
+    /// Nothing is done or all of it, once and for as long as it is not healed: what every promise has to survive.
+    pub const LOST_CALLS: [(Self, usize); 4] = [
+        (Self::Fails, 1),
+        (Self::Fails, usize::MAX),
+        (Self::LosesAnswer, 1),
+        (Self::LosesAnswer, usize::MAX),
+    ];
+}
+
 /// One call that was made.
 #[derive(Debug, Clone)]
 pub struct Call {
