@@ -28,13 +28,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::Results;
-use badgesmith_shared::test_result::TestResult;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::Results;
+use badgesmith_domain::test_result::TestResult;
 use bytes::Bytes;
 use clap::Parser;
+use embedded_aws::Storage;
 use http::Request;
-use local::aws::Storage;
 use local::options::Secret;
 use local::server::{Server, Setup};
 use local::stack::RESULTS_QUEUE;
@@ -92,9 +92,9 @@ async fn measure_pipeline(options: &Options) -> bool {
     // Beside the build, which is on a disk; where the system keeps temporary files may be memory.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let storage = Storage::Directory(directory.path().to_owned());
-    let places = Place::spread("kit", REPOSITORIES, BRANCHES + options.extent.pick(100, 10));
+    let places = RawTarget::spread("kit", REPOSITORIES, BRANCHES + options.extent.pick(100, 10));
     let (places, fresh) = places.split_at(BRANCHES);
-    let secret = |place: &Place| {
+    let secret = |place: &RawTarget| {
         let repository = format!("acme/{}", place.repo).parse().expect("a repository");
         Secret::new(repository, KEY).expect("a key that is long enough")
     };
@@ -123,9 +123,9 @@ async fn measure_pipeline(options: &Options) -> bool {
 }
 
 /// Posts results and waits until they are processed; returns the ids of those that were accepted.
-async fn measure_posts(server: &Server, client: &Client, posts: Load, places: &[Place]) -> Vec<String> {
+async fn measure_posts(server: &Server, client: &Client, posts: Load, places: &[RawTarget]) -> Vec<String> {
     let started = Instant::now();
-    let state = (client.clone(), Arc::<[Place]>::from(places));
+    let state = (client.clone(), Arc::<[RawTarget]>::from(places));
     let run = posts.run(state, |(client, places), number| async move {
         let is_watched = number % WATCHED == 0;
         let mut place = places[unwatched(number) % places.len()].clone();
@@ -161,9 +161,9 @@ fn unwatched(posts: usize) -> usize {
 }
 
 /// Reads all of the history, page by page; tells whether each of `accepted` is there exactly once.
-async fn check_history(client: &Client, accepted: &[String], repositories: &[Place]) -> bool {
+async fn check_history(client: &Client, accepted: &[String], repositories: &[RawTarget]) -> bool {
     let mut found: HashMap<String, usize> = HashMap::new();
-    for Place { repo, .. } in repositories {
+    for RawTarget { repo, .. } in repositories {
         let first = format!("/tests/results/acme/{repo}?limit=200");
         let mut next = Some(first.clone());
         while let Some(path) = next {
@@ -185,7 +185,7 @@ async fn check_history(client: &Client, accepted: &[String], repositories: &[Pla
 
 /// Measures how long after its 202 a result shows, each on a fresh branch: that a branch has no result is
 /// never kept in memory, so that the first one shows at once.
-async fn measure_visibility(client: &Client, fresh: &[Place]) {
+async fn measure_visibility(client: &Client, fresh: &[RawTarget]) {
     let mut times = Vec::new();
     for place in fresh {
         let answer = client.post(place).await;
@@ -196,8 +196,8 @@ async fn measure_visibility(client: &Client, fresh: &[Place]) {
 }
 
 /// Reads badges in turn; with an entity tag, to be told that they are still the same.
-async fn read(client: &Client, load: Load, places: &[Place], tag: &str) -> Run<()> {
-    let state = (client.clone(), Arc::<[Place]>::from(places), tag.to_owned());
+async fn read(client: &Client, load: Load, places: &[RawTarget], tag: &str) -> Run<()> {
+    let state = (client.clone(), Arc::<[RawTarget]>::from(places), tag.to_owned());
     let run = load.run(state, |(client, places, tag), number| async move {
         let place = &places[number % places.len()];
         assert!(client.shows(place, &tag).await, "{place:?} does not show");
@@ -219,13 +219,13 @@ async fn compare_repositories(options: &Options) {
     let client = Client::of(&server);
     let results = Results::new(&server.aws().sdk_config(), "TestResultsTable".to_owned());
     heading("one client, SQLite in memory", TIMES);
-    let few = Place::spread("small", BRANCHES / FEW, BRANCHES);
+    let few = RawTarget::spread("small", BRANCHES / FEW, BRANCHES);
     store(&results, &few, few.len()).await;
     let each = Load { clients: 1, count: few.len(), period: PATIENCE };
     read(&client, each, &few, "").await.print(&format!("badges of repositories with {FEW} results"));
 
     let count = options.stored.unwrap_or(options.extent.pick(1_000_000, 2000));
-    let many = Place::spread("large", 1, BRANCHES.min(count));
+    let many = RawTarget::spread("large", 1, BRANCHES.min(count));
     let started = Instant::now();
     store(&results, &many, count).await;
     row("results stored without being posted", Some((count, started.elapsed())), &[]);
@@ -234,9 +234,9 @@ async fn compare_repositories(options: &Options) {
 }
 
 /// Stores results without posting them, in every place in turn.
-async fn store(results: &Results, places: &[Place], count: usize) {
+async fn store(results: &Results, places: &[RawTarget], count: usize) {
     let load = Load { clients: 4, count: count.div_ceil(PORTION), period: Duration::MAX };
-    let state = (results.clone(), Arc::<[Place]>::from(places), count);
+    let state = (results.clone(), Arc::<[RawTarget]>::from(places), count);
     let run = load.run(state, |(results, places, count), portion| async move {
         let numbers = portion * PORTION..count.min((portion + 1) * PORTION);
         let stored = numbers.clone().map(|number| places[number % places.len()].stored());
@@ -249,12 +249,12 @@ async fn store(results: &Results, places: &[Place], count: usize) {
 
 /// A branch of one of acme's repositories.
 #[derive(Debug, Clone)]
-struct Place {
+struct RawTarget {
     repo: String,
     branch: String,
 }
 
-impl Place {
+impl RawTarget {
     /// Branches spread over repositories, in each of these in turn.
     fn spread(name: &str, repositories: usize, branches: usize) -> Vec<Self> {
         let place = |number| Self {
@@ -302,7 +302,7 @@ impl Client {
         Answer { status, headers, text: response.text().await.expect("all of the answer") }
     }
 
-    async fn post(&self, place: &Place) -> Answer {
+    async fn post(&self, place: &RawTarget) -> Answer {
         self.send(Post::json(&place.result()).request()).await
     }
 
@@ -312,7 +312,7 @@ impl Client {
     }
 
     /// How long it takes from now until the badge shows a result.
-    async fn shows_after(self, place: Place, look_again: Duration) -> Duration {
+    async fn shows_after(self, place: RawTarget, look_again: Duration) -> Duration {
         let started = Instant::now();
         while !self.shows(&place, "").await {
             assert!(started.elapsed() < PATIENCE, "{place:?} does not show");
@@ -322,7 +322,7 @@ impl Client {
     }
 
     /// Whether the badge shows a result; with an entity tag, that it is still the same.
-    async fn shows(&self, place: &Place, tag: &str) -> bool {
+    async fn shows(&self, place: &RawTarget, tag: &str) -> bool {
         let badge = self.get(&place.badge(), tag).await;
         assert_eq!(badge.status, if tag.is_empty() { 200 } else { 304 }, "{}", badge.text);
         badge.json()["isError"] != true

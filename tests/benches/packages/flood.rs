@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use badgesmith_shared::package_request::Reason;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_domain::package_request::Reason;
+use badgesmith_domain::timestamp::Timestamp;
 use refresher::Report;
 use tests::upstream::{Account, Upstream, Visibility};
 use tests::world::{FRESH_FOR, World};
@@ -47,7 +47,7 @@ pub(crate) async fn check(extent: &Extent) -> bool {
         flood.times.extend(read.times);
         flood.elapsed += read.elapsed;
         for _ in 0..TOLD_ELSEWHERE {
-            world.publish_request(&invented(), Reason::New).await;
+            world.publish_request(&invented(), Reason::FirstRequested).await;
         }
         world.drain_requests().await;
         world.clock.advance(Duration::from_secs(1));
@@ -77,7 +77,7 @@ async fn known_world(upstream: &Upstream, tally: &mut Tally) -> World {
         } else {
             upstream.github_publish(Account::Org("acme"), &name, Visibility::Public, &["1.0.0"]);
         }
-        world.publish_request(&known(number), Reason::New).await;
+        world.publish_request(&known(number), Reason::FirstRequested).await;
         world.drain_requests().await;
         tally.note(&world, upstream);
         world.clock.advance(FRESH_FOR / 100);

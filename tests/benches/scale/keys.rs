@@ -3,8 +3,8 @@
 
 use std::num::NonZeroUsize;
 
-use badgesmith_shared::timestamp::Timestamp;
-use badgesmith_shared::token_bucket::TokenBucket;
+use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::token_bucket::TokenBucket;
 use lru::LruCache;
 
 use crate::agenda::{Agenda, Chance, Micros, micros, seconds};

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use local::template;
+use embedded_aws::template;
 use serde_json::Value;
 
 /// What one partition of a table, or of an index, takes: write units a second. It is enforced whatever the table as a
