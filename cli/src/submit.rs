@@ -91,12 +91,12 @@ pub(crate) async fn run(options: &Options) -> ExitCode {
     }
 }
 
-fn plan(options: &Options, run: &ci_env::Run) -> Result<Plan, Unusable> {
+fn plan(options: &Options, run: &ci_env::CiRun) -> Result<Plan, Unusable> {
     let key = key(options.key_file.as_deref(), run.provider)?;
     // Who can have no key has nothing to send, and no fault to find with its reports.
     if key.is_none()
         && !options.dry_run
-        && let Some(withheld) = run.key_withheld.filter(|withheld| withheld.is_expected())
+        && let Some(withheld) = run.no_secret_reason.filter(|withheld| withheld.is_expected())
     {
         return Ok(Plan::Nothing(format!("{withheld}: nothing is sent")));
     }
@@ -111,7 +111,7 @@ fn plan(options: &Options, run: &ci_env::Run) -> Result<Plan, Unusable> {
         key if options.dry_run => Ok(Plan::Show(base, result, key)),
         Some(key) => Ok(Plan::Send(base, result, key)),
         None => {
-            let hint = run.key_withheld.map(|withheld| format!(" ({withheld})")).unwrap_or_default();
+            let hint = run.no_secret_reason.map(|withheld| format!(" ({withheld})")).unwrap_or_default();
             Err(Unusable::NoKey { repository: result.repository.to_string(), hint })
         }
     }

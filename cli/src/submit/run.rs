@@ -9,14 +9,14 @@ use badgesmith_domain::test_result::{Commit, Counts};
 
 use super::options::Options;
 use super::result::RunResult;
-use ci_env::{self, Absent, Found, Run};
+use ci_env::{self, CiRun, MissingReason};
 
 /// Why there is no result to send.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
     /// A run that has nothing to report, in order.
     #[error("{0}: there is no badge of it, and nothing is sent")]
-    NothingToReport(Absent),
+    NothingToReport(MissingReason),
     /// Something is not known.
     #[error("{reason}: name {what} with {option}")]
     Missing {
@@ -43,7 +43,7 @@ pub(crate) enum RunError {
 ///
 /// # Errors
 /// [`RunError`], which names the option that helps.
-pub(crate) fn result(options: &Options, run: &Run, counts: Counts) -> Result<RunResult, RunError> {
+pub(crate) fn result(options: &Options, run: &CiRun, counts: Counts) -> Result<RunResult, RunError> {
     let repository =
         known("the repository", "--repo", options.repo.as_deref(), &run.repository, repository_of_git)?;
     let branch = known("the branch", "--branch", options.branch.as_deref(), &run.branch, branch_of_git)?;
@@ -94,7 +94,7 @@ fn known<T: Clone + FromStr<Err = ParseError>>(
     what: &'static str,
     option: &'static str,
     value: Option<&str>,
-    found: &Found<T>,
+    found: &Result<T, MissingReason>,
     git: fn() -> Option<T>,
 ) -> Result<T, RunError> {
     match (value, found) {
@@ -109,7 +109,7 @@ fn known<T: Clone + FromStr<Err = ParseError>>(
 
 fn repository_of_git() -> Option<Repository> {
     // The URL may hold a password: it is read, and never shown.
-    ci_env::repository_of(&git(&["remote", "get-url", "origin"])?).ok()
+    ci_env::repository_from_url(&git(&["remote", "get-url", "origin"])?).ok()
 }
 
 fn branch_of_git() -> Option<Branch> {
