@@ -1,4 +1,4 @@
-//! A result on its way: what is known of a run, and the bytes that are signed.
+//! A result to submit, and the bytes that are signed and sent.
 
 use badgesmith_domain::ids::{Branch, Platform, Repository};
 use badgesmith_domain::signature::HmacKey;
@@ -7,9 +7,9 @@ use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-/// The result of a run, but for what makes a submission fresh.
+/// The result of a run. Timestamp and nonce are added when it is signed.
 #[derive(Debug, Clone)]
-pub(crate) struct RunResult {
+pub(crate) struct Submission {
     pub(crate) repository: Repository,
     pub(crate) platform: Platform,
     pub(crate) branch: Branch,
@@ -41,25 +41,24 @@ struct Body<'a> {
     workflow_run_url: Option<&'a str>,
 }
 
-/// What is sent, again and again if need be: always these bytes.
+/// A signed request. Every retry sends the same bytes.
 #[derive(Debug, Clone)]
-pub(crate) struct Signed {
+pub(crate) struct SignedRequest {
     pub(crate) body: String,
     pub(crate) signature: String,
     /// `OWNER/REPO`, for the header `X-Repo-Secret`.
     pub(crate) repository: String,
-    pub(crate) at: Timestamp,
+    pub(crate) timestamp: Timestamp,
 }
 
-impl RunResult {
-    /// Signs the result as of `now`.
-    pub(crate) fn sign(&self, key: &HmacKey, now: Timestamp) -> Signed {
+impl Submission {
+    pub(crate) fn sign(&self, key: &HmacKey, now: Timestamp) -> SignedRequest {
         let body = self.body(now);
         let signature = key.sign(body.as_bytes()).to_string();
-        Signed { body, signature, repository: self.repository.to_string(), at: now }
+        SignedRequest { body, signature, repository: self.repository.to_string(), timestamp: now }
     }
 
-    /// The body as of `now`, with a nonce of its own.
+    /// The body with the timestamp `now` and a new nonce.
     pub(crate) fn body(&self, now: Timestamp) -> String {
         let body = Body {
             owner: self.repository.owner.as_str(),
