@@ -297,7 +297,7 @@ fn jobs_that_cannot_have_the_key_or_a_branch_succeed() {
     let event = format!("{}/event.json", env!("CARGO_TARGET_TMPDIR"));
     fs::write(&event, r#"{"pull_request":{"head":{"ref":"fix","sha":"4d8474bda0b16fbbb69887d0d08c3885843bbdc7","repo":{"full_name":"mona/kit"}}}}"#).unwrap();
     let actions = [("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/kit"), ("GITHUB_RUN_ID", "1")];
-    let of_fork = [
+    let fork = [
         &actions[..],
         &[
             ("GITHUB_EVENT_NAME", "pull_request"),
@@ -308,20 +308,19 @@ fn jobs_that_cannot_have_the_key_or_a_branch_succeed() {
     .concat();
     check(
         &["--passed", "1"],
-        &of_fork,
+        &fork,
         0,
         "::notice title=BadgeSmith::nothing was submitted: builds of forks get no secrets",
     );
-    check(&["--url", "", "--passed", "1"], &of_fork, 0, "builds of forks get no secrets");
-    let of_tag = [
+    check(&["--url", "", "--passed", "1"], &fork, 0, "builds of forks get no secrets");
+    let tag = [
         &actions[..],
         &[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/tags/v1"), ("BADGESMITH_KEY", KEY)],
     ]
     .concat();
-    check(&["--passed", "1"], &of_tag, 0, "this is a build of the tag");
-    let of_push =
-        [&actions[..], &[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/heads/main")]].concat();
-    check(&["--passed", "1"], &of_push, 2, "::error title=BadgeSmith::no key: set BADGESMITH_KEY");
+    check(&["--passed", "1"], &tag, 0, "this is a build of the tag");
+    let push = [&actions[..], &[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/heads/main")]].concat();
+    check(&["--passed", "1"], &push, 2, "::error title=BadgeSmith::no key: set BADGESMITH_KEY");
     let azure = [
         ("TF_BUILD", "True"),
         ("BUILD_REPOSITORY_NAME", "acme/kit"),

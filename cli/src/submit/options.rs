@@ -17,8 +17,8 @@ Examples:
     set -o pipefail; cargo test 2>&1 | tee tests.log
     badgesmith submit --url https://badges.example.org tests.log
 
-The key is read from the environment variable BADGESMITH_KEY or from --key-file. It is never an argument,
-because every user of a machine can read the arguments of its processes.
+The key is read from the environment variable BADGESMITH_KEY or from --key-file. It is never an
+argument, because every user of a machine can read the arguments of its processes.
 
 Exit codes:
   0  accepted; or not accepted, without --fail-on-error; or nothing to submit
@@ -41,7 +41,7 @@ pub(crate) struct Options {
     /// Repository the results belong to [default: from the CI system or git]
     #[arg(long, value_name = "OWNER/REPO")]
     pub(crate) repo: Option<String>,
-    /// Platform the tests ran on: linux, windows or macos [default: of the CI runner or this machine]
+    /// Platform the tests ran on: linux, windows or macos [default: from the CI system or this machine]
     #[arg(long)]
     pub(crate) platform: Option<String>,
     /// Branch that was tested [default: from the CI system or git]
