@@ -42,6 +42,7 @@ pub enum AwsErrorKind {
 
 impl AwsError {
     /// The failure of `operation`, named as in IAM: `dynamodb:Query`.
+    #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes a value")]
     pub fn new<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -80,13 +81,12 @@ impl AwsErrorKind {
         E: ProvideErrorMetadata + Error + 'static,
         R: std::fmt::Debug + 'static,
     {
-        match error {
-            SdkError::TimeoutError(_) => Self::NoAnswer,
-            SdkError::DispatchFailure(_) if chain(error).any(|cause| cause.is::<CredentialsError>()) => {
-                Self::NoCredentials
-            }
-            SdkError::DispatchFailure(_) => Self::NoAnswer,
-            error => error.code().map_or(Self::Other, Self::from_code),
+        if chain(error).any(<dyn Error>::is::<CredentialsError>) {
+            Self::NoCredentials
+        } else if matches!(error, SdkError::TimeoutError(_) | SdkError::DispatchFailure(_)) {
+            Self::NoAnswer
+        } else {
+            error.code().map_or(Self::Other, Self::from_code)
         }
     }
 
