@@ -13,7 +13,7 @@ use badgesmith_aws::sdk::causes;
 use badgesmith_aws::secrets_manager::{SecretsManager, repository_secret_name};
 use badgesmith_domain::ids::{ParseError, Platform, Repository};
 use badgesmith_domain::signature::HmacKey;
-use badgesmith_domain::test_result::{Counts, RunAttempt};
+use badgesmith_domain::test_result::{Counts, RunAttempt, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
 use reqwest::Client;
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, help, with_advice};
 use crate::stack::{Resource, Stack, Target};
-use crate::submit::{self, Service, ServiceUrl, Submission};
+use crate::submit::{self, Service, ServiceUrl};
 use crate::terminal::{Paint, Progress, printable};
 use crate::told::{Told, duration};
 use ci_env::Provider;
@@ -259,16 +259,19 @@ impl Trip<'_> {
     }
 }
 
-fn result(repository: &Repository) -> Result<Submission, ParseError> {
-    Ok(Submission {
+fn result(repository: &Repository) -> Result<TestRun, ParseError> {
+    let now = Clock::System.now();
+    Ok(TestRun {
         repository: repository.clone(),
         platform: Platform::Linux,
         branch: BRANCH.parse()?,
         counts: Counts::new(1, 0, 0, 1)?,
-        run_id: Clock::System.now().unix_milliseconds().to_string().parse()?,
+        timestamp: now,
+        run_id: now.unix_milliseconds().to_string().parse()?,
         run_attempt: RunAttempt::default(),
         commit: None,
-        run_url: None,
+        url_html: None,
+        workflow_run_url: None,
     })
 }
 

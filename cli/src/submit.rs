@@ -20,7 +20,7 @@ use std::time::Duration;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::env;
 use badgesmith_domain::signature::HmacKey;
-use badgesmith_domain::test_result::Counts;
+use badgesmith_domain::test_result::{Counts, TestRun};
 use ci_env::{CiRun, Provider};
 use serde::Serialize;
 
@@ -32,7 +32,6 @@ pub(crate) use self::key::read_key;
 use self::metadata::MetadataError;
 pub(crate) use self::options::Options;
 use self::output::{NothingSent, RunnerFiles, SubmitOutput};
-pub(crate) use self::payload::Submission;
 pub(crate) use self::send::{Service, client, send};
 pub(crate) use self::urls::ServiceUrl;
 use self::urls::{BadgeUrls, InvalidServiceUrl};
@@ -60,7 +59,7 @@ enum SubmitError {
 
 /// What to do, after all input has been checked.
 enum Plan {
-    Send(ServiceUrl, Box<Submission>, HmacKey),
+    Send(ServiceUrl, Box<TestRun>, HmacKey),
     DryRun(DryRun),
     /// Send nothing, for a reason that is not a failure.
     Skip(String),
@@ -68,11 +67,11 @@ enum Plan {
 
 /// Runs the command.
 pub(crate) async fn run(options: &Options) -> ExitCode {
-    let run = ci_env::detect(env::optional, read_event);
-    let annotator = Annotator { github_actions: run.provider == Provider::GitHubActions };
-    match plan(options, &run) {
-        Ok(Plan::Send(service, submission, key)) => {
-            submit(options, &annotator, &service, &submission, &key).await
+    let ci_run = ci_env::detect(env::optional, read_event);
+    let annotator = Annotator { github_actions: ci_run.provider == Provider::GitHubActions };
+    match plan(options, &ci_run) {
+        Ok(Plan::Send(service, test_run, key)) => {
+            submit(options, &annotator, &service, &test_run, &key).await
         }
         Ok(Plan::DryRun(request)) => {
             annotator.print(&render(&request, options.json));
@@ -95,29 +94,29 @@ pub(crate) async fn run(options: &Options) -> ExitCode {
     }
 }
 
-fn plan(options: &Options, run: &CiRun) -> Result<Plan, SubmitError> {
-    let key = read_key(options.key_file.as_deref(), run.provider)?;
+fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
+    let key = read_key(options.key_file.as_deref(), ci_run.provider)?;
     // A job that cannot have a key is skipped before anything else is checked.
     if key.is_none()
         && !options.dry_run
-        && let Some(reason) = run.no_secret_reason.filter(|reason| reason.is_expected())
+        && let Some(reason) = ci_run.no_secret_reason.filter(|reason| reason.is_expected())
     {
         return Ok(Plan::Skip(reason.to_string()));
     }
     let url = options.url.as_deref().filter(|url| !url.is_empty()).ok_or(SubmitError::NoUrl)?;
     let service = ServiceUrl::parse(url)?;
-    let submission = match metadata::resolve(options, run, counts(options)?) {
+    let test_run = match metadata::resolve(options, ci_run, counts(options)?, Clock::System.now()) {
         Err(MetadataError::NothingToSubmit(reason)) => return Ok(Plan::Skip(reason.to_string())),
-        submission => Box::new(submission?),
+        test_run => Box::new(test_run?),
     };
     if options.dry_run {
-        return Ok(Plan::DryRun(DryRun::new(&service, &submission, key.as_ref(), Clock::System.now())));
+        return Ok(Plan::DryRun(DryRun::new(&service, &test_run, key.as_ref(), Clock::System.now())));
     }
     let key = key.ok_or_else(|| SubmitError::NoKey {
-        repository: submission.repository.to_string(),
-        hint: run.no_secret_reason.map(|reason| format!(" ({reason})")).unwrap_or_default(),
+        repository: test_run.repository.to_string(),
+        hint: ci_run.no_secret_reason.map(|reason| format!(" ({reason})")).unwrap_or_default(),
     })?;
-    Ok(Plan::Send(service, submission, key))
+    Ok(Plan::Send(service, test_run, key))
 }
 
 /// The counts that the options give, or those of all reports together.
@@ -134,18 +133,18 @@ async fn submit(
     options: &Options,
     annotator: &Annotator,
     service: &ServiceUrl,
-    submission: &Submission,
+    test_run: &TestRun,
     key: &HmacKey,
 ) -> ExitCode {
-    let Submission { repository, platform, branch, counts, .. } = submission;
+    let TestRun { repository, platform, branch, counts, .. } = test_run;
     let retrying = |reason: &str, wait: Duration| {
         terminal::note(&format!("{reason}; retrying in {:.1} s", wait.as_secs_f64()));
     };
     let retry_for = Duration::from_secs(options.retry_for);
     let outcome =
-        send(&Service { url: service, key, retry_for, clock: Clock::System }, submission, retrying).await;
+        send(&Service { url: service, key, retry_for, clock: Clock::System }, test_run, retrying).await;
     let urls = BadgeUrls::new(service, repository, *platform, branch);
-    let output = SubmitOutput::new(submission, urls, &outcome);
+    let output = SubmitOutput::new(test_run, urls, &outcome);
     if let Err(error) = output.write(&runner_files()) {
         annotator.warning(&format!("failed to write the outputs and the summary of this step: {error}"));
     }

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use badgesmith_domain::signature::HmacKey;
+use badgesmith_domain::test_result::TestRun;
 use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
-use super::payload::Submission;
+use super::payload::body;
 use super::urls::ServiceUrl;
 
 /// As JSON it has the parts of the request; it displays in the form of HTTP/1.1.
@@ -32,14 +33,14 @@ struct Headers {
 impl DryRun {
     pub(crate) fn new(
         service: &ServiceUrl,
-        submission: &Submission,
+        test_run: &TestRun,
         key: Option<&HmacKey>,
         now: Timestamp,
     ) -> Self {
-        let body = submission.body(now);
+        let body = body(test_run, now);
         let headers = Headers {
             content_type: "application/json",
-            repository: submission.repository.to_string(),
+            repository: test_run.repository.to_string(),
             signature: key.map(|key| key.sign(body.as_bytes()).to_string()),
         };
         Self { method: "POST", url: service.results(), headers, body }

@@ -4,11 +4,11 @@ use std::process::{Command, Stdio};
 use std::str::FromStr;
 
 use badgesmith_domain::ids::{Branch, ParseError, Repository};
-use badgesmith_domain::test_result::{Commit, Counts};
+use badgesmith_domain::test_result::{Commit, Counts, TestRun};
+use badgesmith_domain::timestamp::Timestamp;
 use ci_env::{CiRun, MissingReason};
 
 use super::options::Options;
-use super::payload::Submission;
 
 /// Why there is no result to send. Names the option that helps.
 #[derive(Debug, thiserror::Error)]
@@ -22,31 +22,39 @@ pub(crate) enum MetadataError {
     Invalid { option: &'static str, value: String, expected: &'static str },
 }
 
-/// Resolves the metadata of the run that `options` and `run` describe.
-pub(crate) fn resolve(options: &Options, run: &CiRun, counts: Counts) -> Result<Submission, MetadataError> {
+/// Resolves the metadata of the run that `options` and `ci_run` describe.
+pub(crate) fn resolve(
+    options: &Options,
+    ci_run: &CiRun,
+    counts: Counts,
+    now: Timestamp,
+) -> Result<TestRun, MetadataError> {
     let repository =
-        required("repository", "--repo", options.repo.as_deref(), &run.repository, git_repository)?;
-    let branch = required("branch", "--branch", options.branch.as_deref(), &run.branch, git_branch)?;
-    let run_id = optional("--run-id", options.run_id.as_deref(), run.run_id.as_ref())?.ok_or_else(|| {
-        let reason = "no CI system provides one".to_owned();
-        MetadataError::Missing { what: "run ID", reason, option: "--run-id" }
-    })?;
-    let platform = match optional("--platform", options.platform.as_deref(), run.platform.as_ref())? {
+        required("repository", "--repo", options.repo.as_deref(), &ci_run.repository, git_repository)?;
+    let branch = required("branch", "--branch", options.branch.as_deref(), &ci_run.branch, git_branch)?;
+    let run_id =
+        optional("--run-id", options.run_id.as_deref(), ci_run.run_id.as_ref())?.ok_or_else(|| {
+            let reason = "no CI system provides one".to_owned();
+            MetadataError::Missing { what: "run ID", reason, option: "--run-id" }
+        })?;
+    let platform = match optional("--platform", options.platform.as_deref(), ci_run.platform.as_ref())? {
         Some(platform) => platform,
         None => parse("--platform", std::env::consts::OS)?,
     };
     let attempt_option = options.run_attempt.map(|attempt| attempt.to_string());
-    let run_attempt = optional("--run-attempt", attempt_option.as_deref(), run.run_attempt.as_ref())?;
-    let commit = optional("--commit", options.commit.as_deref(), run.commit.as_ref())?;
-    Ok(Submission {
+    let run_attempt = optional("--run-attempt", attempt_option.as_deref(), ci_run.run_attempt.as_ref())?;
+    let commit = optional("--commit", options.commit.as_deref(), ci_run.commit.as_ref())?;
+    Ok(TestRun {
         repository,
         platform,
         branch,
         counts,
+        timestamp: now,
         run_id,
         run_attempt: run_attempt.unwrap_or_default(),
         commit: commit.or_else(git_commit),
-        run_url: optional("--run-url", options.run_url.as_deref(), run.run_url.as_ref())?,
+        url_html: None,
+        workflow_run_url: optional("--run-url", options.run_url.as_deref(), ci_run.run_url.as_ref())?,
     })
 }
 

@@ -5,13 +5,14 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use badgesmith_domain::ids::{Branch, Platform};
+use badgesmith_domain::test_result::{Counts, TestRun};
 use serde::Serialize;
 
-use super::payload::Submission;
 use super::send::{Accepted, SendError};
 use super::urls::BadgeUrls;
 
-/// The outcome of a submission. Its JSON is what `--json` prints; it displays as the badge in Markdown.
+/// The outcome of a submission. `--json` prints it as JSON; it displays as the badge in Markdown.
 #[derive(Debug, Serialize)]
 pub(crate) struct SubmitOutput {
     accepted: bool,
@@ -22,12 +23,10 @@ pub(crate) struct SubmitOutput {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     repository: String,
-    platform: &'static str,
-    branch: String,
-    passed: u32,
-    failed: u32,
-    skipped: u32,
-    total: u32,
+    platform: Platform,
+    branch: Branch,
+    #[serde(flatten)]
+    counts: Counts,
     #[serde(flatten)]
     urls: BadgeUrls,
     markdown: String,
@@ -67,22 +66,15 @@ pub(crate) struct RunnerFiles {
 }
 
 impl SubmitOutput {
-    pub(crate) fn new(
-        submission: &Submission,
-        urls: BadgeUrls,
-        outcome: &Result<Accepted, SendError>,
-    ) -> Self {
+    pub(crate) fn new(test_run: &TestRun, urls: BadgeUrls, outcome: &Result<Accepted, SendError>) -> Self {
         Self {
             accepted: outcome.is_ok(),
             test_result_id: outcome.as_ref().ok().map(|accepted| accepted.test_result_id.clone()),
             error: outcome.as_ref().err().map(ToString::to_string),
-            repository: submission.repository.to_string(),
-            platform: submission.platform.as_str(),
-            branch: submission.branch.to_string(),
-            passed: submission.counts.passed(),
-            failed: submission.counts.failed(),
-            skipped: submission.counts.skipped(),
-            total: submission.counts.total(),
+            repository: test_run.repository.to_string(),
+            platform: test_run.platform,
+            branch: test_run.branch.clone(),
+            counts: test_run.counts,
             markdown: urls.markdown(),
             urls,
         }
@@ -101,19 +93,26 @@ impl SubmitOutput {
 
     /// `name=value` lines. No value has a line break: numbers, IDs and URLs, which are percent-encoded.
     fn step_outputs(&self) -> String {
-        let Self { passed, failed, skipped, total, urls, markdown, .. } = self;
-        let id = self.test_result_id.as_deref().unwrap_or_default();
-        format!(
-            "passed={passed}\nfailed={failed}\nskipped={skipped}\ntotal={total}\nbadge-url={}\nmarkdown={markdown}\n\
-             test-result-id={id}\n",
-            urls.badge_url
-        )
+        let Self { counts, urls, markdown, .. } = self;
+        [
+            ("passed", counts.passed().to_string()),
+            ("failed", counts.failed().to_string()),
+            ("skipped", counts.skipped().to_string()),
+            ("total", counts.total().to_string()),
+            ("badge-url", urls.badge_url.clone()),
+            ("markdown", markdown.clone()),
+            ("test-result-id", self.test_result_id.clone().unwrap_or_default()),
+        ]
+        .map(|(name, value)| format!("{name}={value}\n"))
+        .concat()
     }
 
     /// Markdown. The branch is untrusted text, so it is in a code span and has no backtick that could end it.
     fn step_summary(&self) -> String {
-        let Self { passed, failed, skipped, total, markdown, platform, .. } = self;
-        let branch = self.branch.replace(['`', '\r', '\n'], "'");
+        let Self { platform, counts, markdown, .. } = self;
+        let branch = self.branch.as_str().replace(['`', '\r', '\n'], "'");
+        let (passed, failed, skipped, total) =
+            (counts.passed(), counts.failed(), counts.skipped(), counts.total());
         let warning = if self.accepted {
             ""
         } else {
@@ -138,26 +137,16 @@ fn append(path: &Path, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use badgesmith_domain::test_result::{Counts, RunAttempt};
-
+    use super::super::payload::testing::test_run;
     use super::super::urls::ServiceUrl;
     use super::*;
 
     fn output(outcome: &Result<Accepted, SendError>) -> SubmitOutput {
-        let submission = Submission {
-            repository: "acme/kit".parse().unwrap(),
-            platform: "linux".parse().unwrap(),
-            branch: "ma`in".parse().unwrap(),
-            counts: Counts::new(190, 2, 1, 193).unwrap(),
-            run_id: "1".parse().unwrap(),
-            run_attempt: RunAttempt::default(),
-            commit: None,
-            run_url: None,
-        };
+        let test_run = TestRun { branch: "ma`in".parse().unwrap(), ..test_run() };
         let service = ServiceUrl::parse("https://badges.test").unwrap();
-        let Submission { repository, platform, branch, .. } = &submission;
+        let TestRun { repository, platform, branch, .. } = &test_run;
         let urls = BadgeUrls::new(&service, repository, *platform, branch);
-        SubmitOutput::new(&submission, urls, outcome)
+        SubmitOutput::new(&test_run, urls, outcome)
     }
 
     #[test]

@@ -1,45 +1,10 @@
-//! A result to submit, and the bytes that are signed and sent.
+//! The signed request that submits a run.
 
-use badgesmith_domain::ids::{Branch, Platform, Repository};
+use badgesmith_domain::ids::Nonce;
 use badgesmith_domain::signature::HmacKey;
-use badgesmith_domain::test_result::{Commit, Counts, HttpsUrl, RunAttempt, RunId};
+use badgesmith_domain::test_result::TestRun;
 use badgesmith_domain::timestamp::Timestamp;
-use serde::Serialize;
 use uuid::Uuid;
-
-/// The result of a run. Timestamp and nonce are added when it is signed.
-#[derive(Debug, Clone)]
-pub(crate) struct Submission {
-    pub(crate) repository: Repository,
-    pub(crate) platform: Platform,
-    pub(crate) branch: Branch,
-    pub(crate) counts: Counts,
-    pub(crate) run_id: RunId,
-    pub(crate) run_attempt: RunAttempt,
-    pub(crate) commit: Option<Commit>,
-    pub(crate) run_url: Option<HttpsUrl>,
-}
-
-/// The body of `POST /tests/results`.
-#[derive(Serialize)]
-struct Body<'a> {
-    owner: &'a str,
-    repo: &'a str,
-    platform: &'a str,
-    branch: &'a str,
-    passed: u32,
-    failed: u32,
-    skipped: u32,
-    total: u32,
-    timestamp: String,
-    nonce: String,
-    run_id: &'a str,
-    run_attempt: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    commit: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    workflow_run_url: Option<&'a str>,
-}
 
 /// A signed request. Every retry sends the same bytes.
 #[derive(Debug, Clone)]
@@ -51,32 +16,40 @@ pub(crate) struct SignedRequest {
     pub(crate) timestamp: Timestamp,
 }
 
-impl Submission {
-    pub(crate) fn sign(&self, key: &HmacKey, now: Timestamp) -> SignedRequest {
-        let body = self.body(now);
+impl SignedRequest {
+    /// Signs `run` with the timestamp `now` and a new nonce.
+    pub(crate) fn new(run: &TestRun, key: &HmacKey, now: Timestamp) -> Self {
+        let body = body(run, now);
         let signature = key.sign(body.as_bytes()).to_string();
-        SignedRequest { body, signature, repository: self.repository.to_string(), timestamp: now }
+        Self { body, signature, repository: run.repository.to_string(), timestamp: now }
     }
+}
 
-    /// The body with the timestamp `now` and a new nonce.
-    pub(crate) fn body(&self, now: Timestamp) -> String {
-        let body = Body {
-            owner: self.repository.owner.as_str(),
-            repo: self.repository.repo.as_str(),
-            platform: self.platform.as_str(),
-            branch: self.branch.as_str(),
-            passed: self.counts.passed(),
-            failed: self.counts.failed(),
-            skipped: self.counts.skipped(),
-            total: self.counts.total(),
-            timestamp: now.to_string(),
-            nonce: Uuid::new_v4().to_string(),
-            run_id: self.run_id.as_str(),
-            run_attempt: self.run_attempt.get(),
-            commit: self.commit.as_ref().map(Commit::as_str),
-            workflow_run_url: self.run_url.as_ref().map(HttpsUrl::as_str),
-        };
-        #[expect(clippy::expect_used, reason = "strings and integers are always JSON")]
-        serde_json::to_string(&body).expect("a flat object")
+/// The body of the request, with the timestamp `now` and a new nonce.
+#[expect(clippy::expect_used, reason = "a UUID is a nonce, and strings and integers are always JSON")]
+pub(crate) fn body(run: &TestRun, now: Timestamp) -> String {
+    let nonce: Nonce = Uuid::new_v4().to_string().parse().expect("36 visible characters");
+    TestRun { timestamp: now, ..run.clone() }.to_body(&nonce).expect("a flat object")
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use badgesmith_domain::test_result::{Counts, RunAttempt};
+
+    use super::TestRun;
+
+    pub(crate) fn test_run() -> TestRun {
+        TestRun {
+            repository: "acme/kit".parse().unwrap(),
+            platform: "linux".parse().unwrap(),
+            branch: "main".parse().unwrap(),
+            counts: Counts::new(190, 2, 1, 193).unwrap(),
+            timestamp: "2026-01-15T10:30:00Z".parse().unwrap(),
+            run_id: "1".parse().unwrap(),
+            run_attempt: RunAttempt::default(),
+            commit: None,
+            url_html: None,
+            workflow_run_url: None,
+        }
     }
 }

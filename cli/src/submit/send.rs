@@ -6,6 +6,7 @@ use std::time::Duration;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::sdk::causes;
 use badgesmith_domain::signature::HmacKey;
+use badgesmith_domain::test_result::TestRun;
 use badgesmith_domain::timestamp::Timestamp;
 use reqwest::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -13,7 +14,7 @@ use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::payload::{SignedRequest, Submission};
+use super::payload::SignedRequest;
 use super::urls::ServiceUrl;
 
 /// The service accepts a timestamp for five minutes; one minute is left for the request.
@@ -100,22 +101,22 @@ pub(crate) fn client(timeout: Duration) -> reqwest::Result<Client> {
         .build()
 }
 
-/// Sends `submission` until it is accepted or rejected, or `retry_for` is over. Retries send the same bytes while
+/// Sends `test_run` until it is accepted or rejected, or `retry_for` is over. Retries send the same bytes while
 /// their timestamp is fresh; `retrying` is called before each with the reason and the time to wait.
 pub(crate) async fn send(
     service: &Service<'_>,
-    submission: &Submission,
+    test_run: &TestRun,
     mut retrying: impl FnMut(&str, Duration),
 ) -> Result<Accepted, SendError> {
     let Service { url, key, retry_for, clock } = service;
     let client = client(ATTEMPT_TIMEOUT).map_err(SendError::Client)?;
     let url = url.results();
     let started = Instant::now();
-    let mut request = submission.sign(key, clock.now());
+    let mut request = SignedRequest::new(test_run, key, clock.now());
     let mut backoff = BACKOFF_FIRST;
     loop {
         if clock.now().since(request.timestamp) > SIGNATURE_AGE_MAX {
-            request = submission.sign(key, clock.now());
+            request = SignedRequest::new(test_run, key, clock.now());
         }
         let (last, wait) = match attempt(&client, &url, &request).await {
             Attempt::Accepted(accepted) => return Ok(accepted),
@@ -207,8 +208,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::thread::JoinHandle;
 
-    use badgesmith_domain::test_result::{Counts, RunAttempt};
-
+    use super::super::payload::testing::test_run;
     use super::*;
 
     const ACCEPTED: &str = r#"202 Accepted|{"test_result_id":"6f1f0c7e"}"#;
@@ -257,26 +257,13 @@ mod tests {
         }
     }
 
-    fn submission() -> Submission {
-        Submission {
-            repository: "acme/kit".parse().unwrap(),
-            platform: "linux".parse().unwrap(),
-            branch: "main".parse().unwrap(),
-            counts: Counts::new(190, 0, 0, 190).unwrap(),
-            run_id: "1".parse().unwrap(),
-            run_attempt: RunAttempt::default(),
-            commit: None,
-            run_url: None,
-        }
-    }
-
     async fn send_to(
         url: &ServiceUrl,
         clock: Clock,
         retrying: impl FnMut(&str, Duration),
     ) -> Result<Accepted, SendError> {
         let key = HmacKey::new(KEY).unwrap();
-        send(&Service { url, key: &key, retry_for: Duration::from_secs(10), clock }, &submission(), retrying)
+        send(&Service { url, key: &key, retry_for: Duration::from_secs(10), clock }, &test_run(), retrying)
             .await
     }
 
