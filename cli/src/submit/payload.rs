@@ -34,9 +34,7 @@ pub(crate) fn body(run: &TestRun, now: Timestamp) -> String {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use badgesmith_domain::test_result::{Counts, RunAttempt};
-
-    use super::TestRun;
+    use badgesmith_domain::test_result::{Counts, RunAttempt, TestRun};
 
     pub(crate) fn test_run() -> TestRun {
         TestRun {
