@@ -140,13 +140,13 @@ fn what_an_answer_depends_on_is_in_the_cdns_key() {
     assert_eq!(behaviours[0]["CachePolicyId"], "CdnPackagesCachePolicy");
 
     let of_badge = fs::read_to_string(root().join("badge-api/src/package_badge.rs")).unwrap();
-    let mut of_badge = words_after("query(\"", &of_badge);
+    let mut of_badge = words_after("query.get(\"", &of_badge);
     of_badge.extend(Comparator::ALL.map(|(name, _)| name.to_owned()));
     assert_eq!(of_packages, of_badge);
 
     let all = source("badge-api");
-    let mut others = words_after("query(\"", &all);
-    others.extend(words_after("parameter(request, \"", &all));
+    let mut others = words_after("query.get(\"", &all);
+    others.extend(words_after("parameter(query, \"", &all));
     assert_eq!(key("CdnCachePolicy"), others.difference(&of_badge).cloned().collect());
 }
 
