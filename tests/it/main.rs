@@ -7,19 +7,18 @@
     reason = "a test that cannot go on should stop"
 )]
 
-mod attacks;
+mod admin;
 mod badges;
+mod cold_start;
 mod faults;
 mod github;
 mod history;
-mod init;
-mod keys;
+mod iam;
+mod key_rotation;
 mod nuget;
-mod operators;
 mod packages;
 mod processing;
 mod refreshing;
-mod rights;
-mod submitting;
+mod security;
 mod template;
 mod tidy;

@@ -5,8 +5,8 @@
 //! clock: its dates are made up, and a limit that was reached stays so until the test sets another.
 
 mod document;
+mod fault;
 mod github;
-mod misbehaviour;
 mod nuget;
 mod version;
 #[cfg(test)]
@@ -27,12 +27,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 
+pub use self::fault::UpstreamFault;
 pub use self::github::{Account, Visibility};
-pub use self::misbehaviour::Misbehaviour;
 
 use self::document::response;
+use self::fault::Sent;
 use self::github::GitHub;
-use self::misbehaviour::Sent;
 use self::nuget::Feed;
 
 /// The paths of GitHub begin with this, those of NuGet do not.
@@ -48,7 +48,7 @@ pub struct Upstream {
 
 /// One request that came in.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct RecordedRequest {
     /// `GET`, mostly.
     pub method: Method,
     /// Path and query, as they came: `/v3-flatcontainer/acme.kit/index.json`.
@@ -59,7 +59,7 @@ pub struct Asked {
     pub status: Option<u16>,
 }
 
-impl Asked {
+impl RecordedRequest {
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -181,13 +181,13 @@ impl Upstream {
 
     /// The next `times` requests whose path and query contain `part` go wrong. What was planned first comes
     /// first.
-    pub fn misbehave(&self, part: &str, how: Misbehaviour, times: usize) {
+    pub fn plan_fault(&self, part: &str, how: UpstreamFault, times: usize) {
         let planned = Planned { part: part.to_owned(), how, left: times };
         self.state().planned.push(planned);
     }
 
     /// Nothing that was planned goes wrong any more.
-    pub fn behave(&self) {
+    pub fn heal(&self) {
         self.state().planned.clear();
     }
 
@@ -197,7 +197,7 @@ impl Upstream {
     }
 
     /// The requests so far, in the order in which they came; forgets them.
-    pub fn take_requests(&self) -> Vec<Asked> {
+    pub fn take_requests(&self) -> Vec<RecordedRequest> {
         std::mem::take(&mut self.state().asked)
     }
 
@@ -231,13 +231,13 @@ struct State {
     github: GitHub,
     planned: Vec<Planned>,
     latency: Duration,
-    asked: Vec<Asked>,
+    asked: Vec<RecordedRequest>,
 }
 
 #[derive(Debug)]
 struct Planned {
     part: String,
-    how: Misbehaviour,
+    how: UpstreamFault,
     left: usize,
 }
 
@@ -262,22 +262,22 @@ impl State {
     /// Decides at once what is answered, however long it then takes to arrive.
     fn reply(&mut self, head: &Parts) -> Reply {
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-        let misbehaviour = self.misbehaviour(path);
-        let response = match &misbehaviour {
+        let fault = self.fault(path);
+        let response = match &fault {
             None => Some(self.truth(head).map(Sent::whole)),
             Some(how) => how.answer(|conditional| self.truth(&considering(head, conditional))),
         };
-        self.asked.push(Asked {
+        self.asked.push(RecordedRequest {
             method: head.method.clone(),
             path: path.to_owned(),
             headers: head.headers.clone(),
             status: response.as_ref().map(|response| response.status().as_u16()),
         });
-        let slowed = misbehaviour.map_or(Duration::ZERO, |how| how.delay());
+        let slowed = fault.map_or(Duration::ZERO, |how| how.delay());
         Reply { after: self.latency + slowed, response }
     }
 
-    fn misbehaviour(&mut self, path: &str) -> Option<Misbehaviour> {
+    fn fault(&mut self, path: &str) -> Option<UpstreamFault> {
         let planned =
             self.planned.iter_mut().find(|planned| planned.left > 0 && path.contains(&planned.part))?;
         planned.left -= 1;
@@ -329,7 +329,7 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
         let service = service_fn(move |request| serve(Arc::clone(&state), request));
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
         tokio::spawn(async move {
-            // A client that breaks off is its own affair, and a misbehaviour is meant to end like this.
+            // A client that breaks off is its own affair, and a fault is meant to end like this.
             connection.await.ok();
         });
     }

@@ -117,7 +117,7 @@ impl World {
     }
 
     /// The functions start anew, with other patience for upstreams.
-    pub fn set_patience(&mut self, patience: Patience) {
+    pub fn set_upstream_timeouts(&mut self, patience: Patience) {
         self.upstreams.patience = patience;
         self.restart_functions();
     }

@@ -3,7 +3,7 @@ use std::iter::zip;
 use serde_json::Value;
 
 use super::super::wire::{self, Raw};
-use super::super::{Misbehaviour, Upstream};
+use super::super::{Upstream, UpstreamFault};
 
 /// The address of a resource, as the service index has it, without a slash at its end.
 fn resource(upstream: &Upstream, kind: &str) -> Option<String> {
@@ -165,7 +165,7 @@ fn the_body_of_a_registration_can_be_cut() {
     let upstream = Upstream::start();
     publish_many(&upstream, 10);
     let whole = registration(&upstream, "acme.kit", &[]);
-    upstream.misbehave("registration5-gz-semver2", Misbehaviour::TruncatedGzip, 1);
+    upstream.plan_fault("registration5-gz-semver2", UpstreamFault::TruncatedGzip, 1);
     let cut = registration(&upstream, "acme.kit", &[]);
     assert_eq!(cut.body, whole.body[..whole.body.len() / 2]);
 }

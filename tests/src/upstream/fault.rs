@@ -13,12 +13,12 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::document::{JSON, compressed, response, set};
 
-/// How large a [`Misbehaviour::GzipBomb`] becomes when it is unpacked.
+/// How large a [`UpstreamFault::GzipBomb`] becomes when it is unpacked.
 const BOMB_MEBIBYTES: u32 = 512;
 
 /// How an answer goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Misbehaviour {
+pub enum UpstreamFault {
     /// It has this status, these headers and this body, and none of its own.
     Status {
         /// 429 for example.
@@ -46,7 +46,7 @@ pub enum Misbehaviour {
     SameTag,
 }
 
-impl Misbehaviour {
+impl UpstreamFault {
     pub(super) fn delay(&self) -> Duration {
         if let Self::Slow(delay) = self { *delay } else { Duration::ZERO }
     }
@@ -193,22 +193,22 @@ mod tests {
     #[test]
     fn misbehaviour_ends_after_so_many_times() {
         let (upstream, address) = upstream();
-        let limited = Misbehaviour::Status {
+        let limited = UpstreamFault::Status {
             status: 429,
             headers: vec![("retry-after", "7".to_owned())],
             body: "slow down".to_owned(),
         };
-        upstream.misbehave("acme.kit", limited, 1);
-        upstream.misbehave("acme.kit", Misbehaviour::Dropped, 1);
+        upstream.plan_fault("acme.kit", limited, 1);
+        upstream.plan_fault("acme.kit", UpstreamFault::Dropped, 1);
         let limited = wire::get(&address, &[]);
         assert_eq!((limited.status, limited.header("retry-after")), (429, "7"));
         assert!(wire::try_get(&address, &[]).is_none());
         assert_eq!(wire::get(&address, &[]).status, 200);
         let statuses: Vec<_> = upstream.take_requests().iter().map(|asked| asked.status).collect();
         assert_eq!(statuses, [Some(429), None, Some(200)]);
-        upstream.misbehave("acme.kit", Misbehaviour::Dropped, usize::MAX);
+        upstream.plan_fault("acme.kit", UpstreamFault::Dropped, usize::MAX);
         assert!(wire::try_get(&address, &[]).is_none());
-        upstream.behave();
+        upstream.heal();
         assert_eq!(wire::get(&address, &[]).status, 200);
     }
 
@@ -216,7 +216,7 @@ mod tests {
     fn half_of_a_body_arrives() {
         let (upstream, address) = upstream();
         let whole = wire::get(&address, &[]);
-        upstream.misbehave("acme.kit", Misbehaviour::BrokenOff, 1);
+        upstream.plan_fault("acme.kit", UpstreamFault::BrokenOff, 1);
         let half = wire::get(&address, &[("if-none-match", whole.header("etag"))]);
         assert_eq!((half.status, half.header("content-length")), (200, whole.header("content-length")));
         assert_eq!(half.body, whole.body[..whole.body.len() / 2]);
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn gzip_is_cut_without_a_trace() {
         let (upstream, address) = upstream();
-        upstream.misbehave("acme.kit", Misbehaviour::TruncatedGzip, 1);
+        upstream.plan_fault("acme.kit", UpstreamFault::TruncatedGzip, 1);
         let cut = wire::get(&address, &[]);
         assert_eq!(cut.header("content-encoding"), "gzip");
         assert_eq!(cut.header("content-length"), cut.body.len().to_string());
@@ -238,7 +238,7 @@ mod tests {
         let first = wire::get(&address, &[]);
         let known = [("if-none-match", first.header("etag"))];
         assert_eq!(wire::get(&address, &known).status, 304);
-        upstream.misbehave("acme.kit", Misbehaviour::SameTag, 1);
+        upstream.plan_fault("acme.kit", UpstreamFault::SameTag, 1);
         let again = wire::get(&address, &known);
         assert_eq!((again.status, again.header("etag")), (200, first.header("etag")));
         assert_eq!(again.body, first.body);
@@ -247,10 +247,10 @@ mod tests {
     #[test]
     fn a_redirect_and_garbage() {
         let (upstream, address) = upstream();
-        upstream.misbehave("acme.kit", Misbehaviour::RedirectTo("http://elsewhere.test/".to_owned()), 1);
+        upstream.plan_fault("acme.kit", UpstreamFault::RedirectTo("http://elsewhere.test/".to_owned()), 1);
         let redirect = wire::get(&address, &[]);
         assert_eq!((redirect.status, redirect.header("location")), (302, "http://elsewhere.test/"));
-        upstream.misbehave("acme.kit", Misbehaviour::Garbage, 1);
+        upstream.plan_fault("acme.kit", UpstreamFault::Garbage, 1);
         let garbage = wire::get(&address, &[]);
         assert_eq!(garbage.status, 200);
         assert!(serde_json::from_slice::<serde_json::Value>(&garbage.body).is_err());
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(blanks.len(), 3 * 1024 * 1024);
         assert!(blanks.iter().all(|byte| *byte == b' '));
         let (upstream, address) = upstream();
-        upstream.misbehave("acme.kit", Misbehaviour::GzipBomb, 1);
+        upstream.plan_fault("acme.kit", UpstreamFault::GzipBomb, 1);
         assert!(wire::get(&address, &[]).body.len() < 1024 * 1024);
     }
 }

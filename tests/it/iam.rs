@@ -15,7 +15,7 @@ use tests::world::World;
 use crate::template::{resources, texts};
 
 /// What Lambda does in the name of a function: its logs, its traces, its queue.
-const BESIDE: [&str; 5] =
+const LAMBDA_OWN_ACTIONS: [&str; 5] =
     ["logs:", "xray:", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
 /// An action and a resource, as the template writes them.
@@ -92,7 +92,7 @@ fn check(world: &World, function: Function) {
     let mut calls = world.faults.take_calls();
     calls.retain(|call| !matches!(call.operation.as_str(), "ReceiveMessage" | "DeleteMessageBatch"));
     let mut allowed = allowed(function);
-    allowed.retain(|(action, _)| !BESIDE.iter().any(|beside| action.starts_with(beside)));
+    allowed.retain(|(action, _)| !LAMBDA_OWN_ACTIONS.iter().any(|beside| action.starts_with(beside)));
     assert_eq!(allowed, needed(&calls), "what {function} is allowed, and what it needs");
 }
 
