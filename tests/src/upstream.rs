@@ -9,8 +9,6 @@ mod fault;
 mod github;
 mod nuget;
 mod version;
-#[cfg(test)]
-mod wire;
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -349,79 +347,4 @@ async fn serve(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::TcpStream;
-    use std::time::Instant;
-
-    use super::*;
-
-    /// `127.0.0.1:PORT`.
-    fn place(upstream: &Upstream) -> String {
-        upstream.url().replace("http://", "")
-    }
-
-    #[test]
-    fn a_connection_serves_more_than_one_request() {
-        let upstream = Upstream::start();
-        let mut stream = TcpStream::connect(place(&upstream)).unwrap();
-        for _ in 0..2 {
-            stream.write_all(b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-            let mut read = Vec::new();
-            while !read.ends_with(b"</Error>") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                read.extend(byte);
-            }
-            assert!(read.starts_with(b"HTTP/1.1 404"));
-        }
-    }
-
-    #[test]
-    fn it_is_where_its_clients_were_told() {
-        let free = TcpListener::bind("localhost:0").unwrap().local_addr().unwrap().port();
-        let upstream = Upstream::start_at(&format!("localhost:{free}")).unwrap();
-        let index = wire::get(&format!("http://localhost:{free}/v3/index.json"), &[]).json();
-        let resource = index["resources"][0]["@id"].as_str().unwrap();
-        assert!(resource.starts_with(&format!("http://localhost:{free}/")), "{resource}");
-        assert!(Upstream::start_at(&place(&upstream)).is_err(), "it is taken");
-    }
-
-    #[test]
-    fn requests_are_remembered_once() {
-        let upstream = Upstream::start();
-        let index = upstream.nuget_service_index();
-        assert_eq!(wire::get(&format!("{index}?a=b"), &[("X-Tried", "yes")]).status, 200);
-        let asked = upstream.take_requests();
-        assert_eq!(asked.len(), 1);
-        assert_eq!(asked[0].method, Method::GET);
-        assert_eq!(asked[0].path, "/v3/index.json?a=b");
-        assert_eq!(asked[0].header("x-tried"), Some("yes"));
-        assert_eq!(asked[0].status, Some(200));
-        assert!(upstream.take_requests().is_empty());
-    }
-
-    #[test]
-    fn it_is_as_slow_as_asked() {
-        let upstream = Upstream::start();
-        upstream.set_latency(Duration::from_millis(60));
-        let started = Instant::now();
-        assert_eq!(wire::get(&upstream.nuget_service_index(), &[]).status, 200);
-        assert!(started.elapsed() >= Duration::from_millis(60));
-    }
-
-    #[test]
-    fn it_stops_with_the_last_clone() {
-        let upstream = Upstream::start();
-        let place = place(&upstream);
-        upstream.set_latency(Duration::from_hours(1));
-        let mut waiting = TcpStream::connect(&place).unwrap();
-        waiting.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-        let clone = upstream.clone();
-        drop(upstream);
-        assert!(TcpStream::connect(&place).is_ok());
-        drop(clone);
-        assert!(TcpStream::connect(&place).is_err());
-        assert_eq!(waiting.read(&mut [0]).unwrap_or(0), 0, "a waiting client is cut off");
-    }
-}
+mod tests;

@@ -283,6 +283,3 @@ fn error(status: u16, message: &str) -> Response<Bytes> {
     });
     response(status, JSON, body.to_string())
 }
-
-#[cfg(test)]
-mod tests;

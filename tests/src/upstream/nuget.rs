@@ -230,7 +230,7 @@ impl Hive {
 
 impl Page {
     fn bounds(&self) -> (String, String) {
-        let bound = |release: Option<&Release>| release.expect("a page has releases").version.normalised();
+        let bound = |release: Option<&Release>| release.expect("a page has releases").version.normalized();
         (bound(self.releases.first()), bound(self.releases.last()))
     }
 
@@ -302,6 +302,3 @@ fn not_found() -> Response<Bytes> {
         <Message>The specified blob does not exist.</Message></Error>";
     response(404, "application/xml", body)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! Versions as NuGet normalises and orders them: <https://learn.microsoft.com/nuget/concepts/package-versioning>.
+//! Versions as NuGet normalizes and orders them: <https://learn.microsoft.com/nuget/concepts/package-versioning>.
 
 use std::cmp::Ordering;
 
@@ -24,7 +24,7 @@ impl Version {
     }
 
     /// Three numbers, a fourth if it is not zero, and the labels as they were written.
-    pub(super) fn normalised(&self) -> String {
+    pub(super) fn normalized(&self) -> String {
         let [major, minor, patch, revision] = self.numbers;
         let revision = if revision == 0 { String::new() } else { format!(".{revision}") };
         let hyphen = if self.labels.is_empty() { "" } else { "-" };
@@ -34,12 +34,12 @@ impl Version {
     /// Normalised, and with the metadata.
     pub(super) fn full(&self) -> String {
         let plus = if self.metadata.is_empty() { "" } else { "+" };
-        format!("{}{plus}{}", self.normalised(), self.metadata)
+        format!("{}{plus}{}", self.normalized(), self.metadata)
     }
 
     /// Equal for versions that NuGet takes for the same.
     pub(super) fn key(&self) -> String {
-        self.normalised().to_lowercase()
+        self.normalized().to_lowercase()
     }
 
     /// Whether clients from before `SemVer` 2.0.0 do not understand it.
@@ -65,30 +65,17 @@ fn rank(label: &str) -> (bool, u64, String) {
 mod tests {
     use super::*;
 
+    /// From <https://learn.microsoft.com/nuget/concepts/package-versioning>.
     #[test]
-    fn versions_are_normalised() {
-        for (text, expected) in [
-            ("1", "1.0.0"),
-            ("1.0", "1.0.0"),
-            ("1.00.3", "1.0.3"),
-            ("1.2.3.0", "1.2.3"),
-            ("1.2.3.4", "1.2.3.4"),
-            ("1.0-RC.1+b-7", "1.0.0-RC.1+b-7"),
-        ] {
+    fn versions_are_normalized_and_ordered() {
+        for (text, expected) in
+            [("1", "1.0.0"), ("1.00.3", "1.0.3"), ("1.2.3.0", "1.2.3"), ("1.0-RC.1+b-7", "1.0.0-RC.1+b-7")]
+        {
             assert_eq!(Version::parse(text).unwrap().full(), expected);
         }
-        for text in ["", "latest", "1.2.3.4.5", "v1", "1..2"] {
-            assert_eq!(Version::parse(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn versions_are_ordered() {
         let ordered =
-            ["0.9.0", "1.0.0-2", "1.0.0-10", "1.0.0-a", "1.0.0-B", "1.0.0-b.1", "1.0.0", "1.0.0.1", "1.10.0"];
-        for pair in ordered.windows(2) {
-            let (lower, higher) = (Version::parse(pair[0]).unwrap(), Version::parse(pair[1]).unwrap());
-            assert_eq!(lower.precedence(&higher), Ordering::Less, "{pair:?}");
-        }
+            ["1.0.0-2", "1.0.0-10", "1.0.0-a", "1.0.0-B", "1.0.0-b.1", "1.0.0", "1.0.0.1", "1.10.0"];
+        let versions = ordered.map(|version| Version::parse(version).unwrap());
+        assert!(versions.is_sorted_by(|lower, higher| lower.precedence(higher) == Ordering::Less));
     }
 }
