@@ -56,9 +56,12 @@ async fn one_answer_names_every_error() {
     let body = json!({ "platform": "beos", "passed": "1", "failed": 0, "skipped": 0, "branch": "/x" });
     let post = pipeline.post(&body).header("x-repo-secret", "acme").header("x-signature", "sha256=nothex");
     let answer = pipeline.submit(&post).await.json();
-    let details = answer["error_details"].as_array().unwrap().iter();
-    let messages = answer["message"].as_str().unwrap().split("; ");
+    assert_eq!(answer.as_object().unwrap().len(), 2, "{answer}");
+    let details = answer["error_details"].as_array().unwrap();
+    let messages: Vec<_> = answer["message"].as_str().unwrap().split("; ").collect();
+    assert_eq!(details.len(), messages.len(), "{answer}");
     let errors: Vec<_> = details
+        .iter()
         .zip(messages)
         .map(|(detail, message)| {
             let [code, name] =
@@ -67,7 +70,7 @@ async fn one_answer_names_every_error() {
             format!("{code} {message}")
         })
         .collect();
-    insta::assert_snapshot!(errors.join("\n"), @r#"
+    insta::assert_snapshot!(errors.join("\n"), @r"
     INVALID_X_SIGNATURE X-Signature: expected sha256= followed by the 64 hex digits of the HMAC-SHA256 of the body
     INVALID_X_REPO_SECRET X-Repo-Secret: expected OWNER/REPO, each 1 to 100 characters of A-Z a-z 0-9 . _ -
     INVALID_OWNER owner: expected 1 to 100 characters of A-Z a-z 0-9 . _ -, but the field is missing
@@ -79,13 +82,13 @@ async fn one_answer_names_every_error() {
     INVALID_TOTAL total: expected an integer from 0 to 4294967295, but the field is missing
     INVALID_TIMESTAMP timestamp: expected an RFC 3339 timestamp such as 2025-01-15T10:30:00Z, but the field is missing
     INVALID_RUN_ID run_id: expected 1 to 64 characters of A-Z a-z 0-9 _ -, but the field is missing
-    "#);
+    ");
 
     let nothing = pipeline.post(&json!({})).header("x-repo-secret", &pipeline.target.repository);
     let verdict = pipeline.submit(&nothing).await.verdict();
     let mut codes: Vec<_> = verdict.split(' ').collect();
     codes.sort_unstable();
-    insta::assert_snapshot!(codes.join("\n"), @r#"
+    insta::assert_snapshot!(codes.join("\n"), @r"
     400
     INVALID_BRANCH
     INVALID_FAILED
@@ -98,7 +101,7 @@ async fn one_answer_names_every_error() {
     INVALID_SKIPPED
     INVALID_TIMESTAMP
     INVALID_TOTAL
-    "#);
+    ");
 }
 
 #[tokio::test]
@@ -172,7 +175,7 @@ async fn the_answer_to_many_errors_is_short() {
     let pipeline = Pipeline::open();
     let post = pipeline.post(&pipeline.result(&unique("main"), &json!({})));
     let duplicates = r#""":1,"#.repeat(12_000);
-    let names: String = (0..3000).map(|number| format!(r#""{number}":1,"{number}":1,"#)).collect();
+    let names = (0..3000).map(|number| format!(r#""{number}":1,"{number}":1,"#)).collect::<Vec<_>>().concat();
     for fields in [duplicates, names] {
         let body = format!("{{{fields}\"x\":1}}");
         let answer = pipeline.submit(&Post { body, ..post.clone() }).await;

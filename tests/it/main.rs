@@ -1,4 +1,4 @@
-//! The pipeline as its clients see it.
+//! The pipeline in one process: tests that need a clock, a fault, keys or the stores, and checks of the sources.
 
 #![expect(
     clippy::unwrap_used,

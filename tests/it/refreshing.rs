@@ -177,7 +177,7 @@ async fn what_is_stored_and_cannot_be_read_is_looked_up_anew() {
         upstream.publish("kit", &versions.iter().map(String::as_str).collect::<Vec<_>>());
         let mut world = World::with_upstream(&upstream);
         assert_eq!(world.look_up("nuget/kit").await, "1.199.0");
-        world.spoil("PACKAGE#nuget#-#kit", content).await;
+        world.corrupt_item("PACKAGE#nuget#-#kit", content).await;
         upstream.publish("kit", &["2.0.0"]);
         for _ in 0..3 {
             world.clock.advance(FRESH_FOR);

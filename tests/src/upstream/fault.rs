@@ -1,4 +1,4 @@
-//! What an upstream does that it should not.
+//! Faults of an upstream.
 
 use std::io;
 use std::pin::Pin;
@@ -13,36 +13,29 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::document::{JSON, compressed, response, set};
 
-/// How large a [`UpstreamFault::GzipBomb`] becomes when it is unpacked.
+/// The uncompressed size of a [`UpstreamFault::GzipBomb`].
 const BOMB_MEBIBYTES: u32 = 512;
 
-/// How an answer goes wrong.
+/// A fault of one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpstreamFault {
-    /// It has this status, these headers and this body, and none of its own.
-    Status {
-        /// 429 for example.
-        status: u16,
-        /// Names in lower case.
-        headers: Vec<(&'static str, String)>,
-        /// Whatever it is.
-        body: String,
-    },
-    /// It is right, and comes this much later.
+    /// The answer has this status, these headers and this body only.
+    Status { status: u16, headers: Vec<(&'static str, String)>, body: String },
+    /// The answer is correct, with this delay.
     Slow(Duration),
-    /// The connection is closed without an answer.
+    /// The connection closes without an answer.
     Dropped,
-    /// Half of the body comes, then the connection is closed; `content-length` tells of all of it.
+    /// The connection closes after half of the body; `content-length` is that of the whole body.
     BrokenOff,
-    /// The body's gzip is cut off, and `content-length` agrees with that.
+    /// The body's gzip is truncated, with a matching `content-length`.
     TruncatedGzip,
-    /// 200 with bytes that are no JSON and no text.
+    /// 200 with bytes that are neither JSON nor UTF-8.
     Garbage,
-    /// 200 with half a megabyte that unpacks to 512 MiB of blanks.
+    /// 200 with half a megabyte that decompresses to 512 MiB of blanks.
     GzipBomb,
     /// 302 to this address.
     RedirectTo(String),
-    /// `If-None-Match` is ignored: 200 with the body and the tag that the client has already.
+    /// `If-None-Match` is ignored: 200 with the tag and the body that the client has.
     SameTag,
 }
 
@@ -51,12 +44,12 @@ impl UpstreamFault {
         if let Self::Slow(delay) = self { *delay } else { Duration::ZERO }
     }
 
-    /// The answer in place of the true one, which `truth` gives, with regard to conditions or without;
-    /// nothing if the connection is to be dropped.
-    pub(super) fn answer(&self, truth: impl FnOnce(bool) -> Response<Bytes>) -> Option<Response<Sent>> {
+    /// The faulty form of the `correct` answer, which takes whether to honor the request's conditions. `None` drops
+    /// the connection.
+    pub(super) fn answer(&self, correct: impl FnOnce(bool) -> Response<Bytes>) -> Option<Response<Sent>> {
         let whole = match self {
             Self::Dropped => return None,
-            Self::BrokenOff => return Some(truth(false).map(|body| Sent::broken_off(&body))),
+            Self::BrokenOff => return Some(correct(false).map(|body| Sent::broken_off(&body))),
             Self::Status { status, headers, body } => {
                 let mut answer = response(*status, JSON, body.clone());
                 for (name, value) in headers {
@@ -64,9 +57,9 @@ impl UpstreamFault {
                 }
                 answer
             }
-            Self::Slow(_) => truth(true),
-            Self::SameTag => truth(false),
-            Self::TruncatedGzip => truncated(truth(false)),
+            Self::Slow(_) => correct(true),
+            Self::SameTag => correct(false),
+            Self::TruncatedGzip => truncated(correct(false)),
             Self::Garbage => response(200, JSON, &b"\xff\xfe<html>\0{\"versions\":["[..]),
             Self::GzipBomb => gzipped(response(200, JSON, bomb(BOMB_MEBIBYTES))),
             Self::RedirectTo(address) => {
@@ -92,8 +85,7 @@ fn truncated(answer: Response<Bytes>) -> Response<Bytes> {
     }))
 }
 
-/// The gzip (RFC 1952) of blanks. One mebibyte is compressed, up to a boundary behind which nothing refers
-/// to what was before, so that repeating it takes no work.
+/// The gzip (RFC 1952) of blanks. It repeats one compressed mebibyte that refers to nothing before it.
 fn bomb(mebibytes: u32) -> Bytes {
     let block = vec![b' '; 1024 * 1024];
     let mut deflated = Vec::with_capacity(64 * 1024);
@@ -109,14 +101,14 @@ fn bomb(mebibytes: u32) -> Bytes {
         gzip.extend(&deflated);
         crc.combine(&block_crc);
     }
-    // The last block, which is empty.
+    // The last block is empty.
     gzip.extend([3, 0]);
     gzip.extend(crc.sum().to_le_bytes());
     gzip.extend(crc.amount().to_le_bytes());
     gzip.into()
 }
 
-/// A body on its way.
+/// A body that may end early.
 #[derive(Debug)]
 pub(super) struct Sent {
     data: Option<Bytes>,
@@ -127,7 +119,7 @@ pub(super) struct Sent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Proper,
-    /// What was sent so far has to leave first: a connection that breaks takes its buffers with it.
+    /// Lets hyper flush what was sent: a connection that breaks drops its buffers.
     BreaksOnceFlushed,
     Breaks,
 }

@@ -6,13 +6,12 @@ use std::cmp::Ordering;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
     numbers: [u64; 4],
-    /// What is behind the `-`; empty for a stable version.
+    /// The text after the `-`; empty for a stable version.
     labels: String,
     metadata: String,
 }
 
 impl Version {
-    /// One to four numbers, labels and metadata.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (text, metadata) = text.split_once('+').unwrap_or((text, ""));
         let (text, labels) = text.split_once('-').unwrap_or((text, ""));
@@ -23,7 +22,7 @@ impl Version {
         Some(Self { numbers, labels: labels.to_owned(), metadata: metadata.to_owned() })
     }
 
-    /// Three numbers, a fourth if it is not zero, and the labels as they were written.
+    /// Three numbers, the fourth if it is not zero, and the labels.
     pub(super) fn normalized(&self) -> String {
         let [major, minor, patch, revision] = self.numbers;
         let revision = if revision == 0 { String::new() } else { format!(".{revision}") };
@@ -37,7 +36,7 @@ impl Version {
         format!("{}{plus}{}", self.normalized(), self.metadata)
     }
 
-    /// Equal for versions that NuGet takes for the same.
+    /// The same for versions that NuGet considers equal.
     pub(super) fn key(&self) -> String {
         self.normalized().to_lowercase()
     }
@@ -47,7 +46,7 @@ impl Version {
         self.labels.contains('.') || !self.metadata.is_empty()
     }
 
-    /// The order of precedence, which leaves out metadata.
+    /// The order of precedence, without metadata.
     pub(super) fn precedence(&self, other: &Self) -> Ordering {
         self.numbers
             .cmp(&other.numbers)
@@ -56,7 +55,7 @@ impl Version {
     }
 }
 
-/// Numbers by value and before words, words in any case.
+/// Numbers by value and before words; words case-insensitively.
 fn rank(label: &str) -> (bool, u64, String) {
     label.parse().map_or_else(|_| (true, 0, label.to_lowercase()), |number| (false, number, String::new()))
 }
