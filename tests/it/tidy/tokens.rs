@@ -110,14 +110,14 @@ fn comment(rest: &str) -> usize {
 
 #[test]
 fn identifiers_texts_and_doc_comments_are_tokens() {
-    let source = r###"
+    let source = r#"
         /// Help.
         fn read<'a>(text: &'a str) -> char { // a comment
             let quote = '\''; /* a /* nested */ comment */
-            r#"raw "text""#; b"by\"tes"; 0x1f_u8;
+            br"raw\"; b"by\"tes"; 0x1f_u8;
             'x'
         }
-    "###;
+    "#;
     let found = tokens(source).into_iter().filter(|(_, token)| !matches!(token, Token::Mark(_)));
     let found: Vec<_> = found.collect();
     let words = |line, words: &[&'static str]| -> Vec<(usize, Token<'static>)> {
@@ -127,7 +127,8 @@ fn identifiers_texts_and_doc_comments_are_tokens() {
         vec![(2, Token::Doc(" Help."))],
         words(3, &["fn", "read", "text", "str", "char"]),
         words(4, &["let", "quote"]),
-        vec![(5, Token::Text("raw \"text\"")), (5, Token::Word("b")), (5, Token::Text("by\\\"tes"))],
+        vec![(5, Token::Text("raw\\")), (5, Token::Word("b")), (5, Token::Text("by\\\"tes"))],
     ];
     assert_eq!(found, expected.concat());
+    assert_eq!(tokens("r##\"a \"# b\"##x"), [(1, Token::Text("a \"# b")), (1, Token::Word("x"))]);
 }

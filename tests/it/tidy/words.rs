@@ -205,12 +205,10 @@ fn doc<'a>((line, token): &(usize, Token<'a>)) -> Option<(usize, &'a str)> {
 fn item<'a, 'b>(tokens: &'b [(usize, Token<'a>)]) -> &'b [(usize, Token<'a>)] {
     let mut depth = 0;
     let end = tokens.iter().position(|(_, token)| {
-        depth += match token {
-            Token::Mark('{') => 1,
-            Token::Mark('}') => -1,
-            _ => 0,
-        };
-        *token == Token::Mark('}') && depth == 0
+        depth += i32::from(*token == Token::Mark('{'));
+        let closes = *token == Token::Mark('}');
+        depth -= i32::from(closes);
+        closes && depth == 0
     });
     &tokens[..end.unwrap_or(tokens.len())]
 }
