@@ -43,7 +43,7 @@ pub async fn aws_with(results: &[TestResult]) -> Aws {
     let secret = Secret::new(REPOSITORY.parse().expect("a repository"), KEY).expect("a key");
     aws.secrets().put(&format!("badge/repo/{REPOSITORY}"), &secret.value).expect("to be stored");
     let table = Results::new(&aws.sdk_config(), "TestResultsTable".to_owned());
-    assert!(table.record(results).await.is_empty(), "a result was not stored");
+    assert!(table.put_all(results).await.is_empty(), "a result was not stored");
     aws
 }
 
