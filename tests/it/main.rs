@@ -10,6 +10,7 @@
 mod attacks;
 mod badges;
 mod faults;
+mod flood;
 mod github;
 mod history;
 mod init;
