@@ -8,13 +8,13 @@
     reason = "a benchmark stops when something is wrong"
 )]
 
-use badgesmith_shared::badge::Badge;
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::key;
-use badgesmith_shared::package::Provider;
-use badgesmith_shared::signature::{HmacKey, SecretKeys};
-use badgesmith_shared::test_result::{Counts, TestResult};
-use badgesmith_shared::version::{NuGetVersion, Requirement, VersionRange, Versions};
+use badgesmith_domain::badge::Badge;
+use badgesmith_aws::clock::Clock;
+use badgesmith_domain::key;
+use badgesmith_domain::package::Provider;
+use badgesmith_domain::signature::{HmacKey, SecretKeys};
+use badgesmith_domain::test_result::{Counts, TestResult};
+use badgesmith_domain::version::{NuGetVersion, Requirement, VersionRange, Versions};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use serde_json::json;

@@ -21,7 +21,7 @@ use std::ops::RangeInclusive;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use badgesmith_shared::package_request::Reason;
+use badgesmith_domain::package_request::Reason;
 use clap::Parser;
 use refresher::Report;
 use tests::upstream::Upstream;
@@ -134,7 +134,7 @@ async fn world_of(feed: &Feed, count: usize) -> World {
     let mut world = World::new();
     world.set_nuget_service_index(&feed.index);
     for number in 1..=count {
-        world.publish_request(&format!("nuget/kit.{}", number - 1), Reason::New).await;
+        world.publish_request(&format!("nuget/kit.{}", number - 1), Reason::FirstRequested).await;
         world.clock.advance(PER_NAME);
         if number.is_multiple_of(AT_ONCE) {
             world.drain_requests().await;

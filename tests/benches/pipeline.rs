@@ -29,9 +29,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::Results;
-use badgesmith_shared::test_result::TestResult;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::Results;
+use badgesmith_domain::test_result::TestResult;
 use bytes::Bytes;
 use clap::Parser;
 use http::Request;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use badgesmith_shared::clock::Clock;
+use badgesmith_aws::clock::Clock;
 use serde_json::json;
 use tests::client::segment;
 use tests::http::send_again_after;

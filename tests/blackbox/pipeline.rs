@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use badgesmith_shared::clock::Clock;
+use badgesmith_aws::clock::Clock;
 use http::Method;
 use serde_json::{Value, json};
 use tests::client::{Answer, Post, result, segment, with};

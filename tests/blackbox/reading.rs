@@ -1,7 +1,7 @@
 //! What readers and their browsers get.
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::clock::Clock;
+use badgesmith_domain::timestamp::Timestamp;
 use http::Method;
 use serde_json::{Value, json};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::clock::Clock;
+use badgesmith_domain::timestamp::Timestamp;
 use http::Method;
 use serde_json::{Value, json};
 use tests::client::{Post, with};

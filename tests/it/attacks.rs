@@ -197,7 +197,7 @@ async fn timestamps_must_be_fresh() {
     let world = World::new();
     let now = world.now();
     for (offset_seconds, accepted) in [(-301, false), (-300, true), (0, true), (60, true), (61, false)] {
-        let at = badgesmith_shared::timestamp::Timestamp::from_unix_milliseconds(
+        let at = badgesmith_domain::timestamp::Timestamp::from_unix_milliseconds(
             now.unix_milliseconds() + offset_seconds * 1000,
         );
         let answer = world.submit(&Post::json(&result(at))).await;

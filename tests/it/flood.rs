@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use badgesmith_shared::package_request::Reason;
+use badgesmith_domain::package_request::Reason;
 use tests::upstream::{Account, Upstream, Visibility};
 use tests::world::{FRESH_FOR, World};
 
@@ -27,7 +27,7 @@ async fn world_with_known_packages(upstream: &Upstream) -> World {
         let name = format!("kit.{number}");
         upstream.publish(&name, &["1.0.0"]);
         upstream.github_publish(Account::Org("acme"), &name, Visibility::Public, &["1.0.0"]);
-        world.publish_request(&known(number), Reason::New).await;
+        world.publish_request(&known(number), Reason::FirstRequested).await;
     }
     world.drain_requests().await;
     world.clock.advance(FRESH_FOR);
@@ -49,7 +49,7 @@ async fn a_flood_of_invented_names_stays_within_its_budgets_and_delays_no_known_
             for place in ["nuget".to_owned(), "github/acme".to_owned(), format!("github/org-{step}-{number}")]
             {
                 assert_eq!(world.version(&format!("{place}/read.{invented}")).await, "pending");
-                world.publish_request(&format!("{place}/{invented}"), Reason::New).await;
+                world.publish_request(&format!("{place}/{invented}"), Reason::FirstRequested).await;
             }
         }
         world.drain_requests().await;

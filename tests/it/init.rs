@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use badgesmith_shared::dynamodb::{Nonces, Results};
-use badgesmith_shared::secrets_manager::SecretsManager;
+use badgesmith_aws::dynamodb::{Nonces, Results};
+use badgesmith_aws::secrets_manager::SecretsManager;
 use tests::faults::Fault;
 use tests::function::Function;
 use tests::world::World;
@@ -15,10 +15,10 @@ async fn connections_are_opened_by_calls_that_succeed() {
     let world = World::new();
     let config = world.sdk_config();
     let results = Results::new(&config, "TestResultsTable".to_owned());
-    results.prime_reads().await.unwrap();
-    results.prime_writes().await.unwrap();
-    Nonces::new(&config, "NoncesTable".to_owned()).prime().await.unwrap();
-    SecretsManager::new(&config).prime().await.unwrap();
+    results.warm_up_reads().await.unwrap();
+    results.warm_up_writes().await.unwrap();
+    Nonces::new(&config, "NoncesTable".to_owned()).warm_up().await.unwrap();
+    SecretsManager::new(&config).warm_up().await.unwrap();
     assert_eq!(world.items().await, 0, "nothing is written");
 }
 
@@ -31,7 +31,7 @@ async fn each_function_makes_its_own() {
         (Function::Refresher, &[]),
         (Function::BadgeApi, &["Query"]),
     ] {
-        world.prime(function).await;
+        world.warm_up(function).await;
         let mut calls: Vec<_> = world.faults.take_calls().into_iter().map(|call| call.operation).collect();
         calls.sort();
         assert_eq!(calls, expected, "{}", function.name());
@@ -44,7 +44,7 @@ async fn an_aws_that_does_not_answer_holds_a_start_up_for_a_moment_only() {
     for fault in [Fault::TimesOut, Fault::Fails, Fault::LosesAnswer] {
         world.faults.plan("Query", fault, usize::MAX);
         let started = Instant::now();
-        world.prime(Function::BadgeApi).await;
+        world.warm_up(Function::BadgeApi).await;
         assert!(started.elapsed() <= Duration::from_millis(301), "{fault:?}: {:?}", started.elapsed());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use badgesmith_shared::signature::HmacKey;
+use badgesmith_domain::signature::HmacKey;
 use tests::client::{KEY, REPOSITORY};
 use tests::faults::Fault;
 use tests::world::World;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use badgesmith_shared::package_request::Reason;
-use badgesmith_shared::secrets_manager::SecretsManager;
+use badgesmith_domain::package_request::Reason;
+use badgesmith_aws::secrets_manager::SecretsManager;
 use tests::faults::Fault;
 use tests::upstream::Upstream;
 use tests::world::{FRESH_FOR, World};
@@ -14,7 +14,7 @@ const KIT: &str = "nuget/kit";
 async fn world_with_kit(upstream: &Upstream) -> World {
     upstream.publish("kit", &["1.0.0"]);
     let world = World::with_upstream(upstream);
-    ask(&world, Reason::Wanted).await;
+    ask(&world, Reason::RefreshNow).await;
     upstream.take_requests();
     world
 }
@@ -37,7 +37,7 @@ async fn what_is_wanted_is_looked_up_though_it_is_fresh() {
     let upstream = Upstream::start();
     let mut world = world_with_kit(&upstream).await;
     upstream.publish("kit", &["1.1.0"]);
-    ask(&world, Reason::Wanted).await;
+    ask(&world, Reason::RefreshNow).await;
     world.restart_functions();
     assert_eq!(world.version(KIT).await, "1.1.0");
 }
@@ -47,12 +47,12 @@ async fn what_is_unwanted_leaves_the_schedule_and_comes_back_when_it_is_wanted()
     let upstream = Upstream::start();
     let mut world = world_with_kit(&upstream).await;
     world.clock.advance(Duration::from_secs(1));
-    ask(&world, Reason::Unwanted).await;
+    ask(&world, Reason::Unschedule).await;
     assert!(!is_scheduled(&world, &upstream).await);
     world.restart_functions();
     assert_eq!(world.version(KIT).await, "1.0.0", "what is public is kept for a while");
     upstream.publish("kit", &["1.1.0"]);
-    ask(&world, Reason::Wanted).await;
+    ask(&world, Reason::RefreshNow).await;
     world.restart_functions();
     assert_eq!(world.version(KIT).await, "1.1.0");
     assert!(is_scheduled(&world, &upstream).await);
@@ -64,7 +64,7 @@ async fn a_read_is_later_than_the_wish_before_it() {
     let upstream = Upstream::start();
     let world = world_with_kit(&upstream).await;
     world.clock.advance(Duration::from_secs(1));
-    for reasons in [[Reason::Unwanted, Reason::Seen], [Reason::Unwanted, Reason::Wanted]] {
+    for reasons in [[Reason::Unschedule, Reason::StillRead], [Reason::Unschedule, Reason::RefreshNow]] {
         for reason in reasons {
             world.publish_request(KIT, reason).await;
             world.clock.advance(Duration::from_secs(1));
@@ -73,7 +73,7 @@ async fn a_read_is_later_than_the_wish_before_it() {
         world.drain_requests().await;
         assert!(is_scheduled(&world, &upstream).await, "{reasons:?}");
     }
-    for reason in [Reason::Seen, Reason::Unwanted] {
+    for reason in [Reason::StillRead, Reason::Unschedule] {
         world.publish_request(KIT, reason).await;
         world.clock.advance(Duration::from_secs(1));
     }
@@ -86,7 +86,7 @@ async fn in_spite_of(operation: &str, fault: Fault, times: usize) {
     let world = world_with_kit(&upstream).await;
     world.clock.advance(Duration::from_secs(1));
     world.faults.plan(operation, fault, times);
-    ask(&world, Reason::Unwanted).await;
+    ask(&world, Reason::Unschedule).await;
     world.faults.heal();
     world.clock.advance(Duration::from_mins(31));
     world.drain_requests().await;

@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use badgesmith_shared::dynamodb::Results;
-use badgesmith_shared::message::ResultMessage;
-use badgesmith_shared::test_result::TestResult;
+use badgesmith_aws::dynamodb::Results;
+use badgesmith_domain::message::ResultMessage;
+use badgesmith_domain::test_result::TestResult;
 use local::aws::Queues;
 use local::stack::{RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE};
 use proptest::prelude::*;

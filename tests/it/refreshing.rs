@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
 
-use badgesmith_shared::package_request::Reason;
+use badgesmith_domain::package_request::Reason;
 use local::stack::REFRESH_QUEUE;
 use tests::faults::Fault;
 use tests::upstream::{Account, Misbehaviour, Upstream, Visibility};
@@ -17,7 +17,7 @@ async fn world_with(upstream: &Upstream, count: usize) -> World {
     let world = World::with_upstream(upstream);
     for number in 0..count {
         upstream.publish(&format!("kit.{number}"), &["1.0.0"]);
-        world.publish_request(&format!("nuget/kit.{number}"), Reason::New).await;
+        world.publish_request(&format!("nuget/kit.{number}"), Reason::FirstRequested).await;
         // As fast as names that were never seen may come.
         world.clock.advance(Duration::from_millis(500));
         world.drain_requests().await;
@@ -41,7 +41,7 @@ async fn what_is_due_is_looked_up_the_longest_overdue_first() {
     for group in ["m", "z", "a"] {
         for number in 0..40 {
             upstream.publish(&format!("{group}.{number}"), &["1.0.0"]);
-            world.publish_request(&format!("nuget/{group}.{number}"), Reason::New).await;
+            world.publish_request(&format!("nuget/{group}.{number}"), Reason::FirstRequested).await;
             world.clock.advance(Duration::from_millis(500));
             world.drain_requests().await;
         }
@@ -252,7 +252,7 @@ async fn while_an_upstream_is_down_invented_names_come_after_what_is_known() {
     let world = world_with(&upstream, 5).await;
     upstream.misbehave("invented", Misbehaviour::Garbage, usize::MAX);
     for number in 0..100 {
-        world.publish_request(&format!("nuget/invented.{number}"), Reason::New).await;
+        world.publish_request(&format!("nuget/invented.{number}"), Reason::FirstRequested).await;
         world.clock.advance(Duration::from_millis(500));
         world.drain_requests().await;
     }
@@ -278,7 +278,7 @@ async fn in_spite_of(operation: &str, fault: Fault, times: usize) {
     world.set_github_token("acme", "token").await;
     let packages = ["nuget/kit", "github/acme/kit"];
     for package in packages {
-        world.publish_request(package, Reason::New).await;
+        world.publish_request(package, Reason::FirstRequested).await;
     }
     world.faults.plan(operation, fault, times);
     world.drain_requests().await;

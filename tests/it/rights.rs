@@ -100,7 +100,7 @@ fn check(world: &World, function: Function) {
 async fn ingest_api() {
     let world = World::new();
     world.set_key(REPOSITORY, KEY);
-    world.prime(Function::IngestApi).await;
+    world.warm_up(Function::IngestApi).await;
     assert_eq!(world.submit(&world.post()).await.status, 202);
     world.faults.plan("SendMessage", Fault::Fails, usize::MAX);
     assert_eq!(world.submit(&world.post()).await.status, 503);
@@ -113,7 +113,7 @@ async fn processor() {
     assert_eq!(world.submit(&world.post()).await.status, 202);
     world.send(RESULTS_QUEUE, "no result").await;
     world.faults.take_calls();
-    world.prime(Function::Processor).await;
+    world.warm_up(Function::Processor).await;
     world.drain().await;
     assert_eq!(world.dead_letters(), 1);
     check(&world, Function::Processor);
@@ -122,7 +122,7 @@ async fn processor() {
 #[tokio::test(start_paused = true)]
 async fn badge_api() {
     let world = World::new();
-    world.prime(Function::BadgeApi).await;
+    world.warm_up(Function::BadgeApi).await;
     for path in [
         "/badges/tests/linux/acme/kit/main",
         "/redirect/test-results/linux/acme/kit/main",

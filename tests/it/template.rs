@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use badgesmith_shared::dynamodb::Nonces;
-use badgesmith_shared::metrics::{DIMENSION, Metric, NAMESPACE};
-use badgesmith_shared::version::Comparator;
+use badgesmith_aws::dynamodb::Nonces;
+use badgesmith_aws::metrics::{DIMENSION, Metric, NAMESPACE};
+use badgesmith_domain::version::Comparator;
 use local::template;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! A function that makes the three calls of a post, one after the other, and verifies nothing.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use badgesmith_shared::{env, sdk};
+use badgesmith_aws::{env, sdk};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use uuid::Uuid;

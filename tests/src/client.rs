@@ -1,8 +1,8 @@
 //! A client of the pipeline: what a CI job sends, and what it makes of the answers.
 
-pub use badgesmith_shared::route::segment;
-use badgesmith_shared::signature::HmacKey;
-use badgesmith_shared::timestamp::Timestamp;
+pub use badgesmith_api::route::segment;
+use badgesmith_domain::signature::HmacKey;
+use badgesmith_domain::timestamp::Timestamp;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use serde_json::{Value, json};

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::Results;
-use badgesmith_shared::test_result::TestResult;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::Results;
+use badgesmith_domain::test_result::TestResult;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};

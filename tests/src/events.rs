@@ -1,10 +1,10 @@
 //! What AWS invokes the functions with.
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::event_bridge::{PACKAGE_REQUESTED, SOURCE};
-use badgesmith_shared::message::ResultMessage;
-use badgesmith_shared::package_request::{PackageRequest, Reason};
-use badgesmith_shared::test_result::TestResult;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::event_bridge::{PACKAGE_REQUESTED, SOURCE};
+use badgesmith_domain::message::ResultMessage;
+use badgesmith_domain::package_request::{PackageRequest, Reason};
+use badgesmith_domain::test_result::TestResult;
 use bytes::Bytes;
 use http::{HeaderValue, Request};
 use local::gateway;
@@ -64,7 +64,7 @@ pub fn full_batch() -> Value {
 /// That a package is read, as the queue of requests has it from the event bus.
 pub fn package_read() -> Value {
     let package = "nuget/acme.kit".parse().expect("a package");
-    let request = PackageRequest::new(package, Reason::Seen, Clock::System.now());
+    let request = PackageRequest::new(package, Reason::StillRead, Clock::System.now());
     let event = json!({
         "version": "0",
         "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",

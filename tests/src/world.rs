@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::SecretMappings;
-use badgesmith_shared::event_bridge::EventBus;
-use badgesmith_shared::package_request::{PackageRequest, Reason};
-use badgesmith_shared::secrets_manager::token_secret_name;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::SecretMappings;
+use badgesmith_aws::event_bridge::EventBus;
+use badgesmith_domain::package_request::{PackageRequest, Reason};
+use badgesmith_aws::secrets_manager::token_secret_name;
+use badgesmith_domain::timestamp::Timestamp;
 use bytes::Bytes;
 use http::{Method, Request};
 use local::aws::{self, Aws, Queues, Storage};
@@ -101,11 +101,11 @@ impl World {
     }
 
     /// Does what a function does last in its init phase.
-    pub async fn prime(&self, function: Function) {
+    pub async fn warm_up(&self, function: Function) {
         match function {
-            Function::IngestApi => Box::pin(self.stack.gateway.ingest_api.prime()).await,
-            Function::Processor => self.stack.processor.prime().await,
-            Function::BadgeApi => self.stack.gateway.badge_api.prime().await,
+            Function::IngestApi => Box::pin(self.stack.gateway.ingest_api.warm_up()).await,
+            Function::Processor => self.stack.processor.warm_up().await,
+            Function::BadgeApi => self.stack.gateway.badge_api.warm_up().await,
             Function::Refresher => {}
         }
     }
