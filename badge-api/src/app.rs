@@ -4,30 +4,30 @@ use std::time::Duration;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_types::SdkConfig;
-use badgesmith_shared::badge::{Badge, Subject};
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::{Packages, Results};
-use badgesmith_shared::env::{self, Missing};
-use badgesmith_shared::event_bridge::EventBus;
-use badgesmith_shared::http::{Request, Response};
-use badgesmith_shared::metrics::Metric;
-use badgesmith_shared::name::{Invalid, Platform, Repository};
-use badgesmith_shared::problem::Problem;
-use badgesmith_shared::route::{Place, Route};
-use badgesmith_shared::sdk::{self, CallBudget, CallError};
+use badgesmith_api::http::{Request, Response};
+use badgesmith_api::problem::Problem;
+use badgesmith_api::route::{RawTarget, Route};
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::{Packages, Results};
+use badgesmith_aws::env::{self, Missing};
+use badgesmith_aws::event_bridge::EventBus;
+use badgesmith_aws::metrics::Metric;
+use badgesmith_aws::sdk::{self, AwsError, CallTimeouts};
+use badgesmith_domain::badge::{Badge, Subject};
+use badgesmith_domain::ids::{ParseError, Platform, Repository};
 use http::{Method, StatusCode, header};
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::history;
-use crate::latest::{BranchOnPlatform, LatestResults};
+use crate::latest::{LatestResults, Target};
 use crate::package_badge;
 use crate::packages::KnownPackages;
 use crate::respond::{self, CachePolicy};
 
 /// GitHub's image proxy gives the whole chain, cold start included, 4 s; a badge waits 1.5 s at most.
-const CALL_BUDGET: CallBudget =
-    CallBudget { attempt: Duration::from_millis(700), call: Duration::from_millis(1500) };
+const CALL_BUDGET: CallTimeouts =
+    CallTimeouts { attempt: Duration::from_millis(700), call: Duration::from_millis(1500) };
 
 /// Where the function finds its resources.
 #[derive(Debug, Clone)]
@@ -79,8 +79,8 @@ impl App {
     }
 
     /// Opens a connection before the first request comes.
-    pub async fn prime(&self) {
-        sdk::prime(self.results.prime_reads()).await;
+    pub async fn warm_up(&self) {
+        sdk::warm_up(self.results.warm_up_reads()).await;
     }
 
     /// Answers one request. Every failure is an answer too.
@@ -118,8 +118,8 @@ impl App {
         answer.unwrap_or_else(Problem::into_response)
     }
 
-    async fn test_badge(&self, request: Request<'_>, place: Option<Place<'_>>) -> Response {
-        let Some(Ok(of)) = place.as_ref().map(branch_on_platform) else {
+    async fn test_badge(&self, request: Request<'_>, place: Option<RawTarget<'_>>) -> Response {
+        let Some(Ok(of)) = place.as_ref().map(parse_target) else {
             return respond::cached(request, &Badge::not_found(Subject::Tests), CachePolicy::Brief, None);
         };
         match self.latest.of(&of, self.clock.now()).await {
@@ -130,7 +130,7 @@ impl App {
             }
             Ok(None) => respond::cached(request, &Badge::no_results(), CachePolicy::Brief, None),
             Err(error) => {
-                let BranchOnPlatform { repository, platform, branch } = &of;
+                let Target { repository, platform, branch } = &of;
                 tracing::error!(%repository, %platform, %branch, %error, "a badge is unavailable");
                 Metric::BadgesUnavailable.count(1);
                 respond::cached(request, &Badge::unavailable(Subject::Tests), CachePolicy::Unavailable, None)
@@ -138,8 +138,8 @@ impl App {
         }
     }
 
-    async fn redirect(&self, place: Place<'_>) -> Result<Response, Problem> {
-        let of = branch_on_platform(&place).map_err(|_| Problem::not_found())?;
+    async fn redirect(&self, place: RawTarget<'_>) -> Result<Response, Problem> {
+        let of = parse_target(&place).map_err(|_| Problem::not_found())?;
         let result =
             self.latest.of(&of, self.clock.now()).await.map_err(|error| respond::unavailable(&error))?;
         let no_link =
@@ -154,7 +154,7 @@ impl App {
     async fn history(&self, request: Request<'_>, owner: &str, repo: &str) -> Result<Response, Problem> {
         // A page takes several reads, each bounded; so is their sum.
         let page = history::page(&self.results, request, (owner, repo), self.clock.now());
-        let late = |_| respond::unavailable(&CallError::new("reading history", "it took too long"));
+        let late = |_| respond::unavailable(&AwsError::unexpected("reading history", "it took too long"));
         tokio::time::timeout(CALL_BUDGET.call, page).await.map_err(late)?
     }
 
@@ -164,8 +164,8 @@ impl App {
     }
 }
 
-fn branch_on_platform(place: &Place<'_>) -> Result<BranchOnPlatform, Invalid> {
-    Ok(BranchOnPlatform {
+fn parse_target(place: &RawTarget<'_>) -> Result<Target, ParseError> {
+    Ok(Target {
         repository: Repository { owner: place.owner.parse()?, repo: place.repo.parse()? },
         platform: place.platform.parse::<Platform>()?,
         branch: place.branch.parse()?,

@@ -1,11 +1,11 @@
 //! The history of a repository, page by page.
 
-use badgesmith_shared::dynamodb::{BranchHistory, HistoryPosition, HistoryQuery, Results};
-use badgesmith_shared::http::{Request, Response};
-use badgesmith_shared::name::{Branch, Invalid, Platform, Repository};
-use badgesmith_shared::problem::{Flaws, Problem};
-use badgesmith_shared::test_result::TestResult;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_api::http::{Request, Response};
+use badgesmith_api::problem::{Problem, ValidationErrors};
+use badgesmith_aws::dynamodb::{BranchHistory, HistoryPosition, HistoryQuery, Results};
+use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
+use badgesmith_domain::test_result::TestResult;
+use badgesmith_domain::timestamp::Timestamp;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::respond::{self, CachePolicy};
 
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 200;
-const FOREIGN_CURSOR: Invalid = Invalid { expected: "the next_cursor of the same query" };
+const FOREIGN_CURSOR: ParseError = ParseError { expected: "the next_cursor of the same query" };
 
 /// One page, as clients get it.
 #[derive(Serialize)]
@@ -37,7 +37,7 @@ pub(crate) async fn page(
     let query = read(request, owner, repo)?;
     let page = results.history(&query).await.map_err(|error| respond::unavailable(&error))?;
     let page = page.ok_or_else(|| {
-        let mut flaws = Flaws::default();
+        let mut flaws = ValidationErrors::default();
         flaws.add("cursor", FOREIGN_CURSOR);
         flaws
     })?;
@@ -50,15 +50,15 @@ pub(crate) async fn page(
 }
 
 /// Reads the parameters, all of which are optional, and reports everything that is wrong with them at once.
-fn read(request: Request<'_>, owner: &str, repo: &str) -> Result<HistoryQuery, Flaws> {
-    let mut flaws = Flaws::default();
+fn read(request: Request<'_>, owner: &str, repo: &str) -> Result<HistoryQuery, ValidationErrors> {
+    let mut flaws = ValidationErrors::default();
     let owner = flaws.note("owner", owner.parse());
     let repo = flaws.note("repo", repo.parse());
     let platform: Option<Platform> = parameter(request, "platform", str::parse, &mut flaws);
     let branch: Option<Branch> = parameter(request, "branch", str::parse, &mut flaws);
-    let time: fn(&str) -> Result<Timestamp, Invalid> = match request.query("branch") {
+    let time: fn(&str) -> Result<Timestamp, ParseError> = match request.query("branch") {
         Some(_) => str::parse,
-        None => |_| Err(Invalid { expected: "a branch beside it" }),
+        None => |_| Err(ParseError { expected: "a branch beside it" }),
     };
     let from = parameter(request, "from", time, &mut flaws);
     let to = parameter(request, "to", time, &mut flaws);
@@ -79,21 +79,21 @@ fn read(request: Request<'_>, owner: &str, repo: &str) -> Result<HistoryQuery, F
 fn parameter<T>(
     request: Request<'_>,
     name: &'static str,
-    parse: impl FnOnce(&str) -> Result<T, Invalid>,
-    flaws: &mut Flaws,
+    parse: impl FnOnce(&str) -> Result<T, ParseError>,
+    flaws: &mut ValidationErrors,
 ) -> Option<T> {
     let text = request.query(name)?;
     flaws.note(name, parse(&text))
 }
 
-fn parse_limit(text: &str) -> Result<usize, Invalid> {
+fn parse_limit(text: &str) -> Result<usize, ParseError> {
     text.parse()
         .ok()
         .filter(|limit| (1..=LIMIT_MAX).contains(limit))
-        .ok_or(Invalid { expected: "an integer from 1 to 200" })
+        .ok_or(ParseError { expected: "an integer from 1 to 200" })
 }
 
-fn parse_cursor(text: &str) -> Result<HistoryPosition, Invalid> {
+fn parse_cursor(text: &str) -> Result<HistoryPosition, ParseError> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
     let position = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     position.map(HistoryPosition::new).ok_or(FOREIGN_CURSOR)

@@ -4,11 +4,11 @@ use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use badgesmith_shared::dynamodb::Results;
-use badgesmith_shared::name::{Branch, Platform, Repository};
-use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::test_result::TestResult;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::dynamodb::Results;
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_domain::ids::{Branch, Platform, Repository};
+use badgesmith_domain::test_result::TestResult;
+use badgesmith_domain::timestamp::Timestamp;
 use lru::LruCache;
 
 /// How long a result is served from memory, by wall clock: a sandbox may sleep in between.
@@ -18,7 +18,7 @@ const KEPT_MAX: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 
 /// What a badge of tests is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct BranchOnPlatform {
+pub(crate) struct Target {
     pub(crate) repository: Repository,
     pub(crate) platform: Platform,
     pub(crate) branch: Branch,
@@ -29,7 +29,7 @@ pub(crate) struct BranchOnPlatform {
 #[derive(Debug)]
 pub(crate) struct LatestResults {
     results: Results,
-    kept: Mutex<LruCache<BranchOnPlatform, (TestResult, Timestamp)>>,
+    kept: Mutex<LruCache<Target, (TestResult, Timestamp)>>,
 }
 
 impl LatestResults {
@@ -38,11 +38,7 @@ impl LatestResults {
     }
 
     /// The latest result, if there is one. While DynamoDB fails, what is in memory is served however old.
-    pub(crate) async fn of(
-        &self,
-        of: &BranchOnPlatform,
-        now: Timestamp,
-    ) -> Result<Option<TestResult>, CallError> {
+    pub(crate) async fn of(&self, of: &Target, now: Timestamp) -> Result<Option<TestResult>, AwsError> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(of).cloned();
         if let Some((result, read_at)) = &kept
             && now.since(*read_at) < LIFETIME

@@ -1,13 +1,13 @@
 //! The badge of a package.
 
-use badgesmith_shared::badge::{Badge, Subject};
-use badgesmith_shared::http::{Request, Response};
-use badgesmith_shared::metrics::Metric;
-use badgesmith_shared::name::Invalid;
-use badgesmith_shared::package::{Package, Provider};
-use badgesmith_shared::package_record::{Known, PackageState};
-use badgesmith_shared::timestamp::Timestamp;
-use badgesmith_shared::version::{Comparator, NuGetVersion, Requirement};
+use badgesmith_api::http::{Request, Response};
+use badgesmith_aws::metrics::Metric;
+use badgesmith_domain::badge::{Badge, Subject};
+use badgesmith_domain::ids::ParseError;
+use badgesmith_domain::package::{Package, Provider};
+use badgesmith_domain::package_record::{Known, PackageState};
+use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::version::{Comparator, NuGetVersion, Requirement};
 use tokio::time::Instant;
 
 use crate::packages::{Found, KnownPackages};
@@ -45,10 +45,10 @@ pub(crate) async fn answer(
     packages.tell(&package, found.as_ref().map(|found| &found.record), now, deadline).await;
     match found.as_ref().map(|found| (&found.record.state, found)) {
         None => badge(Badge::pending(provider), CachePolicy::Unavailable),
-        Some((PackageState::Unproven, found)) if found.record.failures == 0 => {
+        Some((PackageState::Unconfirmed, found)) if found.record.failures == 0 => {
             badge(Badge::pending(provider), CachePolicy::Unavailable)
         }
-        Some((PackageState::Unproven, _)) => {
+        Some((PackageState::Unconfirmed, _)) => {
             badge(Badge::unavailable(Subject::Package(provider)), CachePolicy::Unavailable)
         }
         Some((PackageState::NotFound, _)) => {
@@ -73,7 +73,7 @@ fn latest<'a>(known: &'a Known, found: &'a Found, wish: &Wish) -> Option<&'a NuG
 }
 
 /// Reads the query: `version`, the comparators by name, `prerelease`. Everything that is given must hold.
-fn read(request: Request<'_>) -> Result<Wish, Invalid> {
+fn read(request: Request<'_>) -> Result<Wish, ParseError> {
     let mut requirement = Requirement::default();
     if let Some(text) = request.query("version") {
         requirement = requirement.and_range(&text)?;

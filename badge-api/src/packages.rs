@@ -4,15 +4,15 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use badgesmith_shared::dynamodb::Packages;
-use badgesmith_shared::event_bridge::EventBus;
-use badgesmith_shared::package::Package;
-use badgesmith_shared::package_record::{PackageRecord, PackageState};
-use badgesmith_shared::package_request::{PackageRequest, Reason};
-use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::timestamp::Timestamp;
-use badgesmith_shared::token_bucket::TokenBucket;
-use badgesmith_shared::version::Versions;
+use badgesmith_aws::dynamodb::Packages;
+use badgesmith_aws::event_bridge::EventBus;
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_domain::package::Package;
+use badgesmith_domain::package_record::{PackageRecord, PackageState};
+use badgesmith_domain::package_request::{PackageRequest, Reason};
+use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::token_bucket::TokenBucket;
+use badgesmith_domain::version::Versions;
 use lru::LruCache;
 use tokio::time::Instant;
 
@@ -81,7 +81,7 @@ impl KnownPackages {
         package: &Package,
         needs_versions: bool,
         now: Timestamp,
-    ) -> Result<Option<Found>, CallError> {
+    ) -> Result<Option<Found>, AwsError> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).packages.get(package).cloned();
         let kept = kept.filter(|(found, _)| found.versions.is_some() || !needs_versions);
         if let Some((found, read_at)) = &kept
@@ -116,7 +116,7 @@ impl KnownPackages {
         package: &Package,
         needs_versions: bool,
         now: Timestamp,
-    ) -> Result<Option<Found>, CallError> {
+    ) -> Result<Option<Found>, AwsError> {
         if !needs_versions {
             let record = self.packages.find(package, now).await?;
             return Ok(record.map(|record| Found { record, versions: None }));
@@ -193,8 +193,8 @@ impl Asked {
             return false;
         }
         let budget = match reason {
-            Reason::New => &mut self.new,
-            Reason::Stale | Reason::Seen | Reason::Wanted | Reason::Unwanted => &mut self.known,
+            Reason::FirstRequested => &mut self.new,
+            Reason::Stale | Reason::StillRead | Reason::RefreshNow | Reason::Unschedule => &mut self.known,
         };
         let may = budget.take(now);
         if may {
@@ -206,16 +206,16 @@ impl Asked {
 
 /// Why it has to be told that a package is read; mostly, it has not.
 fn reason_to_tell(record: Option<&PackageRecord>, now: Timestamp) -> Option<Reason> {
-    let Some(record) = record else { return Some(Reason::New) };
+    let Some(record) = record else { return Some(Reason::FirstRequested) };
     let is_due = record.refresh_after <= now;
     match &record.state {
-        PackageState::Unproven | PackageState::NotFound => is_due.then_some(Reason::New),
+        PackageState::Unconfirmed | PackageState::NotFound => is_due.then_some(Reason::FirstRequested),
         PackageState::Known(known) => {
             let grace = if known.scheduled { STALE_AFTER } else { Duration::ZERO };
             if is_due && now.since(record.refresh_after) >= grace {
                 Some(Reason::Stale)
             } else {
-                (record.unread_for(now) > SEEN_PERIOD).then_some(Reason::Seen)
+                (record.unread_for(now) > SEEN_PERIOD).then_some(Reason::StillRead)
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The forms of answers: how long they may be kept by others, and what may be asked for again.
 
-use badgesmith_shared::http::{Request, Response};
-use badgesmith_shared::problem::Problem;
-use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_api::http::{Request, Response};
+use badgesmith_api::problem::Problem;
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_domain::timestamp::Timestamp;
 use http::{StatusCode, header};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -69,7 +69,7 @@ pub(crate) fn options(allow: &'static str) -> Response {
 }
 
 /// The answer, outside of badges, while DynamoDB cannot be read.
-pub(crate) fn unavailable(error: &CallError) -> Problem {
+pub(crate) fn unavailable(error: &AwsError) -> Problem {
     tracing::error!(%error, "a request could not be answered");
     Problem::unavailable()
 }

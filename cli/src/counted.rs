@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use badgesmith_shared::test_result::Counts;
+use badgesmith_domain::test_result::Counts;
 use glob::{MatchOptions, Pattern};
 use walkdir::WalkDir;
 
-use crate::report::{self, ReportError};
 use crate::submit::Options;
 use crate::terminal;
+use test_reports::{self, ReportError};
 
 /// A report is read as a whole.
 const REPORT_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -67,7 +67,7 @@ pub(crate) enum CountError {
 /// [`CountError`] when a report is missing or cannot be understood: part of a result is no result.
 pub(crate) fn counts(options: &Options) -> Result<Counts, CountError> {
     let counts = match options.passed {
-        Some(passed) => report::Counts {
+        Some(passed) => test_reports::Counts {
             passed: passed.into(),
             failed: options.failed.into(),
             skipped: options.skipped.into(),
@@ -77,14 +77,14 @@ pub(crate) fn counts(options: &Options) -> Result<Counts, CountError> {
     checked(counts)
 }
 
-fn checked(counts: report::Counts) -> Result<Counts, CountError> {
+fn checked(counts: test_reports::Counts) -> Result<Counts, CountError> {
     let part = |count: u64| u32::try_from(count).map_err(|_| CountError::TooMany);
     let (passed, failed, skipped) = (part(counts.passed)?, part(counts.failed)?, part(counts.skipped)?);
     let total = part(counts.total())?;
     Counts::new(passed, failed, skipped, total).map_err(|_| CountError::TooMany)
 }
 
-fn of_reports(patterns: &[String]) -> Result<report::Counts, CountError> {
+fn of_reports(patterns: &[String]) -> Result<test_reports::Counts, CountError> {
     let (stdin, patterns): (Vec<_>, Vec<_>) = patterns.iter().partition(|pattern| *pattern == "-");
     // Patterns overlap, and a file may have two names; it counts once.
     let mut paths = BTreeMap::new();
@@ -93,7 +93,7 @@ fn of_reports(patterns: &[String]) -> Result<report::Counts, CountError> {
             paths.entry(path.canonicalize().unwrap_or_else(|_| path.clone())).or_insert(path);
         }
     }
-    let mut counts = report::Counts::default();
+    let mut counts = test_reports::Counts::default();
     if !stdin.is_empty() {
         counts += of_report("stdin", io::stdin().lock())?;
     }
@@ -105,15 +105,15 @@ fn of_reports(patterns: &[String]) -> Result<report::Counts, CountError> {
     Ok(counts)
 }
 
-fn of_report(path: &str, from: impl Read) -> Result<report::Counts, CountError> {
+fn of_report(path: &str, from: impl Read) -> Result<test_reports::Counts, CountError> {
     let mut content = Vec::new();
     let read = from.take(REPORT_BYTES_MAX + 1).read_to_end(&mut content);
     read.map_err(|source| CountError::Read { path: path.to_owned(), source })?;
     if u64::try_from(content.len()).is_ok_and(|length| length > REPORT_BYTES_MAX) {
         return Err(CountError::TooLarge(path.to_owned()));
     }
-    let report =
-        report::read(&content).map_err(|source| CountError::Report { path: path.to_owned(), source })?;
+    let report = test_reports::read(&content)
+        .map_err(|source| CountError::Report { path: path.to_owned(), source })?;
     terminal::note(&format!("read {path}: {}, {}", report.format, checked(report.counts)?));
     Ok(report.counts)
 }

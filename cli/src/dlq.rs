@@ -7,7 +7,7 @@ mod scan;
 
 use std::time::Duration;
 
-use badgesmith_shared::name::Repository;
+use badgesmith_domain::ids::Repository;
 use clap::{Args, Subcommand, ValueEnum};
 
 use self::reason::Filter;

@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 
 use aws_credential_types::provider::ProvideCredentials;
 use aws_types::SdkConfig;
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::table_status;
-use badgesmith_shared::env;
-use badgesmith_shared::name::{Invalid, Platform, Repository};
-use badgesmith_shared::sdk::causes;
-use badgesmith_shared::secrets_manager::{SecretsManager, repository_secret_name};
-use badgesmith_shared::signature::HmacKey;
-use badgesmith_shared::test_result::{Counts, RunAttempt};
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::table_status;
+use badgesmith_aws::env;
+use badgesmith_aws::sdk::causes;
+use badgesmith_aws::secrets_manager::{SecretsManager, repository_secret_name};
+use badgesmith_domain::ids::{ParseError, Platform, Repository};
+use badgesmith_domain::signature::HmacKey;
+use badgesmith_domain::test_result::{Counts, RunAttempt};
+use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::ci::Provider;
 use crate::failure::{Failure, help, with_advice};
 use crate::stack::{Resource, Stack, Target};
 use crate::submit::{self, RunResult, Service, ServiceUrl};
 use crate::terminal::{Paint, Progress, printable};
 use crate::told::{Told, duration};
+use ci_env::Provider;
 
 /// AWS refuses requests that were signed five minutes ago, the service results as old.
 const SKEW_MAX: Duration = Duration::from_mins(1);
@@ -237,7 +237,7 @@ impl Trip<'_> {
     /// Sends a result, and waits until it is in the history.
     async fn take(&self) -> Result<String, String> {
         let Self { repository, key, base } = *self;
-        let result = result(repository).map_err(|Invalid { expected }| format!("expected {expected}"))?;
+        let result = result(repository).map_err(|ParseError { expected }| format!("expected {expected}"))?;
         let started = Instant::now();
         let service = Service { base, key, patience: Duration::ZERO, clock: Clock::System };
         let accepted = submit::send(&service, &result, |_, _| ()).await.map_err(|error| error.to_string())?;
@@ -259,7 +259,7 @@ impl Trip<'_> {
     }
 }
 
-fn result(repository: &Repository) -> Result<RunResult, Invalid> {
+fn result(repository: &Repository) -> Result<RunResult, ParseError> {
     Ok(RunResult {
         repository: repository.clone(),
         platform: Platform::Linux,

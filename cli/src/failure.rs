@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use badgesmith_shared::sdk::CallError;
+use badgesmith_aws::sdk::AwsError;
 
 /// What all operators' commands say below their examples.
 const EXIT_CODES: &str = "\
@@ -42,8 +42,8 @@ impl Failure {
     }
 }
 
-impl From<CallError> for Failure {
-    fn from(error: CallError) -> Self {
+impl From<AwsError> for Failure {
+    fn from(error: AwsError) -> Self {
         Self::Failed(with_advice(&error.to_string()))
     }
 }

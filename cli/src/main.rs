@@ -1,13 +1,11 @@
 //! `badgesmith`: what CI jobs and operators do with BadgeSmith.
 
-mod ci;
 mod counted;
 mod dlq;
 mod doctor;
 mod failure;
 mod generate;
 mod package;
-mod report;
 mod secret;
 mod stack;
 mod status;

@@ -5,14 +5,14 @@
 
 use std::time::{Duration, Instant};
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::{DuePackage, Packages};
-use badgesmith_shared::key::DueShard;
-use badgesmith_shared::package::Package;
-use badgesmith_shared::package_record::{PackageRecord, PackageState};
-use badgesmith_shared::package_request::{PackageRequest, Reason};
-use badgesmith_shared::timestamp::Timestamp;
-use badgesmith_shared::version::NuGetVersion;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::{DuePackage, Packages};
+use badgesmith_domain::key::DueShard;
+use badgesmith_domain::package::Package;
+use badgesmith_domain::package_record::{PackageRecord, PackageState};
+use badgesmith_domain::package_request::{PackageRequest, Reason};
+use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::version::NuGetVersion;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -104,7 +104,7 @@ impl Asking {
         let now = Clock::System.now();
         match self.find(stack).await? {
             Some(record) if record.is_scheduled() && record.refresh_after > now => {
-                self.ask(stack, Reason::Seen, now).await?;
+                self.ask(stack, Reason::StillRead, now).await?;
                 Ok(self.told(&record, "is kept up to date already"))
             }
             before => self.look_up(stack, before).await,
@@ -122,7 +122,7 @@ impl Asking {
 
     /// Has the refresher look the package up, and says what it has found.
     async fn look_up(&self, stack: &Stack, before: Option<PackageRecord>) -> Result<Told, Failure> {
-        self.ask(stack, Reason::Wanted, Clock::System.now()).await?;
+        self.ask(stack, Reason::RefreshNow, Clock::System.now()).await?;
         let packages = stack.packages()?;
         let due = before.map(|record| record.refresh_after);
         let looked_up = async || {
@@ -130,7 +130,7 @@ impl Asking {
             // A name that nobody knew is there at once, without a state.
             let is_new = |record: &PackageRecord| {
                 Some(record.refresh_after) != due
-                    && (record.state != PackageState::Unproven || record.failures > 0)
+                    && (record.state != PackageState::Unconfirmed || record.failures > 0)
             };
             Ok(record.filter(is_new))
         };
@@ -144,7 +144,7 @@ impl Asking {
                 Err(Failure::Failed(format!("{package} could not be looked up{times}: {advice}")))
             }
             PackageState::Known(_) => Ok(self.told(&record, "was looked up, and is kept up to date")),
-            PackageState::Unproven | PackageState::NotFound => Err(self.absent()),
+            PackageState::Unconfirmed | PackageState::NotFound => Err(self.absent()),
         }
     }
 
@@ -155,7 +155,7 @@ impl Asking {
             return Err(Failure::NotFound(format!("{package} is not kept up to date: {advice}")));
         };
         let packages = stack.packages()?;
-        self.ask(stack, Reason::Unwanted, Clock::System.now()).await?;
+        self.ask(stack, Reason::Unschedule, Clock::System.now()).await?;
         let gone = async || {
             let record = packages.find(package, Clock::System.now()).await?;
             Ok((!record.as_ref().is_some_and(PackageRecord::is_scheduled)).then_some(()))
@@ -214,14 +214,14 @@ impl Asking {
 fn latest(record: &PackageRecord) -> Option<&NuGetVersion> {
     match &record.state {
         PackageState::Known(known) => known.latest(false),
-        PackageState::Unproven | PackageState::NotFound => None,
+        PackageState::Unconfirmed | PackageState::NotFound => None,
     }
 }
 
 /// A package for programs.
 fn to_json(package: &Package, record: &PackageRecord) -> Value {
     let (state, known) = match &record.state {
-        PackageState::Unproven => ("unproven", None),
+        PackageState::Unconfirmed => ("unproven", None),
         PackageState::NotFound => ("not_found", None),
         PackageState::Known(known) => ("known", Some(known)),
     };
@@ -266,7 +266,7 @@ async fn list(packages: &Packages) -> Result<Told, Failure> {
     for (package, record) in &records {
         let known = match &record.state {
             PackageState::Known(known) => Some(known),
-            PackageState::Unproven | PackageState::NotFound => None,
+            PackageState::Unconfirmed | PackageState::NotFound => None,
         };
         let version = |version: Option<&NuGetVersion>| version.map_or("-".to_owned(), ToString::to_string);
         let next = if record.refresh_after > now {
@@ -294,7 +294,7 @@ pub(crate) async fn scheduled(
 ) -> Result<Vec<DuePackage>, Failure> {
     let mut found = Vec::new();
     let shards = DueShard::all_known().map(|shard| (shard, known));
-    for (shard, by) in shards.chain([(DueShard::Unproven, unproven)]) {
+    for (shard, by) in shards.chain([(DueShard::Unconfirmed, unproven)]) {
         let mut from = None;
         loop {
             let page = packages.due(shard, by, from).await?;

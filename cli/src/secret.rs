@@ -1,10 +1,10 @@
 //! `badgesmith secret`: the keys that repositories sign with.
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::name::Repository;
-use badgesmith_shared::secrets_manager::{
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::secrets_manager::{
     Created, PREVIOUS_KEY_LIFETIME, SecretsManager, repository_secret, repository_secret_name,
 };
+use badgesmith_domain::ids::Repository;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};

@@ -11,18 +11,19 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_types::SdkConfig;
-use badgesmith_shared::dynamodb::{Packages, Results, SecretMappings};
-use badgesmith_shared::env;
-use badgesmith_shared::event_bridge::EventBus;
-use badgesmith_shared::sdk::{self, CallBudget, CallError};
-use badgesmith_shared::sqs::Queue;
+use badgesmith_aws::dynamodb::{Packages, Results, SecretMappings};
+use badgesmith_aws::env;
+use badgesmith_aws::event_bridge::EventBus;
+use badgesmith_aws::sdk::{self, AwsError, CallTimeouts};
+use badgesmith_aws::sqs::Queue;
 use clap::Args;
 use reqwest::Url;
 
 use crate::failure::Failure;
 
 /// Of one call to AWS. Somebody waits, but not without a network. A receive waits up to 20 s for messages.
-const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(25), call: Duration::from_mins(1) };
+const CALL_BUDGET: CallTimeouts =
+    CallTimeouts { attempt: Duration::from_secs(25), call: Duration::from_mins(1) };
 /// Where `local` says that it is.
 const LOCAL_REGION: &str = "us-east-1";
 /// Where the chain of credentials looks first.
@@ -246,7 +247,7 @@ async fn outputs(config: &SdkConfig, name: &str) -> Result<HashMap<String, Strin
             let advice = "`aws cloudformation list-stacks` lists those of this account and region";
             return Failure::NotFound(format!("there is no stack {name}: {advice}"));
         }
-        CallError::new("cloudformation:DescribeStacks", error).into()
+        AwsError::new("cloudformation:DescribeStacks", error).into()
     })?;
     let outputs = described.stacks.unwrap_or_default().into_iter().next().and_then(|stack| stack.outputs);
     let pairs = outputs.unwrap_or_default().into_iter();

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::{BranchHistory, HistoryQuery};
-use badgesmith_shared::name::{Branch, Repository};
-use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::sqs::{Depth, Queue};
-use badgesmith_shared::test_result::TestResult;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::{BranchHistory, HistoryQuery};
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_aws::sqs::{Depth, Queue};
+use badgesmith_domain::ids::{Branch, Repository};
+use badgesmith_domain::test_result::TestResult;
+use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ struct QueueStatus {
     resource: Resource,
     depth: Depth,
     /// The oldest that was looked at, or why none was; of dead letters only.
-    oldest: Result<Option<Oldest>, CallError>,
+    oldest: Result<Option<Oldest>, AwsError>,
 }
 
 /// SQS gives out any ten dead letters, and tells nobody but CloudWatch how old the oldest is.
@@ -164,7 +164,7 @@ async fn queues(stack: &Stack) -> Result<Vec<QueueStatus>, Failure> {
 }
 
 /// The oldest of some dead letters.
-async fn oldest(queue: &Queue, depth: Depth) -> Result<Option<Oldest>, CallError> {
+async fn oldest(queue: &Queue, depth: Depth) -> Result<Option<Oldest>, AwsError> {
     let letters = queue.take(Queue::BATCH, PEEK_HIDE, PEEK_WAIT).await?;
     let handles: Vec<_> = letters.iter().map(|letter| letter.handle.clone()).collect();
     queue.hide(&handles, Duration::ZERO).await?;

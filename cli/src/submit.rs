@@ -13,9 +13,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::env;
-use badgesmith_shared::signature::{HmacKey, KEY_BYTES_MIN};
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::env;
+use badgesmith_domain::signature::{HmacKey, KEY_BYTES_MIN};
 use serde_json::json;
 
 pub(crate) use self::address::ServiceUrl;
@@ -25,9 +25,9 @@ pub(crate) use self::options::Options;
 pub(crate) use self::result::RunResult;
 use self::run::RunError;
 pub(crate) use self::send::{Service, client, send};
-use crate::ci::{self, Provider};
 use crate::counted::{self, CountError};
 use crate::terminal;
+use ci_env::{self, Provider};
 
 /// The event file of GitHub Actions has some ten kilobytes; it describes commits, of which there may be many.
 const EVENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -63,7 +63,7 @@ enum Plan {
 
 /// Runs the command.
 pub(crate) async fn run(options: &Options) -> ExitCode {
-    let run = ci::detect(env::optional, event);
+    let run = ci_env::detect(env::optional, event);
     let says = Says { actions: run.provider == Provider::GitHubActions };
     let plan = match plan(options, &run) {
         Ok(plan) => plan,
@@ -91,7 +91,7 @@ pub(crate) async fn run(options: &Options) -> ExitCode {
     }
 }
 
-fn plan(options: &Options, run: &ci::Run) -> Result<Plan, Unusable> {
+fn plan(options: &Options, run: &ci_env::Run) -> Result<Plan, Unusable> {
     let key = key(options.key_file.as_deref(), run.provider)?;
     // Who can have no key has nothing to send, and no fault to find with its reports.
     if key.is_none()

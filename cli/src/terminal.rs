@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use badgesmith_shared::env;
+use badgesmith_aws::env;
 use serde::Serialize;
 
 use crate::failure::Failure;

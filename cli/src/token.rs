@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::env;
-use badgesmith_shared::package::{Organization, PackageName};
-use badgesmith_shared::secrets_manager::{Created, SecretsManager, token_secret, token_secret_name};
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::env;
+use badgesmith_aws::secrets_manager::{Created, SecretsManager, token_secret, token_secret_name};
+use badgesmith_domain::package::{Organization, PackageName};
 use clap::{Args, Subcommand};
 use serde_json::json;
 

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_domain::timestamp::Timestamp;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;

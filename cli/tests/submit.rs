@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use local::aws::Storage;
+use embedded_aws::Storage;
 use local::options::Secret;
 use local::server::{Server, Setup};
 use local::stack::Upstreams;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tests::client::{KEY, REPOSITORY};
 use tests::http::Api;
 
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../test-reports/tests/fixtures");
 
 /// A service, and a folder that the job runs in.
 struct Job {
@@ -336,6 +336,6 @@ fn a_dry_run_shows_the_request() {
     let ended = Ended::from(command.output().unwrap());
     let (head, body) = ended.stdout.trim_end().split_once("\n\n").unwrap();
     let signature = head.split("X-Signature: ").nth(1).unwrap().lines().next().unwrap();
-    let key = badgesmith_shared::signature::HmacKey::new(KEY.as_bytes()).unwrap();
+    let key = badgesmith_domain::signature::HmacKey::new(KEY.as_bytes()).unwrap();
     assert!(key.verifies(body.as_bytes(), &signature.parse().unwrap()), "{head}");
 }

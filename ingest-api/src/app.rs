@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_types::SdkConfig;
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::{Claim, ClaimOutcome, Nonces};
-use badgesmith_shared::env::{self, Missing};
-use badgesmith_shared::http::{Request, Response};
-use badgesmith_shared::message::ResultMessage;
-use badgesmith_shared::metrics::Metric;
-use badgesmith_shared::sdk::{self, CallBudget};
-use badgesmith_shared::secrets_manager::SecretsManager;
-use badgesmith_shared::sqs::Queue;
-use badgesmith_shared::test_result::{TestResult, TestResultId};
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_api::http::{Request, Response};
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::{Nonces, Reservation, ReservationOutcome};
+use badgesmith_aws::env::{self, Missing};
+use badgesmith_aws::metrics::Metric;
+use badgesmith_aws::sdk::{self, CallTimeouts};
+use badgesmith_aws::secrets_manager::SecretsManager;
+use badgesmith_aws::sqs::Queue;
+use badgesmith_domain::message::ResultMessage;
+use badgesmith_domain::test_result::{TestResult, TestResultId};
+use badgesmith_domain::timestamp::Timestamp;
 use http::{Method, StatusCode};
 use serde::Serialize;
 
@@ -25,8 +25,8 @@ use crate::submission::{Submission, Unverified};
 /// A submission makes at most seven calls: both versions of the secret, twice, the reservation, the queue, and
 /// the mark. Together they take less than the function's timeout of 12 s, which in turn is less than
 /// [`Nonces::LEASE`].
-const CALL_BUDGET: CallBudget =
-    CallBudget { attempt: Duration::from_millis(600), call: Duration::from_millis(1500) };
+const CALL_BUDGET: CallTimeouts =
+    CallTimeouts { attempt: Duration::from_millis(600), call: Duration::from_millis(1500) };
 
 /// Where the function finds its resources.
 #[derive(Debug, Clone)]
@@ -81,8 +81,8 @@ impl App {
     }
 
     /// Opens connections before the first request comes.
-    pub async fn prime(&self) {
-        tokio::join!(sdk::prime(self.keys.prime()), sdk::prime(self.nonces.prime()));
+    pub async fn warm_up(&self) {
+        tokio::join!(sdk::warm_up(self.keys.warm_up()), sdk::warm_up(self.nonces.warm_up()));
     }
 
     /// Answers one request. Every failure is an answer too.
@@ -138,13 +138,13 @@ impl App {
         }
     }
 
-    async fn reserve(&self, submission: &Submission, now: Timestamp) -> Result<Claim, SubmitError> {
+    async fn reserve(&self, submission: &Submission, now: Timestamp) -> Result<Reservation, SubmitError> {
         let id = submission.result.id;
-        match self.nonces.claim(&submission.partition, &submission.digest, id, now).await {
-            Ok(ClaimOutcome::Claimed(claim)) => Ok(claim),
-            Ok(ClaimOutcome::AlreadyAccepted) => Err(SubmitError::AlreadyAccepted(id)),
-            Ok(ClaimOutcome::Reused) => Err(SubmitError::NonceReused),
-            Ok(ClaimOutcome::InProgress(wait)) => Err(SubmitError::InProgress(wait)),
+        match self.nonces.reserve(&submission.partition, &submission.digest, id, now).await {
+            Ok(ReservationOutcome::Reserved(claim)) => Ok(claim),
+            Ok(ReservationOutcome::AlreadyAccepted) => Err(SubmitError::AlreadyAccepted(id)),
+            Ok(ReservationOutcome::Reused) => Err(SubmitError::NonceReused),
+            Ok(ReservationOutcome::InProgress(wait)) => Err(SubmitError::InProgress(wait)),
             Err(error) => Err(SubmitError::Unavailable(error)),
         }
     }
@@ -153,7 +153,7 @@ impl App {
     async fn enqueue(
         &self,
         submission: Submission,
-        claim: &Claim,
+        claim: &Reservation,
         trace: Option<&str>,
     ) -> Result<TestResult, SubmitError> {
         let message = ResultMessage::new(submission.result);

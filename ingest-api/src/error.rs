@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use badgesmith_shared::metrics::Metric;
-use badgesmith_shared::name::Repository;
-use badgesmith_shared::problem::{Flaws, Problem};
-use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::test_result::TestResultId;
+use badgesmith_api::problem::{Problem, ValidationErrors};
+use badgesmith_aws::metrics::Metric;
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_domain::ids::Repository;
+use badgesmith_domain::test_result::TestResultId;
 use http::StatusCode;
 
 /// Each way in which a submission can end without a 202.
@@ -18,7 +18,7 @@ pub(crate) enum SubmitError {
     /// Holds how many bytes a body may have.
     TooLarge(usize),
     /// Everything that is wrong with the form of the request.
-    Shape(Flaws),
+    Shape(ValidationErrors),
     /// Not signed by its repository. The client must not learn why not.
     Unauthorized(Repository, Reason),
     /// Too old or too far ahead; holds the property that says so.
@@ -30,7 +30,7 @@ pub(crate) enum SubmitError {
     /// Secrets are asked for too fast, on behalf of clients that no key has verified.
     LookupsExhausted,
     /// A dependency failed.
-    Unavailable(CallError),
+    Unavailable(AwsError),
 }
 
 /// Why a submission is taken for nobody's.
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn the_table_of_answers() {
         let repository: Repository = "acme/kit".parse().unwrap();
-        let mut flaws = Flaws::default();
+        let mut flaws = ValidationErrors::default();
         flaws.add("platform", "expected something else");
         flaws.add_as("DUPLICATE_FIELD", Some("total"), "expected once only");
         let errors = [
@@ -137,7 +137,7 @@ mod tests {
             SubmitError::NonceReused,
             SubmitError::InProgress(Duration::from_millis(1001)),
             SubmitError::LookupsExhausted,
-            SubmitError::Unavailable(CallError::new("sqs:SendMessage", "secret internals")),
+            SubmitError::Unavailable(AwsError::unexpected("sqs:SendMessage", "secret internals")),
         ];
         let lines = errors.map(|error| {
             let response = error.into_problem().into_response().into_event();

@@ -4,14 +4,14 @@ use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use badgesmith_shared::name::Repository;
-use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::secrets_manager::{
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_aws::secrets_manager::{
     PREVIOUS_KEY_LIFETIME, SecretVersion, SecretsManager, Stage, repository_secret_name,
 };
-use badgesmith_shared::signature::SecretKeys;
-use badgesmith_shared::timestamp::Timestamp;
-use badgesmith_shared::token_bucket::TokenBucket;
+use badgesmith_domain::ids::Repository;
+use badgesmith_domain::signature::SecretKeys;
+use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::token_bucket::TokenBucket;
 use lru::LruCache;
 
 use crate::error::SubmitError;
@@ -140,8 +140,8 @@ impl RepositoryKeys {
     }
 
     /// Opens the connection that the first read of a secret needs.
-    pub(crate) async fn prime(&self) -> Result<(), CallError> {
-        self.secrets.prime().await
+    pub(crate) async fn warm_up(&self) -> Result<(), AwsError> {
+        self.secrets.warm_up().await
     }
 
     /// What is known and recent enough to be relied on.

@@ -8,14 +8,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use badgesmith_shared::http::Request;
-use badgesmith_shared::key::{self, SubmissionName};
-use badgesmith_shared::name::{Branch, Invalid, Nonce, Owner, Platform, Repo, Repository};
-use badgesmith_shared::problem::Flaws;
-use badgesmith_shared::route::{Place, Route};
-use badgesmith_shared::signature::{Digest, SecretKeys, Signature};
-use badgesmith_shared::test_result::{Commit, Counts, HttpsUrl, RunAttempt, RunId, TestResult, TestResultId};
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_api::http::Request;
+use badgesmith_api::problem::ValidationErrors;
+use badgesmith_api::route::{RawTarget, Route};
+use badgesmith_domain::ids::{Branch, Nonce, Owner, ParseError, Platform, Repo, Repository};
+use badgesmith_domain::key::{self, ReservationKey};
+use badgesmith_domain::signature::{Digest, SecretKeys, Signature};
+use badgesmith_domain::test_result::{Commit, Counts, HttpsUrl, RunAttempt, RunId, TestResult, TestResultId};
+use badgesmith_domain::timestamp::Timestamp;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -65,7 +65,7 @@ impl<'a> Unverified<'a> {
     pub(crate) fn read(request: Request<'a>, route: &Route<'_>) -> Result<Self, SubmitError> {
         let body = request.body(BODY_BYTES_MAX).ok_or(SubmitError::TooLarge(BODY_BYTES_MAX))?;
         let place = if let Route::SubmitTo(place) = route { Some(place) } else { None };
-        let mut flaws = Flaws::default();
+        let mut flaws = ValidationErrors::default();
         let signature = header(request, SIGNATURE_HEADER, true, &mut flaws);
         let claimed = header(request, REPOSITORY_HEADER, place.is_none(), &mut flaws);
         let header_timestamp = place.and_then(|_| request.header(TIMESTAMP_HEADER)?.parse().ok());
@@ -109,7 +109,7 @@ impl<'a> Unverified<'a> {
 impl Submission {
     fn new(read: Read, body: &[u8], header_timestamp: Option<Timestamp>) -> Self {
         let Read { repository, platform, branch, nonce, measured } = read;
-        let name = nonce.map_or_else(|| SubmissionName::Body(Digest::of(body)), SubmissionName::Nonce);
+        let name = nonce.map_or_else(|| ReservationKey::Body(Digest::of(body)), ReservationKey::Nonce);
         let partition = key::reservation_partition(&repository, &name);
         let place = key::latest_partition(&repository, platform, &branch);
         let digest = Digest::of(&[place.as_bytes(), b"\n", body].concat());
@@ -144,11 +144,11 @@ impl Submission {
 }
 
 /// Reads one header, noting what is wrong with it.
-fn header<T: FromStr<Err = Invalid>>(
+fn header<T: FromStr<Err = ParseError>>(
     request: Request<'_>,
     name: &'static str,
     required: bool,
-    flaws: &mut Flaws,
+    flaws: &mut ValidationErrors,
 ) -> Option<T> {
     let Some(text) = request.header(name) else {
         if required {
@@ -162,7 +162,7 @@ fn header<T: FromStr<Err = Invalid>>(
 /// The fields of a body, and what is wrong with the request so far.
 struct Fields {
     values: BTreeMap<String, Value>,
-    flaws: Flaws,
+    flaws: ValidationErrors,
 }
 
 /// What a well-formed request says.
@@ -192,7 +192,7 @@ impl Fields {
     ///
     /// # Errors
     /// All flaws, when the body is no JSON object: then there are no fields to look for.
-    fn parse(body: &[u8], mut flaws: Flaws) -> Result<Self, Flaws> {
+    fn parse(body: &[u8], mut flaws: ValidationErrors) -> Result<Self, ValidationErrors> {
         match serde_json::from_slice::<Object>(body) {
             Ok(object) => {
                 for name in &object.duplicates {
@@ -238,7 +238,7 @@ impl Fields {
     /// The form with the names in the path. The signature does not cover those, so what the body says as
     /// well must agree, and counts. A nonce in the body makes the same reservation as in the other form, so
     /// that no submission can be made once in each.
-    fn read_with_place(&mut self, place: &Place<'_>) -> Option<Read> {
+    fn read_with_place(&mut self, place: &RawTarget<'_>) -> Option<Read> {
         let owner = self.in_path("owner", &place.owner);
         let repo = self.in_path("repo", &place.repo);
         let platform = self.in_path("platform", &place.platform);
@@ -313,7 +313,7 @@ impl Fields {
     }
 
     /// A name of the path. The body may repeat it, in any case; its spelling is the one that is signed.
-    fn in_path<T: FromStr<Err = Invalid>>(&mut self, name: &'static str, in_path: &str) -> Option<T> {
+    fn in_path<T: FromStr<Err = ParseError>>(&mut self, name: &'static str, in_path: &str) -> Option<T> {
         let spelling = match self.values.get(name) {
             None | Some(Value::Null) => in_path,
             Some(Value::String(in_body)) if in_body.eq_ignore_ascii_case(in_path) => in_body,

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::name::Repository;
-use badgesmith_shared::secrets_manager::repository_secret_name;
-use badgesmith_shared::signature::HmacKey;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::secrets_manager::repository_secret_name;
+use badgesmith_domain::ids::Repository;
+use badgesmith_domain::signature::HmacKey;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use local::aws::endpoint::Endpoint;
+use embedded_aws::endpoint::Endpoint;
 use local::demo;
 use local::options::Options;
 use local::server::{Server, Setup, StartError};
@@ -115,7 +115,7 @@ fn start_logging(quiet: bool) {
 
 /// One sentence with what to do.
 fn advice(error: &StartError) -> String {
-    use local::aws::OpenError;
+    use embedded_aws::OpenError;
     let remedy = match error {
         StartError::Port { .. } => "choose another with --port, or --port 0 for a free one",
         StartError::AwsPort { .. } => "choose another with --aws-port, or --aws-port 0 for a free one",

@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use badgesmith_shared::dynamodb::SecretMappings;
-use badgesmith_shared::name::Repository;
-use badgesmith_shared::package::{Organization, PackageName};
-use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::secrets_manager::{repository_secret, token_secret, token_secret_name};
-use badgesmith_shared::signature::SecretKeys;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::dynamodb::SecretMappings;
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_aws::secrets_manager::{repository_secret, token_secret, token_secret_name};
+use badgesmith_domain::ids::Repository;
+use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::signature::SecretKeys;
+use badgesmith_domain::timestamp::Timestamp;
 use clap::Parser;
 use refresher::Patience;
 
-use crate::aws::{Aws, Storage};
 use crate::server::Setup;
 use crate::stack::{SECRETS_TABLE, Upstreams};
+use embedded_aws::{Aws, Storage};
 
 /// Run the whole BadgeSmith pipeline on this machine.
 ///
@@ -212,19 +212,19 @@ impl GitHubToken {
     /// Puts the token into a secret, and maps the secret; or takes both away.
     ///
     /// # Errors
-    /// [`CallError`] when either fails.
-    pub async fn register(&self, aws: &Aws, now: Timestamp) -> Result<(), CallError> {
+    /// [`AwsError`] when either fails.
+    pub async fn register(&self, aws: &Aws, now: Timestamp) -> Result<(), AwsError> {
         let package = self.package.as_ref();
         let secret_id = token_secret_name(&self.organization, package);
         let mappings = SecretMappings::new(&aws.sdk_config(), SECRETS_TABLE.to_owned());
         if self.token.is_empty() {
             mappings.delete(&self.organization, package).await?;
             let deleted = aws.secrets().delete(&secret_id);
-            return deleted.map_err(|error| CallError::new("secretsmanager:DeleteSecret", error));
+            return deleted.map_err(|error| AwsError::unexpected("secretsmanager:DeleteSecret", error));
         }
         let value = token_secret(&self.token);
         let put = aws.secrets().put(&secret_id, &value);
-        put.map_err(|error| CallError::new("secretsmanager:PutSecretValue", error))?;
+        put.map_err(|error| AwsError::unexpected("secretsmanager:PutSecretValue", error))?;
         mappings.put(&self.organization, package, &secret_id, now).await
     }
 }

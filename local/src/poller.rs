@@ -10,18 +10,19 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use aws_types::SdkConfig;
-use badgesmith_shared::sdk::{CallBudget, CallError};
+use badgesmith_aws::sdk::{AwsError, CallTimeouts};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::last_part;
+use embedded_aws::last_part;
 
 /// The most messages of one receive, and so of one batch.
 const BATCH_MAX: i32 = 10;
 /// How long a receive waits for a message, in seconds; as long, a stop may have to wait for it.
 const WAIT_SECONDS: i32 = 1;
 /// Longer than a receive may wait.
-const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(5), call: Duration::from_secs(15) };
+const CALL_BUDGET: CallTimeouts =
+    CallTimeouts { attempt: Duration::from_secs(5), call: Duration::from_secs(15) };
 /// After a failed receive.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -78,8 +79,8 @@ impl Poller {
     /// Takes one batch, waiting for it at most `wait_seconds`, and returns how many messages it had.
     ///
     /// # Errors
-    /// [`CallError`] when nothing could be received.
-    pub async fn poll(&self, wait_seconds: i32) -> Result<usize, CallError> {
+    /// [`AwsError`] when nothing could be received.
+    pub async fn poll(&self, wait_seconds: i32) -> Result<usize, AwsError> {
         let received = self
             .client
             .receive_message()
@@ -90,7 +91,7 @@ impl Poller {
             .message_attribute_names("All")
             .send()
             .await
-            .map_err(|error| CallError::new("sqs:ReceiveMessage", error))?;
+            .map_err(|error| AwsError::new("sqs:ReceiveMessage", error))?;
         let messages = received.messages.unwrap_or_default();
         if messages.is_empty() {
             return Ok(0);
@@ -135,7 +136,7 @@ impl Poller {
             .send()
             .await;
         if let Err(error) = deletion {
-            let error = CallError::new("sqs:DeleteMessageBatch", error);
+            let error = AwsError::new("sqs:DeleteMessageBatch", error);
             tracing::warn!(%error, "processed messages were not deleted and will be delivered again");
         }
     }

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::secrets_manager::repository_secret_name;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_aws::secrets_manager::repository_secret_name;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -14,15 +14,15 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::endpoint::Endpoint;
-use crate::aws::{Aws, OpenError, Storage};
 use crate::gateway::{self, Gateway};
-use crate::listener;
 use crate::options::{GitHubToken, Secret};
 use crate::poller::Poller;
 use crate::scheduler;
 use crate::stack::{Stack, Upstreams};
-use crate::template::Template;
+use embedded_aws::endpoint::Endpoint;
+use embedded_aws::listener;
+use embedded_aws::template::Template;
+use embedded_aws::{Aws, OpenError, Storage};
 
 /// API Gateway takes no larger body.
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
@@ -59,7 +59,7 @@ pub enum StartError {
     Open(#[from] OpenError),
     /// A token cannot be registered.
     #[error(transparent)]
-    Register(#[from] CallError),
+    Register(#[from] AwsError),
 }
 
 /// What the pipeline is started with.

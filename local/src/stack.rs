@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_types::SdkConfig;
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::sdk::CallError;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::sdk::AwsError;
 use refresher::Report;
 use url::Url;
 
-use crate::aws::Queues;
 use crate::gateway::Gateway;
 use crate::poller::Poller;
+use embedded_aws::Queues;
 
 /// Logical ids in the template.
 const TEST_RESULTS_TABLE: &str = "TestResultsTable";
@@ -119,8 +119,8 @@ impl Stack {
     /// Invokes the refresher, as its schedule does.
     ///
     /// # Errors
-    /// [`CallError`] when it could not be read what is due.
-    pub async fn refresh_due(&self) -> Result<Report, CallError> {
+    /// [`AwsError`] when it could not be read what is due.
+    pub async fn refresh_due(&self) -> Result<Report, AwsError> {
         self.refresh_due_within(REFRESHER_TIMEOUT).await
     }
 
@@ -128,7 +128,7 @@ impl Stack {
     ///
     /// # Errors
     /// As before.
-    pub async fn refresh_due_within(&self, timeout: Duration) -> Result<Report, CallError> {
+    pub async fn refresh_due_within(&self, timeout: Duration) -> Result<Report, AwsError> {
         self.refresher.refresh_due(self.clock.now().plus(timeout)).await
     }
 }

@@ -4,22 +4,23 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_types::SdkConfig;
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::Results;
-use badgesmith_shared::env::{self, Missing};
-use badgesmith_shared::event_bridge::EventBus;
-use badgesmith_shared::message::ResultMessage;
-use badgesmith_shared::metrics::Metric;
-use badgesmith_shared::sdk::{self, CallBudget};
-use badgesmith_shared::sqs::Queue;
-use badgesmith_shared::test_result::TestResult;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::Results;
+use badgesmith_aws::env::{self, Missing};
+use badgesmith_aws::event_bridge::EventBus;
+use badgesmith_aws::metrics::Metric;
+use badgesmith_aws::sdk::{self, CallTimeouts};
+use badgesmith_aws::sqs::Queue;
+use badgesmith_domain::message::ResultMessage;
+use badgesmith_domain::test_result::TestResult;
+use badgesmith_domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 
 /// A batch writes until all of it is taken, or a last time after 10 s; then it makes one call to the event bus, and after
 /// that one to the dead-letter queue for each message that can never succeed, all at once: at most 20 s of the function's
 /// timeout of 30 s.
-const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(1), call: Duration::from_secs(3) };
+const CALL_BUDGET: CallTimeouts =
+    CallTimeouts { attempt: Duration::from_secs(1), call: Duration::from_secs(3) };
 
 /// Where the function finds its resources.
 #[derive(Debug, Clone)]
@@ -77,8 +78,8 @@ impl App {
     }
 
     /// Opens a connection before the first batch comes.
-    pub async fn prime(&self) {
-        sdk::prime(self.results.prime_writes()).await;
+    pub async fn warm_up(&self) {
+        sdk::warm_up(self.results.warm_up_writes()).await;
     }
 
     /// Stores every result of `batch`, and reports the messages that SQS shall deliver again (a partial

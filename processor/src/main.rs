@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::{sdk, telemetry};
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::{sdk, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use processor::{App, Settings};
 
@@ -15,6 +15,6 @@ fn main() -> Result<(), Error> {
         Ok::<_, Infallible>(app.handle(event.payload).await)
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(app.prime());
+    runtime.block_on(app.warm_up());
     runtime.block_on(lambda_runtime::run(handler))
 }

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_types::SdkConfig;
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::{Lease, LeaseOutcome, Packages, SecretMappings};
-use badgesmith_shared::env::{self, Missing};
-use badgesmith_shared::metrics::Metric;
-use badgesmith_shared::package::Package;
-use badgesmith_shared::package_record::PackageState;
-use badgesmith_shared::package_request::{PackageRequest, Reason};
-use badgesmith_shared::sdk::{CallBudget, CallError};
-use badgesmith_shared::secrets_manager::SecretsManager;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::{Lease, LeaseOutcome, Packages, SecretMappings};
+use badgesmith_aws::env::{self, Missing};
+use badgesmith_aws::metrics::Metric;
+use badgesmith_aws::sdk::{AwsError, CallTimeouts};
+use badgesmith_aws::secrets_manager::SecretsManager;
+use badgesmith_domain::package::Package;
+use badgesmith_domain::package_record::PackageState;
+use badgesmith_domain::package_request::{PackageRequest, Reason};
+use badgesmith_domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use url::Url;
 
@@ -27,7 +27,8 @@ use crate::tokens::Tokens;
 use crate::upstream::{GitHub, Http, NuGet, Patience, Upstreams};
 
 /// Of one call to AWS. Nobody waits for the refresher.
-const CALL_BUDGET: CallBudget = CallBudget { attempt: Duration::from_secs(2), call: Duration::from_secs(6) };
+const CALL_BUDGET: CallTimeouts =
+    CallTimeouts { attempt: Duration::from_secs(2), call: Duration::from_secs(6) };
 const FRESH_FOR: Duration = Duration::from_mins(15);
 /// A package that is being refreshed is let go of afterwards. Most take less than a second, all less than their lease,
 /// and who waits for longer is delivered again.
@@ -145,8 +146,8 @@ impl App {
     /// Does what an event asks for, and stops in time before `deadline`, when the function is killed.
     ///
     /// # Errors
-    /// [`CallError`] when it could not be read what is due.
-    pub async fn handle(&self, event: Event, deadline: Timestamp) -> Result<Answer, CallError> {
+    /// [`AwsError`] when it could not be read what is due.
+    pub async fn handle(&self, event: Event, deadline: Timestamp) -> Result<Answer, AwsError> {
         match event {
             Event::Schedule => self.refresh_due(deadline).await.map(Answer::Schedule),
             Event::Requests(batch) => Ok(Answer::Requests(self.refresh_requested(batch, deadline).await)),
@@ -156,8 +157,8 @@ impl App {
     /// Refreshes what is due, and stops in time before `deadline`.
     ///
     /// # Errors
-    /// [`CallError`] when it could not be read what is due. What was done before stays done.
-    pub async fn refresh_due(&self, deadline: Timestamp) -> Result<Report, CallError> {
+    /// [`AwsError`] when it could not be read what is due. What was done before stays done.
+    pub async fn refresh_due(&self, deadline: Timestamp) -> Result<Report, AwsError> {
         schedule::run(self, deadline).await
     }
 
@@ -198,24 +199,24 @@ impl App {
         response
     }
 
-    async fn request(&self, request: &PackageRequest, deadline: Timestamp) -> Result<(), CallError> {
+    async fn request(&self, request: &PackageRequest, deadline: Timestamp) -> Result<(), AwsError> {
         let PackageRequest { package, reason, requested_at, .. } = request;
         let requested_at = self.clock().now().min(*requested_at);
         let leased = match reason {
-            Reason::Seen => return self.packages().note_read(package, requested_at).await,
-            Reason::Unwanted => return self.let_go(package, requested_at).await,
-            Reason::Wanted => {
-                match self.packages().lease_early(package, Some(requested_at), self.clock().now()).await? {
+            Reason::StillRead => return self.packages().note_read(package, requested_at).await,
+            Reason::Unschedule => return self.let_go(package, requested_at).await,
+            Reason::RefreshNow => {
+                match self.packages().lease_now(package, Some(requested_at), self.clock().now()).await? {
                     LeaseOutcome::Unknown => {
-                        self.packages().lease_new(package, requested_at, self.clock().now()).await?
+                        self.packages().lease_or_create(package, requested_at, self.clock().now()).await?
                     }
                     leased @ (LeaseOutcome::Leased(_) | LeaseOutcome::NotDue) => leased,
                 }
             }
-            Reason::New => self.lease_new(package, requested_at).await?,
+            Reason::FirstRequested => self.lease_or_create(package, requested_at).await?,
             Reason::Stale => {
-                match self.packages().lease(package, Some(requested_at), self.clock().now()).await? {
-                    LeaseOutcome::Unknown => self.lease_new(package, requested_at).await?,
+                match self.packages().lease_due(package, Some(requested_at), self.clock().now()).await? {
+                    LeaseOutcome::Unknown => self.lease_or_create(package, requested_at).await?,
                     leased @ (LeaseOutcome::Leased(_) | LeaseOutcome::NotDue) => leased,
                 }
             }
@@ -231,16 +232,16 @@ impl App {
 
     /// Takes a package off the schedule, unless it was read since that was wanted: a request may be late, or come again.
     /// What was never confirmed is forgotten by itself.
-    async fn let_go(&self, package: &Package, requested_at: Timestamp) -> Result<(), CallError> {
+    async fn let_go(&self, package: &Package, requested_at: Timestamp) -> Result<(), AwsError> {
         for _ in 0..LET_GO_TRIES {
             let now = self.clock().now();
             let Some(record) = self.packages().find(package, now).await? else { return Ok(()) };
             if !record.is_scheduled() || record.last_requested_at > requested_at {
                 return Ok(());
             }
-            if let LeaseOutcome::Leased(lease) = self.packages().lease_early(package, None, now).await?
+            if let LeaseOutcome::Leased(lease) = self.packages().lease_now(package, None, now).await?
                 && let PackageState::Known(known) = &lease.record.state
-                && self.packages().retire(&lease, known, now).await?
+                && self.packages().unschedule(&lease, known, now).await?
             {
                 tracing::info!(%package, "a package was let go of");
                 return Ok(());
@@ -248,13 +249,17 @@ impl App {
             // It is being refreshed, which is a matter of moments.
             tokio::time::sleep(LET_GO_PAUSE).await;
         }
-        Err(CallError::new("letting go of a package", "it is being refreshed all the time"))
+        Err(AwsError::unexpected("letting go of a package", "it is being refreshed all the time"))
     }
 
     /// Leases a name that may be invented, if its budget allows.
-    async fn lease_new(&self, package: &Package, requested_at: Timestamp) -> Result<LeaseOutcome, CallError> {
+    async fn lease_or_create(
+        &self,
+        package: &Package,
+        requested_at: Timestamp,
+    ) -> Result<LeaseOutcome, AwsError> {
         if self.has_budget_for(package) {
-            return self.packages().lease_new(package, requested_at, self.clock().now()).await;
+            return self.packages().lease_or_create(package, requested_at, self.clock().now()).await;
         }
         // Its badge stays pending, and whoever still reads it asks again.
         tracing::warn!(%package, "too many names that were never seen; a request is dropped");
@@ -262,7 +267,7 @@ impl App {
     }
 
     /// Refreshes a leased package, and remembers that it exists if it does.
-    pub(crate) async fn refresh(&self, lease: &Lease, deadline: Timestamp) -> Result<Refreshed, CallError> {
+    pub(crate) async fn refresh(&self, lease: &Lease, deadline: Timestamp) -> Result<Refreshed, AwsError> {
         let refreshed = self.refresher.refresh(lease, deadline).await?;
         if matches!(refreshed, Refreshed::Unchanged | Refreshed::Changed) {
             self.budgets.lock().unwrap_or_else(PoisonError::into_inner).prove(&lease.package);

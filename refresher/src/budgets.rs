@@ -2,9 +2,9 @@
 
 use std::num::NonZeroUsize;
 
-use badgesmith_shared::package::{Organization, Package};
-use badgesmith_shared::timestamp::Timestamp;
-use badgesmith_shared::token_bucket::TokenBucket;
+use badgesmith_domain::package::{Organization, Package};
+use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::token_bucket::TokenBucket;
 use lru::LruCache;
 
 /// Organisations that have a budget of their own, the least recently asked for leave first.

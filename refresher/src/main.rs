@@ -1,8 +1,8 @@
 //! The Lambda function `refresher`.
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::timestamp::Timestamp;
-use badgesmith_shared::{sdk, telemetry};
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::{sdk, telemetry};
+use badgesmith_domain::timestamp::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use refresher::{App, Settings};
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::{Content, Lease, Packages};
-use badgesmith_shared::package::Package;
-use badgesmith_shared::package_record::{Known, PackageRecord, PackageState, Validators};
-use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::timestamp::Timestamp;
-use badgesmith_shared::version::{NuGetVersion, Versions};
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::{Content, Lease, Packages};
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_domain::package::Package;
+use badgesmith_domain::package_record::{Known, PackageRecord, PackageState, Validators};
+use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::version::{NuGetVersion, Versions};
 
 use crate::upstream::{Ask, FetchError, Fetched, Part, Upstreams};
 
@@ -78,19 +78,19 @@ impl Refresher {
     /// Asks the package's upstream, and writes what came of it.
     ///
     /// # Errors
-    /// [`CallError`] when DynamoDB failed; the lease then ends by itself, and the package is still due.
-    pub(crate) async fn refresh(&self, lease: &Lease, deadline: Timestamp) -> Result<Refreshed, CallError> {
+    /// [`AwsError`] when DynamoDB failed; the lease then ends by itself, and the package is still due.
+    pub(crate) async fn refresh(&self, lease: &Lease, deadline: Timestamp) -> Result<Refreshed, AwsError> {
         let now = self.clock.now();
         if let PackageState::Known(known) = &lease.record.state
             && lease.record.unread_for(now) > UNREAD_MAX
         {
-            let held = self.packages.retire(lease, known, now).await?;
+            let held = self.packages.unschedule(lease, known, now).await?;
             return Ok(if held { Refreshed::Retired } else { Refreshed::Lost });
         }
         // A package that comes back is written anew as a whole: what it has was about to expire.
         let validators = match &lease.record.state {
             PackageState::Known(known) if known.scheduled => self.packages.validators(&lease.package).await?,
-            PackageState::Known(_) | PackageState::Unproven | PackageState::NotFound => Validators::new(),
+            PackageState::Known(_) | PackageState::Unconfirmed | PackageState::NotFound => Validators::new(),
         };
         let time = deadline.since(now).saturating_sub(TIME_TO_WRITE).min(FETCH_TIME_MAX);
         let ask =
@@ -101,16 +101,18 @@ impl Refresher {
             Ok(fetched) => self.learned(lease, fetched, now).await?,
             Err(error) => self.failed(lease, &error, now),
         };
-        let held = self.packages.settle(lease, &record, &content, now).await?;
+        let held = self.packages.complete(lease, &record, &content, now).await?;
         Ok(if held { refreshed } else { Refreshed::Lost })
     }
 
-    async fn learned(&self, lease: &Lease, fetched: Fetched, now: Timestamp) -> Result<Next, CallError> {
+    async fn learned(&self, lease: &Lease, fetched: Fetched, now: Timestamp) -> Result<Next, AwsError> {
         match (fetched, &lease.record.state) {
-            (Fetched::Missing, PackageState::Known(known)) if known.missing + 1 < MISSING_MAX => {
-                let known = Known { missing: known.missing + 1, ..known.clone() };
+            (Fetched::Missing, PackageState::Known(known))
+                if known.consecutive_not_found + 1 < MISSING_MAX =>
+            {
+                let known = Known { consecutive_not_found: known.consecutive_not_found + 1, ..known.clone() };
                 tracing::warn!(
-                    package = %lease.package, times = known.missing,
+                    package = %lease.package, times = known.consecutive_not_found,
                     "a known package is said not to exist, which is believed at the third time"
                 );
                 Ok(Next {
@@ -126,7 +128,7 @@ impl Refresher {
                 record: self.fresh(lease, known.clone(), now),
                 content: Content::Kept,
             }),
-            (Fetched::Unchanged, PackageState::Unproven | PackageState::NotFound) => {
+            (Fetched::Unchanged, PackageState::Unconfirmed | PackageState::NotFound) => {
                 // Nothing was asked conditionally.
                 let error = FetchError::Failed("the upstream takes for known what is not".to_owned());
                 Ok(self.failed(lease, &error, now))
@@ -144,7 +146,7 @@ impl Refresher {
                 let known = known_by(&versions, found.private, changed_at);
                 Ok(self.found(lease, known, (!same).then_some(versions), found.validators, now))
             }
-            (Fetched::Found(found), PackageState::Unproven | PackageState::NotFound) => {
+            (Fetched::Found(found), PackageState::Unconfirmed | PackageState::NotFound) => {
                 let versions = assemble(found.parts, None).unwrap_or_default();
                 let known = known_by(&versions, found.private, now);
                 Ok(self.found(lease, known, Some(versions), found.validators, now))
@@ -171,7 +173,7 @@ impl Refresher {
     }
 
     fn fresh(&self, lease: &Lease, known: Known, now: Timestamp) -> PackageRecord {
-        let known = Known { fetched_at: now, missing: 0, scheduled: true, ..known };
+        let known = Known { fetched_at: now, consecutive_not_found: 0, scheduled: true, ..known };
         let period = match lease.package {
             Package::GitHub(..) => self.fresh_for.min(CONSENT_PERIOD),
             Package::NuGet(_) => self.fresh_for,
@@ -228,7 +230,7 @@ fn not_found(lease: &Lease, ask_again_at: Timestamp) -> Next {
             tracing::warn!(package = %lease.package, "a package is not to be shown any more; its versions are deleted");
             Content::Removed
         }
-        PackageState::Unproven | PackageState::NotFound => Content::Kept,
+        PackageState::Unconfirmed | PackageState::NotFound => Content::Kept,
     };
     let record = record(lease, PackageState::NotFound, ask_again_at, 0);
     Next { refreshed: Refreshed::NotFound, record, content }
@@ -242,7 +244,7 @@ fn known_by(versions: &Versions, private: bool, changed_at: Timestamp) -> Known 
         latest_prerelease: prerelease.cloned(),
         fetched_at: changed_at,
         changed_at,
-        missing: 0,
+        consecutive_not_found: 0,
         private,
         scheduled: true,
     }

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use badgesmith_shared::dynamodb::{DuePackage, DuePosition, LeaseOutcome, Packages};
-use badgesmith_shared::key::DueShard;
-use badgesmith_shared::metrics::Metric;
-use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::dynamodb::{DuePackage, DuePosition, LeaseOutcome, Packages};
+use badgesmith_aws::metrics::Metric;
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_domain::key::DueShard;
+use badgesmith_domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::Serialize;
@@ -62,13 +62,13 @@ impl Report {
 /// Refreshes what is due: first all that is known, then the names that are not.
 ///
 /// # Errors
-/// [`CallError`] when it could not be read what is due. What was done before stays done.
-pub(crate) async fn run(app: &App, deadline: Timestamp) -> Result<Report, CallError> {
+/// [`AwsError`] when it could not be read what is due. What was done before stays done.
+pub(crate) async fn run(app: &App, deadline: Timestamp) -> Result<Report, AwsError> {
     let started = app.clock().now();
     let mut report = Report::default();
     let known = DueShard::all_known().map(|shard| Cursor::new(shard, started)).collect();
     work(app, Due(known), deadline, &mut report).await?;
-    let unproven = vec![Cursor::new(DueShard::Unproven, started)];
+    let unproven = vec![Cursor::new(DueShard::Unconfirmed, started)];
     work(app, Due(unproven), deadline, &mut report).await?;
     Metric::PackagesRefreshed.count(report.unchanged + report.changed + report.not_found + report.failed);
     Metric::PackagesFailed.count(report.failed);
@@ -91,7 +91,7 @@ pub(crate) async fn run(app: &App, deadline: Timestamp) -> Result<Report, CallEr
     Ok(report)
 }
 
-async fn work(app: &App, mut due: Due, deadline: Timestamp, report: &mut Report) -> Result<(), CallError> {
+async fn work(app: &App, mut due: Due, deadline: Timestamp, report: &mut Report) -> Result<(), AwsError> {
     let mut working = FuturesUnordered::new();
     let mut failure = None;
     loop {
@@ -109,7 +109,7 @@ async fn work(app: &App, mut due: Due, deadline: Timestamp, report: &mut Report)
                 report.unfinished = true;
                 break;
             }
-            if shard == DueShard::Unproven && !app.has_budget_for(&package) {
+            if shard == DueShard::Unconfirmed && !app.has_budget_for(&package) {
                 report.postponed += 1;
                 if report.postponed < POSTPONED_MAX {
                     continue;
@@ -119,7 +119,7 @@ async fn work(app: &App, mut due: Due, deadline: Timestamp, report: &mut Report)
             }
             report.lag_seconds = report.lag_seconds.max(now.since(since).as_secs());
             working.push(async move {
-                let outcome = app.packages().lease(&package, None, app.clock().now()).await?;
+                let outcome = app.packages().lease_due(&package, None, app.clock().now()).await?;
                 match outcome {
                     LeaseOutcome::Leased(lease) => app.refresh(&lease, deadline).await.map(Some),
                     LeaseOutcome::NotDue | LeaseOutcome::Unknown => Ok(None),
@@ -151,7 +151,7 @@ struct Cursor {
 
 impl Due {
     /// The longest overdue of all.
-    async fn next(&mut self, packages: &Packages) -> Result<Option<(DueShard, DuePackage)>, CallError> {
+    async fn next(&mut self, packages: &Packages) -> Result<Option<(DueShard, DuePackage)>, AwsError> {
         for read in join_all(self.0.iter_mut().map(|cursor| cursor.fill(packages))).await {
             read?;
         }
@@ -166,7 +166,7 @@ impl Cursor {
         Self { shard, at, read: VecDeque::new(), next: None, is_at_end: false }
     }
 
-    async fn fill(&mut self, packages: &Packages) -> Result<(), CallError> {
+    async fn fill(&mut self, packages: &Packages) -> Result<(), AwsError> {
         while self.read.is_empty() && !self.is_at_end {
             let page = packages.due(self.shard, self.at, self.next.take()).await?;
             self.read = page.packages.into();

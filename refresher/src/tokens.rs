@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::secrets_manager::{SecretsManager, Stage};
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_aws::secrets_manager::{SecretsManager, Stage};
+use badgesmith_domain::timestamp::Timestamp;
 use http::HeaderValue;
 use lru::LruCache;
 use serde::Deserialize;
@@ -53,7 +53,7 @@ impl Tokens {
     }
 
     /// The token in the secret `secret_id`; `None` when there is no such secret, or it holds none.
-    pub(crate) async fn of(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, CallError> {
+    pub(crate) async fn of(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, AwsError> {
         match self.kept(secret_id) {
             Some((token @ Some(_), read_at)) if now.since(read_at) < LIFETIME => Ok(token),
             Some((None, read_at)) if now.since(read_at) < READ_AGAIN_AFTER => Ok(None),
@@ -66,7 +66,7 @@ impl Tokens {
         &self,
         refused: &Token,
         now: Timestamp,
-    ) -> Result<Option<Token>, CallError> {
+    ) -> Result<Option<Token>, AwsError> {
         let token = match self.kept(&refused.secret_id) {
             Some((token, read_at)) if now.since(read_at) < READ_AGAIN_AFTER => token,
             Some(_) | None => self.read(&refused.secret_id, now).await?,
@@ -78,7 +78,7 @@ impl Tokens {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(secret_id).cloned()
     }
 
-    async fn read(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, CallError> {
+    async fn read(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, AwsError> {
         let version = self.secrets.read(secret_id, Stage::Current).await?;
         let token = version.and_then(|version| parse(secret_id, &version.value));
         if token.is_none() {

@@ -8,11 +8,11 @@ mod reply;
 
 use std::time::Duration;
 
-use badgesmith_shared::package::Package;
-use badgesmith_shared::package_record::{PackageState, Validators};
-use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::timestamp::Timestamp;
-use badgesmith_shared::version::NuGetVersion;
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_domain::package::Package;
+use badgesmith_domain::package_record::{PackageState, Validators};
+use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::version::NuGetVersion;
 
 pub(crate) use github::GitHub;
 pub(crate) use http::Http;
@@ -81,7 +81,7 @@ pub(crate) enum FetchError {
     Refused(String),
     /// A part of AWS that has to be asked first failed.
     #[error(transparent)]
-    Call(#[from] CallError),
+    Call(#[from] AwsError),
 }
 
 /// Both upstreams.

@@ -8,8 +8,8 @@
     reason = "a benchmark stops when something is wrong"
 )]
 
-use badgesmith_domain::badge::Badge;
 use badgesmith_aws::clock::Clock;
+use badgesmith_domain::badge::Badge;
 use badgesmith_domain::key;
 use badgesmith_domain::package::Provider;
 use badgesmith_domain::signature::{HmacKey, SecretKeys};
@@ -42,7 +42,7 @@ fn keys_of_a_result(bencher: Bencher<'_, '_>) {
     let result: TestResult = serde_json::from_value(result).expect("a result");
     bencher.bench(|| {
         let TestResult { repository, platform, branch, .. } = black_box(&result);
-        let order = key::Order::of(&result);
+        let order = key::ResultOrder::of(&result);
         (
             key::results_partition(repository),
             key::result_sort(*platform, branch, &order),

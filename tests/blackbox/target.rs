@@ -9,7 +9,7 @@ use std::env::VarError;
 use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
-use local::aws::Storage;
+use embedded_aws::Storage;
 use local::options::{GitHubToken, Secret};
 use local::server::{Server, Setup};
 use local::stack::Upstreams;

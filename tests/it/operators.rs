@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use badgesmith_domain::package_request::Reason;
 use badgesmith_aws::secrets_manager::SecretsManager;
+use badgesmith_domain::package_request::Reason;
 use tests::faults::Fault;
 use tests::upstream::Upstream;
 use tests::world::{FRESH_FOR, World};

@@ -7,7 +7,7 @@ use aws_sdk_sqs::Client;
 use badgesmith_aws::dynamodb::Results;
 use badgesmith_domain::message::ResultMessage;
 use badgesmith_domain::test_result::TestResult;
-use local::aws::Queues;
+use embedded_aws::Queues;
 use local::stack::{RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE};
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -6,7 +6,7 @@ use std::fs;
 use badgesmith_aws::dynamodb::Nonces;
 use badgesmith_aws::metrics::{DIMENSION, Metric, NAMESPACE};
 use badgesmith_domain::version::Comparator;
-use local::template;
+use embedded_aws::template;
 use serde_json::{Value, json};
 
 use crate::tidy::{root, sources};

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use local::aws::{Aws, response};
+use embedded_aws::{Aws, response};
 use serde_json::{Value, json};
 
 /// What becomes of a call.

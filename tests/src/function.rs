@@ -1,6 +1,6 @@
 //! The functions, as the template deploys them.
 
-use local::template;
+use embedded_aws::template;
 
 /// One of the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,18 +8,18 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::SecretMappings;
 use badgesmith_aws::event_bridge::EventBus;
-use badgesmith_domain::package_request::{PackageRequest, Reason};
 use badgesmith_aws::secrets_manager::token_secret_name;
+use badgesmith_domain::package_request::{PackageRequest, Reason};
 use badgesmith_domain::timestamp::Timestamp;
 use bytes::Bytes;
+use embedded_aws::template::Template;
+use embedded_aws::{self, Aws, Queues, Storage};
 use http::{Method, Request};
-use local::aws::{self, Aws, Queues, Storage};
 use local::options::{GitHubToken, Secret};
 use local::stack::{
     REFRESH_DEAD_LETTER_QUEUE, REFRESH_QUEUE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRETS_TABLE, Stack,
     Upstreams,
 };
-use local::template::Template;
 use refresher::{Patience, Report};
 use serde_json::Value;
 use url::Url;
@@ -68,7 +68,7 @@ impl World {
         let clock = Clock::manual(start);
         let aws = Aws::open(&Storage::Memory, &Template::load().unwrap(), &clock).unwrap();
         let faults = Faults::new(aws.clone());
-        let config = aws::config(SharedHttpClient::new(faults.clone()));
+        let config = embedded_aws::config(SharedHttpClient::new(faults.clone()));
         let stack = Stack::new(&config, &upstreams, &clock);
         let world = Self { clock, faults, aws, stack, upstreams };
         world.set_key(REPOSITORY, KEY);
@@ -112,7 +112,7 @@ impl World {
 
     /// The functions start anew, with nothing in memory; what is in AWS stays.
     pub fn restart_functions(&mut self) {
-        let config = aws::config(SharedHttpClient::new(self.faults.clone()));
+        let config = embedded_aws::config(SharedHttpClient::new(self.faults.clone()));
         self.stack = Stack::new(&config, &self.upstreams, &self.clock);
     }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::sqs::{Letter, Queue};
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::sqs::{Letter, Queue};
+use badgesmith_domain::timestamp::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use badgesmith_shared::message::ResultMessage;
-use badgesmith_shared::name::Repository;
-use badgesmith_shared::package_request::PackageRequest;
-use badgesmith_shared::sqs::Letter;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::sqs::Letter;
+use badgesmith_domain::ids::Repository;
+use badgesmith_domain::message::ResultMessage;
+use badgesmith_domain::package_request::PackageRequest;
+use badgesmith_domain::timestamp::Timestamp;
 use serde_json::{Value, json};
 
 use super::Which;

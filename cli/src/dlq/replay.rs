@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::sqs::{Letter, Queue};
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::sqs::{Letter, Queue};
 use serde_json::json;
 use tokio::time::Instant;
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use badgesmith_shared::sdk::CallError;
-use badgesmith_shared::sqs::{Depth, Handle, Letter, Queue};
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_aws::sqs::{Depth, Handle, Letter, Queue};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -207,9 +207,9 @@ impl<'a> Scan<'a> {
     fn settle(
         &mut self,
         deleting: Vec<(String, Hold)>,
-        refused: Result<Vec<usize>, CallError>,
+        refused: Result<Vec<usize>, AwsError>,
         at: Instant,
-    ) -> Result<(), CallError> {
+    ) -> Result<(), AwsError> {
         for (position, (id, hold)) in deleting.into_iter().enumerate() {
             match &refused {
                 Ok(refused) if refused.contains(&position) => {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use badgesmith_shared::name::{Branch, Platform, Repository};
-use badgesmith_shared::route::segment;
+use badgesmith_api::route::segment;
+use badgesmith_domain::ids::{Branch, Platform, Repository};
 use reqwest::Url;
 use serde::Serialize;
 

@@ -1,9 +1,9 @@
 //! A result on its way: what is known of a run, and the bytes that are signed.
 
-use badgesmith_shared::name::{Branch, Platform, Repository};
-use badgesmith_shared::signature::HmacKey;
-use badgesmith_shared::test_result::{Commit, Counts, HttpsUrl, RunAttempt, RunId};
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_domain::ids::{Branch, Platform, Repository};
+use badgesmith_domain::signature::HmacKey;
+use badgesmith_domain::test_result::{Commit, Counts, HttpsUrl, RunAttempt, RunId};
+use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 

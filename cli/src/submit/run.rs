@@ -4,12 +4,12 @@ use std::fmt::Display;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
-use badgesmith_shared::name::{Branch, Invalid, Repository};
-use badgesmith_shared::test_result::{Commit, Counts};
+use badgesmith_domain::ids::{Branch, ParseError, Repository};
+use badgesmith_domain::test_result::{Commit, Counts};
 
 use super::options::Options;
 use super::result::RunResult;
-use crate::ci::{self, Absent, Found, Run};
+use ci_env::{self, Absent, Found, Run};
 
 /// Why there is no result to send.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +72,8 @@ fn missing(what: &'static str, option: &'static str, reason: &dyn Display) -> Ru
     RunError::Missing { what, option, reason: reason.to_string() }
 }
 
-fn parse<T: FromStr<Err = Invalid>>(option: &'static str, value: &str) -> Result<T, RunError> {
-    value.parse().map_err(|Invalid { expected }| RunError::Invalid {
+fn parse<T: FromStr<Err = ParseError>>(option: &'static str, value: &str) -> Result<T, RunError> {
+    value.parse().map_err(|ParseError { expected }| RunError::Invalid {
         option,
         value: value.to_owned(),
         expected,
@@ -81,7 +81,7 @@ fn parse<T: FromStr<Err = Invalid>>(option: &'static str, value: &str) -> Result
 }
 
 /// An option's value, else what the CI system says.
-fn option_or<T: Clone + FromStr<Err = Invalid>>(
+fn option_or<T: Clone + FromStr<Err = ParseError>>(
     option: &'static str,
     value: Option<&str>,
     said: Option<&T>,
@@ -90,7 +90,7 @@ fn option_or<T: Clone + FromStr<Err = Invalid>>(
 }
 
 /// The same of what there must be; where the CI system does not say, git may know.
-fn known<T: Clone + FromStr<Err = Invalid>>(
+fn known<T: Clone + FromStr<Err = ParseError>>(
     what: &'static str,
     option: &'static str,
     value: Option<&str>,
@@ -109,7 +109,7 @@ fn known<T: Clone + FromStr<Err = Invalid>>(
 
 fn repository_of_git() -> Option<Repository> {
     // The URL may hold a password: it is read, and never shown.
-    ci::repository_of(&git(&["remote", "get-url", "origin"])?).ok()
+    ci_env::repository_of(&git(&["remote", "get-url", "origin"])?).ok()
 }
 
 fn branch_of_git() -> Option<Branch> {

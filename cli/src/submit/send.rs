@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::sdk::causes;
-use badgesmith_shared::signature::HmacKey;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::sdk::causes;
+use badgesmith_domain::signature::HmacKey;
+use badgesmith_domain::timestamp::Timestamp;
 use reqwest::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
@@ -218,7 +218,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::thread::JoinHandle;
 
-    use badgesmith_shared::test_result::{Counts, RunAttempt};
+    use badgesmith_domain::test_result::{Counts, RunAttempt};
 
     use super::*;
 

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::message::ResultMessage;
-use badgesmith_shared::sqs::Queue;
-use badgesmith_shared::test_result::{TestResult, TestResultId};
-use local::aws::Queues;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::sqs::Queue;
+use badgesmith_domain::message::ResultMessage;
+use badgesmith_domain::test_result::{TestResult, TestResultId};
+use embedded_aws::Queues;
 use local::stack::{RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE};
 use serde_json::{Value, json};
 use tests::client::{REPOSITORY, result, with};

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::dynamodb::SecretMappings;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::SecretMappings;
 use tests::client::{Post, result};
 use tests::upstream::{Account, Visibility};
 

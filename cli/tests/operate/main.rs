@@ -16,8 +16,8 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use local::aws::Storage;
-use local::aws::endpoint::Endpoint;
+use embedded_aws::Storage;
+use embedded_aws::endpoint::Endpoint;
 use local::server::{Server, Setup};
 use local::stack::Upstreams;
 use refresher::Patience;

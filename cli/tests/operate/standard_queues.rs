@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use badgesmith_shared::clock::Clock;
+use badgesmith_aws::clock::Clock;
 use serde_json::{Map, Value, json};
 
 use super::{Ended, badgesmith};

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use badgesmith_shared::clock::Clock;
-use local::aws::Queues;
+use badgesmith_aws::clock::Clock;
+use embedded_aws::Queues;
 use tests::client::{KEY, Post, result};
 
 use super::{World, badgesmith, until};

@@ -10,8 +10,8 @@ use std::path::Path;
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_types::SdkConfig;
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::sdk;
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::sdk;
 use serde_json::json;
 use tests::client::{KEY, Post, result};
 

@@ -17,7 +17,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use badgesmith_shared::clock::Clock;
+use badgesmith_aws::clock::Clock;
 use serde_json::json;
 use tests::client::{Post, REPOSITORY, result, with};
 use tests::http::{Api, send_again_after};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use badgesmith_shared::dynamodb::{SecretMapping, SecretMappings};
-use badgesmith_shared::package::{Organization, PackageName};
-use badgesmith_shared::package_record::{PackageState, Validator, Validators};
-use badgesmith_shared::version::{NuGetVersion, Versions};
+use badgesmith_aws::dynamodb::{SecretMapping, SecretMappings};
+use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::package_record::{PackageState, Validator, Validators};
+use badgesmith_domain::version::{NuGetVersion, Versions};
 use serde::Deserialize;
 use url::Url;
 

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::package_record::Validator;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::clock::Clock;
+use badgesmith_domain::package_record::Validator;
+use badgesmith_domain::timestamp::Timestamp;
 use http::HeaderValue;
 use http::header::{self, HeaderMap, HeaderName};
 use reqwest::Client;

@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use badgesmith_shared::package::PackageName;
-use badgesmith_shared::package_record::{Validator, Validators};
-use badgesmith_shared::timestamp::Timestamp;
-use badgesmith_shared::version::NuGetVersion;
+use badgesmith_domain::package::PackageName;
+use badgesmith_domain::package_record::{Validator, Validators};
+use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::version::NuGetVersion;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::Value;

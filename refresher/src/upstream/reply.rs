@@ -4,9 +4,9 @@ use std::error::Error;
 use std::io::Read;
 use std::time::Duration;
 
-use badgesmith_shared::package_record::Validator;
-use badgesmith_shared::sdk::causes;
-use badgesmith_shared::timestamp::Timestamp;
+use badgesmith_aws::sdk::causes;
+use badgesmith_domain::package_record::Validator;
+use badgesmith_domain::timestamp::Timestamp;
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, StatusCode};
 use reqwest::Response;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use local::aws::Aws;
+use embedded_aws::Aws;
 use tests::endpoint::{Endpoint, aws_with};
 use tests::events;
 use tests::function::Function;
@@ -46,7 +46,7 @@ impl FakeAws {
 }
 
 fn amazon_roots() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/roots");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/aws/roots");
     let files = std::fs::read_dir(folder).expect("the roots that functions trust");
     files.map(|file| file.expect("a file").path()).collect()
 }

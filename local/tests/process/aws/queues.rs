@@ -7,8 +7,8 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
     MessageSystemAttributeName as System, QueueAttributeName as Queue, SendMessageBatchRequestEntry,
 };
-use badgesmith_shared::clock::Clock;
-use badgesmith_shared::message::ResultMessage;
+use badgesmith_aws::clock::Clock;
+use badgesmith_domain::message::ResultMessage;
 use serde_json::{Value, json};
 use tests::client::{REPOSITORY, result, with};
 

@@ -2,7 +2,7 @@
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
-use badgesmith_shared::clock::Clock;
+use badgesmith_aws::clock::Clock;
 use tests::client::KEY;
 
 use super::queues::{receive, url};

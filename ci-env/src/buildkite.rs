@@ -1,0 +1,129 @@
+//! Buildkite: <https://buildkite.com/docs/pipelines/configure/environment-variables>.
+//!
+//! There is no platform. Whether builds of forks have secrets is up to the agents' hooks.
+
+use badgesmith_domain::test_result::{HttpsUrl, RunAttempt};
+
+use super::{Absent, Environment, Found, Provider, Run, Withheld, branch_unless_queue, fork_branch, git_url};
+
+/// The run that the variables describe.
+pub(super) fn run(environment: &Environment<'_>) -> Run {
+    // The pipeline's repository, as git takes it.
+    let repository = environment.require("BUILDKITE_REPO").and_then(|url| git_url::repository_of(&url));
+    let fork = fork(environment);
+    Run {
+        // May be `HEAD`.
+        commit: environment.parse("BUILDKITE_COMMIT"),
+        // Unlike the number, it is not that of another pipeline too.
+        run_id: environment.parse("BUILDKITE_BUILD_ID"),
+        run_attempt: run_attempt(environment),
+        run_url: url(environment),
+        key_withheld: fork.as_ref().map(|_| Withheld::Fork),
+        ..Run::new(Provider::Buildkite, repository, branch(environment, fork.as_deref()))
+    }
+}
+
+/// The address of the pull request's repository, if it is another one. `BUILDKITE_PULL_REQUEST_REPO` is
+/// empty if there is no pull request.
+fn fork(environment: &Environment<'_>) -> Option<String> {
+    let ours = environment.get("BUILDKITE_REPO")?;
+    environment.get("BUILDKITE_PULL_REQUEST_REPO").filter(|theirs| !git_url::are_the_same(&ours, theirs))
+}
+
+/// `BUILDKITE_BRANCH` is the tag as well for tags, and `mona:main` for forks where the pipeline says so
+/// (<https://buildkite.com/docs/pipelines/source-control/github#running-builds-on-pull-requests>).
+fn branch(environment: &Environment<'_>, fork: Option<&str>) -> Found<String> {
+    if let Some(tag) = environment.get("BUILDKITE_TAG") {
+        return Err(Absent::Tag(tag));
+    }
+    if environment.get("BUILDKITE_MERGE_QUEUE_BASE_BRANCH").is_some() {
+        return Err(Absent::MergeQueue);
+    }
+    let branch = environment.require("BUILDKITE_BRANCH")?;
+    match fork {
+        Some(url) if !branch.contains(':') => Ok(fork_branch(git_url::owner_of(url), &branch)),
+        Some(_) => Ok(branch),
+        None => branch_unless_queue(branch),
+    }
+}
+
+/// `BUILDKITE_RETRY_COUNT`: how many times the job has been retried, from 0.
+fn run_attempt(environment: &Environment<'_>) -> Option<RunAttempt> {
+    environment.parse::<u64>("BUILDKITE_RETRY_COUNT")?.checked_add(1)?.try_into().ok()
+}
+
+/// The job on the build's page, as `web_url` of <https://buildkite.com/docs/apis/rest-api/jobs> has it.
+fn url(environment: &Environment<'_>) -> Option<HttpsUrl> {
+    let build = environment.get("BUILDKITE_BUILD_URL")?;
+    let job = environment.get("BUILDKITE_JOB_ID").map(|id| format!("#{id}")).unwrap_or_default();
+    format!("{build}{job}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check;
+
+    const ANY: &str = "BUILDKITE=true\nCI=true\nBUILDKITE_REPO=git@github.com:acme/kit.git\n\
+        BUILDKITE_COMMIT=83a20ec058e2fb00e7fa4558c4c6e81e2dcf253d\nBUILDKITE_BUILD_NUMBER=1514\n\
+        BUILDKITE_BUILD_ID=4735ba57-80d0-46e2-8fa0-b28223a86586\nBUILDKITE_RETRY_COUNT=0\n\
+        BUILDKITE_BUILD_URL=https://buildkite.com/acme-inc/kit/builds/1514\n\
+        BUILDKITE_JOB_ID=e44f9784-e20e-4b93-a21d-f41fd5869db9\nBUILDKITE_PULL_REQUEST=false\n\
+        BUILDKITE_PULL_REQUEST_REPO=\nBUILDKITE_TAG=";
+
+    #[track_caller]
+    fn check_with(more: &str, branch: &str, attempt: u16, tail: &str) {
+        check(
+            &format!("{more}\n{ANY}"),
+            "",
+            &format!(
+                "Buildkite\nrepository acme/kit\nbranch {branch}\n\
+                 commit 83a20ec058e2fb00e7fa4558c4c6e81e2dcf253d\nrun 4735ba57-80d0-46e2-8fa0-b28223a86586\n\
+                 attempt {attempt}\n\
+                 url https://buildkite.com/acme-inc/kit/builds/1514#e44f9784-e20e-4b93-a21d-f41fd5869db9\n{tail}"
+            ),
+        );
+    }
+
+    #[test]
+    fn pushes_and_retries() {
+        check_with("BUILDKITE_BRANCH=main", "main", 1, "");
+        check_with("BUILDKITE_BRANCH=main\nBUILDKITE_RETRY_COUNT=1", "main", 2, "");
+    }
+
+    #[test]
+    fn tags_and_merge_queues_have_no_branch() {
+        check_with(
+            "BUILDKITE_BRANCH=v1.0\nBUILDKITE_TAG=v1.0",
+            "! this is a build of the tag \"v1.0\"",
+            1,
+            "",
+        );
+        check_with(
+            "BUILDKITE_BRANCH=gh-readonly-queue/main/pr-104\nBUILDKITE_MERGE_QUEUE_BASE_BRANCH=main",
+            "! this is a build of a merge queue, whose branch is temporary",
+            1,
+            "",
+        );
+    }
+
+    #[test]
+    fn pull_requests() {
+        let ours = "BUILDKITE_PULL_REQUEST=12\nBUILDKITE_PULL_REQUEST_REPO=git://github.com/acme/kit.git";
+        check_with(&format!("BUILDKITE_BRANCH=feature/x\n{ours}"), "feature/x", 1, "");
+        let fork = "BUILDKITE_PULL_REQUEST=12\nBUILDKITE_PULL_REQUEST_REPO=git://github.com/mona/kit.git";
+        let none = "no key: builds of forks get no secrets";
+        check_with(&format!("BUILDKITE_BRANCH=main\n{fork}"), "mona:main", 1, none);
+        check_with(&format!("BUILDKITE_BRANCH=mona:main\n{fork}"), "mona:main", 1, none);
+    }
+
+    #[test]
+    fn a_symbolic_commit_is_left_out() {
+        check(
+            "BUILDKITE=true\nBUILDKITE_REPO=/srv/kit.git\nBUILDKITE_BRANCH=main\nBUILDKITE_COMMIT=HEAD",
+            "",
+            "Buildkite
+             repository ! \"srv/kit\" is not OWNER/REPO, each 1 to 100 characters of A-Z a-z 0-9 . _ -
+             branch main",
+        );
+    }
+}

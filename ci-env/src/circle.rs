@@ -1,0 +1,103 @@
+//! `CircleCI`: <https://circleci.com/docs/reference/variables/>.
+//!
+//! There is no attempt, since a workflow that is run again is another workflow; and no platform.
+
+use badgesmith_domain::ids::Repository;
+
+use super::{
+    Absent, Environment, Found, Provider, Run, Withheld, branch_unless_queue, fork_branch, git_url, valid,
+};
+
+/// The run that the variables describe.
+pub(super) fn run(environment: &Environment<'_>) -> Run {
+    // Set for pull requests of forks only, and not where CircleCI is connected as a GitHub App; a fork
+    // cannot be told from a branch there. Its builds get no secrets by default:
+    // https://circleci.com/docs/guides/integration/pull-request-build-settings/
+    let fork_owner = environment.get("CIRCLE_PR_USERNAME");
+    Run {
+        commit: environment.parse("CIRCLE_SHA1"),
+        // The same for every job of the workflow.
+        run_id: environment.parse("CIRCLE_WORKFLOW_ID"),
+        // Of the job.
+        run_url: environment.parse("CIRCLE_BUILD_URL"),
+        key_withheld: fork_owner.as_ref().map(|_| Withheld::Fork),
+        ..Run::new(Provider::CircleCi, repository(environment), branch(environment, fork_owner.as_deref()))
+    }
+}
+
+/// The project's user and name, or what its address names.
+fn repository(environment: &Environment<'_>) -> Found<Repository> {
+    match (environment.get("CIRCLE_PROJECT_USERNAME"), environment.get("CIRCLE_PROJECT_REPONAME")) {
+        (Some(owner), Some(repo)) => valid(format!("{owner}/{repo}")),
+        _ => environment.require("CIRCLE_REPOSITORY_URL").and_then(|url| git_url::repository_of(&url)),
+    }
+}
+
+/// `CIRCLE_BRANCH` of a fork is `pull/14`, which is no branch that a fork could choose the name of:
+/// <https://discuss.circleci.com/t/access-real-branch-name-for-pull-request-fork-build/907>.
+fn branch(environment: &Environment<'_>, fork_owner: Option<&str>) -> Found<String> {
+    if let Some(tag) = environment.get("CIRCLE_TAG") {
+        return Err(Absent::Tag(tag));
+    }
+    let branch = environment.require("CIRCLE_BRANCH")?;
+    if fork_owner.is_some() && !branch.starts_with("pull/") {
+        return Ok(fork_branch(fork_owner, &branch));
+    }
+    branch_unless_queue(branch)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check;
+
+    const ANY: &str = "CIRCLECI=true\nCI=true\nCIRCLE_PROJECT_USERNAME=acme\nCIRCLE_PROJECT_REPONAME=kit\n\
+        CIRCLE_REPOSITORY_URL=git@github.com:acme/kit.git\nCIRCLE_SHA1=a0bd708bcdebced545b62a842a0350ccd1d683b7\n\
+        CIRCLE_BUILD_NUM=618\nCIRCLE_BUILD_URL=https://circleci.com/gh/acme/kit/618\n\
+        CIRCLE_WORKFLOW_ID=5034460f-c7c4-4c43-9457-de07e2029e7b";
+
+    #[track_caller]
+    fn check_with(more: &str, branch: &str, tail: &str) {
+        let run = "commit a0bd708bcdebced545b62a842a0350ccd1d683b7\nrun 5034460f-c7c4-4c43-9457-de07e2029e7b\n\
+            url https://circleci.com/gh/acme/kit/618";
+        check(
+            &format!("{more}\n{ANY}"),
+            "",
+            &format!("CircleCi\nrepository acme/kit\nbranch {branch}\n{run}\n{tail}"),
+        );
+    }
+
+    #[test]
+    fn pushes_and_pull_requests() {
+        check_with("CIRCLE_BRANCH=main", "main", "");
+        let pull_request = "CIRCLE_BRANCH=feature/x\nCIRCLE_PULL_REQUEST=https://github.com/acme/kit/pull/14";
+        check_with(pull_request, "feature/x", "");
+        let fork = "CIRCLE_PR_USERNAME=mona\nCIRCLE_PR_REPONAME=kit\nCIRCLE_PR_NUMBER=14";
+        let none = "no key: builds of forks get no secrets";
+        check_with(&format!("CIRCLE_BRANCH=pull/14\n{fork}"), "pull/14", none);
+        check_with(&format!("CIRCLE_BRANCH=main\n{fork}"), "mona:main", none);
+    }
+
+    #[test]
+    fn tags_and_merge_queues_have_no_branch() {
+        check_with("CIRCLE_TAG=v1.0", "! this is a build of the tag \"v1.0\"", "");
+        check_with(
+            "CIRCLE_BRANCH=gh-readonly-queue/main/pr-14-a0bd708",
+            "! this is a build of a merge queue, whose branch is temporary",
+            "",
+        );
+    }
+
+    #[test]
+    fn the_address_names_the_repository_where_the_project_has_no_name() {
+        check(
+            "CIRCLECI=true\nCIRCLE_REPOSITORY_URL=https://bitbucket.org/acme/kit\nCIRCLE_BRANCH=main",
+            "",
+            "CircleCi\nrepository acme/kit\nbranch main",
+        );
+        check(
+            "CIRCLECI=true\nCIRCLE_PROJECT_USERNAME=acme inc",
+            "",
+            "CircleCi\nrepository ! CIRCLE_REPOSITORY_URL is not set\nbranch ! CIRCLE_BRANCH is not set",
+        );
+    }
+}

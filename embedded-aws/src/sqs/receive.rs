@@ -1,0 +1,220 @@
+//! Receiving:
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Row, Transaction, params};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::batch::{Address, BATCH_MAX};
+use super::refusal::within;
+use super::{Queues, arn, checksum};
+use crate::blocking;
+use crate::error::ServiceError;
+use crate::template::{QueueSettings, Redrive};
+
+/// The longest wait for a message.
+const WAIT_SECONDS_MAX: i64 = 20;
+/// The longest time that a message can be hidden: 12 hours.
+pub(super) const VISIBILITY_SECONDS_MAX: i64 = 12 * 60 * 60;
+/// The queue that a message was moved from, as an attribute of the message.
+pub(super) const SOURCE_ATTRIBUTE: &str = "DeadLetterQueueSourceArn";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ReceiveMessage {
+    max_number_of_messages: Option<i64>,
+    visibility_timeout: Option<i64>,
+    #[serde(default)]
+    wait_time_seconds: i64,
+    /// What [`Self::message_system_attribute_names`] was called before.
+    #[serde(default)]
+    attribute_names: Vec<String>,
+    #[serde(default)]
+    message_system_attribute_names: Vec<String>,
+    #[serde(default)]
+    message_attribute_names: Vec<String>,
+}
+
+impl ReceiveMessage {
+    fn wants_system(&self, name: &str) -> bool {
+        let mut names = self.attribute_names.iter().chain(&self.message_system_attribute_names);
+        names.any(|wanted| wanted == "All" || wanted == name)
+    }
+
+    /// Names may end with `.*`, which stands for whatever follows.
+    fn wants(&self, name: &str) -> bool {
+        self.message_attribute_names.iter().any(|wanted| {
+            let all_of = wanted.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix));
+            wanted == "All" || wanted == name || all_of
+        })
+    }
+}
+
+/// A request that is within all bounds.
+struct Receive {
+    queue: QueueSettings,
+    messages_max: usize,
+    hidden_milliseconds: i64,
+    names: ReceiveMessage,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_field_names, reason = "named as in the API")]
+struct Message {
+    message_id: String,
+    receipt_handle: String,
+    #[serde(rename = "MD5OfBody")]
+    body_digest: String,
+    body: String,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    attributes: Map<String, Value>,
+    #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
+    attributes_digest: Option<String>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    message_attributes: Map<String, Value>,
+}
+
+impl Queues {
+    /// Receives messages, waiting for one to come if the request says so.
+    pub(crate) async fn receive(&self, body: &[u8]) -> Result<String, ServiceError> {
+        let Address { queue_url } = serde_json::from_slice(body)?;
+        let names: ReceiveMessage = serde_json::from_slice(body)?;
+        let queue = self.settings(&queue_url)?.clone();
+        let wait = within("WaitTimeSeconds", names.wait_time_seconds, 0, WAIT_SECONDS_MAX)?;
+        let deadline = Instant::now() + Duration::from_secs(wait.unsigned_abs());
+        let most = within("MaxNumberOfMessages", names.max_number_of_messages.unwrap_or(1), 1, 10)?;
+        let hidden = names.visibility_timeout.unwrap_or(queue.visibility_timeout_seconds);
+        let hidden = within("VisibilityTimeout", hidden, 0, VISIBILITY_SECONDS_MAX)?;
+        let request = Arc::new(Receive {
+            queue,
+            messages_max: usize::try_from(most).unwrap_or(BATCH_MAX),
+            hidden_milliseconds: hidden * 1000,
+            names,
+        });
+        loop {
+            // Before looking, so that what arrives while we look is not missed.
+            let arrived = self.arrived.notified();
+            let (queues, request) = (self.clone(), Arc::clone(&request));
+            let (messages, next) = blocking(move || queues.take(&request)).await?;
+            if !messages.is_empty() {
+                return Ok(json!({ "Messages": messages }).to_string());
+            }
+            if Instant::now() >= deadline {
+                return Ok("{}".to_owned());
+            }
+            let look_again = next.map_or(deadline, |wait| deadline.min(Instant::now() + wait));
+            // Whichever comes first, look again; at the deadline for the last time.
+            let _ = tokio::time::timeout_at(look_again, arrived).await;
+        }
+    }
+
+    /// Takes visible messages, the oldest first, and hides them; those that were received too often go to
+    /// the dead-letter queue instead. If there is none, tells how long until there will be.
+    fn take(&self, request: &Receive) -> Result<(Vec<Message>, Option<Duration>), ServiceError> {
+        let Receive { queue, messages_max, hidden_milliseconds, names } = request;
+        let now = self.now();
+        let mut connection = self.database.lock();
+        let transaction = connection.transaction()?;
+        let mut messages = Vec::new();
+        {
+            let mut select = transaction.prepare_cached(
+                "SELECT sequence, receive_count FROM message WHERE queue = ?1 AND visible_at <= ?2
+                 ORDER BY visible_at, sequence LIMIT ?3",
+            )?;
+            let mut receive = transaction.prepare_cached(
+                "UPDATE message SET visible_at = ?2 + ?3, receipt_handle = ?4, receive_count = receive_count + 1,
+                     first_received_at = coalesce(first_received_at, ?2)
+                 WHERE sequence = ?1
+                 RETURNING message_id, receipt_handle, body, attributes, system_attributes, sent_at,
+                     first_received_at, receive_count",
+            )?;
+            while messages.is_empty() {
+                let found: Vec<(i64, i64)> = select
+                    .query_map(params![queue.name, now, messages_max], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect::<Result<_, _>>()?;
+                if found.is_empty() {
+                    break;
+                }
+                for (sequence, receive_count) in found {
+                    match &queue.redrive {
+                        Some(policy) if receive_count >= policy.receives_max => {
+                            redrive(&transaction, sequence, &queue.name, policy, now)?;
+                        }
+                        Some(_) | None => {
+                            let handle = Uuid::new_v4().to_string();
+                            messages.push(
+                                receive.query_row(
+                                    params![sequence, now, hidden_milliseconds, handle],
+                                    |row| message(row, names),
+                                )?,
+                            );
+                        }
+                    }
+                }
+            }
+        }
+        let next: Option<i64> = transaction.query_row(
+            "SELECT min(visible_at) FROM message WHERE queue = ?1",
+            [&queue.name],
+            |row| row.get(0),
+        )?;
+        transaction.commit()?;
+        let next = next.map(|at| Duration::from_millis(u64::try_from(at - now).unwrap_or(0).max(1)));
+        Ok((messages, next))
+    }
+}
+
+/// Moves a message that was received too often to the dead-letter queue, where it says where it came from.
+fn redrive(
+    transaction: &Transaction<'_>,
+    sequence: i64,
+    source: &str,
+    policy: &Redrive,
+    now: i64,
+) -> Result<(), ServiceError> {
+    let message_id: String = transaction.query_row(
+        "UPDATE message SET queue = ?2, visible_at = ?3, receive_count = 0, receipt_handle = NULL,
+             first_received_at = NULL,
+             system_attributes = json_set(system_attributes, '$.' || ?4, json_object('StringValue', ?5))
+         WHERE sequence = ?1 RETURNING message_id",
+        params![sequence, policy.dead_letter_queue, now, SOURCE_ATTRIBUTE, arn(source)],
+        |row| row.get(0),
+    )?;
+    tracing::error!(message_id, "a message was received too often and went to the dead-letter queue");
+    Ok(())
+}
+
+/// Reads a row as a receive returns it, with the attributes that were asked for.
+fn message(row: &Row<'_>, names: &ReceiveMessage) -> rusqlite::Result<Message> {
+    let object = |column: usize| -> rusqlite::Result<Map<String, Value>> {
+        // Written by us, from an object.
+        Ok(serde_json::from_str(&row.get::<_, String>(column)?).unwrap_or_default())
+    };
+    let mut attributes: Map<String, Value> =
+        object(4)?.into_iter().map(|(name, value)| (name, value["StringValue"].clone())).collect();
+    for (name, column) in
+        [("SentTimestamp", 5), ("ApproximateFirstReceiveTimestamp", 6), ("ApproximateReceiveCount", 7)]
+    {
+        attributes.insert(name.to_owned(), row.get::<_, i64>(column)?.to_string().into());
+    }
+    attributes.insert("SenderId".to_owned(), "000000000000".into());
+    let attributes = attributes.into_iter().filter(|(name, _)| names.wants_system(name)).collect();
+    let message_attributes: Map<_, _> =
+        object(3)?.into_iter().filter(|(name, _)| names.wants(name)).collect();
+    let body: String = row.get(2)?;
+    Ok(Message {
+        message_id: row.get(0)?,
+        receipt_handle: row.get(1)?,
+        body_digest: checksum::of_body(&body),
+        body,
+        attributes,
+        attributes_digest: checksum::of_attributes(&message_attributes),
+        message_attributes,
+    })
+}

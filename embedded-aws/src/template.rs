@@ -1,0 +1,220 @@
+//! Reads from `template.yaml` what the embedded services are made of.
+
+use saphyr::{LoadableYamlNode, Yaml};
+use serde_json::{Map, Value, json};
+
+/// The template that is deployed, as it stands in this build.
+const TEMPLATE: &str = include_str!("../../template.yaml");
+
+/// The resources of the template that hold data, under their logical ids.
+#[derive(Debug, Clone)]
+pub struct Template {
+    /// `AWS::DynamoDB::Table`
+    pub tables: Vec<Table>,
+    /// `AWS::SQS::Queue`
+    pub queues: Vec<QueueSettings>,
+    /// `AWS::Events::EventBus`, their names
+    pub event_buses: Vec<String>,
+    /// `AWS::Events::Rule`
+    pub rules: Vec<Rule>,
+}
+
+/// A table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its logical id.
+    pub name: String,
+    /// The request of `CreateTable`.
+    pub create: Value,
+    /// The attribute with the time to live.
+    pub ttl_attribute: Option<String>,
+}
+
+/// A queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// Its logical id.
+    pub name: String,
+    /// How long a message that was received stays hidden, in seconds.
+    pub visibility_timeout_seconds: i64,
+    /// How long a message is kept, in seconds.
+    pub retention_seconds: i64,
+    /// Where messages go that were received too often.
+    pub redrive: Option<Redrive>,
+}
+
+/// A redrive policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redrive {
+    /// The logical id of the dead-letter queue.
+    pub dead_letter_queue: String,
+    /// How often a message may be received.
+    pub receives_max: i64,
+}
+
+/// A rule that carries events from a bus to a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// The logical id of the bus.
+    pub event_bus: String,
+    /// The sources that it matches.
+    pub sources: Vec<String>,
+    /// The detail types that it matches.
+    pub detail_types: Vec<String>,
+    /// The logical ids of the queues that it carries them to.
+    pub queues: Vec<String>,
+}
+
+/// What the template says is not what this reader expects. That is a fault in the template, found by any
+/// test that starts the pipeline.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// Not YAML.
+    #[error("template.yaml: {0}")]
+    Syntax(#[from] saphyr::ScanError),
+    /// A property is absent or of another type.
+    #[error("template.yaml: expected {expected} in {resource}")]
+    Property {
+        /// The logical id.
+        resource: String,
+        /// What was looked for.
+        expected: &'static str,
+    },
+}
+
+impl Template {
+    /// Reads the template of this build.
+    ///
+    /// # Errors
+    /// [`TemplateError`] when it is not as expected.
+    pub fn load() -> Result<Self, TemplateError> {
+        let document = document()?;
+        let mut template =
+            Self { tables: Vec::new(), queues: Vec::new(), event_buses: Vec::new(), rules: Vec::new() };
+        for (name, resource) in document["Resources"].as_object().into_iter().flatten() {
+            let properties = &resource["Properties"];
+            match resource["Type"].as_str() {
+                Some("AWS::DynamoDB::Table") => template.tables.push(table(name, properties)),
+                Some("AWS::SQS::Queue") => template.queues.push(queue(name, properties)?),
+                Some("AWS::Events::Rule") => template.rules.push(rule(name, properties)?),
+                Some("AWS::Events::EventBus") => template.event_buses.push(name.clone()),
+                _ => {}
+            }
+        }
+        Ok(template)
+    }
+}
+
+/// The whole template of this build as JSON. An intrinsic function (`!GetAtt`, `!Ref`, ..) leaves its argument.
+///
+/// # Errors
+/// [`TemplateError::Syntax`] when it is no YAML.
+pub fn document() -> Result<Value, TemplateError> {
+    Ok(Yaml::load_from_str(TEMPLATE)?.first().map(to_json).unwrap_or_default())
+}
+
+/// The properties of a table are, but for the time to live, those of a `CreateTable` request.
+fn table(name: &str, properties: &Value) -> Table {
+    const CREATE: [&str; 4] = ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"];
+    let mut create = Map::from_iter([("TableName".to_owned(), json!(name))]);
+    for property in CREATE {
+        if let Some(value) = properties.get(property) {
+            create.insert(property.to_owned(), value.clone());
+        }
+    }
+    let ttl_attribute = properties["TimeToLiveSpecification"]["AttributeName"].as_str().map(str::to_owned);
+    Table { name: name.to_owned(), create: create.into(), ttl_attribute }
+}
+
+fn queue(name: &str, properties: &Value) -> Result<QueueSettings, TemplateError> {
+    let missing = |expected| TemplateError::Property { resource: name.to_owned(), expected };
+    // The defaults are those of SQS.
+    let seconds = |property: &str, default| properties[property].as_i64().unwrap_or(default);
+    let policy = &properties["RedrivePolicy"];
+    let redrive = if policy.is_null() {
+        None
+    } else {
+        let target = policy["deadLetterTargetArn"].as_str().and_then(|arn| arn.strip_suffix(".Arn"));
+        Some(Redrive {
+            dead_letter_queue: target.ok_or_else(|| missing("!GetAtt QUEUE.Arn"))?.to_owned(),
+            receives_max: policy["maxReceiveCount"].as_i64().ok_or_else(|| missing("maxReceiveCount"))?,
+        })
+    };
+    Ok(QueueSettings {
+        name: name.to_owned(),
+        visibility_timeout_seconds: seconds("VisibilityTimeout", 30),
+        retention_seconds: seconds("MessageRetentionPeriod", 345_600),
+        redrive,
+    })
+}
+
+fn rule(name: &str, properties: &Value) -> Result<Rule, TemplateError> {
+    let missing = |expected| TemplateError::Property { resource: name.to_owned(), expected };
+    let texts = |value: &Value| -> Option<Vec<String>> {
+        value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    let pattern = &properties["EventPattern"];
+    let queue = |target: &Value| Some(target["Arn"].as_str()?.strip_suffix(".Arn")?.to_owned());
+    let queues = properties["Targets"].as_array().into_iter().flatten().map(queue).collect::<Option<_>>();
+    Ok(Rule {
+        event_bus: properties["EventBusName"].as_str().ok_or_else(|| missing("EventBusName"))?.to_owned(),
+        sources: texts(&pattern["source"]).ok_or_else(|| missing("a list of sources"))?,
+        detail_types: texts(&pattern["detail-type"]).ok_or_else(|| missing("a list of detail types"))?,
+        queues: queues.ok_or_else(|| missing("targets with !GetAtt QUEUE.Arn"))?,
+    })
+}
+
+fn to_json(yaml: &Yaml<'_>) -> Value {
+    if let Yaml::Tagged(_, argument) = yaml {
+        to_json(argument)
+    } else if let Some(mapping) = yaml.as_mapping() {
+        mapping
+            .iter()
+            .filter_map(|(key, value)| Some((key.as_str()?.to_owned(), to_json(value))))
+            .collect::<Map<_, _>>()
+            .into()
+    } else if let Some(sequence) = yaml.as_vec() {
+        sequence.iter().map(to_json).collect()
+    } else if let Some(text) = yaml.as_str() {
+        text.into()
+    } else if let Some(integer) = yaml.as_integer() {
+        integer.into()
+    } else if let Some(boolean) = yaml.as_bool() {
+        boolean.into()
+    } else {
+        Value::Null
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use badgesmith_aws::event_bridge;
+
+    use super::*;
+
+    #[test]
+    fn the_template_says_what_the_pipeline_promises() {
+        let template = Template::load().unwrap();
+        let tables: Vec<_> = template.tables.iter().map(|table| table.name.as_str()).collect();
+        assert_eq!(tables, ["NoncesTable", "PackagesTable", "SecretsTable", "TestResultsTable"]);
+        assert!(template.tables.iter().all(|table| table.ttl_attribute.as_deref() == Some("ttl")));
+        let queue = |name: &str| template.queues.iter().find(|queue| queue.name == name).unwrap();
+        let results = queue("ResultsQueue");
+        assert_eq!(
+            results.redrive,
+            Some(Redrive { dead_letter_queue: "ResultsDeadLetterQueue".to_owned(), receives_max: 20 })
+        );
+        assert_eq!(results.retention_seconds, 4 * 24 * 60 * 60);
+        assert_eq!(queue("ResultsDeadLetterQueue").retention_seconds, 14 * 24 * 60 * 60);
+        let refresh = queue("RefreshQueue").redrive.clone().unwrap();
+        assert_eq!((refresh.dead_letter_queue.as_str(), refresh.receives_max), ("RefreshDeadLetterQueue", 5));
+        assert_eq!(template.event_buses, ["EventBus"]);
+        let rule = Rule {
+            event_bus: "EventBus".to_owned(),
+            sources: vec![event_bridge::SOURCE.to_owned()],
+            detail_types: vec![event_bridge::PACKAGE_REQUESTED.to_owned()],
+            queues: vec!["RefreshQueue".to_owned()],
+        };
+        assert_eq!(template.rules, [rule]);
+    }
+}

@@ -1,0 +1,61 @@
+//! The tables, one type for each, with a method for each question asked of it.
+
+mod history;
+mod nonces;
+mod package_leases;
+mod packages;
+mod results;
+mod secret_mappings;
+#[cfg(feature = "admin")]
+mod tables;
+
+pub use history::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery};
+pub use nonces::{Nonces, Reservation, ReservationOutcome};
+pub use package_leases::{Content, Lease, LeaseOutcome};
+pub use packages::{DuePackage, DuePage, DuePosition, Packages};
+pub use results::Results;
+pub use secret_mappings::{SecretMapping, SecretMappings};
+#[cfg(feature = "admin")]
+pub use tables::table_status;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use badgesmith_domain::timestamp::Timestamp;
+
+/// An item as the SDK has it.
+type Item = HashMap<String, AttributeValue>;
+
+/// The partition key of every table.
+const PK: &str = "PK";
+/// The sort key of every table.
+const SK: &str = "SK";
+/// When DynamoDB may delete the item, in seconds since the Unix epoch.
+const TTL: &str = "ttl";
+
+/// The key of an item, and the beginning of one.
+fn item_key(partition: &str, sort: &str) -> Item {
+    Item::from([(PK.to_owned(), string(partition)), (SK.to_owned(), string(sort))])
+}
+
+fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
+}
+
+fn integer(item: &Item, name: &str) -> Option<i64> {
+    item.get(name).and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok())
+}
+
+/// Whether an item's time is over: DynamoDB deletes it days later.
+fn is_expired(item: &Item, now: Timestamp) -> bool {
+    integer(item, TTL).is_some_and(|ttl| ttl <= now.unix_seconds())
+}
+
+fn string(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+fn number(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}

@@ -1,0 +1,118 @@
+//! How the AWS SDK is set up: lean, since every line here runs in a cold start.
+
+mod error;
+mod trust_store;
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+
+use crate::env::{self, Missing};
+
+pub use error::{AwsError, AwsErrorKind, causes};
+
+/// How long the init phase waits for a connection. Without it, the first request opens its own.
+const WARM_UP_MAX: Duration = Duration::from_millis(300);
+
+/// The configuration of a Lambda function: region, credentials and endpoint from its environment, and one
+/// HTTP client for all SDK clients.
+///
+/// There is no credential chain. The credentials in the environment outlive the sandbox's use of them.
+///
+/// # Errors
+/// [`Missing`] when Lambda's own variables are not set.
+pub fn config_from_env() -> Result<SdkConfig, Missing> {
+    let credentials = Credentials::new(
+        env::required(env::AWS_ACCESS_KEY_ID)?,
+        env::required(env::AWS_SECRET_ACCESS_KEY)?,
+        env::optional(env::AWS_SESSION_TOKEN),
+        None,
+        "environment",
+    );
+    let region = env::required(env::AWS_REGION)?;
+    Ok(match env::optional(env::AWS_ENDPOINT_URL) {
+        Some(url) => config(region, credentials, https_client()).into_builder().endpoint_url(url).build(),
+        None => config(region.clone(), credentials, client_that_trusts(trust_store::of_aws(&region))),
+    })
+}
+
+/// An HTTP client that trusts whom the platform trusts, or `SSL_CERT_FILE` says: for who may be behind a proxy
+/// with a certificate of its own, and for emulators.
+pub fn https_client() -> SharedHttpClient {
+    client_that_trusts(TrustStore::default())
+}
+
+/// The one HTTP client that is compiled in, with the one TLS stack.
+fn client_that_trusts(trusted: TrustStore) -> SharedHttpClient {
+    let builder = aws_smithy_http_client::Builder::new();
+    #[expect(clippy::expect_used, reason = "only names of servers can be wrong, and there are none")]
+    let context = TlsContext::builder().with_trust_store(trusted).build().expect("a context");
+    builder.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).tls_context(context).build_https()
+}
+
+/// The version of the SDK's defaults that all of the code was tried with.
+pub fn behavior_version() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+/// The configuration common to all who use AWS: a Lambda function, and the embedded services.
+pub fn config(region: String, credentials: Credentials, http_client: SharedHttpClient) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(behavior_version())
+        .region(Region::new(region))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http_client)
+        .sleep_impl(TokioSleep::new())
+        .time_source(SystemTimeSource::new())
+        .build()
+}
+
+/// How long calls to AWS may take. Each function sets its own, so that what it does in one invocation
+/// adds up to less than its timeout.
+#[derive(Debug, Clone, Copy)]
+pub struct CallTimeouts {
+    /// One try of a call.
+    pub attempt: Duration,
+    /// The call with all its tries.
+    pub call: Duration,
+}
+
+impl CallTimeouts {
+    /// A try, and two more after a throttled, failed or lost one.
+    const ATTEMPTS: u32 = 3;
+    /// Before the second try, doubled before the third, with full jitter.
+    const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+
+    /// `config`, bounded by this budget.
+    pub fn bound(self, config: &SdkConfig) -> SdkConfig {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(self.attempt)
+            .operation_timeout(self.call)
+            .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(Self::ATTEMPTS)
+            .with_initial_backoff(Self::FIRST_BACKOFF);
+        config.to_builder().timeout_config(timeouts).retry_config(retries).build()
+    }
+}
+
+/// Makes a call within the init phase, where Lambda gives a whole CPU whatever the function's memory: the first
+/// request then finds a connection, and code that has run before. It waits no longer than that is worth, and what
+/// comes of the call does not matter, since the first request makes its own.
+pub async fn warm_up(call: impl Future<Output = Result<(), AwsError>>) {
+    match tokio::time::timeout(WARM_UP_MAX, call).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "no connection was opened in advance"),
+        Err(_) => tracing::warn!("no connection was opened in advance within {WARM_UP_MAX:?}"),
+    }
+}

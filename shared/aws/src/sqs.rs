@@ -1,0 +1,157 @@
+//! Sending to a queue, and looking after one. Receiving what is to be processed is the event source mapping's
+//! business.
+
+#[cfg(feature = "admin")]
+mod admin;
+
+#[cfg(feature = "admin")]
+pub use admin::{Depth, Handle, Letter, SendReport};
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
+};
+use aws_types::SdkConfig;
+
+use crate::sdk::AwsError;
+use badgesmith_domain::message::ResultMessage;
+use badgesmith_domain::signature::Digest;
+use badgesmith_domain::timestamp::Timestamp;
+
+/// Why a message is in a dead-letter queue, as an attribute of the message.
+pub const REASON_ATTRIBUTE: &str = "reason";
+/// When it was put there by the processor, as an attribute of the message.
+pub const FAILED_AT_ATTRIBUTE: &str = "failed_at";
+/// A longer trace header is none.
+const TRACE_BYTES_MAX: usize = 256;
+/// A reason is cut to this many characters.
+const REASON_CHARACTERS_MAX: usize = 500;
+
+/// One queue, to send to.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    /// The queue at `url`.
+    pub fn new(config: &SdkConfig, url: String) -> Self {
+        Self { client: Client::new(config), url }
+    }
+
+    /// Puts a result on the queue. `trace` is the X-Ray trace header of the request that brought it, and
+    /// goes on with it if it is one; it comes from outside, and no result shall be refused for it:
+    /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html>
+    ///
+    /// # Errors
+    /// [`AwsError`] when no answer confirmed it. It may be on the queue all the same.
+    pub async fn send_result(&self, message: &ResultMessage, trace: Option<&str>) -> Result<(), AwsError> {
+        let body =
+            serde_json::to_string(message).map_err(|error| AwsError::unexpected("sqs:SendMessage", error))?;
+        // A group makes the queue a fair one: while one repository has much in it, others do not wait behind that.
+        // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
+        // Its name has at most 128 characters, which those of a repository may exceed.
+        let group = Digest::of(message.result.repository.to_string().as_bytes()).to_string();
+        let mut request =
+            self.client.send_message().queue_url(&self.url).message_body(body).message_group_id(group);
+        if let Some(value) = trace.and_then(trace_header) {
+            let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
+            request = request.message_system_attributes(name, value);
+        }
+        request.send().await.map_err(|error| AwsError::new("sqs:SendMessage", error))?;
+        Ok(())
+    }
+
+    /// Puts the body of a message that can never succeed on this dead-letter queue, with the reason.
+    ///
+    /// # Errors
+    /// [`AwsError`] when no answer confirmed it.
+    pub async fn send_dead_letter(
+        &self,
+        body: &str,
+        reason: &str,
+        failed_at: Timestamp,
+    ) -> Result<(), AwsError> {
+        let text =
+            |value: String| MessageAttributeValue::builder().data_type("String").string_value(value).build();
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .message_attributes(REASON_ATTRIBUTE, text(printable(reason))?)
+            .message_attributes(FAILED_AT_ATTRIBUTE, text(failed_at.to_string())?)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("sqs:SendMessage", error))?;
+        Ok(())
+    }
+}
+
+/// `header` as a message has it, if it is one.
+fn trace_header(header: &str) -> Option<MessageSystemAttributeValue> {
+    let value = MessageSystemAttributeValue::builder().data_type("String").string_value(header);
+    value.build().ok().filter(|_| is_trace(header))
+}
+
+/// Whether `header` begins as a trace header must, `Root=1-{8 hex digits}-{24 hex digits}`, and goes on with
+/// nothing but fields:
+/// <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
+fn is_trace(header: &str) -> bool {
+    let hex = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut fields = header.split(';');
+    let root = fields.next().and_then(|field| field.strip_prefix("Root=1-")?.split_once('-'));
+    root.is_some_and(|(time, id)| hex(time, 8) && hex(id, 24))
+        && header.len() <= TRACE_BYTES_MAX
+        && fields.all(|field| {
+            field.split_once('=').is_some_and(|(name, value)| {
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-');
+                !name.is_empty() && !value.is_empty() && name.bytes().chain(value.bytes()).all(plain)
+            })
+        })
+}
+
+/// A reason may quote the message; SQS refuses most control characters and an empty value.
+fn printable(reason: &str) -> String {
+    let text: String = reason
+        .chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .filter(|character| !matches!(character, '\u{fffe}' | '\u{ffff}'))
+        .take(REASON_CHARACTERS_MAX)
+        .collect();
+    if text.is_empty() { "unknown".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_trace_headers_go_on() {
+        let root = "Root=1-5759e988-bd862e3fe1be46a994272793";
+        for good in
+            [root.to_owned(), format!("{root};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a87bd80c:1")]
+        {
+            assert!(is_trace(&good), "{good}");
+        }
+        for bad in [
+            "",
+            "Root=1-5759e988",
+            "Sampled=1",
+            "Root=1-5759e98g-bd862e3fe1be46a994272793",
+            &format!("{root};"),
+            &format!("{root};a"),
+            &format!("{root};a=\u{1}"),
+            &format!("{root};a={}", "x".repeat(256)),
+        ] {
+            assert!(!is_trace(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reasons_are_fit_to_be_sent() {
+        assert_eq!(printable("a\nb\u{ffff}"), "a b");
+        assert_eq!(printable(""), "unknown");
+        assert_eq!(printable(&"\u{e9}".repeat(1000)).chars().count(), REASON_CHARACTERS_MAX);
+    }
+}

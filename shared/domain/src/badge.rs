@@ -1,0 +1,168 @@
+//! Badges in the form that shields.io reads: <https://shields.io/badges/endpoint-badge>.
+
+use serde::Serialize;
+
+use crate::package::Provider;
+use crate::test_result::Counts;
+use crate::version::NuGetVersion;
+
+/// The colours in use, a closed set: shields.io draws a colour it does not know in bright green.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Color {
+    /// All is well.
+    BrightGreen,
+    /// A stable version in a NuGet feed.
+    Blue,
+    /// A stable version in GitHub Packages.
+    Green,
+    /// A prerelease.
+    Orange,
+    /// Some failed.
+    Yellow,
+    /// Most failed, or the badge's own address is wrong.
+    Red,
+    /// Nothing can be said.
+    LightGrey,
+}
+
+/// One badge. As JSON it holds only what shields.io accepts; what is absent is left out, since it
+/// refuses `null` and unknown keys:
+///
+/// ```
+/// # use badgesmith_domain::badge::{Badge, Subject};
+/// let json = serde_json::to_string(&Badge::unavailable(Subject::Tests))?;
+/// assert_eq!(
+///     json,
+///     r#"{"schemaVersion":1,"label":"tests","message":"unavailable","color":"lightgrey","isError":true}"#
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Badge {
+    schema_version: u8,
+    label: &'static str,
+    message: String,
+    color: Color,
+    #[serde(skip_serializing_if = "is_false")]
+    is_error: bool,
+    /// A slug of <https://simpleicons.org>.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    named_logo: Option<&'static str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// What a badge is about: its label, and its logo if it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// Test results.
+    Tests,
+    /// The versions of a package.
+    Package(Provider),
+}
+
+impl Badge {
+    /// The badge of a test result. A run in which nothing was tested is never green.
+    pub fn tests(counts: Counts) -> Self {
+        let (passed, failed) = (counts.passed(), counts.failed());
+        let (message, color) = if passed == 0 && failed == 0 {
+            ("no tests".to_owned(), Color::LightGrey)
+        } else if failed == 0 {
+            (format!("{passed} passed"), Color::BrightGreen)
+        } else if failed > passed {
+            (format!("{failed} failed"), Color::Red)
+        } else {
+            (format!("{passed} passed, {failed} failed"), Color::Yellow)
+        };
+        Self::new(Subject::Tests, message, color)
+    }
+
+    /// The badge of a package's version.
+    pub fn version(provider: Provider, version: &NuGetVersion) -> Self {
+        let color = match provider {
+            _ if version.is_prerelease() => Color::Orange,
+            Provider::NuGet => Color::Blue,
+            Provider::GitHub => Color::Green,
+        };
+        Self::new(Subject::Package(provider), version.to_string(), color)
+    }
+
+    /// The badge of a package that was never asked for, until its upstream has answered.
+    pub fn pending(provider: Provider) -> Self {
+        Self::new(Subject::Package(provider), "pending".to_owned(), Color::LightGrey)
+    }
+
+    /// The badge of an address that can never have a result, of a package that is not there, and of versions
+    /// none of which is as wanted.
+    pub fn not_found(subject: Subject) -> Self {
+        Self::error(subject, "not found", Color::Red)
+    }
+
+    /// The badge of a query that is no range of versions.
+    pub fn invalid_range(provider: Provider) -> Self {
+        Self::error(Subject::Package(provider), "invalid range", Color::Red)
+    }
+
+    /// The badge of a branch or platform that nothing was reported for yet.
+    pub fn no_results() -> Self {
+        Self::error(Subject::Tests, "no results", Color::LightGrey)
+    }
+
+    /// The badge while the store, or the upstream of a package never seen, cannot be read.
+    pub fn unavailable(subject: Subject) -> Self {
+        Self::error(subject, "unavailable", Color::LightGrey)
+    }
+
+    fn new(subject: Subject, message: String, color: Color) -> Self {
+        let (label, named_logo) = match subject {
+            Subject::Tests => ("tests", None),
+            Subject::Package(provider) => (provider.as_str(), Some(provider.as_str())),
+        };
+        Self { schema_version: 1, label, message, color, is_error: false, named_logo }
+    }
+
+    fn error(subject: Subject, message: &str, color: Color) -> Self {
+        Self { is_error: true, ..Self::new(subject, message.to_owned(), color) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wording_and_colour() {
+        let tests = |passed, failed, skipped| {
+            Badge::tests(Counts::new(passed, failed, skipped, passed + failed + skipped).unwrap())
+        };
+        let version = |provider, text: &str| Badge::version(provider, &text.parse().unwrap());
+        let badges = [
+            tests(190, 0, 0),
+            tests(190, 0, 7),
+            tests(1, 2, 0),
+            tests(0, 5, 1),
+            tests(188, 2, 0),
+            tests(2, 2, 0),
+            tests(0, 0, 0),
+            tests(0, 0, 9),
+            Badge::not_found(Subject::Tests),
+            Badge::no_results(),
+            Badge::unavailable(Subject::Tests),
+            version(Provider::NuGet, "13.0.3"),
+            version(Provider::NuGet, "14.0.0-beta.1"),
+            version(Provider::GitHub, "1.0"),
+            version(Provider::GitHub, "1.0-rc"),
+            Badge::pending(Provider::NuGet),
+            Badge::not_found(Subject::Package(Provider::GitHub)),
+            Badge::invalid_range(Provider::NuGet),
+            Badge::unavailable(Subject::Package(Provider::NuGet)),
+        ];
+        let lines: Vec<_> = badges.iter().map(|badge| serde_json::to_string(badge).unwrap()).collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+}

@@ -1,0 +1,379 @@
+//! Every key of every table, built nowhere else.
+//!
+//! | table | partition key | sort key |
+//! |---|---|---|
+//! | test results | `TEST#{owner}#{repo}` | `RESULT#{platform}#{branch}#{order}` |
+//! | its index of the latest | `LATEST#{owner}#{repo}#{platform}#{branch}` | `{order}` |
+//! | nonces | `NONCE#{owner}/{repo}#{nonce}` | `META` |
+//! | packages | `PACKAGE#{provider}#{organization or -}#{package}` | `META`, `UPSTREAM`, `VERSIONS` |
+//! | their index of what is due | `DUE#{shard}` | `{refresh_after}` |
+//! | secrets | `SECRET#{provider}#{organization}#{package or *}` | `META` |
+//!
+//! `#` and `%` inside a part are percent-encoded, so that no name can forge another key. An order is
+//! `{timestamp}#{run_id}.{run_attempt}#{test_result_id}`: the order of the strings is the order of time,
+//! and of two results of the same millisecond the later run or attempt comes last.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::ids::{Branch, Nonce, ParseError, Platform, Repository};
+use crate::package::{Organization, Package, PackageName};
+use crate::signature::Digest;
+use crate::test_result::TestResult;
+use crate::timestamp::Timestamp;
+
+/// The longest partition key that DynamoDB takes, in bytes:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+pub const PARTITION_KEY_BYTES_MAX: usize = 2048;
+/// The longest sort key that DynamoDB takes, in bytes.
+pub const SORT_KEY_BYTES_MAX: usize = 1024;
+
+/// A key that no item has, partition and sort key: there is no `#` in it. For calls that are made for nothing but
+/// their connection.
+pub const WARM_UP_KEY: &str = "WARM_UP_KEY";
+/// The sort key of tables that have one item for a partition key; of a package, the item with its state.
+pub const META: &str = "META";
+/// The sort key of a package's versions.
+pub const VERSIONS: &str = "VERSIONS";
+/// The sort key of what a package's upstream has to be asked with.
+pub const UPSTREAM: &str = "UPSTREAM";
+
+/// The partition key of a repository's results.
+pub fn results_partition(repository: &Repository) -> String {
+    format!("TEST#{}#{}", part(repository.owner.as_str()), part(repository.repo.as_str()))
+}
+
+/// The sort key of one result.
+pub fn result_sort(platform: Platform, branch: &Branch, order: &ResultOrder) -> String {
+    format!("{}{order}", ResultRange::Branch(platform, branch).prefix())
+}
+
+/// The partition key, in the index of the latest results, of one platform and branch.
+pub fn latest_partition(repository: &Repository, platform: Platform, branch: &Branch) -> String {
+    let Repository { owner, repo } = repository;
+    format!("LATEST#{}#{}#{platform}#{}", part(owner.as_str()), part(repo.as_str()), part(branch.as_str()))
+}
+
+/// The partition key of a submission's reservation.
+pub fn reservation_partition(repository: &Repository, submission: &ReservationKey) -> String {
+    let Repository { owner, repo } = repository;
+    let (owner, repo) = (part(owner.as_str()), part(repo.as_str()));
+    match submission {
+        ReservationKey::Nonce(nonce) => format!("NONCE#{owner}/{repo}#{}", part(nonce.as_str())),
+        ReservationKey::Body(digest) => format!("NONCE#{owner}/{repo}#sha256:{digest}"),
+    }
+}
+
+/// The partition key of a package.
+pub fn package_partition(package: &Package) -> String {
+    match package {
+        Package::NuGet(name) => format!("PACKAGE#nuget#-#{}", part(name.as_str())),
+        Package::GitHub(organization, name) => {
+            format!("PACKAGE#github#{}#{}", part(organization.as_str()), part(name.as_str()))
+        }
+    }
+}
+
+/// The package whose partition key is `partition`; `None` when it is no package's.
+pub fn package_of(partition: &str) -> Option<Package> {
+    // No name of a package has a `#` or `%` that would be encoded.
+    let package = match *partition.split('#').collect::<Vec<_>>() {
+        ["PACKAGE", "nuget", "-", name] => Package::NuGet(name.parse().ok()?),
+        ["PACKAGE", "github", organization, name] => {
+            Package::GitHub(organization.parse().ok()?, name.parse().ok()?)
+        }
+        _ => return None,
+    };
+    (package_partition(&package) == partition).then_some(package)
+}
+
+/// The partition key of the secret with which `organization`'s packages are read: `package` alone, or all of
+/// its public ones.
+pub fn secret_partition(organization: &Organization, package: Option<&PackageName>) -> String {
+    let package = package.map_or(Cow::Borrowed("*"), |name| part(name.as_str()));
+    format!("SECRET#github#{}#{package}", part(organization.as_str()))
+}
+
+/// One of the partitions that packages wait in until they are due, in the index of the packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DueShard {
+    /// Packages that are known to exist, spread so that no partition takes all writes.
+    Known(u8),
+    /// Names that no upstream has confirmed yet.
+    Unconfirmed,
+}
+
+impl DueShard {
+    /// How many shards there are of known packages. One partition takes 1,000 writes a second, and a refresh
+    /// costs two: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>
+    pub const KNOWN: u8 = 8;
+
+    /// The shard of a known package, always the same one.
+    pub fn of(package: &Package) -> Self {
+        let digest = Digest::of(package.to_string().as_bytes());
+        Self::Known(digest.first_byte() % Self::KNOWN)
+    }
+
+    /// The shards of all known packages.
+    pub fn all_known() -> impl Iterator<Item = Self> {
+        (0..Self::KNOWN).map(Self::Known)
+    }
+
+    /// The partition key.
+    pub fn partition(self) -> String {
+        match self {
+            Self::Known(shard) => format!("DUE#{shard}"),
+            Self::Unconfirmed => "DUE#unproven".to_owned(),
+        }
+    }
+}
+
+/// What makes a submission the same submission: the nonce that its signature covers, or, where there is
+/// none, its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReservationKey {
+    /// The nonce of the signed body.
+    Nonce(Nonce),
+    /// The SHA-256 of the signed body.
+    Body(Digest),
+}
+
+/// The place of a result in time, among the results of its platform and branch.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResultOrder(String);
+
+impl ResultOrder {
+    /// The place of `result`. Run ids of digits alone are compared as numbers (up to 20 digits).
+    pub fn of(result: &TestResult) -> Self {
+        let run_id = result.run_id.as_str();
+        let attempt = result.run_attempt.get();
+        let (timestamp, id) = (result.timestamp, result.id);
+        Self(if run_id.bytes().all(|byte| byte.is_ascii_digit()) {
+            format!("{timestamp}#{run_id:0>20}.{attempt:04}#{id}")
+        } else {
+            format!("{timestamp}#{run_id}.{attempt:04}#{id}")
+        })
+    }
+}
+
+impl FromStr for ResultOrder {
+    type Err = ParseError;
+
+    /// Reads an order back; checks its timestamp, and takes the rest as it is.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let invalid = ParseError { expected: "an order, TIMESTAMP#RUN.ATTEMPT#ID" };
+        let (timestamp, _) = text.split_once('#').ok_or(invalid)?;
+        let parsed: Timestamp = timestamp.parse()?;
+        if parsed.to_string() == timestamp { Ok(Self(text.to_owned())) } else { Err(invalid) }
+    }
+}
+
+impl fmt::Display for ResultOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Results of a repository whose sort keys are one contiguous range.
+#[derive(Debug, Clone, Copy)]
+pub enum ResultRange<'a> {
+    /// All of them.
+    All,
+    /// Those of one platform.
+    Platform(Platform),
+    /// Those of one branch on one platform.
+    Branch(Platform, &'a Branch),
+}
+
+impl ResultRange<'_> {
+    /// What the sort keys of the group, and no others, begin with. Ends in `#`.
+    pub fn prefix(&self) -> String {
+        match self {
+            Self::All => "RESULT#".to_owned(),
+            Self::Platform(platform) => format!("RESULT#{platform}#"),
+            Self::Branch(platform, branch) => format!("RESULT#{platform}#{}#", part(branch.as_str())),
+        }
+    }
+
+    /// The first and last sort key, both inclusive, of a range that holds all of the group.
+    pub fn range(&self) -> (String, String) {
+        let first = self.prefix();
+        // `$` follows `#`, so that this is behind every key with the prefix and before any other.
+        let last = format!("{}$", first.trim_end_matches('#'));
+        (first, last)
+    }
+
+    /// The first and last sort key, both inclusive, of a range that holds what happened at or after
+    /// `from` and before `to`. Means something for a group of one platform and branch only.
+    pub fn range_of_time(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> (String, String) {
+        let (first, last) = self.range();
+        let prefix = self.prefix();
+        (
+            from.map_or(first, |from| format!("{prefix}{from}")),
+            // A key of the very moment `to` goes on behind the timestamp, and so lies behind this.
+            to.map_or(last, |to| format!("{prefix}{to}")),
+        )
+    }
+}
+
+/// A name as part of a key.
+fn part(name: &str) -> Cow<'_, str> {
+    if name.contains(['#', '%']) { name.replace('%', "%25").replace('#', "%23").into() } else { name.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ids::{Owner, Repo};
+    use crate::test_result::{Counts, RunAttempt, TestResultId};
+
+    fn result(timestamp: i64, run_id: &str, attempt: u64) -> TestResult {
+        TestResult {
+            id: TestResultId::derive(run_id),
+            repository: "acme/kit".parse().unwrap(),
+            platform: Platform::Linux,
+            branch: "main".parse().unwrap(),
+            counts: Counts::new(1, 0, 0, 1).unwrap(),
+            timestamp: Timestamp::from_unix_milliseconds(timestamp),
+            run_id: run_id.parse().unwrap(),
+            run_attempt: RunAttempt::try_from(attempt).unwrap(),
+            commit: None,
+            url_html: None,
+            workflow_run_url: None,
+        }
+    }
+
+    fn slug() -> impl Strategy<Value = String> {
+        "[a-z0-9._-]{1,4}"
+    }
+
+    /// Short, and made of what keys are made of, so that a forged key would be found.
+    fn branch() -> impl Strategy<Value = Branch> {
+        "[a#%/2-5A$ä]{1,6}".prop_filter_map("no branch", |text| text.parse().ok())
+    }
+
+    fn place() -> impl Strategy<Value = (Owner, Repo, Platform, Branch)> {
+        (slug(), slug(), 0..3_usize, branch()).prop_map(|(owner, repo, platform, branch)| {
+            (owner.parse().unwrap(), repo.parse().unwrap(), Platform::ALL[platform], branch)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2048))]
+
+        #[test]
+        fn different_places_have_different_keys(a in place(), b in place()) {
+            let keys = |(owner, repo, platform, branch): &(Owner, Repo, Platform, Branch)| {
+                let repository = Repository { owner: owner.clone(), repo: repo.clone() };
+                let order = ResultOrder::of(&result(0, "1", 1));
+                (
+                    (results_partition(&repository), result_sort(*platform, branch, &order)),
+                    latest_partition(&repository, *platform, branch),
+                )
+            };
+            prop_assert_eq!(a == b, keys(&a).0 == keys(&b).0);
+            prop_assert_eq!(a == b, keys(&a).1 == keys(&b).1);
+        }
+
+        #[test]
+        fn a_group_holds_its_own_results_only(a in branch(), b in branch(), platform in 0..3_usize, other in 0..3_usize) {
+            let (platform, other) = (Platform::ALL[platform], Platform::ALL[other]);
+            let key = result_sort(other, &b, &ResultOrder::of(&result(0, "1", 1)));
+            let holds = |group: ResultRange<'_>| {
+                let (first, last) = group.range();
+                first <= key && key <= last
+            };
+            prop_assert_eq!(holds(ResultRange::Branch(platform, &a)), platform == other && a == b);
+            prop_assert_eq!(holds(ResultRange::Platform(platform)), platform == other);
+            prop_assert!(holds(ResultRange::All));
+        }
+
+        #[test]
+        fn key_order_is_time_order(
+            a in (-2_000_000_000_000_i64..4_000_000_000_000, 0..u64::MAX, 1..=9999_u64),
+            b in (-2_000_000_000_000_i64..4_000_000_000_000, 0..u64::MAX, 1..=9999_u64),
+            same_time: bool,
+            same_run: bool,
+        ) {
+            let b = (if same_time { a.0 } else { b.0 }, if same_run { a.1 } else { b.1 }, b.2);
+            let order = |(time, run, attempt): (i64, u64, u64)| ResultOrder::of(&result(time, &run.to_string(), attempt));
+            prop_assert_eq!(a.cmp(&b), order(a).cmp(&order(b)));
+            prop_assert_eq!(order(a).to_string().parse(), Ok(order(a)));
+        }
+
+        #[test]
+        fn a_range_of_time_is_half_open(at in 0..100_i64, from in 0..100_i64, to in 0..100_i64) {
+            let branch = "main".parse().unwrap();
+            let group = ResultRange::Branch(Platform::Linux, &branch);
+            let moment = Timestamp::from_unix_milliseconds;
+            let (first, last) = group.range_of_time(Some(moment(from)), Some(moment(to)));
+            let key = result_sort(Platform::Linux, &branch, &ResultOrder::of(&result(at, "1", 1)));
+            prop_assert_eq!(first <= key && key <= last, from <= at && at < to);
+        }
+    }
+
+    #[test]
+    fn keys_look_as_documented() {
+        let repository = "Acme/Kit".parse().unwrap();
+        let branch = "a#b%/C".parse().unwrap();
+        let order = ResultOrder::of(&result(0, "7", 2));
+        let id = TestResultId::derive("7");
+        assert_eq!(results_partition(&repository), "TEST#acme#kit");
+        assert_eq!(
+            result_sort(Platform::MacOs, &branch, &order),
+            format!("RESULT#macos#a%23b%25/C#1970-01-01T00:00:00.000Z#00000000000000000007.0002#{id}")
+        );
+        assert_eq!(
+            latest_partition(&repository, Platform::MacOs, &branch),
+            "LATEST#acme#kit#macos#a%23b%25/C"
+        );
+        let nonce = ReservationKey::Nonce("12345#78".parse().unwrap());
+        assert_eq!(reservation_partition(&repository, &nonce), "NONCE#acme/kit#12345%2378");
+        let body = ReservationKey::Body(Digest::of(b""));
+        assert_eq!(
+            reservation_partition(&repository, &body),
+            "NONCE#acme/kit#sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+
+    #[test]
+    fn keys_of_packages_look_as_documented_and_are_read_back() {
+        for (package, partition) in [
+            ("nuget/Newtonsoft.Json", "PACKAGE#nuget#-#newtonsoft.json"),
+            ("github/Acme/Acme.Kit", "PACKAGE#github#acme#acme.kit"),
+        ] {
+            let package: Package = package.parse().unwrap();
+            assert_eq!(package_partition(&package), partition);
+            assert_eq!(package_of(partition), Some(package));
+        }
+        for none in ["", "PACKAGE#nuget#acme#kit", "PACKAGE#github#-#kit", "PACKAGE#nuget#-#Kit", "TEST#a#b"]
+        {
+            assert_eq!(package_of(none), None, "{none}");
+        }
+        let (organization, name) = ("Acme".parse().unwrap(), "Acme.Kit".parse().unwrap());
+        assert_eq!(secret_partition(&organization, None), "SECRET#github#acme#*");
+        assert_eq!(secret_partition(&organization, Some(&name)), "SECRET#github#acme#acme.kit");
+        // Where a package is must not depend on the build that looks for it.
+        let shards = ["nuget/newtonsoft.json", "nuget/serilog", "github/acme/acme.kit"]
+            .map(|package| DueShard::of(&package.parse().unwrap()).partition());
+        assert_eq!(shards, ["DUE#1", "DUE#4", "DUE#1"]);
+    }
+
+    #[test]
+    fn no_key_exceeds_the_limits_of_dynamodb() {
+        let longest = "x".repeat(100);
+        let repository = format!("{longest}/{longest}").parse().unwrap();
+        let branch = "#".repeat(255).parse().unwrap();
+        let order = ResultOrder::of(&result(0, &"9".repeat(64), 9999));
+        let nonce = ReservationKey::Nonce("%".repeat(128).parse().unwrap());
+        assert!(results_partition(&repository).len() <= PARTITION_KEY_BYTES_MAX);
+        assert!(latest_partition(&repository, Platform::Windows, &branch).len() <= PARTITION_KEY_BYTES_MAX);
+        assert!(reservation_partition(&repository, &nonce).len() <= PARTITION_KEY_BYTES_MAX);
+        assert!(result_sort(Platform::Windows, &branch, &order).len() <= SORT_KEY_BYTES_MAX);
+        let package = Package::GitHub("o".repeat(39).parse().unwrap(), "p".repeat(100).parse().unwrap());
+        assert!(package_partition(&package).len() <= PARTITION_KEY_BYTES_MAX);
+    }
+}

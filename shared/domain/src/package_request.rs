@@ -1,0 +1,122 @@
+//! The `PackageRequested` event: badge-api, or an operator, asks the refresher to look up a package.
+
+use serde::{Deserialize, Serialize};
+
+use crate::package::Package;
+use crate::timestamp::Timestamp;
+
+/// The version that this build writes.
+const VERSION: u32 = 1;
+
+/// The detail of a `PackageRequested` event:
+/// `{"version":1,"package":"nuget/newtonsoft.json","reason":"new","requested_at":"2025-01-15T10:30:00.000Z"}`.
+///
+/// It evolves like a [`ResultMessage`](crate::message::ResultMessage): fields may be added, and a change that an
+/// old reader would misread raises the version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageRequest {
+    version: u32,
+    pub package: Package,
+    pub reason: Reason,
+    pub requested_at: Timestamp,
+}
+
+/// Why a package is requested. Of several reasons the first one counts, but see [`PackageRequest::merge`].
+///
+/// The words on the wire are older than the variants' names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// An operator wants it looked up now, whether it is due or not.
+    #[serde(rename = "wanted")]
+    RefreshNow,
+    /// It is unknown, or was not found an hour ago. Such names may be invented.
+    #[serde(rename = "new")]
+    FirstRequested,
+    /// It is known and overdue: it has left the schedule, or the schedule lags behind.
+    Stale,
+    /// It is known and fresh, and its reads have not been reported for a day.
+    #[serde(rename = "seen")]
+    StillRead,
+    /// An operator wants it off the schedule.
+    #[serde(rename = "unwanted")]
+    Unschedule,
+}
+
+/// Why a request cannot be read, now or later.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// Not an event with such a detail.
+    #[error("malformed request: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// Written by a later version of this software.
+    #[error("request version {0} is newer than this reader's {VERSION}")]
+    Newer(u32),
+}
+
+impl PackageRequest {
+    /// The request for `package`.
+    pub fn new(package: Package, reason: Reason, requested_at: Timestamp) -> Self {
+        Self { version: VERSION, package, reason, requested_at }
+    }
+
+    /// Merges another request for the same package into this one. Between a lookup and an [`Reason::Unschedule`],
+    /// the later request wins.
+    pub fn merge(&mut self, other: &Self) {
+        let is_lookup = |request: &Self| request.reason != Reason::Unschedule;
+        if is_lookup(self) == is_lookup(other) {
+            self.reason = self.reason.min(other.reason);
+        } else if other.requested_at > self.requested_at {
+            self.reason = other.reason;
+        }
+        self.requested_at = self.requested_at.max(other.requested_at);
+    }
+
+    /// Reads a request from `body`: a whole event as EventBridge hands it to a queue, the request its detail.
+    ///
+    /// # Errors
+    /// [`RequestError`] when `body` can never be understood by this version.
+    pub fn parse_event(body: &str) -> Result<Self, RequestError> {
+        #[derive(Deserialize)]
+        struct Event<T> {
+            detail: T,
+        }
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        // First the version alone: a newer request need not look like this one.
+        let Event { detail: Versioned { version } } = serde_json::from_str(body)?;
+        if version > VERSION {
+            return Err(RequestError::Newer(version));
+        }
+        let Event { detail } = serde_json::from_str(body)?;
+        Ok(detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_fixed_and_read_back() {
+        let request = PackageRequest::new(
+            "github/acme/acme.kit".parse().unwrap(),
+            Reason::FirstRequested,
+            "2025-01-15T10:30:00Z".parse().unwrap(),
+        );
+        let detail = serde_json::to_string(&request).unwrap();
+        assert_eq!(
+            detail,
+            r#"{"version":1,"package":"github/acme/acme.kit","reason":"new","requested_at":"2025-01-15T10:30:00.000Z"}"#
+        );
+        let event = |detail: &str| format!(r#"{{"id":"1","source":"badgesmith","detail":{detail}}}"#);
+        assert_eq!(PackageRequest::parse_event(&event(&detail)).unwrap(), request);
+        let newer = event(r#"{"version":2,"packages":[]}"#);
+        assert!(matches!(PackageRequest::parse_event(&newer), Err(RequestError::Newer(2))));
+        for malformed in [&detail, "", "{}", &event("{}"), &event(r#"{"version":1,"package":"npm/x"}"#)] {
+            assert!(matches!(PackageRequest::parse_event(malformed), Err(RequestError::Malformed(_))));
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! HMAC-SHA256 signatures over a request's raw bytes (RFC 2104).
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::ids::ParseError;
+
+/// A shorter key could be guessed; it is refused.
+pub const KEY_BYTES_MIN: usize = 16;
+
+/// What a client sends as `X-Signature`: `sha256=` and 64 hex digits of either case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature([u8; 32]);
+
+impl FromStr for Signature {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let invalid =
+            ParseError { expected: "sha256= followed by the 64 hex digits of the HMAC-SHA256 of the body" };
+        let digits = text.strip_prefix("sha256=").ok_or(invalid)?;
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| invalid)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256={}", hex::encode(self.0))
+    }
+}
+
+/// A key of HMAC-SHA256. Neither `Debug` nor any error shows it.
+#[derive(Clone)]
+pub struct HmacKey(Box<[u8]>);
+
+impl HmacKey {
+    /// A key of these bytes; `None` when there are fewer than [`KEY_BYTES_MIN`].
+    pub fn new(bytes: impl Into<Box<[u8]>>) -> Option<Self> {
+        let bytes = bytes.into();
+        (bytes.len() >= KEY_BYTES_MIN).then_some(Self(bytes))
+    }
+
+    /// Signs `body`.
+    pub fn sign(&self, body: &[u8]) -> Signature {
+        Signature(self.mac(body).finalize().into_bytes().into())
+    }
+
+    /// Whether `signature` is this key's for `body`, in constant time.
+    pub fn verifies(&self, body: &[u8], signature: &Signature) -> bool {
+        self.mac(body).verify_slice(&signature.0).is_ok()
+    }
+
+    fn mac(&self, body: &[u8]) -> Hmac<Sha256> {
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104, section 3)")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length will do");
+        mac.update(body);
+        mac
+    }
+}
+
+impl fmt::Debug for HmacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HmacKey(..)")
+    }
+}
+
+/// The keys that one version of a repository's secret stands for.
+///
+/// The secret is `{"hmac_key":"<base64>","type":"repo_hmac"}`. The key is what the base64 decodes to. Many a
+/// shell script signs with the string itself (`openssl dgst -hmac "$KEY"`), so its bytes are a key as well.
+#[derive(Debug, Clone)]
+pub struct SecretKeys(Vec<HmacKey>);
+
+/// Why a secret holds no key. Says nothing of what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// Not the JSON that it should be.
+    #[error(r#"expected a secret of the form {{"hmac_key":"<base64>","type":"repo_hmac"}}"#)]
+    Malformed,
+    /// Too short to be safe.
+    #[error("expected a key of at least {KEY_BYTES_MIN} bytes")]
+    TooShort,
+}
+
+impl SecretKeys {
+    /// Reads a secret.
+    ///
+    /// # Errors
+    /// [`SecretError`] when it is not of the form above, or its key too short.
+    pub fn parse(secret: &str) -> Result<Self, SecretError> {
+        #[derive(Deserialize)]
+        struct Secret {
+            hmac_key: String,
+            r#type: String,
+        }
+        let secret: Secret = serde_json::from_str(secret).map_err(|_| SecretError::Malformed)?;
+        if secret.r#type != "repo_hmac" {
+            return Err(SecretError::Malformed);
+        }
+        let decoded = STANDARD.decode(&secret.hmac_key).ok().and_then(HmacKey::new);
+        let as_written = HmacKey::new(secret.hmac_key.into_bytes());
+        let keys: Vec<_> = decoded.into_iter().chain(as_written).collect();
+        if keys.is_empty() { Err(SecretError::TooShort) } else { Ok(Self(keys)) }
+    }
+
+    /// Whether `signature` is one of these keys' for `body`.
+    pub fn verify(&self, body: &[u8], signature: &Signature) -> bool {
+        self.0.iter().any(|key| key.verifies(body, signature))
+    }
+}
+
+/// The SHA-256 of some bytes; displays as 64 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The first byte, to spread things by.
+    pub fn first_byte(&self) -> u8 {
+        let [first, ..] = self.0;
+        first
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4231, section 4: key, data and HMAC-SHA-256 in hex. Case 5 is about truncated output, which
+    /// this service never accepts.
+    const RFC_4231: [(&str, &str, &str); 6] = [
+        (
+            "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
+            "4869205468657265",
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+        ),
+        (
+            "4a656665",
+            "7768617420646f2079612077616e7420666f72206e6f7468696e673f",
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        ),
+        (
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd",
+            "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
+        ),
+        (
+            "0102030405060708090a0b0c0d0e0f10111213141516171819",
+            "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd",
+            "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
+        ),
+        (
+            "AA*131",
+            "54657374205573696e67204c6172676572205468616e20426c6f636b2d53697a65204b6579202d2048617368204b6579204669727374",
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+        ),
+        (
+            "AA*131",
+            "5468697320697320612074657374207573696e672061206c6172676572207468616e20626c6f636b2d73697a65206b657920616e642061206c6172676572207468616e20626c6f636b2d73697a6520646174612e20546865206b6579206e6565647320746f20626520686173686564206265666f7265206265696e6720757365642062792074686520484d414320616c676f726974686d2e",
+            "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+        ),
+    ];
+
+    #[test]
+    fn signs_and_verifies_the_vectors_of_rfc_4231() {
+        for (key, data, expected) in RFC_4231 {
+            let key = if key == "AA*131" { vec![0xaa; 131] } else { hex::decode(key).unwrap() };
+            // One vector's key is shorter than this service accepts.
+            let key = HmacKey(key.into());
+            let data = hex::decode(data).unwrap();
+            let signature: Signature = format!("sha256={}", expected.to_uppercase()).parse().unwrap();
+            assert_eq!(key.sign(&data).to_string(), format!("sha256={expected}"));
+            assert!(key.verifies(&data, &signature));
+            assert!(!key.verifies(&[&data[..], b"!"].concat(), &signature));
+        }
+    }
+
+    #[test]
+    fn signatures_are_64_hex_digits() {
+        for bad in [
+            "",
+            "sha256=",
+            "sha256=ab",
+            "sha256=abc",
+            "sha1=00",
+            &format!("sha256={}", "g".repeat(64)),
+            &"0".repeat(64),
+        ] {
+            assert!(bad.parse::<Signature>().is_err(), "{bad}");
+        }
+    }
+
+    fn parse(hmac_key: &str) -> Result<SecretKeys, SecretError> {
+        SecretKeys::parse(&serde_json::json!({ "hmac_key": hmac_key, "type": "repo_hmac" }).to_string())
+    }
+
+    #[test]
+    fn a_secret_stands_for_the_decoded_bytes_and_for_the_string_itself() {
+        let raw = [7_u8; 32];
+        let written = STANDARD.encode(raw);
+        let keys = parse(&written).unwrap();
+        for key in [HmacKey::new(raw).unwrap(), HmacKey::new(written.into_bytes()).unwrap()] {
+            assert!(keys.verify(b"body", &key.sign(b"body")));
+        }
+        let passphrase = "correct horse battery staple";
+        let signature = HmacKey::new(passphrase.as_bytes()).unwrap().sign(b"body");
+        assert!(parse(passphrase).unwrap().verify(b"body", &signature));
+    }
+
+    #[test]
+    fn short_and_malformed_secrets_are_refused() {
+        for short in ["", "c2hvcnQ=", "fifteen-letters"] {
+            assert_eq!(parse(short).unwrap_err(), SecretError::TooShort, "{short}");
+        }
+        // Decodes to 12 bytes, too few; the 16 bytes of the string are a key, the 12 are none.
+        let weak = "abcdefghijklmnop";
+        let decoded = HmacKey(STANDARD.decode(weak).unwrap().into());
+        assert!(!parse(weak).unwrap().verify(b"body", &decoded.sign(b"body")));
+        for malformed in
+            ["", "[]", "{}", r#"{"hmac_key":"0123456789abcdef0123"}"#, r#"{"hmac_key":1,"type":"repo_hmac"}"#]
+        {
+            assert_eq!(SecretKeys::parse(malformed).unwrap_err(), SecretError::Malformed, "{malformed}");
+        }
+    }
+
+    #[test]
+    fn keys_do_not_show_in_debug_output() {
+        let keys = parse("correct horse battery staple").unwrap();
+        assert_eq!(format!("{keys:?}"), "SecretKeys([HmacKey(..)])");
+    }
+}

@@ -1,0 +1,332 @@
+//! A range of versions in NuGet's notation.
+
+use std::fmt;
+use std::ops::{Bound, RangeBounds};
+use std::str::FromStr;
+
+use crate::ids::ParseError;
+use crate::version::NuGetVersion;
+
+/// A range of versions, with or without a bound on either side.
+///
+/// Reads what [`VersionRange.Parse`][factory] of NuGet does, see [the table][page]: `1.0` is that and all
+/// above, `[1.0]` that only, and `[1.0,2.0)` and the like are intervals. White space is allowed outside and
+/// around each version. A bound left out is none, but not both, unless there is white space: `(,)` is
+/// refused, `(, )` is every version. Refused as well: a lower bound above the upper, `[1.0,1.0)`, `(1.0)`.
+/// An addition of ours is a bound of 1,024 bytes.
+///
+/// A floating version may be the lower bound, and only its lowest version is kept, for that is what
+/// [`VersionRangeBase.Satisfies`][base] looks at: `1.*` is 1.0.0 and all above, 2.0.0 included; `1.0.0-rc*`
+/// is 1.0.0-rc and all above. A star may stand for the end of a number, as a `0`: `1.1*` is 1.10.0 and all
+/// above.
+///
+/// Displays as NuGet's normalised form, `[1.0.0, 2.0.0)`, a bound left out on the open side and no metadata.
+/// Without its star, what was a floating version is printed as [`ToLegacyString`][formatter] prints it.
+///
+/// [factory]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/VersionRangeFactory.cs
+/// [base]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/VersionRangeBase.cs
+/// [formatter]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/VersionRangeFormatter.cs
+/// [page]: https://learn.microsoft.com/nuget/concepts/package-versioning#version-ranges
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRange {
+    pub(super) lower: Bound<NuGetVersion>,
+    pub(super) upper: Bound<NuGetVersion>,
+}
+
+impl VersionRange {
+    /// What a valid value looks like, as a noun phrase.
+    pub const EXPECTED: &str = "a NuGet version range such as 1.0, [1.0,2.0) or (,1.0], up to 1,024 bytes";
+    /// Every version, prereleases included.
+    pub const ALL: Self = Self { lower: Bound::Unbounded, upper: Bound::Unbounded };
+    /// The longest text that is read, in bytes.
+    pub(super) const TEXT_BYTES_MAX: usize = 1024;
+
+    /// Whether `version` is within the bounds. A prerelease is when its place in the order is:
+    /// `[1.0,2.0)` holds 2.0.0-beta.
+    pub fn satisfies(&self, version: &NuGetVersion) -> bool {
+        (self.lower.as_ref(), self.upper.as_ref()).contains(version)
+    }
+}
+
+impl FromStr for VersionRange {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        parse(text).ok_or(ParseError { expected: Self::EXPECTED })
+    }
+}
+
+fn parse(text: &str) -> Option<VersionRange> {
+    if text.len() > VersionRange::TEXT_BYTES_MAX {
+        return None;
+    }
+    let text = text.trim();
+    if !text.starts_with(['[', '(']) {
+        return Some(VersionRange { lower: Bound::Included(parse_lowest(text)?), upper: Bound::Unbounded });
+    }
+    let bound = |inclusive| if inclusive { Bound::Included } else { Bound::Excluded };
+    let (lower, upper) = (bound(text.starts_with('[')), bound(text.ends_with(']')));
+    let inner = text.strip_prefix(['[', '('])?.strip_suffix([']', ')'])?;
+    let pieces = match inner.split_once(',') {
+        Some(pieces) => pieces,
+        None if text.starts_with('[') && text.ends_with(']') => (inner, inner),
+        None => return None,
+    };
+    // Empty only: NuGet takes white space for a bound that was left out on purpose.
+    if pieces == ("", "") {
+        return None;
+    }
+    let range = VersionRange {
+        lower: parse_bound(pieces.0, lower, parse_lowest)?,
+        upper: parse_bound(pieces.1, upper, |piece| piece.parse().ok())?,
+    };
+    is_in_order(&range).then_some(range)
+}
+
+/// A version makes a `bound`, nothing makes none.
+fn parse_bound(
+    piece: &str,
+    bound: fn(NuGetVersion) -> Bound<NuGetVersion>,
+    parse: fn(&str) -> Option<NuGetVersion>,
+) -> Option<Bound<NuGetVersion>> {
+    if piece.trim().is_empty() { Some(Bound::Unbounded) } else { parse(piece).map(bound) }
+}
+
+/// `(1.0,1.0)` passes, as in NuGet, and no version satisfies it.
+fn is_in_order(range: &VersionRange) -> bool {
+    use Bound::{Excluded, Included, Unbounded};
+    match (&range.lower, &range.upper) {
+        (Unbounded, _) | (_, Unbounded) => true,
+        (Included(lower), Included(upper)) | (Excluded(lower), Excluded(upper)) => lower <= upper,
+        (Included(lower), Excluded(upper)) | (Excluded(lower), Included(upper)) => lower < upper,
+    }
+}
+
+/// The lowest version that a piece may stand for, as `FloatRange.TryParse` finds it.
+///
+/// A star ends the text, or the numbers before a label that itself ends in a star. Unlike a version's, the
+/// white space of a floating piece is not trimmed at its end.
+fn parse_lowest(piece: &str) -> Option<NuGetVersion> {
+    let Some(floating) = piece.strip_suffix('*') else {
+        // A star anywhere else is refused with the version.
+        return piece.parse().ok();
+    };
+    if floating.contains('+') {
+        return None;
+    }
+    let Some((numbers, label)) = floating.split_once('-') else {
+        return format!("{floating}0").parse().ok();
+    };
+    let lowest_label = if label.is_empty() || label.ends_with('.') { "0" } else { "" };
+    match numbers.strip_suffix('*') {
+        Some(numbers) => format!("{numbers}0-{label}{lowest_label}").parse().ok(),
+        // NuGet leaves a label with a hyphen inside as it is, and so refuses `1.0-rc-1.*`.
+        None if label.contains('-') => floating.parse().ok(),
+        None => format!("{floating}{lowest_label}").parse().ok(),
+    }
+}
+
+impl fmt::Display for VersionRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.lower {
+            Bound::Included(version) => write!(f, "[{version}, ")?,
+            Bound::Excluded(version) => write!(f, "({version}, ")?,
+            Bound::Unbounded => f.write_str("(, ")?,
+        }
+        match &self.upper {
+            Bound::Included(version) => write!(f, "{version}]"),
+            Bound::Excluded(version) => write!(f, "{version})"),
+            Bound::Unbounded => f.write_str(")"),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::version::nuget::tests::{version, versions};
+
+    /// Ranges that are in order, or say nothing of one side.
+    pub(crate) fn ranges() -> impl Strategy<Value = VersionRange> {
+        let bounds = || (0..3, versions());
+        (bounds(), bounds()).prop_filter_map("a lower bound above the upper", |bounds| {
+            let [lower, upper] = <[_; 2]>::from(bounds).map(|(kind, version)| match kind {
+                0 => Bound::Unbounded,
+                1 => Bound::Included(version),
+                _ => Bound::Excluded(version),
+            });
+            let range = VersionRange { lower, upper };
+            is_in_order(&range).then_some(range)
+        })
+    }
+
+    #[track_caller]
+    fn check(input: &str, expected: Option<&str>) {
+        let parsed = input.parse::<VersionRange>();
+        assert_eq!(parsed.ok().map(|range| range.to_string()).as_deref(), expected, "{input:?}");
+    }
+
+    #[test]
+    fn reads_and_normalises_as_nuget_does() {
+        for (input, expected) in [
+            // The page on package versioning.
+            ("1.0", "[1.0.0, )"),
+            ("[1.0,)", "[1.0.0, )"),
+            ("(1.0,)", "(1.0.0, )"),
+            ("[1.0]", "[1.0.0, 1.0.0]"),
+            ("(,1.0]", "(, 1.0.0]"),
+            ("(,1.0)", "(, 1.0.0)"),
+            ("[1.0,2.0]", "[1.0.0, 2.0.0]"),
+            ("(1.0,2.0)", "(1.0.0, 2.0.0)"),
+            ("[1.0,2.0)", "[1.0.0, 2.0.0)"),
+            // NuGet's own tests.
+            ("[1.0.0, ]", "[1.0.0, )"),
+            ("(1.6, ]", "(1.6.0, )"),
+            ("[, 2.0.0]", "(, 2.0.0]"),
+            ("[,2021)", "(, 2021.0.0)"),
+            ("02", "[2.0.0, )"),
+            ("[1,3)", "[1.0.0, 3.0.0)"),
+            ("  1  .   2  ", "[1.2.0, )"),
+            ("   [  1 .2   , 2  .3   ]  ", "[1.2.0, 2.3.0]"),
+            ("(1.2.3.4, 3.2]", "(1.2.3.4, 3.2.0]"),
+            ("[1.0.0+A, 2.0.0+A]", "[1.0.0, 2.0.0]"),
+            ("1.2.3-beta.2.4.55.X+900", "[1.2.3-beta.2.4.55.X, )"),
+            ("(, )", "(, )"),
+            // What follows from its code.
+            ("[ ]", "(, )"),
+            ("[\t,]", "(, )"),
+            ("(1.0,1.0.0)", "(1.0.0, 1.0.0)"),
+            ("[1.0.0-RC,1.0.0-rc]", "[1.0.0-RC, 1.0.0-rc]"),
+        ] {
+            check(input, Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_floating_version_is_its_lowest() {
+        for (input, expected) in [
+            // NuGet's own tests.
+            ("*", "[0.0.0, )"),
+            ("*-*", "[0.0.0-0, )"),
+            ("1.*", "[1.0.0, )"),
+            ("1.0.*", "[1.0.0, )"),
+            ("1.0.0.*", "[1.0.0, )"),
+            ("1.0.0-*", "[1.0.0-0, )"),
+            ("1.0.0-0*", "[1.0.0-0, )"),
+            ("1.0.0--*", "[1.0.0--, )"),
+            ("1.0.0-a-*", "[1.0.0-a-, )"),
+            ("1.1.0-beta.*", "[1.1.0-beta.0, )"),
+            ("1.0.0-5.1.0-*", "[1.0.0-5.1.0-, )"),
+            ("1.0.0.0-beta*", "[1.0.0-beta, )"),
+            ("1.*-*", "[1.0.0-0, )"),
+            ("1.0.*--*", "[1.0.0--, )"),
+            ("1.1.*-1*", "[1.1.0-1, )"),
+            ("1.1.1.*-*", "[1.1.1-0, )"),
+            ("*-rc.*", "[0.0.0-rc.0, )"),
+            ("1.*-beta*", "[1.0.0-beta, )"),
+            ("1.0.*-preview.1.*", "[1.0.0-preview.1.0, )"),
+            ("[1.*, 2.0)", "[1.0.0, 2.0.0)"),
+            ("(1.0.*, 2.0.0)", "(1.0.0, 2.0.0)"),
+            ("[1.0.*, 2.0.0-beta]", "[1.0.0, 2.0.0-beta]"),
+            ("[1.1*, 2.0.0)", "[1.10.0, 2.0.0)"),
+            ("[1.1.1.1*-*, 2.0.0)", "[1.1.1.10-0, 2.0.0)"),
+            // What follows from its code.
+            ("1*", "[10.0.0, )"),
+            ("1.0.0*", "[1.0.0, )"),
+            (" * ", "[0.0.0, )"),
+            ("[ *-*, )", "[0.0.0-0, )"),
+            ("[ 1. *,)", "[1.0.0, )"),
+            ("1.0.0-a *", "[1.0.0-a, )"),
+            ("1.0.*-rc-1.*", "[1.0.0-rc-1.0, )"),
+        ] {
+            check(input, Some(expected));
+        }
+    }
+
+    #[test]
+    fn refuses_what_nuget_refuses() {
+        for bad in [
+            // The page on package versioning, and NuGet's own tests.
+            ["(1.0)", "[2.0.0)", "(2.0.0]", "", "      "],
+            ["-1", "1.", "1,", ",1", ","],
+            ["(,)", "[,]", "[,)", "(,]", "[]"],
+            ["   [-1, 2]  ", "(,1.3..2]", "(1.2.3.4.5,1.2]", "a", "+"],
+            ["[1.1.4, 1.1.2)", "[1.1.4, 1.1.2]", "(1.1.4, 1.1.2)", "(1.1.4, 1.1.2]", "[2.0, 1.0]"],
+            ["[1.0.0, 1.0.0)", "(1.0, 1.0.0]", "[1.0.0-beta, 1.0.0-beta+900)", "(*, *]", "[*]"],
+            ["[1.0.0, 1.1.*)", "(, 2.*.*)", "<1.0.*", "1.0.0<", "~1.*.*"],
+            ["^", ">=*", "1.*.0", "1.*.0-beta-*", "1.*.0-beta"],
+            ["1.0.0.0.*", "=1.0.*", "1.0.0+*", "1.0.**", "1.0.*-*bla"],
+            ["**", "1.0.0-preview.*+blabla", "1.0.*--", "1.0.*-alpha*+", "1.0.*-"],
+            // What follows from its code.
+            ["[1.0,2.0,3.0]", "[1.0,2.0,]", "[1.0] x", "[1.0", "1.0]"],
+            ["( )", "[", "]", "(", "[1.*]"],
+            ["[* ,)", "[1.* , 2.0)", "1 *", "1.0.* -*", "1.0.0- *"],
+            ["1.0.0-rc-1.*", "1.0.0-00*", "-*", "1.*-+*", "1.*-**"],
+        ]
+        .as_flattened()
+        {
+            check(bad, None);
+        }
+        check(&format!("[1.0,{})", " ".repeat(1018)), Some("[1.0.0, )"));
+        check(&format!("[1.0,{})", " ".repeat(1019)), None);
+    }
+
+    #[track_caller]
+    fn check_satisfies(range: &str, expected: bool, tried: &[&str]) {
+        let parsed: VersionRange = range.parse().unwrap();
+        for text in tried {
+            assert_eq!(parsed.satisfies(&version(text)), expected, "{range:?} {text:?}");
+        }
+    }
+
+    #[test]
+    fn holds_what_is_within_the_bounds() {
+        check_satisfies("1.0", true, &["1.0.0", "1.0.0.0+b", "1.0.1-beta", "9"]);
+        check_satisfies("1.0", false, &["1.0.0-rc", "0.9"]);
+        check_satisfies("(1.0,)", false, &["1.0.0", "1.0.0+b", "1.0.0-rc"]);
+        check_satisfies("[1.0]", true, &["1.0.0+b", "1"]);
+        check_satisfies("[1.0]", false, &["1.0.0.1", "1.0.0-rc"]);
+        check_satisfies("(1.0,1.0)", false, &["1.0.0"]);
+        check_satisfies("(, )", true, &["0", "1.0.0-a"]);
+        check_satisfies("[1.0,2.0)", true, &["1.0.0", "1.9.9", "2.0.0-beta"]);
+        check_satisfies("[1.0,2.0)", false, &["2.0.0", "1.0.0-beta"]);
+        check_satisfies("[1.0.0-beta+m, 2.0.0-beta+m]", true, &["1.0.0-BETA", "1.0.0", "2.0.0-beta"]);
+        check_satisfies("[1.0.0-beta+m, 2.0.0-beta+m]", false, &["1.0.0-alpha+m", "2.0.0-rc", "2.0.0+m"]);
+        check_satisfies("(, 2.0.0-beta+m)", true, &["2.0.0-alpha"]);
+        check_satisfies("(, 2.0.0-beta+m)", false, &["2.0.0-beta+m"]);
+        check_satisfies("1.0.0-*", true, &["1.0.0-0", "1.0.0-100", "1.0.0-0.0.0.0", "1.0.0-0+0-0", "2.0.0"]);
+        check_satisfies("1.0.0-a*", true, &["1.0.0-a.0", "1.0.0-a-0", "1.0.0-A"]);
+        check_satisfies("1.*", true, &["1.0.0", "2.0.0", "1.1-beta"]);
+        check_satisfies("1.*", false, &["1.0.0-beta"]);
+    }
+
+    proptest! {
+        #[test]
+        fn printed_ranges_read_back(range in ranges()) {
+            prop_assert_eq!(range.to_string().parse::<VersionRange>().unwrap(), range);
+        }
+
+        #[test]
+        fn bounds_mean_what_the_order_says(lower in versions(), upper in versions(), tried in versions()) {
+            if let Ok(range) = format!("[{lower},{upper})").parse::<VersionRange>() {
+                prop_assert_eq!(range.satisfies(&tried), lower <= tried && tried < upper);
+            } else {
+                prop_assert!(lower >= upper);
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(
+            text in "\\PC*",
+            near in "[\\[(]?[0-2a.*+ -]{0,8},?[0-9a. -]{0,5}[\\])]?",
+        ) {
+            for text in [text, near] {
+                if let Ok(range) = text.parse::<VersionRange>() {
+                    prop_assert_eq!(range.to_string().parse::<VersionRange>().unwrap(), range);
+                }
+            }
+        }
+    }
+}

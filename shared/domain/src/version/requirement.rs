@@ -1,0 +1,280 @@
+//! What is asked of a version, from ranges and comparators.
+
+use std::cmp::Ordering;
+use std::ops::Bound;
+
+use crate::ids::ParseError;
+use crate::version::{NuGetVersion, VersionRange};
+
+/// How a version has to compare to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparator {
+    /// `gt`, `>`
+    Greater,
+    /// `gte`, `>=`
+    GreaterOrEqual,
+    /// `lt`, `<`
+    Less,
+    /// `lte`, `<=`
+    LessOrEqual,
+    /// `eq`, `=`
+    Equal,
+}
+
+impl Comparator {
+    /// Every comparator with the name of its parameter.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("gt", Self::Greater),
+        ("gte", Self::GreaterOrEqual),
+        ("lt", Self::Less),
+        ("lte", Self::LessOrEqual),
+        ("eq", Self::Equal),
+    ];
+
+    /// The operators, none behind one that it begins with.
+    const OPERATORS: [(&'static str, Self); 5] = [
+        (">=", Self::GreaterOrEqual),
+        ("<=", Self::LessOrEqual),
+        (">", Self::Greater),
+        ("<", Self::Less),
+        ("=", Self::Equal),
+    ];
+
+    /// The comparator that `text` begins with, and what follows its operator.
+    fn split_from(text: &str) -> Option<(Self, &str)> {
+        Self::OPERATORS
+            .into_iter()
+            .find_map(|(operator, comparator)| Some((comparator, text.strip_prefix(operator)?)))
+    }
+
+    fn range(self, version: NuGetVersion) -> VersionRange {
+        let (lower, upper) = match self {
+            Self::Greater => (Bound::Excluded(version), Bound::Unbounded),
+            Self::GreaterOrEqual => (Bound::Included(version), Bound::Unbounded),
+            Self::Less => (Bound::Unbounded, Bound::Excluded(version)),
+            Self::LessOrEqual => (Bound::Unbounded, Bound::Included(version)),
+            Self::Equal => (Bound::Included(version.clone()), Bound::Included(version)),
+        };
+        VersionRange { lower, upper }
+    }
+}
+
+/// Everything that was asked of a version: every given range and comparator must hold.
+///
+/// Kept as the one interval that is left, so that asking takes the same time however much was given.
+/// An interval without a version in it is a valid requirement that nothing meets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement(VersionRange);
+
+impl Requirement {
+    /// What a valid text looks like, as a noun phrase.
+    pub const EXPECTED: &str =
+        "a NuGet version range such as [1.0,2.0), or comparators such as >=1.0.0 <2.0.0, up to 1,024 bytes";
+
+    /// Adds what `text` asks: a NuGet range ([`VersionRange`]), or comparators with white space between
+    /// them, `>=1.0.0 <2.0.0`. A blank text asks nothing.
+    ///
+    /// A comparator is `>`, `>=`, `<`, `<=` or `=`, white space or none, and a version without any inside
+    /// ([`NuGetVersion`]). It is that order and nothing more, so `<2.0.0` holds 2.0.0-beta. Not read are
+    /// `==`, `!=`, `^`, `~`, `||`, a comma, and `*`, which only the lower bound of a range may have.
+    ///
+    /// # Errors
+    /// `text` is none of these, or longer than 1,024 bytes.
+    pub fn and_range(self, text: &str) -> Result<Self, ParseError> {
+        let invalid = ParseError { expected: Self::EXPECTED };
+        if text.len() > VersionRange::TEXT_BYTES_MAX {
+            return Err(invalid);
+        }
+        let text = text.trim();
+        if text.is_empty() {
+            Ok(self)
+        } else if Comparator::split_from(text).is_some() {
+            self.and_comparators(text).ok_or(invalid)
+        } else {
+            Ok(self.and_within(text.parse().map_err(|_| invalid)?))
+        }
+    }
+
+    fn and_comparators(mut self, text: &str) -> Option<Self> {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (comparator, operand) = Comparator::split_from(rest)?;
+            let operand = operand.trim_start();
+            let (version, following) = operand.split_once(char::is_whitespace).unwrap_or((operand, ""));
+            self = self.and(comparator, version.parse().ok()?);
+            rest = following.trim_start();
+        }
+        Some(self)
+    }
+
+    /// Adds a comparison to `version`.
+    #[must_use]
+    pub fn and(self, comparator: Comparator, version: NuGetVersion) -> Self {
+        self.and_within(comparator.range(version))
+    }
+
+    fn and_within(self, range: VersionRange) -> Self {
+        Self(VersionRange {
+            lower: tighter(self.0.lower, range.lower, Ordering::Greater),
+            upper: tighter(self.0.upper, range.upper, Ordering::Less),
+        })
+    }
+
+    /// Whether `version` is what was asked.
+    pub fn is_met_by(&self, version: &NuGetVersion) -> bool {
+        self.0.satisfies(version)
+    }
+
+    /// Whether nothing was asked, so that every version is fine.
+    pub fn is_empty(&self) -> bool {
+        self.0 == VersionRange::ALL
+    }
+}
+
+impl Default for Requirement {
+    fn default() -> Self {
+        Self(VersionRange::ALL)
+    }
+}
+
+/// Of two bounds on the same side the one that leaves less, `inward` being how it compares to the other.
+fn tighter(a: Bound<NuGetVersion>, b: Bound<NuGetVersion>, inward: Ordering) -> Bound<NuGetVersion> {
+    let order = match (&a, &b) {
+        (Bound::Unbounded, _) => return b,
+        (_, Bound::Unbounded) => return a,
+        (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => a.cmp(b),
+    };
+    let is_a = order == inward || order.is_eq() && matches!(a, Bound::Excluded(_));
+    if is_a { a } else { b }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::version::nuget::tests::{version, versions};
+    use crate::version::range::tests::ranges;
+
+    fn requirement(text: &str) -> Option<Requirement> {
+        Requirement::default().and_range(text).ok()
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<&str>) {
+        assert_eq!(
+            requirement(text).map(|requirement| requirement.0.to_string()).as_deref(),
+            expected,
+            "{text:?}"
+        );
+    }
+
+    #[test]
+    fn reads_ranges_and_comparators() {
+        for (text, expected) in [
+            ("", "(, )"),
+            (" \t\n", "(, )"),
+            ("(, )", "(, )"),
+            ("1.0", "[1.0.0, )"),
+            (" [1.0,2.0) ", "[1.0.0, 2.0.0)"),
+            ("1.*", "[1.0.0, )"),
+            (">1.0", "(1.0.0, )"),
+            (">=1.0", "[1.0.0, )"),
+            ("<1.0", "(, 1.0.0)"),
+            ("<=1.0", "(, 1.0.0]"),
+            ("=1.0", "[1.0.0, 1.0.0]"),
+            (">=1.0.0 <2.0.0", "[1.0.0, 2.0.0)"),
+            ("  <2.0.0\t >  1.0-rc.1+x ", "(1.0.0-rc.1, 2.0.0)"),
+            (">1 >=1 >=0.9 <3 <=3", "(1.0.0, 3.0.0)"),
+            (">2 <1", "(2.0.0, 1.0.0)"),
+            ("=1 =2", "[2.0.0, 1.0.0]"),
+        ] {
+            check(text, Some(expected));
+        }
+    }
+
+    #[test]
+    fn refuses_the_rest() {
+        for bad in [
+            ["^1.0", "~1.0", ">=1.0 || <0.5", ">=1.*", "<*"],
+            ["==1.0", "!=1.0", "=>1.0", ">", ">=1.0 <"],
+            [">=1.0<2.0", ">=1.0,<2.0", ">=1.0, <2.0", ">=1.0 2.0", "1.0 <2.0"],
+            ["> = 1.0", ">=1 . 0", ">=[1.0]", "[1.0] <2.0", ">=v1.0"],
+            ["1.0 - 2.0", "latest", "[1.0,2.0) || [3.0]", "1.x", "≥1.0"],
+        ]
+        .as_flattened()
+        {
+            check(bad, None);
+        }
+        check(&">1 ".repeat(341), Some("(1.0.0, )"));
+        check(&">1 ".repeat(342), None);
+        check(&" ".repeat(1025), None);
+    }
+
+    #[test]
+    fn is_empty_until_something_is_asked() {
+        assert!(Requirement::default().is_empty());
+        assert!(requirement("  ").unwrap().is_empty());
+        assert!(!requirement("0").unwrap().is_empty());
+        assert!(!Requirement::default().and(Comparator::GreaterOrEqual, version("0")).is_empty());
+    }
+
+    #[test]
+    fn equal_bounds_exclude_when_either_does() {
+        let both = requirement(">=1.0.0 <=1.0.0").unwrap();
+        assert!(both.is_met_by(&version("1.0+x")));
+        for (comparator, operand) in [(Comparator::Greater, "1.0.0"), (Comparator::Less, "1.0.0+y")] {
+            assert!(!both.clone().and(comparator, version(operand)).is_met_by(&version("1.0")));
+        }
+    }
+
+    fn comparisons() -> impl Strategy<Value = Vec<(usize, NuGetVersion)>> {
+        prop::collection::vec((0..Comparator::ALL.len(), versions()), 0..4)
+    }
+
+    fn holds(comparator: Comparator, tried: &NuGetVersion, version: &NuGetVersion) -> bool {
+        match comparator {
+            Comparator::Greater => tried > version,
+            Comparator::GreaterOrEqual => tried >= version,
+            Comparator::Less => tried < version,
+            Comparator::LessOrEqual => tried <= version,
+            Comparator::Equal => tried == version,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        #[test]
+        fn every_range_and_comparator_must_hold(
+            a in ranges(), b in ranges(), given in comparisons(), tried in versions(),
+        ) {
+            let mut asked = Requirement::default().and_range(&a.to_string()).unwrap();
+            asked = asked.and_range(&b.to_string()).unwrap();
+            let mut expected = a.satisfies(&tried) && b.satisfies(&tried);
+            for (index, version) in given {
+                let (_, comparator) = Comparator::ALL[index];
+                expected &= holds(comparator, &tried, &version);
+                asked = asked.and(comparator, version);
+            }
+            prop_assert_eq!(asked.is_met_by(&tried), expected);
+        }
+
+        #[test]
+        fn operators_are_the_comparators(given in comparisons(), space in "[ \\t]{0,2}") {
+            let mut text = String::new();
+            let mut expected = Requirement::default();
+            for (index, version) in given {
+                let (operator, comparator) = Comparator::OPERATORS[index];
+                text = format!("{text} {operator}{space}{version}");
+                expected = expected.and(comparator, version);
+            }
+            prop_assert_eq!(requirement(&text), Some(expected));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC*", near in "([<>=]{0,2} ?[0-9.*a-]{0,3} ?){0,3}") {
+            let _ = (requirement(&text), requirement(&near));
+        }
+    }
+}

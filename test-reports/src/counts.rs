@@ -1,0 +1,65 @@
+//! How many tests ended how.
+
+use std::iter::Sum;
+use std::ops::{Add, AddAssign};
+
+/// How many tests ended how. Sums stop at the largest number instead of wrapping around.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Tests that passed in the end.
+    pub passed: u64,
+    /// Tests that failed, errors included.
+    pub failed: u64,
+    /// Tests that were not run to an end that says anything.
+    pub skipped: u64,
+}
+
+impl Counts {
+    /// All tests.
+    pub fn total(self) -> u64 {
+        self.passed.saturating_add(self.failed).saturating_add(self.skipped)
+    }
+
+    pub(super) const fn failed(failed: u64) -> Self {
+        Self { passed: 0, failed, skipped: 0 }
+    }
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            passed: self.passed.saturating_add(other.passed),
+            failed: self.failed.saturating_add(other.failed),
+            skipped: self.skipped.saturating_add(other.skipped),
+        }
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), Add::add)
+    }
+}
+
+/// How one test ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+impl From<Outcome> for Counts {
+    fn from(outcome: Outcome) -> Self {
+        let one = |of| u64::from(outcome == of);
+        Self { passed: one(Outcome::Passed), failed: one(Outcome::Failed), skipped: one(Outcome::Skipped) }
+    }
+}
