@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::dynamodb::{Content, Lease, Packages};
+use badgesmith_aws::dynamodb::{ContentUpdate, Lease, Packages};
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{Known, PackageRecord, PackageState, Validators};
@@ -71,7 +71,7 @@ pub(crate) enum Refreshed {
 struct Next {
     refreshed: Refreshed,
     record: PackageRecord,
-    content: Content,
+    content: ContentUpdate,
 }
 
 impl Refresher {
@@ -89,7 +89,9 @@ impl Refresher {
         }
         // A package that comes back is written anew as a whole: what it has was about to expire.
         let validators = match &lease.record.state {
-            PackageState::Known(known) if known.scheduled => self.packages.validators(&lease.package).await?,
+            PackageState::Known(known) if known.is_scheduled => {
+                self.packages.validators(&lease.package).await?
+            }
             PackageState::Known(_) | PackageState::Unconfirmed | PackageState::NotFound => Validators::new(),
         };
         let time = deadline.since(now).saturating_sub(TIME_TO_WRITE).min(FETCH_TIME_MAX);
@@ -118,7 +120,7 @@ impl Refresher {
                 Ok(Next {
                     refreshed: Refreshed::Failed,
                     record: record(lease, PackageState::Known(known), now.plus(jittered(MISSING_PERIOD)), 0),
-                    content: Content::Kept,
+                    content: ContentUpdate::Kept,
                 })
             }
             (Fetched::Missing, _) => Ok(not_found(lease, now.plus(ASK_AGAIN_AFTER))),
@@ -126,7 +128,7 @@ impl Refresher {
             (Fetched::Unchanged, PackageState::Known(known)) => Ok(Next {
                 refreshed: Refreshed::Unchanged,
                 record: self.fresh(lease, known.clone(), now),
-                content: Content::Kept,
+                content: ContentUpdate::Kept,
             }),
             (Fetched::Unchanged, PackageState::Unconfirmed | PackageState::NotFound) => {
                 // Nothing was asked conditionally.
@@ -138,10 +140,10 @@ impl Refresher {
                 let Some(versions) = assemble(found.parts, stored.as_ref()) else {
                     // Without validators, everything is asked for next time.
                     let error = FetchError::Failed("what is known of it cannot be read".to_owned());
-                    let content = Content::Revalidated(Validators::new());
+                    let content = ContentUpdate::Revalidated(Validators::new());
                     return Ok(Next { content, ..self.failed(lease, &error, now) });
                 };
-                let same = known.scheduled && stored.as_ref() == Some(&versions);
+                let same = known.is_scheduled && stored.as_ref() == Some(&versions);
                 let changed_at = if same { known.changed_at } else { now };
                 let known = known_by(&versions, found.private, changed_at);
                 Ok(self.found(lease, known, (!same).then_some(versions), found.validators, now))
@@ -165,15 +167,15 @@ impl Refresher {
     ) -> Next {
         let record = self.fresh(lease, known, now);
         let Some(versions) = changed else {
-            let content = Content::Revalidated(validators);
+            let content = ContentUpdate::Revalidated(validators);
             return Next { refreshed: Refreshed::Unchanged, record, content };
         };
         tracing::info!(package = %lease.package, versions = versions.len(), "the versions of a package changed");
-        Next { refreshed: Refreshed::Changed, record, content: Content::Replaced(versions, validators) }
+        Next { refreshed: Refreshed::Changed, record, content: ContentUpdate::Replaced(versions, validators) }
     }
 
     fn fresh(&self, lease: &Lease, known: Known, now: Timestamp) -> PackageRecord {
-        let known = Known { fetched_at: now, consecutive_not_found: 0, scheduled: true, ..known };
+        let known = Known { fetched_at: now, consecutive_not_found: 0, is_scheduled: true, ..known };
         let period = match lease.package {
             Package::GitHub(..) => self.fresh_for.min(CONSENT_PERIOD),
             Package::NuGet(_) => self.fresh_for,
@@ -207,7 +209,7 @@ impl Refresher {
             Package::GitHub(..) | Package::NuGet(_) => refresh_after,
         };
         let record = record(lease, lease.record.state.clone(), refresh_after, failures);
-        Next { refreshed: Refreshed::Failed, record, content: Content::Kept }
+        Next { refreshed: Refreshed::Failed, record, content: ContentUpdate::Kept }
     }
 
     fn backoff(&self, failures: u32) -> Duration {
@@ -228,9 +230,9 @@ fn not_found(lease: &Lease, ask_again_at: Timestamp) -> Next {
     let content = match lease.record.state {
         PackageState::Known(_) => {
             tracing::warn!(package = %lease.package, "a package is not to be shown any more; its versions are deleted");
-            Content::Removed
+            ContentUpdate::Removed
         }
-        PackageState::Unconfirmed | PackageState::NotFound => Content::Kept,
+        PackageState::Unconfirmed | PackageState::NotFound => ContentUpdate::Kept,
     };
     let record = record(lease, PackageState::NotFound, ask_again_at, 0);
     Next { refreshed: Refreshed::NotFound, record, content }
@@ -246,7 +248,7 @@ fn known_by(versions: &Versions, private: bool, changed_at: Timestamp) -> Known 
         changed_at,
         consecutive_not_found: 0,
         private,
-        scheduled: true,
+        is_scheduled: true,
     }
 }
 
