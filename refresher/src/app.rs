@@ -30,10 +30,6 @@ use crate::upstream::{GitHub, Http, NuGet, Patience, Upstreams};
 const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_secs(2), call: Duration::from_secs(6) };
 const FRESH_FOR: Duration = Duration::from_mins(15);
-/// A package that is being refreshed is let go of afterwards. Most take less than a second, all less than their lease,
-/// and who waits for longer is delivered again.
-const LET_GO_TRIES: u32 = 20;
-const LET_GO_PAUSE: Duration = Duration::from_millis(250);
 
 /// Where the function finds its resources.
 #[derive(Debug, Clone)]
@@ -204,7 +200,7 @@ impl App {
         let requested_at = self.clock().now().min(*requested_at);
         let leased = match reason {
             Reason::StillRead => return self.packages().note_read(package, requested_at).await,
-            Reason::Unschedule => return self.let_go(package, requested_at).await,
+            Reason::Unschedule => return self.unschedule(package, requested_at).await,
             Reason::RefreshNow => {
                 match self.packages().lease_now(package, Some(requested_at), self.clock().now()).await? {
                     LeaseOutcome::Unknown => {
@@ -230,26 +226,18 @@ impl App {
         Ok(())
     }
 
-    /// Takes a package off the schedule, unless it was read since that was wanted: a request may be late, or come again.
-    /// What was never confirmed is forgotten by itself.
-    async fn let_go(&self, package: &Package, requested_at: Timestamp) -> Result<(), AwsError> {
-        for _ in 0..LET_GO_TRIES {
-            let now = self.clock().now();
-            let Some(record) = self.packages().find(package, now).await? else { return Ok(()) };
-            if !record.is_scheduled() || record.last_requested_at > requested_at {
-                return Ok(());
-            }
-            if let LeaseOutcome::Leased(lease) = self.packages().lease_now(package, None, now).await?
-                && let PackageState::Known(known) = &lease.record.state
-                && self.packages().unschedule(&lease, known, now).await?
-            {
-                tracing::info!(%package, "a package was let go of");
-                return Ok(());
-            }
-            // It is being refreshed, which is a matter of moments.
-            tokio::time::sleep(LET_GO_PAUSE).await;
+    /// Takes a package off the schedule, unless it was read after `requested_at`: a request may be late, or delivered
+    /// again. It waits for no refresh, but takes the lease from it. An unconfirmed name expires by itself.
+    async fn unschedule(&self, package: &Package, requested_at: Timestamp) -> Result<(), AwsError> {
+        let now = self.clock().now();
+        let lease = self.packages().lease_to_unschedule(package, requested_at, now).await?;
+        let Some(lease) = lease else { return Ok(()) };
+        let PackageState::Known(known) = &lease.record.state else { return Ok(()) };
+        if !self.packages().unschedule(&lease, known, now).await? {
+            return Err(AwsError::unexpected("unscheduling a package", "the lease is lost"));
         }
-        Err(AwsError::unexpected("letting go of a package", "it is being refreshed all the time"))
+        tracing::info!(%package, "unscheduled package");
+        Ok(())
     }
 
     /// Leases a name that may be invented, if its budget allows.
