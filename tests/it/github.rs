@@ -412,7 +412,7 @@ async fn a_token_is_in_no_log_and_no_answer() {
         told.push(format!("{world:?}"));
     }
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    for expected in ["a package was not refreshed", "holds no token", "reqwest"] {
+    for expected in ["failed to refresh package", "holds no token", "reqwest"] {
         assert!(log.contains(expected), "{expected} is logged");
     }
     told.extend(log.lines().map(str::to_owned));

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use refresher::{Patience, Report};
+use refresher::{Report, UpstreamTimeouts};
 use serde_json::json;
 use tests::upstream::{Asked, Misbehaviour, Upstream};
 use tests::world::{FRESH_FOR, World};
@@ -329,7 +329,7 @@ async fn check(how: Misbehaviour, requests: usize) {
     let is_slow = matches!(how, Misbehaviour::Slow(_));
     if is_slow {
         let [first_backoff, read] = [1, 150].map(Duration::from_millis);
-        world.set_patience(Patience { read, first_backoff, ..Patience::default() });
+        world.set_patience(UpstreamTimeouts { read, first_backoff, ..UpstreamTimeouts::default() });
     }
     upstream.misbehave("/acme.", how, ALWAYS);
     let report = refresh(&world, FRESH_FOR).await;
@@ -344,7 +344,7 @@ async fn check(how: Misbehaviour, requests: usize) {
 
     upstream.behave();
     if is_slow {
-        world.set_patience(Patience::default());
+        world.set_patience(UpstreamTimeouts::default());
     }
     assert_eq!(refresh(&world, LONGEST_BACKOFF).await.changed, 2, "it recovers by itself");
     assert_eq!(world.version("nuget/acme.kit").await, "2.0.0");
@@ -466,7 +466,7 @@ async fn a_host_that_fails_three_times_is_left_alone_but_for_a_probe() {
     let upstream = Upstream::start();
     let mut world = World::with_upstream(&upstream);
     let [first_backoff, breaker_open] = [1, 600].map(Duration::from_millis);
-    world.set_patience(Patience { first_backoff, breaker_open, ..Patience::default() });
+    world.set_patience(UpstreamTimeouts { first_backoff, breaker_open, ..UpstreamTimeouts::default() });
     upstream.publish("acme.new", &["1.0.0"]);
     for package in ["acme.kit", "acme.tools", "acme.clock"] {
         upstream.publish(package, &["1.0.0"]);
