@@ -1,4 +1,4 @@
-//! Keys of repositories: in memory, rotated, given and taken.
+//! Keys of repositories: cached, rotated, created and deleted.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tests::world::World;
 const NEW_KEY: &str = "a new battery and an old horse";
 
 #[tokio::test(start_paused = true)]
-async fn the_string_and_what_it_decodes_to_are_both_the_key() {
+async fn a_base64_key_signs_as_text_and_as_bytes() {
     let world = World::new();
     // The base64 of 32 bytes of 7 (RFC 4648).
     let (text, bytes) = ("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=", [7; 32]);
@@ -33,19 +33,19 @@ async fn a_secret_is_read_once_an_hour() {
     assert_eq!(reads(), 1);
     world.clock.advance(Duration::from_mins(1));
     assert_eq!(world.submit(&world.post()).await.status, 202);
-    assert_eq!(reads(), 1, "unchanged, so its previous version is not read");
+    assert_eq!(reads(), 1, "the previous version of an unchanged secret is not read");
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_rotation_both_keys_count_for_a_day() {
+async fn both_keys_are_valid_for_a_day_after_a_rotation() {
     let world = World::new();
-    assert_eq!(world.submit(&world.post()).await.status, 202, "the old key is in memory now");
+    assert_eq!(world.submit(&world.post()).await.status, 202, "the old key is cached now");
     world.set_key(REPOSITORY, NEW_KEY);
     world.clock.advance(Duration::from_mins(1));
     assert_eq!(
         world.submit(&world.post().signed(NEW_KEY)).await.status,
         202,
-        "a minute after, the new one counts"
+        "the new key is valid after a minute"
     );
     for hours in [1, 11, 11] {
         assert_eq!(world.submit(&world.post().signed(KEY)).await.status, 202);
@@ -58,13 +58,13 @@ async fn after_a_rotation_both_keys_count_for_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_function_that_starts_after_a_rotation_takes_both_keys() {
+async fn a_function_that_starts_after_a_rotation_accepts_both_keys() {
     let mut world = World::new();
     world.set_key(REPOSITORY, NEW_KEY);
     for key in [KEY, NEW_KEY] {
         world.restart_functions();
         assert_eq!(world.submit(&world.post().signed(key)).await.status, 202, "{key}");
-        // An hour on, the secret is read again, and nothing is forgotten.
+        // The secret is read again after an hour; both keys stay valid.
         world.clock.advance(Duration::from_hours(1));
         for key in [KEY, NEW_KEY, KEY] {
             assert_eq!(world.submit(&world.post().signed(key)).await.status, 202, "{key}");
@@ -73,12 +73,12 @@ async fn a_function_that_starts_after_a_rotation_takes_both_keys() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bad_signatures_do_not_keep_a_rotation_from_being_seen() {
+async fn invalid_signatures_do_not_delay_a_rotation() {
     let world = World::new();
-    let bad = || world.post().signed("neither the one nor the other");
+    let bad = || world.post().signed("neither the old nor the new key");
     assert_eq!(world.submit(&bad()).await.status, 401);
     world.clock.advance(Duration::from_secs(59));
-    // The last moment before the rotation at which someone else can have both versions read.
+    // The last invalid signature before the rotation that makes the function read both versions.
     assert_eq!(world.submit(&bad()).await.status, 401);
     world.set_key(REPOSITORY, NEW_KEY);
     for _ in 0..6 {
@@ -91,7 +91,7 @@ async fn bad_signatures_do_not_keep_a_rotation_from_being_seen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_repository_is_known_within_a_minute_and_a_deleted_one_forgotten_within_an_hour() {
+async fn a_new_secret_is_valid_within_a_minute_and_a_deleted_one_invalid_within_an_hour() {
     let world = World::new();
     world.delete_secret(REPOSITORY);
     assert_eq!(world.submit(&world.post()).await.verdict(), "401 UNAUTHORIZED");
@@ -104,7 +104,7 @@ async fn a_new_repository_is_known_within_a_minute_and_a_deleted_one_forgotten_w
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotation_to_something_unusable_does_not_lock_the_old_key_out() {
+async fn a_rotation_to_an_invalid_key_keeps_the_old_key_for_a_day() {
     let mut world = World::new();
     world.set_secret(REPOSITORY, "oops");
     for _ in 0..2 {
@@ -117,16 +117,16 @@ async fn a_rotation_to_something_unusable_does_not_lock_the_old_key_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_secrets_cannot_be_read_they_are_not_asked_for_without_end() {
+async fn failing_reads_of_secrets_are_limited() {
     let world = World::new();
     assert_eq!(world.submit(&world.post()).await.status, 202);
     world.faults.take_calls();
     world.faults.plan("GetSecretValue", Fault::Fails, usize::MAX);
     for _ in 0..500 {
-        let bad = world.post().signed("neither the one nor the other");
+        let bad = world.post().signed("neither the old nor the new key");
         assert_eq!(world.submit(&bad).await.verdict(), "503 UNAVAILABLE");
     }
     let reads = world.faults.take_calls().len();
     assert!(reads <= 20 * 3, "{reads} reads, the SDK's retries included");
-    assert_eq!(world.submit(&world.post()).await.status, 202, "who has the key is not affected");
+    assert_eq!(world.submit(&world.post()).await.status, 202, "a client with the cached key is not affected");
 }

@@ -1,4 +1,4 @@
-//! What operators ask of the refresher: to look a package up now, and to let go of one.
+//! Requests of operators: refresh a package now, unschedule a package, rotate a secret.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ const KIT: &str = "nuget/kit";
 async fn world_with_kit(upstream: &Upstream) -> World {
     upstream.publish("kit", &["1.0.0"]);
     let world = World::with_upstream(upstream);
-    ask(&world, Reason::RefreshNow).await;
+    request(&world, Reason::RefreshNow).await;
     upstream.take_requests();
     world
 }
 
-async fn ask(world: &World, reason: Reason) {
+async fn request(world: &World, reason: Reason) {
     world.publish_request(KIT, reason).await;
     world.drain_requests().await;
 }
 
-/// Whether the schedule still looks after the package.
+/// Whether the schedule refreshes the package.
 async fn is_scheduled(world: &World, upstream: &Upstream) -> bool {
     world.clock.advance(FRESH_FOR);
     upstream.take_requests();
@@ -33,34 +33,34 @@ async fn is_scheduled(world: &World, upstream: &Upstream) -> bool {
 }
 
 #[tokio::test]
-async fn what_is_wanted_is_looked_up_though_it_is_fresh() {
+async fn refresh_now_refreshes_a_fresh_package() {
     let upstream = Upstream::start();
     let mut world = world_with_kit(&upstream).await;
     upstream.publish("kit", &["1.1.0"]);
-    ask(&world, Reason::RefreshNow).await;
+    request(&world, Reason::RefreshNow).await;
     world.restart_functions();
     assert_eq!(world.version(KIT).await, "1.1.0");
 }
 
 #[tokio::test]
-async fn what_is_unwanted_leaves_the_schedule_and_comes_back_when_it_is_wanted() {
+async fn an_unscheduled_package_returns_to_the_schedule_on_refresh_now() {
     let upstream = Upstream::start();
     let mut world = world_with_kit(&upstream).await;
     world.clock.advance(Duration::from_secs(1));
-    ask(&world, Reason::Unschedule).await;
+    request(&world, Reason::Unschedule).await;
     assert!(!is_scheduled(&world, &upstream).await);
     world.restart_functions();
-    assert_eq!(world.version(KIT).await, "1.0.0", "what is public is kept for a while");
+    assert_eq!(world.version(KIT).await, "1.0.0", "a public package keeps its badge");
     upstream.publish("kit", &["1.1.0"]);
-    ask(&world, Reason::RefreshNow).await;
+    request(&world, Reason::RefreshNow).await;
     world.restart_functions();
     assert_eq!(world.version(KIT).await, "1.1.0");
     assert!(is_scheduled(&world, &upstream).await);
 }
 
-/// Requests are delivered again, late, and replayed.
+/// SQS may deliver requests late and more than once.
 #[tokio::test]
-async fn a_read_is_later_than_the_wish_before_it() {
+async fn the_latest_request_of_a_batch_wins() {
     let upstream = Upstream::start();
     let world = world_with_kit(&upstream).await;
     world.clock.advance(Duration::from_secs(1));
@@ -69,7 +69,6 @@ async fn a_read_is_later_than_the_wish_before_it() {
             world.publish_request(KIT, reason).await;
             world.clock.advance(Duration::from_secs(1));
         }
-        // In one batch.
         world.drain_requests().await;
         assert!(is_scheduled(&world, &upstream).await, "{reasons:?}");
     }
@@ -81,12 +80,12 @@ async fn a_read_is_later_than_the_wish_before_it() {
     assert!(!is_scheduled(&world, &upstream).await);
 }
 
-async fn in_spite_of(operation: &str, fault: Fault, times: usize) {
+async fn check_unscheduled_despite(operation: &str, fault: Fault, times: usize) {
     let upstream = Upstream::start();
     let world = world_with_kit(&upstream).await;
     world.clock.advance(Duration::from_secs(1));
     world.faults.plan(operation, fault, times);
-    ask(&world, Reason::Unschedule).await;
+    request(&world, Reason::Unschedule).await;
     world.faults.heal();
     world.clock.advance(Duration::from_mins(31));
     world.drain_requests().await;
@@ -95,16 +94,16 @@ async fn in_spite_of(operation: &str, fault: Fault, times: usize) {
 }
 
 #[tokio::test]
-async fn whatever_call_fails_it_is_let_go_of_in_the_end() {
-    let stories = ["UpdateItem", "GetItem", "TransactWriteItems"].into_iter().flat_map(|operation| {
-        Fault::LOST_CALLS.map(|(fault, times)| Box::pin(in_spite_of(operation, fault, times)))
+async fn a_package_is_unscheduled_after_any_failed_call() {
+    let checks = ["UpdateItem", "GetItem", "TransactWriteItems"].into_iter().flat_map(|operation| {
+        Fault::LOST_CALLS.map(|(fault, times)| Box::pin(check_unscheduled_despite(operation, fault, times)))
     });
-    futures_util::future::join_all(stories).await;
+    futures_util::future::join_all(checks).await;
 }
 
-/// The key that nobody was told of is the current one, so that it may be told.
+/// The new key is current although its answer was lost, so the command may print it.
 #[tokio::test]
-async fn a_rotation_whose_answer_is_lost_is_recognised() {
+async fn a_rotation_with_a_lost_answer_is_recognized() {
     let world = World::new();
     let config = world.sdk_config().into_builder();
     let config = config.http_client(SharedHttpClient::new(world.faults.clone())).build();

@@ -1,4 +1,4 @@
-//! What a function's role allows is what the function does, seen in its calls: nothing less, and nothing more.
+//! The role of each function allows exactly the calls that the function makes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,58 +14,58 @@ use tests::world::World;
 
 use crate::template::{resources, texts};
 
-/// What Lambda does in the name of a function: its logs, its traces, its queue.
-const BESIDE: [&str; 5] =
+/// The actions that Lambda itself takes with the role of a function: logs, traces and its queue.
+const LAMBDA_OWN_ACTIONS: [&str; 5] =
     ["logs:", "xray:", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
 /// An action and a resource, as the template writes them.
-type Right = (String, String);
+type Permission = (String, String);
 
-/// What the role of a function allows.
-fn allowed(function: &str) -> BTreeSet<Right> {
-    let mut rights = BTreeSet::new();
+/// The permissions of a function's role.
+fn allowed(function: &str) -> BTreeSet<Permission> {
+    let mut permissions = BTreeSet::new();
     let role = &resources()[format!("{function}Role")];
     for policy in role["Properties"]["Policies"].as_array().unwrap() {
         for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
             for action in one_or_more(&statement["Action"]) {
                 let resources = one_or_more(&statement["Resource"]).into_iter();
-                rights.extend(resources.map(|resource| (action.clone(), resource)));
+                permissions.extend(resources.map(|resource| (action.clone(), resource)));
             }
         }
     }
-    rights
+    permissions
 }
 
 fn one_or_more(value: &Value) -> BTreeSet<String> {
     value.as_str().map_or_else(|| texts(value), |one| BTreeSet::from([one.to_owned()]))
 }
 
-/// What it takes to be allowed these calls.
-fn needed(calls: &[Call]) -> BTreeSet<Right> {
-    calls.iter().flat_map(|Call { operation, body }| rights_of(operation, body)).collect()
+/// The permissions that these calls require.
+fn needed(calls: &[Call]) -> BTreeSet<Permission> {
+    calls.iter().flat_map(|Call { operation, body }| permissions_for(operation, body)).collect()
 }
 
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
-fn rights_of(operation: &str, body: &Value) -> Vec<Right> {
+fn permissions_for(operation: &str, body: &Value) -> Vec<Permission> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let right = |service: &str, resource: String| vec![(format!("{service}:{operation}"), resource)];
+    let permission = |service: &str, resource: String| vec![(format!("{service}:{operation}"), resource)];
     match operation {
         "SendMessage" => {
             let url = text(&body["QueueUrl"]);
-            right("sqs", format!("{}.Arn", url.rsplit('/').next().unwrap()))
+            permission("sqs", format!("{}.Arn", url.rsplit('/').next().unwrap()))
         }
-        "PutEvents" => right("events", format!("{}.Arn", text(&body["Entries"][0]["EventBusName"]))),
+        "PutEvents" => permission("events", format!("{}.Arn", text(&body["Entries"][0]["EventBusName"]))),
         "GetSecretValue" => {
             let name = text(&body["SecretId"]);
             let kind = name.split('/').take(2).collect::<Vec<_>>().join("/");
             let arn = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret";
-            right("secretsmanager", format!("{arn}:{kind}/*"))
+            permission("secretsmanager", format!("{arn}:{kind}/*"))
         }
         "BatchWriteItem" | "BatchGetItem" => {
             let tables = body["RequestItems"].as_object().unwrap().keys();
-            tables.flat_map(|table| right("dynamodb", format!("{table}.Arn"))).collect()
+            tables.flat_map(|table| permission("dynamodb", format!("{table}.Arn"))).collect()
         }
-        // A transaction needs the right to each of its writes.
+        // A transaction requires a permission for each of its writes.
         "TransactWriteItems" => {
             let writes = body["TransactItems"].as_array().unwrap().iter();
             let writes = writes.flat_map(|write| write.as_object().unwrap());
@@ -78,26 +78,26 @@ fn rights_of(operation: &str, body: &Value) -> Vec<Right> {
         _ => {
             let table = text(&body["TableName"]);
             match body["IndexName"].as_str() {
-                Some(index) => right("dynamodb", format!("${{{table}.Arn}}/index/{index}")),
-                None => right("dynamodb", format!("{table}.Arn")),
+                Some(index) => permission("dynamodb", format!("${{{table}.Arn}}/index/{index}")),
+                None => permission("dynamodb", format!("{table}.Arn")),
             }
         }
     }
 }
 
-/// Holds the role of a function to its calls so far.
+/// Compares the role of a function with its calls so far.
 #[track_caller]
 fn check(world: &World, function: Function) {
     let function = function.logical_id();
     let mut calls = world.faults.take_calls();
     calls.retain(|call| !matches!(call.operation.as_str(), "ReceiveMessage" | "DeleteMessageBatch"));
     let mut allowed = allowed(function);
-    allowed.retain(|(action, _)| !BESIDE.iter().any(|beside| action.starts_with(beside)));
-    assert_eq!(allowed, needed(&calls), "what {function} is allowed, and what it needs");
+    allowed.retain(|(action, _)| !LAMBDA_OWN_ACTIONS.iter().any(|own| action.starts_with(own)));
+    assert_eq!(allowed, needed(&calls), "the permissions of {function}, and those that its calls require");
 }
 
 #[tokio::test(start_paused = true)]
-async fn ingest_api() {
+async fn the_role_of_ingest_api_allows_exactly_its_calls() {
     let world = World::new();
     world.set_key(REPOSITORY, KEY);
     world.warm_up(Function::IngestApi).await;
@@ -108,7 +108,7 @@ async fn ingest_api() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn processor() {
+async fn the_role_of_processor_allows_exactly_its_calls() {
     let world = World::new();
     assert_eq!(world.submit(&world.post()).await.status, 202);
     world.send(RESULTS_QUEUE, "no result").await;
@@ -120,7 +120,7 @@ async fn processor() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn badge_api() {
+async fn the_role_of_badge_api_allows_exactly_its_calls() {
     let world = World::new();
     world.warm_up(Function::BadgeApi).await;
     for path in [
@@ -138,7 +138,7 @@ async fn badge_api() {
 }
 
 #[tokio::test]
-async fn refresher() {
+async fn the_role_of_refresher_allows_exactly_its_calls() {
     let upstream = Upstream::start();
     upstream.publish("acme.kit", &["1.0.0"]);
     upstream.github_token("ghp_one", &["acme"]);
@@ -151,7 +151,7 @@ async fn refresher() {
     world.faults.take_calls();
     world.drain_requests().await;
     upstream.publish("acme.kit", &["1.0.0", "1.1.0"]);
-    // What is no longer to be shown is deleted.
+    // A package without consent is deleted.
     world.delete_github_token("acme/closed.kit").await;
     world.clock.advance(Duration::from_hours(1));
     let report = world.refresh_due().await;
