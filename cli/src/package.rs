@@ -232,7 +232,7 @@ fn to_json(package: &Package, record: &PackageRecord) -> Value {
         "latest_stable": known.and_then(|known| version(known.latest_stable.as_ref())),
         "latest_prerelease": known.and_then(|known| version(known.latest_prerelease.as_ref())),
         "private": known.is_some_and(|known| known.private),
-        "scheduled": known.is_some_and(|known| known.scheduled),
+        "scheduled": known.is_some_and(|known| known.is_scheduled),
         "fetched_at": known.map(|known| known.fetched_at.to_string()),
         "changed_at": known.map(|known| known.changed_at.to_string()),
         "refresh_after": record.refresh_after.to_string(),

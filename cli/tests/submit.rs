@@ -12,7 +12,7 @@ use embedded_aws::Storage;
 use local::options::Secret;
 use local::server::{Server, Setup};
 use local::stack::Upstreams;
-use refresher::{Patience, Settings};
+use refresher::{Settings, UpstreamTimeouts};
 use serde_json::Value;
 use tempfile::TempDir;
 use tests::client::{KEY, REPOSITORY};
@@ -50,7 +50,7 @@ impl Job {
                 nuget_service_index: Settings::NUGET_SERVICE_INDEX.parse().unwrap(),
                 github_api: Settings::GITHUB_API.parse().unwrap(),
                 fresh_for: Duration::from_mins(15),
-                patience: Patience::default(),
+                patience: UpstreamTimeouts::default(),
             },
             refresh_every: Duration::from_hours(1),
         };

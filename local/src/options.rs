@@ -11,7 +11,7 @@ use badgesmith_domain::package::{Organization, PackageName};
 use badgesmith_domain::signature::SecretKeys;
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Parser;
-use refresher::Patience;
+use refresher::UpstreamTimeouts;
 
 use crate::server::Setup;
 use crate::stack::{SECRETS_TABLE, Upstreams};
@@ -125,7 +125,7 @@ impl Options {
             nuget_service_index: url("--nuget-service-index", &self.nuget_service_index)?,
             github_api: url("--github-api", &self.github_api)?,
             fresh_for,
-            patience: Patience::default(),
+            patience: UpstreamTimeouts::default(),
         })
     }
 

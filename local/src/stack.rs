@@ -57,7 +57,7 @@ pub struct Upstreams {
     /// How long a package counts as fresh.
     pub fresh_for: Duration,
     /// How long upstreams are waited for.
-    pub patience: refresher::Patience,
+    pub patience: refresher::UpstreamTimeouts,
 }
 
 impl Stack {
@@ -97,7 +97,7 @@ impl Stack {
                 nuget_service_index: upstreams.nuget_service_index.clone(),
                 github_api: upstreams.github_api.clone(),
                 fresh_for: upstreams.fresh_for,
-                patience: upstreams.patience.clone(),
+                upstream_timeouts: upstreams.patience.clone(),
             },
             clock.clone(),
         );

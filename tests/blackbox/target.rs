@@ -13,7 +13,7 @@ use embedded_aws::Storage;
 use local::options::{GitHubToken, Secret};
 use local::server::{Server, Setup};
 use local::stack::Upstreams;
-use refresher::Patience;
+use refresher::UpstreamTimeouts;
 use tests::client::{KEY, REPOSITORY};
 use tests::upstream::Upstream;
 
@@ -74,7 +74,7 @@ impl Target {
                 nuget_service_index: upstream.nuget_service_index().parse().unwrap(),
                 github_api: upstream.github_api().parse().unwrap(),
                 fresh_for: period,
-                patience: Patience::default(),
+                patience: UpstreamTimeouts::default(),
             },
             refresh_every: period,
         };

@@ -20,7 +20,7 @@ use local::stack::{
     REFRESH_DEAD_LETTER_QUEUE, REFRESH_QUEUE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRETS_TABLE, Stack,
     Upstreams,
 };
-use refresher::{Patience, Report};
+use refresher::{Report, UpstreamTimeouts};
 use serde_json::Value;
 use url::Url;
 
@@ -62,7 +62,10 @@ impl World {
             nuget_service_index: nowhere.clone(),
             github_api: nowhere,
             fresh_for: FRESH_FOR,
-            patience: Patience { first_backoff: Duration::from_millis(4), ..Patience::default() },
+            patience: UpstreamTimeouts {
+                first_backoff: Duration::from_millis(4),
+                ..UpstreamTimeouts::default()
+            },
         };
         let start: Timestamp = "2026-01-15T10:30:00Z".parse().unwrap();
         let clock = Clock::manual(start);
@@ -116,8 +119,8 @@ impl World {
     }
 
     /// Restarts the functions with other timeouts for upstreams.
-    pub fn set_upstream_timeouts(&mut self, patience: Patience) {
-        self.upstreams.patience = patience;
+    pub fn set_upstream_timeouts(&mut self, timeouts: UpstreamTimeouts) {
+        self.upstreams.patience = timeouts;
         self.restart_functions();
     }
 

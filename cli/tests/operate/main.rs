@@ -20,7 +20,7 @@ use embedded_aws::Storage;
 use embedded_aws::endpoint::Endpoint;
 use local::server::{Server, Setup};
 use local::stack::Upstreams;
-use refresher::Patience;
+use refresher::UpstreamTimeouts;
 use serde_json::Value;
 use tests::http::Api;
 use tests::upstream::Upstream;
@@ -79,7 +79,7 @@ impl World {
                 nuget_service_index: upstream.nuget_service_index().parse().unwrap(),
                 github_api: upstream.github_api().parse().unwrap(),
                 fresh_for: Duration::from_mins(15),
-                patience: Patience::default(),
+                patience: UpstreamTimeouts::default(),
             },
             refresh_every: Duration::from_secs(1),
         };
