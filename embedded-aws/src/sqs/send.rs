@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::{Connection, params};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::errors::{invalid_value, missing, within};
@@ -17,6 +17,7 @@ use crate::template::QueueSettings;
 /// The largest message, or batch of messages: 1 MiB.
 pub(super) const BYTES_MAX: usize = 1024 * 1024;
 const ATTRIBUTES_MAX: usize = 10;
+const GROUP_CHARACTERS_MAX: usize = 128;
 const DELAY_SECONDS_MAX: i64 = 900;
 
 /// A message to send.
@@ -31,6 +32,7 @@ pub(super) struct Content {
     pub(super) message_attributes: Map<String, Value>,
     #[serde(default)]
     pub(super) message_system_attributes: Map<String, Value>,
+    pub(super) message_group_id: Option<String>,
 }
 
 impl Content {
@@ -58,6 +60,12 @@ impl Content {
             return Err(ServiceError::client("InvalidMessageContents", message));
         }
         within("DelaySeconds", self.delay_seconds, 0, DELAY_SECONDS_MAX)?;
+        if self.message_group_id.as_ref().is_some_and(|id| !is_group_id(id)) {
+            return Err(invalid_value(format!(
+                "MessageGroupId can only include alphanumeric and punctuation characters. 1 to {GROUP_CHARACTERS_MAX} \
+                 in length."
+            )));
+        }
         if self.message_attributes.len() > ATTRIBUTES_MAX {
             let count = self.message_attributes.len();
             return Err(invalid_value(format!(
@@ -72,6 +80,10 @@ impl Content {
 /// Whether XML 1.0 has this character; SQS accepts no others.
 fn is_allowed(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+fn is_group_id(id: &str) -> bool {
+    (1..=GROUP_CHARACTERS_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn check_attribute(name: &str, value: &Value) -> Result<(), ServiceError> {
@@ -142,6 +154,10 @@ fn insert(
 ) -> Result<Map<String, Value>, ServiceError> {
     content.check()?;
     let message_id = Uuid::new_v4().to_string();
+    let mut system_attributes = content.message_system_attributes.clone();
+    if let Some(group) = &content.message_group_id {
+        system_attributes.insert("MessageGroupId".to_owned(), json!({ "StringValue": group }));
+    }
     connection.execute(
         "INSERT INTO message (queue, message_id, body, attributes, system_attributes, sent_at, visible_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -150,7 +166,7 @@ fn insert(
             message_id,
             content.message_body,
             serde_json::to_string(&content.message_attributes)?,
-            serde_json::to_string(&content.message_system_attributes)?,
+            serde_json::to_string(&system_attributes)?,
             now,
             now + content.delay_seconds * 1000,
         ],

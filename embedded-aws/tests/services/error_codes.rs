@@ -57,6 +57,7 @@ async fn sqs_refuses_invalid_requests_with_its_error_codes() {
             ("SendMessage", with_queue(json!({ "MessageBody": "\u{1}" })), "InvalidMessageContents"),
             ("SendMessage", with_queue(json!({ "MessageBody": "x".repeat(1024 * 1024 + 1) })), value),
             ("SendMessage", with_queue(json!({ "MessageBody": "x", "DelaySeconds": 901 })), value),
+            ("SendMessage", with_queue(json!({ "MessageBody": "x", "MessageGroupId": "a b" })), value),
             (
                 "SendMessage",
                 with_queue(json!({ "MessageBody": "x", "MessageAttributes": empty_attribute })),

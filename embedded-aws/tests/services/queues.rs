@@ -95,10 +95,11 @@ async fn a_message_with_the_maximum_of_receives_moves_to_the_dead_letter_queue()
     let Served { config, .. } = serve(&Storage::Memory).await;
     let sqs = Client::new(&config);
     let queue = url(&sqs, "ResultsQueue").await;
-    let send = sqs.send_message().queue_url(&queue).message_body("a body");
+    let send = sqs.send_message().queue_url(&queue).message_body("a body").message_group_id("acme");
     let sent = send.message_attributes("reason", text("none")).send().await.unwrap();
     for _ in 0..20 {
-        assert_eq!(receive(&sqs, &queue, 0).await.len(), 1);
+        let received = receive(&sqs, &queue, 0).await.remove(0);
+        assert_eq!(received.attributes().unwrap()[&System::MessageGroupId], "acme");
     }
     assert!(receive(&sqs, &queue, 0).await.is_empty());
     let dead = receive(&sqs, &url(&sqs, "ResultsDeadLetterQueue").await, 0).await.remove(0);
@@ -107,6 +108,7 @@ async fn a_message_with_the_maximum_of_receives_moves_to_the_dead_letter_queue()
     let system = dead.attributes().unwrap();
     let source = System::from("DeadLetterQueueSourceArn");
     assert_eq!(system[&source], "arn:aws:sqs:local:000000000000:ResultsQueue");
+    assert_eq!(system[&System::MessageGroupId], "acme");
     assert_eq!(system[&System::ApproximateReceiveCount], "1");
 }
 
@@ -116,7 +118,7 @@ async fn a_batch_reports_each_entry() {
     let sqs = Client::new(&config);
     let queue = url(&sqs, "ResultsDeadLetterQueue").await;
     let entry = |id: &str, body: &str| {
-        let entry = SendMessageBatchRequestEntry::builder().id(id).message_body(body);
+        let entry = SendMessageBatchRequestEntry::builder().id(id).message_body(body).message_group_id(id);
         entry.build().unwrap()
     };
     let send = sqs.send_message_batch().queue_url(&queue);
@@ -127,6 +129,7 @@ async fn a_batch_reports_each_entry() {
     assert_eq!((sent.failed()[0].id(), sent.failed()[0].code()), ("b", "InvalidMessageContents"));
 
     let received = receive(&sqs, &queue, 600).await;
+    assert_eq!(received[1].attributes().unwrap()[&System::MessageGroupId], "c");
     let change = ChangeMessageVisibilityBatchRequestEntry::builder().id("a").visibility_timeout(0);
     let change = change.receipt_handle(handle(&received[0])).build().unwrap();
     let changed =
