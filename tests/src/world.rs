@@ -15,10 +15,10 @@ use bytes::Bytes;
 use embedded_aws::template::Template;
 use embedded_aws::{self, Aws, Queues, Storage};
 use http::{Method, Request};
-use local::options::{GitHubToken, Secret};
+use local::config::{GitHubToken, Secret};
 use local::stack::{
     REFRESH_DEAD_LETTER_QUEUE, REFRESH_QUEUE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRETS_TABLE, Stack,
-    Upstreams,
+    UpstreamConfig,
 };
 use refresher::{Patience, Report};
 use serde_json::Value;
@@ -44,7 +44,7 @@ pub struct World {
     pub faults: Faults,
     aws: Aws,
     stack: Stack,
-    upstreams: Upstreams,
+    upstreams: UpstreamConfig,
 }
 
 impl Default for World {
@@ -58,11 +58,11 @@ impl World {
     /// reached.
     pub fn new() -> Self {
         let nowhere: Url = "http://127.0.0.1:9/".parse().unwrap();
-        let upstreams = Upstreams {
+        let upstreams = UpstreamConfig {
             nuget_service_index: nowhere.clone(),
             github_api: nowhere,
             fresh_for: FRESH_FOR,
-            patience: Patience { first_backoff: Duration::from_millis(4), ..Patience::default() },
+            timeouts: Patience { first_backoff: Duration::from_millis(4), ..Patience::default() },
         };
         let start: Timestamp = "2026-01-15T10:30:00Z".parse().unwrap();
         let clock = Clock::manual(start);
@@ -118,7 +118,7 @@ impl World {
 
     /// The functions start anew, with other patience for upstreams.
     pub fn set_patience(&mut self, patience: Patience) {
-        self.upstreams.patience = patience;
+        self.upstreams.timeouts = patience;
         self.restart_functions();
     }
 

@@ -151,7 +151,7 @@ async fn a_long_poll_ends_when_a_message_arrives() {
     let queue = url(&sqs, "ResultsDeadLetterQueue").await;
     let poll = sqs.receive_message().queue_url(&queue).wait_time_seconds(20).send();
     let send = sqs.send_message().queue_url(&queue).message_body("a body").send();
-    let both = async { tokio::join!(poll, send) };
+    let both = Box::pin(async { tokio::join!(poll, send) });
     let (received, sent) = tokio::time::timeout(Duration::from_secs(10), both).await.unwrap();
     sent.unwrap();
     assert_eq!(received.unwrap().messages().len(), 1);

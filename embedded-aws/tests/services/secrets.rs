@@ -16,9 +16,9 @@ async fn a_new_value_makes_the_current_version_the_previous_one() {
     let secrets = Client::new(&config);
     let created = secrets.create_secret().name(SECRET).secret_string("first").send().await.unwrap();
     let put = || secrets.put_secret_value().secret_id(SECRET);
-    clock.advance(Duration::from_secs(60));
+    clock.advance(Duration::from_mins(1));
     put().secret_string("second").send().await.unwrap();
-    clock.advance(Duration::from_secs(60));
+    clock.advance(Duration::from_mins(1));
     let third = put().secret_string("third").send().await.unwrap();
     assert_eq!(third.version_stages(), ["AWSCURRENT"]);
     // A retry of a request whose response was lost.
