@@ -108,6 +108,7 @@ fn start_logging(quiet: bool) {
         Targets::new()
             .with_default(LevelFilter::WARN)
             .with_target("local", LevelFilter::INFO)
+            .with_target("embedded_aws", LevelFilter::INFO)
             .with_target("processor", LevelFilter::INFO)
             .with_target("refresher", LevelFilter::INFO)
     };

@@ -9,7 +9,7 @@
 )]
 
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::{Arc, RwLock};
@@ -40,7 +40,11 @@ struct Local {
 
 impl Local {
     fn start(arguments: &[&str]) -> Self {
-        let mut process = command(arguments).args(["--port", "0"]).stderr(Stdio::null()).spawn().unwrap();
+        Self::start_with_stderr(arguments, Stdio::null())
+    }
+
+    fn start_with_stderr(arguments: &[&str], stderr: Stdio) -> Self {
+        let mut process = command(arguments).args(["--port", "0"]).stderr(stderr).spawn().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -176,8 +180,10 @@ async fn an_ephemeral_run_writes_no_files() {
 }
 
 #[tokio::test]
-async fn the_aws_port_serves_sdks() {
-    let mut local = Local::start(&["--ephemeral", "--no-demo", "--aws-port", "0", "--secret", SECRET]);
+async fn the_aws_port_serves_sdks_and_logs_requests() {
+    let mut log = tempfile::tempfile().unwrap();
+    let arguments = ["--ephemeral", "--no-demo", "--aws-port", "0", "--secret", SECRET];
+    let mut local = Local::start_with_stderr(&arguments, log.try_clone().unwrap().into());
     let credentials = Credentials::new("any", "any", None, None, "test");
     let http_client = aws_smithy_http_client::Builder::new().build_http();
     let config = badgesmith_aws::sdk::config("us-east-1".to_owned(), credentials, http_client);
@@ -186,6 +192,10 @@ async fn the_aws_port_serves_sdks() {
     let key = secrets.read("badge/repo/acme/kit", Stage::Current).await.unwrap().unwrap();
     assert!(key.value.contains("correct horse battery staple"));
     assert_eq!(local.stop("-TERM").0, Some(0));
+    let mut lines = String::new();
+    log.rewind().unwrap();
+    log.read_to_string(&mut lines).unwrap();
+    assert!(lines.contains("AWS secretsmanager.GetSecretValue 200"), "{lines}");
 }
 
 /// Asserts that the program ends with exit code 2 and one line that contains these parts.
