@@ -119,19 +119,17 @@ async fn a_stop_processes_all_accepted_results() {
     let mut accepted = HashSet::new();
     for round in 0..6 {
         let local = Local::start_in(folder.path());
-        let api = local.api();
+        let api = Arc::new(RwLock::new(local.api()));
         let posts: Vec<_> = (0..40)
             .map(|run| {
                 let post =
                     Post::json(&with(result(Clock::System.now()), &json!({ "run_id": round * 100 + run })));
-                let api = api.clone();
-                tokio::spawn(async move { api.send(&post).await.unwrap() })
+                let api = Arc::clone(&api);
+                tokio::spawn(async move { submit_until_accepted(&api, &post).await })
             })
             .collect();
         for post in posts {
-            let answer = post.await.unwrap();
-            assert_eq!(answer.status, 202, "{}", answer.text);
-            accepted.insert(answer.json()["test_result_id"].as_str().unwrap().to_owned());
+            accepted.insert(post.await.unwrap());
         }
         assert_eq!(local.stop("-TERM").0, Some(0));
         let queues = rusqlite::Connection::open(folder.path().join("services.sqlite3")).unwrap();
@@ -139,6 +137,7 @@ async fn a_stop_processes_all_accepted_results() {
         assert_eq!(left, 0, "round {round}");
     }
     let local = Local::start(&["--data-dir", folder.path().to_str().unwrap(), "--no-demo"]);
+    assert_eq!(accepted.len(), 240, "every submission has a unique id");
     let stored: HashSet<_> = history(&local.api()).await.into_iter().collect();
     assert_eq!(stored, accepted);
     let post = Post::json(&result(Clock::System.now()));
