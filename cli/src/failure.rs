@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use badgesmith_aws::dynamodb::StoreError;
 use badgesmith_aws::sdk::AwsError;
 
 /// What all operators' commands say below their examples.
@@ -45,6 +46,15 @@ impl Failure {
 impl From<AwsError> for Failure {
     fn from(error: AwsError) -> Self {
         Self::Failed(with_advice(&error.to_string()))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Aws(error) => error.into(),
+            error @ StoreError::CorruptItem { .. } => Self::Failed(error.to_string()),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use reqwest::Url;
 use crate::failure::Failure;
 
 /// Of one call to AWS. Somebody waits, but not without a network. A receive waits up to 20 s for messages.
-const CALL_BUDGET: CallTimeouts =
+const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_secs(25), call: Duration::from_mins(1) };
 /// Where `local` says that it is.
 const LOCAL_REGION: &str = "us-east-1";
@@ -135,7 +135,7 @@ impl Target {
         if let Some(url) = &endpoint {
             loader = loader.endpoint_url(url.as_str().trim_end_matches('/'));
         }
-        let config = CALL_BUDGET.bound(&loader.load().await);
+        let config = CALL_TIMEOUTS.apply_to(&loader.load().await);
         let region = config.region().cloned().or_else(|| is_here.then(|| Region::new(LOCAL_REGION)));
         let region = region.ok_or_else(|| {
             let advice = "name it with --region, in AWS_REGION, or in the profile";

@@ -180,17 +180,17 @@ fn results_table(repository: &Repository, results: &[TestResult], now: Timestamp
     }
     let mut table = Table::new(&["AGE", "PLATFORM", "BRANCH", "PASSED", "FAILED", "SKIPPED", "RUN"]);
     for result in results {
-        let counts = &result.counts;
+        let counts = &result.run.counts;
         let [passed, failed, skipped] =
             [counts.passed(), counts.failed(), counts.skipped()].map(|count| count.to_string());
         table.row([
-            age(result.timestamp, now),
-            result.platform.to_string(),
-            result.branch.to_string(),
+            age(result.run.timestamp, now),
+            result.run.platform.to_string(),
+            result.run.branch.to_string(),
             passed,
             failed,
             skipped,
-            result.run_id.as_str().to_owned(),
+            result.run.run_id.as_str().to_owned(),
         ]);
     }
     table.to_string()

@@ -52,7 +52,7 @@ impl Poller {
     where
         F: Future<Output = SqsBatchResponse> + Send + 'static,
     {
-        let client = Client::new(&CALL_TIMEOUTS.bound(config));
+        let client = Client::new(&CALL_TIMEOUTS.apply_to(config));
         Self { client, queue_url, function: Arc::new(move |event| Box::pin(function(event))) }
     }
 
