@@ -139,13 +139,13 @@ fn the_cdn_key_has_every_parameter_that_an_answer_depends_on() {
     assert_eq!(behaviors[0]["CachePolicyId"], "CdnPackagesCachePolicy");
 
     let package_parameters = fs::read_to_string(root().join("badge-api/src/package_badge.rs")).unwrap();
-    let mut package_parameters = words_after("query(\"", &package_parameters);
+    let mut package_parameters = words_after("query.get(\"", &package_parameters);
     package_parameters.extend(Comparator::ALL.map(|(name, _)| name.to_owned()));
     assert_eq!(package_key, package_parameters);
 
     let all = source("badge-api");
-    let mut others = words_after("query(\"", &all);
-    others.extend(words_after("parameter(request, \"", &all));
+    let mut others = words_after("query.get(\"", &all);
+    others.extend(words_after("parameter(query, \"", &all));
     assert_eq!(key("CdnCachePolicy"), others.difference(&package_parameters).cloned().collect());
 }
 

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use badgesmith_domain::ids::ParseError;
+use badgesmith_domain::test_result::TestResultId;
 use http::{StatusCode, header};
 use serde::Serialize;
 
 use crate::http::Response;
-use badgesmith_domain::ids::ParseError;
-use badgesmith_domain::test_result::TestResultId;
 
 /// After a failure of ours, a client may try again this soon.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,12 +1,13 @@
 //! The history of a repository: the key ranges of a query, and reading them page by page.
 
-use super::results::Results;
-use super::{PK, SK, StoreError, item_key, result_item, string};
-use crate::sdk::AwsError;
 use badgesmith_domain::ids::{Branch, Platform, Repository};
 use badgesmith_domain::key::{self, ResultOrder, ResultRange};
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
+
+use super::results::Results;
+use super::{PK, SK, StoreError, item_key, result_item, string};
+use crate::sdk::AwsError;
 
 /// A query of a repository's history.
 #[derive(Debug, Clone)]

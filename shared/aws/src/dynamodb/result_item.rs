@@ -3,9 +3,10 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Item, PK, SK, StoreError, TTL, integer, number, string, text};
 use badgesmith_domain::key::{self, ResultOrder};
 use badgesmith_domain::test_result::{Counts, RunAttempt, TestResult, TestResultId, TestRun};
+
+use super::{Item, PK, SK, StoreError, TTL, integer, number, string, text};
 
 /// The keys of the index of the latest results.
 pub(super) const LATEST_PK: &str = "GSI1PK";

@@ -7,14 +7,14 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
 use aws_types::SdkConfig;
+use badgesmith_domain::ids::{Branch, Platform, Repository};
+use badgesmith_domain::key;
+use badgesmith_domain::test_result::{TestResult, TestResultId};
 use tokio::time::Instant;
 
 use super::result_item::{self, LATEST_PK};
 use super::{Item, PK, SK, StoreError, string, text};
 use crate::sdk::{AwsError, AwsErrorKind};
-use badgesmith_domain::ids::{Branch, Platform, Repository};
-use badgesmith_domain::key;
-use badgesmith_domain::test_result::{TestResult, TestResultId};
 
 /// The index of the latest results.
 const LATEST_INDEX: &str = "GSI1";
