@@ -13,7 +13,7 @@ use badgesmith_aws::sdk::causes;
 use badgesmith_aws::secrets_manager::{SecretsManager, repository_secret_name};
 use badgesmith_domain::ids::{ParseError, Platform, Repository};
 use badgesmith_domain::signature::HmacKey;
-use badgesmith_domain::test_result::{Counts, RunAttempt};
+use badgesmith_domain::test_result::{Counts, RunAttempt, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
 use reqwest::Client;
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, help, with_advice};
 use crate::stack::{Resource, Stack, Target};
-use crate::submit::{self, RunResult, Service, ServiceUrl};
+use crate::submit::{self, Service, ServiceUrl};
 use crate::terminal::{Paint, Progress, printable};
 use crate::told::{Told, duration};
 use ci_env::Provider;
@@ -110,7 +110,7 @@ impl Options {
 
     /// The repository's key.
     fn key(&self) -> Result<HmacKey, Failure> {
-        let key = submit::key(self.key_file.as_deref(), Provider::Local);
+        let key = submit::read_key(self.key_file.as_deref(), Provider::Local);
         let missing = "--repo: set BADGESMITH_KEY to the repository's key, or name a file with --key-file";
         let key = key.map_err(|error| Failure::Usage(error.to_string()))?;
         key.ok_or_else(|| Failure::Usage(missing.to_owned()))
@@ -239,7 +239,7 @@ impl Trip<'_> {
         let Self { repository, key, base } = *self;
         let result = result(repository).map_err(|ParseError { expected }| format!("expected {expected}"))?;
         let started = Instant::now();
-        let service = Service { base, key, patience: Duration::ZERO, clock: Clock::System };
+        let service = Service { url: base, key, retry_for: Duration::ZERO, clock: Clock::System };
         let accepted = submit::send(&service, &result, |_, _| ()).await.map_err(|error| error.to_string())?;
         let accepted_after = started.elapsed().as_millis();
         let client = client()?;
@@ -259,16 +259,19 @@ impl Trip<'_> {
     }
 }
 
-fn result(repository: &Repository) -> Result<RunResult, ParseError> {
-    Ok(RunResult {
+fn result(repository: &Repository) -> Result<TestRun, ParseError> {
+    let now = Clock::System.now();
+    Ok(TestRun {
         repository: repository.clone(),
         platform: Platform::Linux,
         branch: BRANCH.parse()?,
         counts: Counts::new(1, 0, 0, 1)?,
-        run_id: Clock::System.now().unix_milliseconds().to_string().parse()?,
+        timestamp: now,
+        run_id: now.unix_milliseconds().to_string().parse()?,
         run_attempt: RunAttempt::default(),
         commit: None,
-        run_url: None,
+        url_html: None,
+        workflow_run_url: None,
     })
 }
 

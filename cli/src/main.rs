@@ -1,6 +1,5 @@
 //! `badgesmith`: what CI jobs and operators do with BadgeSmith.
 
-mod counted;
 mod dlq;
 mod doctor;
 mod failure;

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::ids::ParseError;
 
 /// How many tests passed, failed and were skipped; they add up to the total. Displays as
 /// `190 passed, 2 failed, 1 skipped`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Counts {
     passed: u32,
     failed: u32,
