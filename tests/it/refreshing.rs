@@ -85,8 +85,10 @@ async fn a_run_ends_before_its_time_and_the_next_goes_on() {
     upstream.set_latency(Duration::from_millis(50));
     let run = world.refresh_due_within(Duration::from_mins(5));
     let time_passes = async {
-        // Packages are begun until 40 s before the end; the run takes some 4 rounds of 50 ms.
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        // The run begins packages until 40 s before its end; it takes about 4 rounds of 50 ms.
+        while upstream.request_count() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         world.clock.advance(Duration::from_secs(261));
     };
     let (first, ()) = tokio::join!(run, time_passes);
