@@ -11,9 +11,11 @@ use badgesmith_domain::ids::Repository;
 use clap::{Args, Subcommand, ValueEnum};
 
 use self::reason::Filter;
-use crate::failure::{Failure, help};
+use crate::duration::parse_duration;
+use crate::error::CliError;
+use crate::help;
 use crate::stack::{Resource, Target};
-use crate::told::{Told, parse_duration};
+use crate::told::Told;
 
 /// Looks into the dead-letter queues, and empties them.
 #[derive(Debug, Subcommand)]
@@ -23,22 +25,22 @@ pub(crate) enum Command {
     /// The reason is what the processor wrote down, else what is wrong with the message, else "gave up": it was tried
     /// as often as it should. While messages are looked at they are hidden from others. When not all could be looked
     /// at, it says so, and fails.
-    #[command(after_long_help = help(LIST))]
+    #[command(after_long_help = help::with_examples(LIST))]
     List(List),
     /// Show messages as a whole
-    #[command(after_long_help = help(SHOW))]
+    #[command(after_long_help = help::with_examples(SHOW))]
     Show(Show),
     /// Move messages back to the queue that they came from
     ///
     /// Each is sent before it is deleted, and processing one twice changes nothing: so a replay can be interrupted at
     /// any time, and run again, and nothing is lost. What was being moved when it was killed shows again after
     /// --hide. What arrives while it runs, and so what comes back at once, is left alone.
-    #[command(after_long_help = help(REPLAY))]
+    #[command(after_long_help = help::with_examples(REPLAY))]
     Replay(Replay),
     /// Throw messages away, for good
     ///
     /// Replay first, so that only what can never succeed is left. It asks before it looks at any.
-    #[command(after_long_help = help(PURGE))]
+    #[command(after_long_help = help::with_examples(PURGE))]
     Purge(Purge),
 }
 
@@ -133,11 +135,11 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    fn filter(&self) -> Result<Filter, Failure> {
+    fn filter(&self) -> Result<Filter, CliError> {
         let Self { queue, repo, older_than, reason, .. } = self;
         if *queue != Which::Results && repo.is_some() {
             let advice = "requests are for packages; --reason has the others left out";
-            return Err(Failure::Usage(format!("--repo: only results are of a repository: {advice}")));
+            return Err(CliError::Usage(format!("--repo: only results are of a repository: {advice}")));
         }
         let (repository, reason) = (repo.clone(), reason.as_ref().map(|reason| reason.to_lowercase()));
         Ok(Filter { queue: *queue, repository, older_than: *older_than, reason })
@@ -204,7 +206,7 @@ impl Command {
         &self.selection().target
     }
 
-    pub(crate) async fn run(&self) -> Result<Told, Failure> {
+    pub(crate) async fn run(&self) -> Result<Told, CliError> {
         let selection = self.selection();
         let filter = selection.filter()?;
         let stack = selection.target.find().await?;

@@ -19,11 +19,14 @@ use clap::Args;
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, help, with_advice};
+use crate::aws_hint::with_advice;
+use crate::duration::format_duration;
+use crate::error::CliError;
+use crate::help;
 use crate::stack::{Resource, Stack, Target};
 use crate::submit::{self, RunResult, Service, ServiceUrl};
 use crate::terminal::{Paint, Progress, printable};
-use crate::told::{Told, duration};
+use crate::told::Told;
 use ci_env::Provider;
 
 /// AWS refuses requests that were signed five minutes ago, the service results as old.
@@ -43,7 +46,7 @@ const EXAMPLES: &str = "    badgesmith doctor --stack badgesmith
 /// Checks credentials, tables, queues, the clock and, with a repository and its key, the whole way of a result.
 #[derive(Debug, Args)]
 #[expect(clippy::doc_markdown, reason = "it is shown as it is by --help")]
-#[command(after_long_help = help(EXAMPLES))]
+#[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
     /// Send a result of this repository, and wait until it is stored: one passed test on the branch badgesmith-doctor
     #[arg(long, value_name = "OWNER/REPO")]
@@ -71,8 +74,8 @@ struct Checks {
 }
 
 impl Options {
-    pub(crate) async fn run(&self) -> Result<Told, Failure> {
-        let usage = |error: &dyn Display| Failure::Usage(error.to_string());
+    pub(crate) async fn run(&self) -> Result<Told, CliError> {
+        let usage = |error: &dyn Display| CliError::Usage(error.to_string());
         // A stack says itself where it is; the variable, which `submit` reads, may be about another.
         let variable = || env::optional("BADGESMITH_URL").filter(|_| self.target.stack().is_none());
         let url = self.url.clone().or_else(variable);
@@ -109,11 +112,11 @@ impl Options {
     }
 
     /// The repository's key.
-    fn key(&self) -> Result<HmacKey, Failure> {
+    fn key(&self) -> Result<HmacKey, CliError> {
         let key = submit::key(self.key_file.as_deref(), Provider::Local);
         let missing = "--repo: set BADGESMITH_KEY to the repository's key, or name a file with --key-file";
-        let key = key.map_err(|error| Failure::Usage(error.to_string()))?;
-        key.ok_or_else(|| Failure::Usage(missing.to_owned()))
+        let key = key.map_err(|error| CliError::Usage(error.to_string()))?;
+        key.ok_or_else(|| CliError::Usage(missing.to_owned()))
     }
 
     /// What the stack is made of.
@@ -218,7 +221,7 @@ async fn clock(config: &SdkConfig, base: Option<&ServiceUrl>) -> Result<String, 
     let theirs = Timestamp::from_unix_milliseconds(theirs.timestamp().as_millisecond());
     let skew = now.since(theirs).max(theirs.since(now));
     if skew > SKEW_MAX {
-        let skew = duration(skew);
+        let skew = format_duration(skew);
         return Err(format!(
             "it is {skew} off that of {url}: set it, or have it set by NTP; what it signs is refused"
         ));
@@ -255,7 +258,7 @@ impl Trip<'_> {
             }
         }
         let advice = "`badgesmith status` and `badgesmith dlq list` show where it is";
-        Err(format!("it was accepted, and not stored within {}: {advice}", duration(STORED_WITHIN)))
+        Err(format!("it was accepted, and not stored within {}: {advice}", format_duration(STORED_WITHIN)))
     }
 }
 

@@ -1,15 +1,21 @@
 //! `badgesmith`: what CI jobs and operators do with BadgeSmith.
 
+mod aws_hint;
+mod completions;
 mod counted;
 mod dlq;
 mod doctor;
-mod failure;
-mod generate;
+mod duration;
+mod error;
+mod help;
+mod man;
+mod output;
 mod package;
 mod secret;
 mod stack;
 mod status;
 mod submit;
+mod table;
 mod terminal;
 mod token;
 mod told;
@@ -47,9 +53,9 @@ enum Command {
     /// Check that everything is there and answers
     Doctor(doctor::Options),
     /// Print a script that has a shell complete this command
-    Completions(generate::Completions),
+    Completions(completions::Options),
     /// Print the manual page, or write one for each command
-    Man(generate::Man),
+    Man(man::Options),
 }
 
 fn main() -> ExitCode {
@@ -63,13 +69,13 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Submit(options) => runtime.block_on(submit::run(&options)),
-        Command::Secret(command) => told::tell(runtime.block_on(command.run()), command.target().json),
-        Command::Dlq(command) => told::tell(runtime.block_on(command.run()), command.target().json),
-        Command::Package(command) => told::tell(runtime.block_on(command.run()), command.target().json),
-        Command::Status(options) => told::tell(runtime.block_on(options.run()), options.target.json),
-        Command::Doctor(options) => told::tell(runtime.block_on(options.run()), options.target.json),
-        Command::Completions(options) => told::tell(Ok(options.run(Cli::command())), false),
-        Command::Man(options) => told::tell(options.run(Cli::command()), false),
-        Command::Token(command) => told::tell(runtime.block_on(command.run()), command.target().json),
+        Command::Secret(command) => output::emit(runtime.block_on(command.run()), command.target().json),
+        Command::Dlq(command) => output::emit(runtime.block_on(command.run()), command.target().json),
+        Command::Package(command) => output::emit(runtime.block_on(command.run()), command.target().json),
+        Command::Status(options) => output::emit(runtime.block_on(options.run()), options.target.json),
+        Command::Doctor(options) => output::emit(runtime.block_on(options.run()), options.target.json),
+        Command::Completions(options) => output::emit(Ok(options.run(Cli::command())), false),
+        Command::Man(options) => output::emit(options.run(Cli::command()), false),
+        Command::Token(command) => output::emit(runtime.block_on(command.run()), command.target().json),
     }
 }

@@ -17,10 +17,13 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::failure::{Failure, help};
+use crate::duration::{age, format_duration};
+use crate::error::CliError;
+use crate::help;
 use crate::stack::{Stack, Target};
+use crate::table::Table;
 use crate::terminal::Progress;
-use crate::told::{Table, Told, age, duration};
+use crate::told::Told;
 
 /// How often the table is looked at while the refresher is at work.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -35,20 +38,20 @@ pub(crate) enum Command {
     /// Have a package looked up, and kept up to date, before anybody reads its badge
     ///
     /// What nobody reads for 30 days leaves the schedule by itself; adding it again starts that time anew.
-    #[command(after_long_help = help(ADD))]
+    #[command(after_long_help = help::with_examples(ADD))]
     Add(Asking),
     /// Have the refresher let go of a package
     ///
     /// The refresher takes it off the schedule. What was shown by a consent of its own is deleted; what is public is
     /// kept for 90 days. A badge that somebody still reads brings it back: for a package of GitHub, withdraw the consent
     /// with `badgesmith token delete`.
-    #[command(after_long_help = help(REMOVE))]
+    #[command(after_long_help = help::with_examples(REMOVE))]
     Remove(Asking),
     /// List what is kept up to date: latest versions, and when they were looked up
-    #[command(after_long_help = help(LIST))]
+    #[command(after_long_help = help::with_examples(LIST))]
     List(List),
     /// Have a package looked up at once, whether it is due or not
-    #[command(after_long_help = help(REFRESH))]
+    #[command(after_long_help = help::with_examples(REFRESH))]
     Refresh(Asking),
 }
 
@@ -88,7 +91,7 @@ impl Command {
         }
     }
 
-    pub(crate) async fn run(&self) -> Result<Told, Failure> {
+    pub(crate) async fn run(&self) -> Result<Told, CliError> {
         let stack = self.target().find().await?;
         match self {
             Self::Add(asking) => asking.add(&stack).await,
@@ -100,7 +103,7 @@ impl Command {
 }
 
 impl Asking {
-    async fn add(&self, stack: &Stack) -> Result<Told, Failure> {
+    async fn add(&self, stack: &Stack) -> Result<Told, CliError> {
         let now = Clock::System.now();
         match self.find(stack).await? {
             Some(record) if record.is_scheduled() && record.refresh_after > now => {
@@ -111,17 +114,17 @@ impl Asking {
         }
     }
 
-    async fn refresh(&self, stack: &Stack) -> Result<Told, Failure> {
+    async fn refresh(&self, stack: &Stack) -> Result<Told, CliError> {
         let Some(before) = self.find(stack).await? else {
             let package = &self.package;
             let advice = format!("`badgesmith package add {package}` has it looked up");
-            return Err(Failure::NotFound(format!("nothing is known of {package}: {advice}")));
+            return Err(CliError::NotFound(format!("nothing is known of {package}: {advice}")));
         };
         self.look_up(stack, Some(before)).await
     }
 
     /// Has the refresher look the package up, and says what it has found.
-    async fn look_up(&self, stack: &Stack, before: Option<PackageRecord>) -> Result<Told, Failure> {
+    async fn look_up(&self, stack: &Stack, before: Option<PackageRecord>) -> Result<Told, CliError> {
         self.ask(stack, Reason::RefreshNow, Clock::System.now()).await?;
         let packages = stack.packages()?;
         let due = before.map(|record| record.refresh_after);
@@ -141,18 +144,18 @@ impl Asking {
                 let advice = "it is tried again by itself; the refresher's log says what is wrong upstream";
                 let times =
                     if failures == 1 { String::new() } else { format!(", {failures} times in a row") };
-                Err(Failure::Failed(format!("{package} could not be looked up{times}: {advice}")))
+                Err(CliError::Failed(format!("{package} could not be looked up{times}: {advice}")))
             }
             PackageState::Known(_) => Ok(self.told(&record, "was looked up, and is kept up to date")),
             PackageState::Unconfirmed | PackageState::NotFound => Err(self.absent()),
         }
     }
 
-    async fn remove(&self, stack: &Stack) -> Result<Told, Failure> {
+    async fn remove(&self, stack: &Stack) -> Result<Told, CliError> {
         let package = &self.package;
         let Some(before) = self.find(stack).await?.filter(PackageRecord::is_scheduled) else {
             let advice = "`badgesmith package list` lists what is";
-            return Err(Failure::NotFound(format!("{package} is not kept up to date: {advice}")));
+            return Err(CliError::NotFound(format!("{package} is not kept up to date: {advice}")));
         };
         let packages = stack.packages()?;
         self.ask(stack, Reason::Unschedule, Clock::System.now()).await?;
@@ -166,16 +169,16 @@ impl Asking {
         Ok(Told::new(json, format!("{package} is no longer kept up to date")).note(note))
     }
 
-    async fn find(&self, stack: &Stack) -> Result<Option<PackageRecord>, Failure> {
+    async fn find(&self, stack: &Stack) -> Result<Option<PackageRecord>, CliError> {
         Ok(stack.packages()?.find(&self.package, Clock::System.now()).await?)
     }
 
-    async fn ask(&self, stack: &Stack, reason: Reason, now: Timestamp) -> Result<(), Failure> {
+    async fn ask(&self, stack: &Stack, reason: Reason, now: Timestamp) -> Result<(), CliError> {
         let request = PackageRequest::new(self.package.clone(), reason, now);
         Ok(stack.event_bus()?.publish_requested(&request).await?)
     }
 
-    async fn until<T>(&self, look: impl AsyncFn() -> Result<Option<T>, Failure>) -> Result<T, Failure> {
+    async fn until<T>(&self, look: impl AsyncFn() -> Result<Option<T>, CliError>) -> Result<T, CliError> {
         let started = Instant::now();
         let mut progress = Progress::new();
         loop {
@@ -185,7 +188,7 @@ impl Asking {
             if started.elapsed() > Duration::from_secs(self.timeout) {
                 return Err(self.not_yet());
             }
-            progress.show(&format!("waiting for the refresher, {}", duration(started.elapsed())));
+            progress.show(&format!("waiting for the refresher, {}", format_duration(started.elapsed())));
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
@@ -195,19 +198,19 @@ impl Asking {
         Told::new(to_json(&self.package, record), format!("{}{version} {what}", self.package))
     }
 
-    fn not_yet(&self) -> Failure {
+    fn not_yet(&self) -> CliError {
         let Self { package, timeout, .. } = self;
         let advice = "it is asked, and does it when it can; `badgesmith status` shows what waits, its log what is wrong";
-        Failure::Failed(format!("the refresher has not looked after {package} within {timeout} s: {advice}"))
+        CliError::Failed(format!("the refresher has not looked after {package} within {timeout} s: {advice}"))
     }
 
-    fn absent(&self) -> Failure {
+    fn absent(&self) -> CliError {
         let package = &self.package;
         let advice = match package {
             Package::NuGet(_) => "is its name right?",
             Package::GitHub(..) => "is there a token for it (`badgesmith token set`), and its name right?",
         };
-        Failure::NotFound(format!("there is no package {package} to be shown: {advice}"))
+        CliError::NotFound(format!("there is no package {package} to be shown: {advice}"))
     }
 }
 
@@ -241,7 +244,7 @@ fn to_json(package: &Package, record: &PackageRecord) -> Value {
     })
 }
 
-async fn list(packages: &Packages) -> Result<Told, Failure> {
+async fn list(packages: &Packages) -> Result<Told, CliError> {
     let now = Clock::System.now();
     let mut records = Vec::new();
     for chunk in scheduled(packages, Timestamp::LAST, now.plus(UNPROVEN_WITHIN)).await?.chunks(AT_ONCE) {
@@ -251,7 +254,7 @@ async fn list(packages: &Packages) -> Result<Told, Failure> {
             reading.spawn(async move { (packages.find(&package, now).await, package) });
         }
         while let Some(read) = reading.join_next().await {
-            let (record, package) = read.map_err(|error| Failure::Failed(error.to_string()))?;
+            let (record, package) = read.map_err(|error| CliError::Failed(error.to_string()))?;
             records.extend(record?.map(|record| (package, record)));
         }
     }
@@ -270,7 +273,7 @@ async fn list(packages: &Packages) -> Result<Told, Failure> {
         };
         let version = |version: Option<&NuGetVersion>| version.map_or("-".to_owned(), ToString::to_string);
         let next = if record.refresh_after > now {
-            format!("in {}", duration(record.refresh_after.since(now)))
+            format!("in {}", format_duration(record.refresh_after.since(now)))
         } else {
             format!("{} overdue", age(record.refresh_after, now))
         };
@@ -291,7 +294,7 @@ pub(crate) async fn scheduled(
     packages: &Packages,
     known: Timestamp,
     unproven: Timestamp,
-) -> Result<Vec<DuePackage>, Failure> {
+) -> Result<Vec<DuePackage>, CliError> {
     let mut found = Vec::new();
     let shards = DueShard::all_known().map(|shard| (shard, known));
     for (shard, by) in shards.chain([(DueShard::Unconfirmed, unproven)]) {

@@ -10,10 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::failure::{Failure, help, with_advice};
+use crate::aws_hint::with_advice;
+use crate::duration::{age, format_duration};
+use crate::error::CliError;
+use crate::help;
 use crate::stack::Target;
 use crate::terminal;
-use crate::told::{Told, age, duration};
+use crate::told::Told;
 
 /// 256 bits, as many as the hash has.
 const KEY_BYTES: usize = 32;
@@ -26,21 +29,21 @@ pub(crate) enum Command {
     /// The key is 32 random bytes, in base64. It is printed once, to stdout and alone, and nowhere else: give it to the
     /// CI system at once. What is signed with it is accepted immediately, unless somebody has tried before: then within
     /// a minute.
-    #[command(after_long_help = help(CREATE))]
+    #[command(after_long_help = help::with_examples(CREATE))]
     Create(Whose),
     /// Make a new key for a repository, and print it; the old one is accepted for 24 hours more
     ///
     /// Switch clients to the new key after a minute, and before the 24 hours are over: none is refused then.
-    #[command(after_long_help = help(ROTATE))]
+    #[command(after_long_help = help::with_examples(ROTATE))]
     Rotate(Rotate),
     /// Tell whether a repository has a key, and since when; never the key
-    #[command(after_long_help = help(SHOW))]
+    #[command(after_long_help = help::with_examples(SHOW))]
     Show(Whose),
     /// Shut a repository out
     ///
     /// Running functions remember a key for up to an hour. For 30 days the secret can be restored with `aws
     /// secretsmanager restore-secret`.
-    #[command(after_long_help = help(DELETE))]
+    #[command(after_long_help = help::with_examples(DELETE))]
     Delete(Delete),
 }
 
@@ -102,7 +105,7 @@ impl Command {
         }
     }
 
-    pub(crate) async fn run(&self) -> Result<Told, Failure> {
+    pub(crate) async fn run(&self) -> Result<Told, CliError> {
         let secrets = SecretsManager::new(&self.target().find().await?.config);
         match self {
             Self::Create(Whose { repository, .. }) => create(&secrets, repository).await,
@@ -114,24 +117,24 @@ impl Command {
 }
 
 /// A new key, and the secret that it is in.
-fn new_key() -> Result<(String, String), Failure> {
+fn new_key() -> Result<(String, String), CliError> {
     let mut bytes = [0; KEY_BYTES];
     let random = getrandom::fill(&mut bytes);
     random
-        .map_err(|error| Failure::Failed(format!("the operating system has no random numbers: {error}")))?;
+        .map_err(|error| CliError::Failed(format!("the operating system has no random numbers: {error}")))?;
     let key = STANDARD.encode(bytes);
     let secret = repository_secret(&key);
     Ok((key, secret))
 }
 
-async fn create(secrets: &SecretsManager, repository: &Repository) -> Result<Told, Failure> {
+async fn create(secrets: &SecretsManager, repository: &Repository) -> Result<Told, CliError> {
     let (key, secret) = new_key()?;
     let name = repository_secret_name(repository);
     match secrets.create(&name, &secret).await? {
         Created::Created => {}
         Created::Exists => {
             let advice = format!("`badgesmith secret rotate {repository}` makes a new one");
-            return Err(Failure::Failed(format!("{repository} has a key already: {advice}")));
+            return Err(CliError::Failed(format!("{repository} has a key already: {advice}")));
         }
         Created::BeingDeleted => return Err(deleted(repository, &name)),
     }
@@ -143,7 +146,7 @@ async fn create(secrets: &SecretsManager, repository: &Repository) -> Result<Tol
     Ok(told.note("Keep it as the secret BADGESMITH_KEY of the CI system."))
 }
 
-async fn rotate(secrets: &SecretsManager, rotate: &Rotate) -> Result<Told, Failure> {
+async fn rotate(secrets: &SecretsManager, rotate: &Rotate) -> Result<Told, CliError> {
     let Rotate { compromised, yes, whose: Whose { repository, target } } = rotate;
     let name = repository_secret_name(repository);
     let now = Clock::System.now();
@@ -154,7 +157,7 @@ async fn rotate(secrets: &SecretsManager, rotate: &Rotate) -> Result<Told, Failu
     if facts.has_previous && now.since(facts.changed) < PREVIOUS_KEY_LIFETIME && !compromised {
         let (last, left) =
             (age(facts.changed, now), PREVIOUS_KEY_LIFETIME.saturating_sub(now.since(facts.changed)));
-        let left = duration(left);
+        let left = format_duration(left);
         let question = format!(
             "The key of {repository} was changed {last} ago, and the one before it is accepted for {left} more. \
              Rotate again, and refuse who signs with that?"
@@ -196,7 +199,12 @@ async fn rotate(secrets: &SecretsManager, rotate: &Rotate) -> Result<Told, Failu
         .note(format!("  aws lambda update-function-configuration {function} --timeout 12")))
 }
 
-async fn replace(secrets: &SecretsManager, rotate: &Rotate, name: &str, secret: &str) -> Result<(), Failure> {
+async fn replace(
+    secrets: &SecretsManager,
+    rotate: &Rotate,
+    name: &str,
+    secret: &str,
+) -> Result<(), CliError> {
     let Rotate { whose: Whose { repository, .. }, .. } = rotate;
     match secrets.replace(name, secret).await {
         Ok(true) => Ok(()),
@@ -205,12 +213,12 @@ async fn replace(secrets: &SecretsManager, rotate: &Rotate, name: &str, secret: 
             let (reason, lost) = (with_advice(&error.to_string()), lost(rotate, name));
             let advice =
                 format!("`badgesmith secret show {repository}` tells whether it was done all the same");
-            Err(Failure::Failed(format!("{reason}; {advice}, and if so {lost}")))
+            Err(CliError::Failed(format!("{reason}; {advice}, and if so {lost}")))
         }
     }
 }
 
-async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Told, Failure> {
+async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Told, CliError> {
     let name = repository_secret_name(repository);
     let now = Clock::System.now();
     let Some(facts) = secrets.describe(&name).await? else { return Err(none(repository)) };
@@ -231,7 +239,7 @@ async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Told,
         let left = left.map(|left| {
             format!(
                 "; the key before is accepted for {} more, unless this was done with --compromised",
-                duration(left)
+                format_duration(left)
             )
         });
         lines.push(format!("rotated  {rotated}, {} ago{}", age(rotated, now), left.unwrap_or_default()));
@@ -244,7 +252,7 @@ async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Told,
     Ok(Told::new(json, lines.join("\n")))
 }
 
-async fn delete(secrets: &SecretsManager, delete: &Delete) -> Result<Told, Failure> {
+async fn delete(secrets: &SecretsManager, delete: &Delete) -> Result<Told, CliError> {
     let Delete { yes, whose: Whose { repository, .. } } = delete;
     let name = repository_secret_name(repository);
     let facts = secrets.describe(&name).await?.ok_or_else(|| none(repository))?;
@@ -264,15 +272,15 @@ async fn delete(secrets: &SecretsManager, delete: &Delete) -> Result<Told, Failu
         )))
 }
 
-fn none(repository: &Repository) -> Failure {
-    Failure::NotFound(format!("{repository} has no key: `badgesmith secret create {repository}` makes one"))
+fn none(repository: &Repository) -> CliError {
+    CliError::NotFound(format!("{repository} has no key: `badgesmith secret create {repository}` makes one"))
 }
 
-fn deleted(repository: &Repository, name: &str) -> Failure {
+fn deleted(repository: &Repository, name: &str) -> CliError {
     let restore = format!("aws secretsmanager restore-secret --secret-id {name}");
     let rotate = format!("badgesmith secret rotate {repository} --compromised");
     let advice = format!("restore the secret with `{restore}`, then have a new key with `{rotate}`");
-    Failure::Failed(format!("the key of {repository} was deleted: {advice}"))
+    CliError::Failed(format!("the key of {repository} was deleted: {advice}"))
 }
 
 /// What to do when a new key is current that nobody knows. The one before it is still accepted; rotating again would

@@ -19,7 +19,7 @@ use badgesmith_aws::sqs::Queue;
 use clap::Args;
 use reqwest::Url;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// Of one call to AWS. Somebody waits, but not without a network. A receive waits up to 20 s for messages.
 const CALL_BUDGET: CallTimeouts =
@@ -114,13 +114,13 @@ impl Target {
     /// How AWS is reached.
     ///
     /// # Errors
-    /// [`Failure::Usage`] when it is not said where to look.
-    pub(crate) async fn connect(&self) -> Result<SdkConfig, Failure> {
+    /// [`CliError::Usage`] when it is not said where to look.
+    pub(crate) async fn connect(&self) -> Result<SdkConfig, CliError> {
         let endpoint = self.endpoint()?;
         if self.stack().is_none() && endpoint.is_none() {
             let advice =
                 "name the stack with --stack NAME, or a `local --aws-port PORT` with --endpoint-url URL";
-            return Err(Failure::Usage(format!("it is not known where to look: {advice}")));
+            return Err(CliError::Usage(format!("it is not known where to look: {advice}")));
         }
         let is_here = endpoint.as_ref().is_some_and(is_this_machine);
         let mut loader = aws_config::defaults(sdk::behavior_version()).http_client(sdk::https_client());
@@ -139,7 +139,7 @@ impl Target {
         let region = config.region().cloned().or_else(|| is_here.then(|| Region::new(LOCAL_REGION)));
         let region = region.ok_or_else(|| {
             let advice = "name it with --region, in AWS_REGION, or in the profile";
-            Failure::Usage(format!("it is not known which region is meant: {advice}"))
+            CliError::Usage(format!("it is not known which region is meant: {advice}"))
         })?;
         let mut config = config.into_builder().region(region.clone());
         if let Some(profile) = &self.profile {
@@ -153,7 +153,7 @@ impl Target {
     }
 
     /// Finds the stack, reached so.
-    pub(crate) async fn find_at(&self, config: SdkConfig) -> Result<Stack, Failure> {
+    pub(crate) async fn find_at(&self, config: SdkConfig) -> Result<Stack, CliError> {
         let outputs = match self.stack() {
             Some(name) => Some(outputs(&config, name).await.map_err(|failure| self.explained(failure))?),
             None => None,
@@ -162,7 +162,7 @@ impl Target {
     }
 
     /// Finds the stack.
-    pub(crate) async fn find(&self) -> Result<Stack, Failure> {
+    pub(crate) async fn find(&self) -> Result<Stack, CliError> {
         self.find_at(self.connect().await?).await
     }
 
@@ -171,23 +171,23 @@ impl Target {
         self.stack.as_deref().filter(|name| !name.is_empty())
     }
 
-    fn endpoint(&self) -> Result<Option<Url>, Failure> {
+    fn endpoint(&self) -> Result<Option<Url>, CliError> {
         let Some(text) = self.endpoint_url.as_deref().filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
         let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let expected = "--endpoint-url: expected an address such as http://127.0.0.1:9475";
-        url.map(Some).ok_or_else(|| Failure::Usage(expected.to_owned()))
+        url.map(Some).ok_or_else(|| CliError::Usage(expected.to_owned()))
     }
 
     /// Why there is no such stack at an endpoint on this machine.
-    fn explained(&self, failure: Failure) -> Failure {
+    fn explained(&self, failure: CliError) -> CliError {
         match (self.endpoint(), failure) {
-            (Ok(Some(url)), Failure::Failed(reason))
+            (Ok(Some(url)), CliError::Failed(reason))
                 if is_this_machine(&url) && !reason.contains("AccessDenied") =>
             {
                 let advice = "a `local` has no stacks: leave --stack out, and unset BADGESMITH_STACK";
-                Failure::Failed(format!("{reason}; {advice}"))
+                CliError::Failed(format!("{reason}; {advice}"))
             }
             (_, failure) => failure,
         }
@@ -196,12 +196,12 @@ impl Target {
 
 impl Stack {
     /// The name of a table or bus, the URL of a queue.
-    pub(crate) fn name_of(&self, resource: Resource) -> Result<String, Failure> {
+    pub(crate) fn name_of(&self, resource: Resource) -> Result<String, CliError> {
         let (id, suffix) = resource.names();
         match &self.outputs {
             Some(outputs) => outputs.get(&format!("{id}{suffix}")).cloned().ok_or_else(|| {
                 let advice = "is it a stack of BadgeSmith, and of this version?";
-                Failure::Failed(format!("the stack has no output {id}{suffix}: {advice}"))
+                CliError::Failed(format!("the stack has no output {id}{suffix}: {advice}"))
             }),
             None if suffix == "Url" => {
                 let base = self.config.endpoint_url().unwrap_or_default();
@@ -216,36 +216,36 @@ impl Stack {
         self.outputs.as_ref()?.get("ApiUrl").map(String::as_str)
     }
 
-    pub(crate) fn queue(&self, resource: Resource) -> Result<Queue, Failure> {
+    pub(crate) fn queue(&self, resource: Resource) -> Result<Queue, CliError> {
         Ok(Queue::new(&self.config, self.name_of(resource)?))
     }
 
-    pub(crate) fn results(&self) -> Result<Results, Failure> {
+    pub(crate) fn results(&self) -> Result<Results, CliError> {
         Ok(Results::new(&self.config, self.name_of(Resource::TestResultsTable)?))
     }
 
-    pub(crate) fn packages(&self) -> Result<Packages, Failure> {
+    pub(crate) fn packages(&self) -> Result<Packages, CliError> {
         Ok(Packages::new(&self.config, self.name_of(Resource::PackagesTable)?))
     }
 
-    pub(crate) fn secret_mappings(&self) -> Result<SecretMappings, Failure> {
+    pub(crate) fn secret_mappings(&self) -> Result<SecretMappings, CliError> {
         Ok(SecretMappings::new(&self.config, self.name_of(Resource::SecretsTable)?))
     }
 
-    pub(crate) fn event_bus(&self) -> Result<EventBus, Failure> {
+    pub(crate) fn event_bus(&self) -> Result<EventBus, CliError> {
         Ok(EventBus::new(&self.config, self.name_of(Resource::EventBus)?))
     }
 }
 
 /// The outputs of a stack.
-async fn outputs(config: &SdkConfig, name: &str) -> Result<HashMap<String, String>, Failure> {
+async fn outputs(config: &SdkConfig, name: &str) -> Result<HashMap<String, String>, CliError> {
     let client = aws_sdk_cloudformation::Client::new(config);
     let described = client.describe_stacks().stack_name(name).send().await;
     let described = described.map_err(|error| {
         // There is no code of its own for it.
         if error.message().is_some_and(|message| message.contains("does not exist")) {
             let advice = "`aws cloudformation list-stacks` lists those of this account and region";
-            return Failure::NotFound(format!("there is no stack {name}: {advice}"));
+            return CliError::NotFound(format!("there is no stack {name}: {advice}"));
         }
         AwsError::new("cloudformation:DescribeStacks", error).into()
     })?;

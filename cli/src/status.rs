@@ -13,11 +13,14 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::dlq::Which;
-use crate::failure::{Failure, help};
+use crate::duration::{age, format_duration};
+use crate::error::CliError;
+use crate::help;
 use crate::package::scheduled;
 use crate::stack::{Resource, Stack, Target};
+use crate::table::Table;
 use crate::terminal::Paint;
-use crate::told::{Table, Told, age, duration};
+use crate::told::Told;
 
 /// For the age of the oldest, some dead letters are looked at, and hidden from others for that long at most.
 const PEEK_HIDE: Duration = Duration::from_secs(10);
@@ -32,7 +35,7 @@ const EXAMPLES: &str = "    badgesmith status --stack badgesmith
 
 /// Shows what waits in the queues, dead letters, how late packages are, and the last results of a repository.
 #[derive(Debug, Args)]
-#[command(after_long_help = help(EXAMPLES))]
+#[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
     /// Show the last results of this repository
     #[arg(long, value_name = "OWNER/REPO")]
@@ -63,7 +66,7 @@ struct Oldest {
 }
 
 impl Options {
-    pub(crate) async fn run(&self) -> Result<Told, Failure> {
+    pub(crate) async fn run(&self) -> Result<Told, CliError> {
         let stack = self.target.find().await?;
         let now = Clock::System.now();
         let queues = queues(&stack).await?;
@@ -93,9 +96,9 @@ impl Options {
         let late = match due.len() {
             0 => Paint::Green.on("no package is overdue"),
             count if lag > LAG_MAX => {
-                Paint::Red.on(&format!("{count} packages are overdue, one for {}", duration(lag)))
+                Paint::Red.on(&format!("{count} packages are overdue, one for {}", format_duration(lag)))
             }
-            count => format!("{count} packages are due, one for {}", duration(lag)),
+            count => format!("{count} packages are due, one for {}", format_duration(lag)),
         };
         let dead = queues.iter().filter(|queue| queue.depth.total() > 0);
         let letters: Vec<_> = dead
@@ -115,7 +118,7 @@ impl Options {
         let mut told = Told::new(json, text);
         for QueueStatus { resource, oldest, .. } in queues {
             if let Err(error) = oldest {
-                let (name, why) = (resource.logical_id(), Failure::from(error));
+                let (name, why) = (resource.logical_id(), CliError::from(error));
                 told = told.note(format!("how old the dead letters of {name} are is not known: {why}"));
             }
         }
@@ -123,7 +126,7 @@ impl Options {
     }
 
     /// The newest results of a repository's branch, on all platforms.
-    async fn results_of(&self, stack: &Stack, repository: &Repository) -> Result<Vec<TestResult>, Failure> {
+    async fn results_of(&self, stack: &Stack, repository: &Repository) -> Result<Vec<TestResult>, CliError> {
         let query = HistoryQuery {
             repository: repository.clone(),
             platform: None,
@@ -150,7 +153,7 @@ impl QueueStatus {
     }
 }
 
-async fn queues(stack: &Stack) -> Result<Vec<QueueStatus>, Failure> {
+async fn queues(stack: &Stack) -> Result<Vec<QueueStatus>, CliError> {
     let mut all = Vec::new();
     for resource in Resource::QUEUES {
         let queue = stack.queue(resource)?;

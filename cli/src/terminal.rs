@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use badgesmith_aws::env;
 use serde::Serialize;
 
-use crate::failure::Failure;
-use crate::told::duration;
+use crate::duration::format_duration;
+use crate::error::CliError;
 
 /// Prints to stdout.
 ///
@@ -55,13 +55,13 @@ fn controls(character: char) -> bool {
 /// Asks a question that is answered with `y` or `n`, on a terminal.
 ///
 /// # Errors
-/// When there is nobody to ask, or the answer is no: [`Failure`] says how to go on.
-pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
+/// When there is nobody to ask, or the answer is no: [`CliError`] says how to go on.
+pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), CliError> {
     if yes {
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        return Err(Failure::Usage(format!("{question} There is nobody to ask: say --yes")));
+        return Err(CliError::Usage(format!("{question} There is nobody to ask: say --yes")));
     }
     let _ = write!(io::stderr(), "{} [y/N] ", printable(question));
     let mut answer = String::new();
@@ -69,7 +69,7 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         return Ok(());
     }
-    Err(Failure::Failed("nothing was done".to_owned()))
+    Err(CliError::Failed("nothing was done".to_owned()))
 }
 
 /// A line on stderr that tells how far it is, where somebody looks at it.
@@ -108,7 +108,7 @@ fn bar(verb: &str, done: u64, total: u64, elapsed: Duration) -> String {
     let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
     let left = Duration::from_millis((total - done).saturating_mul(milliseconds) / done.max(1));
     let rate = done.saturating_mul(1000) / milliseconds;
-    let rest = if done == 0 { String::new() } else { format!(", {} left", duration(left)) };
+    let rest = if done == 0 { String::new() } else { format!(", {} left", format_duration(left)) };
     let bar = format!("{}{}", "=".repeat(part), "-".repeat(20 - part));
     format!("[{bar}] {verb} {done} of about {total}, {rate} a second{rest}")
 }

@@ -11,7 +11,8 @@ use badgesmith_domain::package::{Organization, PackageName};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::failure::{Failure, help};
+use crate::error::CliError;
+use crate::help;
 use crate::stack::Target;
 use crate::terminal;
 use crate::told::Told;
@@ -29,10 +30,10 @@ pub(crate) enum Command {
     /// the organisation or user; with it, for that one package, public or not: its versions are then shown to
     /// everybody. The token is read from --token-file, from the environment variable BADGESMITH_GITHUB_TOKEN, or from
     /// stdin; never from an argument, since arguments can be read by everybody on the machine.
-    #[command(after_long_help = help(SET))]
+    #[command(after_long_help = help::with_examples(SET))]
     Set(Set),
     /// Withdraw the consent: the versions are deleted within the hour
-    #[command(after_long_help = help(DELETE))]
+    #[command(after_long_help = help::with_examples(DELETE))]
     Delete(Delete),
 }
 
@@ -88,7 +89,7 @@ impl Command {
         }
     }
 
-    pub(crate) async fn run(&self) -> Result<Told, Failure> {
+    pub(crate) async fn run(&self) -> Result<Told, CliError> {
         match self {
             Self::Set(options) => set(options).await,
             Self::Delete(options) => delete(options).await,
@@ -96,7 +97,7 @@ impl Command {
     }
 }
 
-async fn set(options: &Set) -> Result<Told, Failure> {
+async fn set(options: &Set) -> Result<Told, CliError> {
     let Whose { organization, package, target } = &options.whose;
     let token = token(options)?;
     let stack = target.find().await?;
@@ -109,7 +110,7 @@ async fn set(options: &Set) -> Result<Told, Failure> {
         Created::Exists | Created::BeingDeleted => {
             let restore = format!("aws secretsmanager restore-secret --secret-id {name}");
             let advice = format!("restore it with `{restore}`, then set the token again");
-            return Err(Failure::Failed(format!("the secret {name} was deleted: {advice}")));
+            return Err(CliError::Failed(format!("the secret {name} was deleted: {advice}")));
         }
     }
     // Last: a mapping without a secret would be a failure in the refresher's log.
@@ -136,7 +137,7 @@ async fn set(options: &Set) -> Result<Told, Failure> {
     Ok(told.note("A badge that was read before says \"not found\" for up to 5 minutes more."))
 }
 
-async fn delete(options: &Delete) -> Result<Told, Failure> {
+async fn delete(options: &Delete) -> Result<Told, CliError> {
     let Whose { organization, package, target } = &options.whose;
     let what = match package {
         Some(package) => format!("{organization}/{package}"),
@@ -146,12 +147,12 @@ async fn delete(options: &Delete) -> Result<Told, Failure> {
     let mappings = stack.secret_mappings()?;
     let mapped = mappings.secret_of(organization, package.as_ref()).await?;
     if mapped.is_none() && !options.secret {
-        return Err(Failure::NotFound(format!("there is no token for {what}: nothing is shown with one")));
+        return Err(CliError::NotFound(format!("there is no token for {what}: nothing is shown with one")));
     }
     let name = token_secret_name(organization, package.as_ref());
     if let Some(other) = mapped.as_ref().filter(|mapped| **mapped != name && options.secret) {
         let advice = "others may be shown with it: leave --secret out, and delete it with the AWS CLI if not";
-        return Err(Failure::Usage(format!(
+        return Err(CliError::Usage(format!(
             "--secret: {what} is mapped to {other}, not to {name}: {advice}"
         )));
     }
@@ -161,7 +162,7 @@ async fn delete(options: &Delete) -> Result<Told, Failure> {
     mappings.delete(organization, package.as_ref()).await?;
     let secret_deleted = options.secret && SecretsManager::new(&stack.config).delete(&name).await?;
     if mapped.is_none() && !secret_deleted {
-        return Err(Failure::NotFound(format!("there is no token for {what}, and no secret {name}")));
+        return Err(CliError::NotFound(format!("there is no token for {what}, and no secret {name}")));
     }
     let json = json!({
         "organization": organization.as_str(),
@@ -183,8 +184,8 @@ async fn delete(options: &Delete) -> Result<Told, Failure> {
 }
 
 /// The token, without white space around it.
-fn token(options: &Set) -> Result<String, Failure> {
-    let cannot = |what: String, error: io::Error| Failure::Usage(format!("cannot read {what}: {error}"));
+fn token(options: &Set) -> Result<String, CliError> {
+    let cannot = |what: String, error: io::Error| CliError::Usage(format!("cannot read {what}: {error}"));
     let read = |from: &mut dyn Read, name: String| {
         let mut text = String::new();
         let read = from.take(TOKEN_BYTES_MAX + 1).read_to_string(&mut text);
@@ -198,14 +199,14 @@ fn token(options: &Set) -> Result<String, Failure> {
         token
     } else if io::stdin().is_terminal() {
         let advice = "pipe it to stdin, set BADGESMITH_GITHUB_TOKEN, or name a file with --token-file";
-        return Err(Failure::Usage(format!("there is no token: {advice}")));
+        return Err(CliError::Usage(format!("there is no token: {advice}")));
     } else {
         read(&mut io::stdin(), "stdin".to_owned())?
     };
     let token = text.trim();
     let is_too_long = u64::try_from(text.len()).is_ok_and(|length| length > TOKEN_BYTES_MAX);
     if token.is_empty() || is_too_long || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Failure::Usage("expected a token, one word such as ghp_...".to_owned()));
+        return Err(CliError::Usage("expected a token, one word such as ghp_...".to_owned()));
     }
     Ok(token.to_owned())
 }

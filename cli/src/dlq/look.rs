@@ -12,9 +12,11 @@ use tokio::time::Instant;
 
 use super::reason::{Cause, Filter, to_json};
 use super::scan::Scan;
-use crate::failure::Failure;
+use crate::duration::age;
+use crate::error::CliError;
+use crate::table::Table;
 use crate::terminal::{self, Progress};
-use crate::told::{Table, Told, age};
+use crate::told::Told;
 
 /// A queue of dead letters, and those of them that are meant.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub(super) struct Looking<'a> {
 }
 
 impl Looking<'_> {
-    pub(super) async fn scan(&self) -> Result<Scan<'_>, Failure> {
+    pub(super) async fn scan(&self) -> Result<Scan<'_>, CliError> {
         Scan::begin(self.dead, self.hide).await
     }
 
@@ -34,7 +36,7 @@ impl Looking<'_> {
         &self,
         scan: &mut Scan<'_>,
         mut each: impl FnMut(&mut Scan<'_>, Letter, Cause, bool) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CliError> {
         let now = Clock::System.now();
         let mut progress = Progress::new();
         while let Some(letters) = scan.next(Queue::BATCH, Instant::now()).await? {
@@ -56,7 +58,7 @@ impl Looking<'_> {
         scan: &mut Scan<'_>,
         id: Option<&str>,
         max: usize,
-    ) -> Result<Vec<(Letter, Cause)>, Failure> {
+    ) -> Result<Vec<(Letter, Cause)>, CliError> {
         let mut found = Vec::new();
         let mut looked_at = 0;
         let look = self.look(scan, |_, letter, cause, is_meant| {
@@ -75,7 +77,7 @@ impl Looking<'_> {
         Ok(found)
     }
 
-    pub(super) async fn list(&self, max: usize) -> Result<Told, Failure> {
+    pub(super) async fn list(&self, max: usize) -> Result<Told, CliError> {
         let mut scan = self.scan().await?;
         let found = self.find(&mut scan, None, max).await;
         let depth = scan.depth;
@@ -117,7 +119,7 @@ impl Looking<'_> {
     }
 
     /// Shows the letter with this id, or all of the first `max`.
-    pub(super) async fn show(&self, id: Option<&str>, max: usize) -> Result<Told, Failure> {
+    pub(super) async fn show(&self, id: Option<&str>, max: usize) -> Result<Told, CliError> {
         let mut scan = self.scan().await?;
         let max = if id.is_some() { usize::MAX } else { max };
         let found = self.find(&mut scan, id, max).await;
@@ -126,11 +128,11 @@ impl Looking<'_> {
         if found.is_empty() {
             let none = format!("there is no such dead letter of {}", self.filter.queue.name());
             if seen.is_complete() {
-                return Err(Failure::NotFound(format!("{none}: `badgesmith dlq list` lists what there is")));
+                return Err(CliError::NotFound(format!("{none}: `badgesmith dlq list` lists what there is")));
             }
             let examined = seen.looked_at.min(max);
             let why = seen.incomplete.unwrap_or_else(|| "--max raises that".to_owned());
-            return Err(Failure::Failed(format!("{none} among the {examined} that were looked at; {why}")));
+            return Err(CliError::Failed(format!("{none} among the {examined} that were looked at; {why}")));
         }
         let letters: Vec<Value> = found.iter().map(|(letter, cause)| to_json(letter, cause)).collect();
         let texts: Vec<_> = found.iter().map(|(letter, cause)| text(letter, cause, now)).collect();
@@ -139,7 +141,7 @@ impl Looking<'_> {
         Ok(if cut { told.note(format!("{max} were looked at; --max raises that")) } else { told })
     }
 
-    pub(super) async fn purge(&self, yes: bool) -> Result<Told, Failure> {
+    pub(super) async fn purge(&self, yes: bool) -> Result<Told, CliError> {
         let Filter { queue, .. } = self.filter;
         let (queue, which) = (queue.name(), self.filter.to_string());
         let total = self.dead.depth().await?.total();
@@ -169,7 +171,7 @@ impl Looking<'_> {
         let deleted = scan.deleted();
         let seen = scan.end().await;
         if let Err(failure) = looked {
-            return Err(Failure::Failed(format!("{failure}; {deleted} were deleted before")));
+            return Err(CliError::Failed(format!("{failure}; {deleted} were deleted before")));
         }
         let undeleted = meant - deleted;
         let json = json!({ "queue": queue, "all": false, "deleted": deleted, "undeleted": undeleted });

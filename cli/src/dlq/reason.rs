@@ -11,7 +11,7 @@ use badgesmith_domain::timestamp::Timestamp;
 use serde_json::{Value, json};
 
 use super::Which;
-use crate::told::duration;
+use crate::duration::format_duration;
 
 /// The reason of a message with which nothing is wrong.
 const GAVE_UP: &str = "gave up";
@@ -84,7 +84,7 @@ impl fmt::Display for Filter {
             write!(f, " that are of {repository}")?;
         }
         if let Some(age) = older_than {
-            write!(f, " that are older than {}", duration(*age))?;
+            write!(f, " that are older than {}", format_duration(*age))?;
         }
         if let Some(reason) = reason {
             write!(f, " that have {reason:?} in their reason")?;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::look::Looking;
 use super::reason::Cause;
 use super::scan::Scan;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::terminal::Progress;
 use crate::told::Told;
 
@@ -39,7 +39,7 @@ struct Done {
 }
 
 impl Replaying<'_> {
-    pub(super) async fn run(&self) -> Result<Told, Failure> {
+    pub(super) async fn run(&self) -> Result<Told, CliError> {
         let mut done = Done::default();
         let mut scan = self.looking.scan().await?;
         let worked = self.work(&mut scan, &mut done).await;
@@ -47,12 +47,12 @@ impl Replaying<'_> {
         let seen = scan.end().await;
         if let Err(failure) = worked {
             let advice = format!("{} were moved before; run it again, nothing is lost", done.moved);
-            return Err(Failure::Failed(format!("{failure}; {advice}")));
+            return Err(CliError::Failed(format!("{failure}; {advice}")));
         }
         Ok(seen.tell(self.told(&done, deleted)))
     }
 
-    async fn work(&self, scan: &mut Scan<'_>, done: &mut Done) -> Result<(), Failure> {
+    async fn work(&self, scan: &mut Scan<'_>, done: &mut Done) -> Result<(), CliError> {
         let most = match usize::try_from(self.rate).unwrap_or(Queue::BATCH) {
             0 => Queue::BATCH,
             rate => rate.min(Queue::BATCH),
@@ -94,7 +94,7 @@ impl Replaying<'_> {
     }
 
     /// Sends letters to where they came from, and has those deleted here that are there now.
-    async fn send(&self, letters: &[Letter], scan: &mut Scan<'_>, done: &mut Done) -> Result<(), Failure> {
+    async fn send(&self, letters: &[Letter], scan: &mut Scan<'_>, done: &mut Done) -> Result<(), CliError> {
         let report = self.source.send_again(letters).await?;
         let sent: HashSet<_> = report.sent.into_iter().collect();
         for (position, letter) in letters.iter().enumerate() {

@@ -15,9 +15,10 @@ use badgesmith_aws::sqs::{Depth, Handle, Letter, Queue};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::failure::Failure;
+use crate::duration::format_duration;
+use crate::error::CliError;
 use crate::terminal;
-use crate::told::{Told, duration};
+use crate::told::Told;
 
 /// How long SQS is waited for when it has nothing at hand: without waiting it asks some of its machines only.
 const WAIT: Duration = Duration::from_secs(1);
@@ -89,7 +90,7 @@ enum Ending {
 
 impl<'a> Scan<'a> {
     /// Begins a pass. From now on the first Ctrl-C ends it between two calls, and the second the process.
-    pub(super) async fn begin(dead: &'a Queue, hide: Duration) -> Result<Self, Failure> {
+    pub(super) async fn begin(dead: &'a Queue, hide: Duration) -> Result<Self, CliError> {
         let begun = Instant::now();
         let interrupted = Arc::new(AtomicBool::new(false));
         let heard = Arc::clone(&interrupted);
@@ -127,7 +128,7 @@ impl<'a> Scan<'a> {
         &mut self,
         most: usize,
         not_before: Instant,
-    ) -> Result<Option<Vec<Letter>>, Failure> {
+    ) -> Result<Option<Vec<Letter>>, CliError> {
         let mut empties = 0;
         loop {
             self.ending = if self.is_interrupted() {
@@ -177,7 +178,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Takes letters and deletes what is to be; those that were not seen before, or `None` when there are none.
-    async fn take(&mut self, most: usize, not_before: Instant) -> Result<Option<Vec<Letter>>, Failure> {
+    async fn take(&mut self, most: usize, not_before: Instant) -> Result<Option<Vec<Letter>>, CliError> {
         let deleting = std::mem::take(&mut self.deleting);
         let handles: Vec<_> = deleting.iter().map(|(_, hold)| hold.handle.clone()).collect();
         let take = async {
@@ -242,7 +243,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Hides what is held for longer, when it is time.
-    async fn hide_again(&mut self) -> Result<(), Failure> {
+    async fn hide_again(&mut self) -> Result<(), CliError> {
         let now = Instant::now();
         if now < self.hide_at {
             return Ok(());
@@ -265,7 +266,7 @@ impl<'a> Scan<'a> {
 
     /// How many should have come and have not. All counts lag behind, by a minute at most: so that is missing what
     /// was there at the beginning and was not seen, unless it is no longer there.
-    async fn missing(&self) -> Result<u64, Failure> {
+    async fn missing(&self) -> Result<u64, CliError> {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let unseen = self.depth.total().saturating_sub(count(self.seen - self.arrived));
         if unseen == 0 {
@@ -293,7 +294,7 @@ impl<'a> Scan<'a> {
             match timeout(patience, self.dead.hide(chunk, Duration::ZERO)).await {
                 Ok(Ok(())) => left -= chunk.len(),
                 Ok(Err(error)) => {
-                    why = format!(": {}", Failure::from(error));
+                    why = format!(": {}", CliError::from(error));
                     break;
                 }
                 Err(_) => break,
@@ -301,9 +302,12 @@ impl<'a> Scan<'a> {
         }
         let mut notes = Vec::new();
         if left > 0 {
-            notes.push(format!("{left} stay hidden from everybody for up to {}{why}", duration(longest)));
+            notes.push(format!(
+                "{left} stay hidden from everybody for up to {}{why}",
+                format_duration(longest)
+            ));
         }
-        let again = duration(self.hide.max(Duration::from_mins(1)));
+        let again = format_duration(self.hide.max(Duration::from_mins(1)));
         let incomplete = match self.ending {
             Ending::Stopped | Ending::Empty { missing: 0 } => None,
             Ending::Empty { missing } => Some(format!(
