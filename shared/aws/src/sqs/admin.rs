@@ -4,7 +4,6 @@
 //! since processing it twice changes nothing.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::time::Duration;
 
 use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
@@ -141,7 +140,6 @@ impl Queue {
     /// # Errors
     /// [`AwsError`] when no answer confirmed it. Some may be here all the same.
     pub async fn send_again(&self, letters: &[Letter]) -> Result<SendReport, AwsError> {
-        let failed = |cause: Box<dyn Error + Send + Sync>| AwsError::new("sqs:SendMessageBatch", cause);
         let mut report = SendReport::default();
         let mut begin = 0;
         while let Some(rest) = letters.get(begin..).filter(|rest| !rest.is_empty()) {
@@ -160,11 +158,12 @@ impl Queue {
                     let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
                     entry = entry.message_system_attributes(name, value);
                 }
-                entries.push(entry.build().map_err(|error| failed(error.into()))?);
+                entries.push(entry.build()?);
             }
             let count = entries.len();
             let request = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
-            let output = request.send().await.map_err(|error| failed(error.into()))?;
+            let output =
+                request.send().await.map_err(|error| AwsError::new("sqs:SendMessageBatch", error))?;
             let sent = output.successful().iter().filter_map(|entry| entry.id().parse::<usize>().ok());
             report.sent.extend(sent.map(|position| begin + position));
             if let (None, Some(refused)) = (&report.refusal, output.failed().first()) {
@@ -182,17 +181,16 @@ impl Queue {
     /// # Errors
     /// [`AwsError`] when no answer confirmed it.
     pub async fn delete(&self, handles: &[Handle]) -> Result<Vec<usize>, AwsError> {
-        let failed = |cause: Box<dyn Error + Send + Sync>| AwsError::new("sqs:DeleteMessageBatch", cause);
         let mut entries = Vec::new();
         for (position, Handle(handle)) in handles.iter().enumerate() {
             let entry = DeleteMessageBatchRequestEntry::builder().id(position.to_string());
-            entries.push(entry.receipt_handle(handle).build().map_err(|error| failed(error.into()))?);
+            entries.push(entry.receipt_handle(handle).build()?);
         }
         if entries.is_empty() {
             return Ok(Vec::new());
         }
         let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
-        let output = request.send().await.map_err(|error| failed(error.into()))?;
+        let output = request.send().await.map_err(|error| AwsError::new("sqs:DeleteMessageBatch", error))?;
         Ok(output.failed().iter().filter_map(|entry| entry.id().parse().ok()).collect())
     }
 
@@ -202,8 +200,6 @@ impl Queue {
     /// # Errors
     /// [`AwsError`] when no answer confirmed it.
     pub async fn hide(&self, handles: &[Handle], hide: Duration) -> Result<(), AwsError> {
-        let failed =
-            |cause: Box<dyn Error + Send + Sync>| AwsError::new("sqs:ChangeMessageVisibilityBatch", cause);
         let seconds = i32::try_from(hide.as_secs()).unwrap_or(i32::MAX);
         for wave in handles.chunks(Self::BATCH * HIDES_AT_ONCE) {
             let mut calls = JoinSet::new();
@@ -212,13 +208,15 @@ impl Queue {
                 for (position, Handle(handle)) in batch.iter().enumerate() {
                     let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(position.to_string());
                     let entry = entry.receipt_handle(handle).visibility_timeout(seconds).build();
-                    entries.push(entry.map_err(|error| failed(error.into()))?);
+                    entries.push(entry?);
                 }
                 let request = self.client.change_message_visibility_batch().queue_url(&self.url);
                 calls.spawn(request.set_entries(Some(entries)).send());
             }
             while let Some(answer) = calls.join_next().await {
-                answer.map_err(|error| failed(error.into()))?.map_err(|error| failed(error.into()))?;
+                answer
+                    .map_err(|error| AwsError::unexpected("sqs:ChangeMessageVisibilityBatch", error))?
+                    .map_err(|error| AwsError::new("sqs:ChangeMessageVisibilityBatch", error))?;
             }
         }
         Ok(())
