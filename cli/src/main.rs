@@ -1,4 +1,4 @@
-//! `badgesmith`: what CI jobs and operators do with BadgeSmith.
+//! `badgesmith`: the command line for CI jobs and operators.
 
 mod aws_hint;
 mod completions;
@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-/// Badges of test results and packages: what CI jobs send, and what operators do
+/// Submit test results to BadgeSmith, and operate it
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {
@@ -34,25 +34,25 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Send the results of a test run, and print the badge for a README
+    /// Submit the results of a test run, and print the badge for a README
     Submit(Box<submit::Options>),
-    /// Make, replace and delete the keys that repositories sign with
+    /// Manage the keys that repositories sign results with
     #[command(subcommand, arg_required_else_help = true)]
     Secret(secret::Command),
-    /// Register and withdraw tokens for GitHub Packages
+    /// Manage the tokens that packages of GitHub are read with
     #[command(subcommand, arg_required_else_help = true)]
     Token(token::Command),
-    /// Look into the dead-letter queues, replay or purge them
+    /// Inspect, replay and purge dead letters
     #[command(subcommand, arg_required_else_help = true)]
     Dlq(dlq::Command),
-    /// Say which packages are kept up to date
+    /// Manage the packages that are kept up to date
     #[command(subcommand, arg_required_else_help = true)]
     Package(package::Command),
-    /// Show how the pipeline is doing
+    /// Show queues, dead letters, overdue packages, and the last results of a repository
     Status(status::Options),
-    /// Check that everything is there and answers
+    /// Check credentials, the clock, tables, queues and secrets, and send a result through the pipeline
     Doctor(doctor::Options),
-    /// Print a script that has a shell complete this command
+    /// Print a shell completion script
     Completions(completions::Options),
     /// Print the manual page, or write one for each command
     Man(man::Options),
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            terminal::note(&format!("error: cannot start: {error}"));
+            terminal::note(&format!("error: failed to start: {error}"));
             return ExitCode::FAILURE;
         }
     };
