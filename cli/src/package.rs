@@ -60,7 +60,8 @@ const ADD: &str = "    badgesmith package add nuget/Newtonsoft.Json --stack badg
 const REMOVE: &str = "    badgesmith package remove nuget/Newtonsoft.Json --stack badgesmith";
 
 const LIST: &str = "    badgesmith package list --stack badgesmith
-    badgesmith package list --stack badgesmith --json | jq -r '.packages[] | select(.failures > 0).package'";
+    badgesmith package list --stack badgesmith --json |
+      jq -r '.packages[] | select(.failures > 0).package'";
 
 const REFRESH: &str = "    badgesmith package refresh nuget/Newtonsoft.Json --stack badgesmith";
 

@@ -46,7 +46,8 @@ const SET: &str = "  All public packages of an organization:
     printf %s \"$TOKEN\" | badgesmith token set acme --stack badgesmith
 
   One package, which may be private:
-    BADGESMITH_GITHUB_TOKEN=ghp_... badgesmith token set acme --package closed.kit --stack badgesmith
+    BADGESMITH_GITHUB_TOKEN=ghp_... \\
+      badgesmith token set acme --package closed.kit --stack badgesmith
 
   The same command replaces a token. The new one is used within an hour.";
 

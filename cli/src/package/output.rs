@@ -195,8 +195,8 @@ mod tests {
         let now = at("2026-05-01T10:05:00Z");
         let list = PackageList { packages: vec![known(), unconfirmed()], now };
         insta::assert_snapshot!(list, @r"
-        PACKAGE                LATEST  PRERELEASE   FETCHED  NEXT                         LAST READ
-        nuget/newtonsoft.json  13.0.3  14.0.0-beta  5m ago   in 10m                       1d 0h ago
+        PACKAGE                LATEST  PRERELEASE   FETCHED  NEXT                           LAST READ
+        nuget/newtonsoft.json  13.0.3  14.0.0-beta  5m ago   in 10m                         1d 0h ago
         github/acme/kit        -       -            never    1h 5m overdue, failed 3 times  2h 5m ago
         ");
         insta::assert_json_snapshot!(PackageList { packages: vec![unconfirmed()], now }, @r#"

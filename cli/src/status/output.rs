@@ -194,7 +194,7 @@ mod tests {
                 "RefreshDeadLetterQueue",
                 Some(Which::Refresh),
                 depth(0, 1),
-                Err(AwsError::new("sqs:ReceiveMessage", "no answer")),
+                Err(AwsError::unexpected("sqs:ReceiveMessage", "no answer")),
             ),
         ];
         Status {

@@ -85,7 +85,7 @@ async fn poison_is_told_apart_and_what_can_succeed_is_replayed() {
     world
         .run(&["dlq", "purge"])
         .await
-        .failed(2, "Delete all dead letters of results, about 2, for good? There is nobody");
+        .failed(2, "Delete all dead letters of results, about 2, for good? stdin is not a terminal");
     assert_eq!(dead.depth().await.unwrap().waiting, 2);
     let one = world.run(&["dlq", "purge", "--yes", "--reason", "NEWER", "--json"]).await.json();
     assert_eq!(one["deleted"], 1);

@@ -4,7 +4,7 @@
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use super::Ended;
+use super::CommandOutput;
 use super::standard_queues::{DEAD, POISON, Planned, SOURCE, StandardQueues};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -196,7 +196,7 @@ fn it_ends_when_it_is_interrupted_and_at_once_when_that_is_meant() {
         until(&queues, "ReceiveMessage", 20);
         let asked = Instant::now();
         interrupt(&process);
-        let ended = Ended::from(process.wait_with_output().unwrap());
+        let ended = CommandOutput::from(process.wait_with_output().unwrap());
         assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
         let told = ended.json();
         assert_eq!((ended.code, &told["interrupted"]), (Some(1), &true.into()), "{ended:?}");
@@ -213,7 +213,7 @@ fn it_ends_when_it_is_interrupted_and_at_once_when_that_is_meant() {
     let process = queues.command(&["dlq", "list"]).spawn().unwrap();
     until(&queues, "ReceiveMessage", 20);
     interrupt(&process);
-    let ended = Ended::from(process.wait_with_output().unwrap());
+    let ended = CommandOutput::from(process.wait_with_output().unwrap());
     assert!(ended.stderr.contains("stay hidden from everybody for up to"), "{ended:?}");
 
     // Nothing gets on.
@@ -256,7 +256,7 @@ fn strangers_give_no_commands_and_the_age_of_some_is_told_as_such() {
     let status = queues.run(&["status"]).ok();
     assert!(
         status.contains("  1h 0m")
-            && status.contains("1 dead letters of results: `badgesmith dlq list` says")
+            && status.contains("1 dead letters in results: `badgesmith dlq list` lists")
     );
     for _ in 0..20 {
         queues.state().send("RefreshEventsDeadLetterQueue", "{}", HOUR);
@@ -270,6 +270,6 @@ fn strangers_give_no_commands_and_the_age_of_some_is_told_as_such() {
     assert_eq!(ended.json()["queues"][4]["oldest_is_sample"], true, "{ended:?}");
     queues.state().planned = vec![("ReceiveMessage", usize::MAX, Planned::Deny)];
     let denied = queues.run(&["status"]);
-    assert!(denied.stderr.contains("is not known") && denied.stdout.contains('?'), "{denied:?}");
+    assert!(denied.stderr.contains("is unknown") && denied.stdout.contains('?'), "{denied:?}");
     denied.ok();
 }

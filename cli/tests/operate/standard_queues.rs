@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use badgesmith_aws::clock::Clock;
 use serde_json::{Map, Value, json};
 
-use super::{Ended, badgesmith};
+use super::{CommandOutput, badgesmith};
 
 pub(super) const DEAD: &str = "ResultsDeadLetterQueue";
 pub(super) const SOURCE: &str = "ResultsQueue";
@@ -107,7 +107,7 @@ impl StandardQueues {
         command
     }
 
-    pub(super) fn run(&self, arguments: &[&str]) -> Ended {
+    pub(super) fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.command(arguments).output().unwrap().into()
     }
 
