@@ -1,22 +1,22 @@
 //! The tables, one type for each, with a method for each question asked of it.
 
+#[cfg(feature = "admin")]
+mod admin;
 mod history;
 mod nonces;
 mod package_leases;
 mod packages;
 mod results;
 mod secret_mappings;
-#[cfg(feature = "admin")]
-mod tables;
 
+#[cfg(feature = "admin")]
+pub use admin::table_status;
 pub use history::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery};
 pub use nonces::{Nonces, Reservation, ReservationOutcome};
 pub use package_leases::{Content, Lease, LeaseOutcome};
 pub use packages::{DuePackage, DuePage, DuePosition, Packages};
 pub use results::Results;
 pub use secret_mappings::{SecretMapping, SecretMappings};
-#[cfg(feature = "admin")]
-pub use tables::table_status;
 
 use std::collections::HashMap;
 
