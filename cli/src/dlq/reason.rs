@@ -30,7 +30,7 @@ impl Cause {
     pub(super) fn of(queue: Which, letter: &Letter) -> Self {
         let (subject, parsed) = match queue {
             Which::Results => match ResultMessage::parse(&letter.body) {
-                Ok(message) => (Some(message.result.repository.to_string()), Ok(())),
+                Ok(message) => (Some(message.result.run.repository.to_string()), Ok(())),
                 Err(error) => (repository_in(&letter.body), Err(error.to_string())),
             },
             Which::Refresh | Which::RefreshEvents => match PackageRequest::parse_event(&letter.body) {

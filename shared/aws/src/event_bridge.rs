@@ -6,11 +6,11 @@ mod admin;
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_types::SdkConfig;
+use badgesmith_domain::package_request::PackageRequest;
+use badgesmith_domain::test_result::TestResult;
 use serde::Serialize;
 
 use crate::sdk::AwsError;
-use badgesmith_domain::package_request::PackageRequest;
-use badgesmith_domain::test_result::TestResult;
 
 /// The source of every event of this service.
 pub const SOURCE: &str = "badgesmith";

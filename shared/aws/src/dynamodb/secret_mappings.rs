@@ -3,12 +3,12 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_types::SdkConfig;
-
-use super::{PK, is_expired, item_key, string, text};
-use crate::sdk::AwsError;
 use badgesmith_domain::key;
 use badgesmith_domain::package::{Organization, PackageName};
 use badgesmith_domain::timestamp::Timestamp;
+
+use super::{PK, is_expired, item_key, string, text};
+use crate::sdk::AwsError;
 
 /// The name or ARN of the secret.
 pub(super) const SECRET_ID: &str = "SecretId";
