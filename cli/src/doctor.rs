@@ -109,8 +109,8 @@ impl Options {
     fn service_url(&self) -> Result<Option<ServiceUrl>, CliError> {
         let variable = || env::optional("BADGESMITH_URL").filter(|_| self.target.stack().is_none());
         let url = self.url.clone().or_else(variable);
-        let url = url.as_deref().map(ServiceUrl::parse).transpose();
-        url.map_err(|error| CliError::Usage(error.to_string()))
+        let parsed = url.as_deref().map(ServiceUrl::parse).transpose();
+        parsed.map_err(|error| CliError::Usage(error.to_string()))
     }
 
     /// The repository's key.
@@ -138,11 +138,11 @@ impl Options {
 
 impl Checks {
     /// Adds a check with its detail, or with what is wrong.
-    fn add(&mut self, check: &'static str, outcome: Result<String, String>) {
-        self.progress.show(check);
+    fn add(&mut self, name: &'static str, outcome: Result<String, String>) {
+        self.progress.show(name);
         let ok = outcome.is_ok();
         let (Ok(detail) | Err(detail)) = outcome;
-        self.report.checks.push(Check { check, ok, detail });
+        self.report.checks.push(Check { name, ok, detail });
     }
 
     fn output(&self) -> Output {
@@ -160,8 +160,8 @@ fn with_hint(error: AwsError) -> String {
 async fn credentials(config: &SdkConfig) -> Result<String, String> {
     let hint = aws_hint(AwsErrorKind::NoCredentials).unwrap_or_default();
     let provider = config.credentials_provider().ok_or_else(|| hint.to_owned())?;
-    let credentials = provider.provide_credentials().await;
-    let credentials = credentials.map_err(|error| format!("{}; {hint}", causes(&error)))?;
+    let provided = provider.provide_credentials().await;
+    let credentials = provided.map_err(|error| format!("{}; {hint}", causes(&error)))?;
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     Ok(format!("access key {}, region {region}", credentials.access_key_id()))
 }
@@ -210,10 +210,12 @@ async fn clock(config: &SdkConfig, base: Option<&ServiceUrl>) -> Result<String, 
     let response =
         client()?.head(&url).send().await.map_err(|error| format!("{url} did not answer: {error}"))?;
     let now = Clock::System.now();
-    let date = response.headers().get("date").and_then(|date| date.to_str().ok());
-    let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-    let date = date.ok_or_else(|| format!("{url} answered without a valid Date header"))?;
-    let theirs = Timestamp::from_unix_milliseconds(date.timestamp().as_millisecond());
+    let theirs = response
+        .headers()
+        .get("date")
+        .and_then(|date| jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok())
+        .map(|date| Timestamp::from_unix_milliseconds(date.timestamp().as_millisecond()))
+        .ok_or_else(|| format!("{url} answered without a valid Date header"))?;
     let skew = now.since(theirs).max(theirs.since(now));
     if skew > CLOCK_SKEW_MAX {
         return Err(format!(

@@ -24,8 +24,8 @@ pub(crate) fn format_duration(duration: Duration) -> String {
 /// Parses a number and one of the units `s`, `m`, `h` and `d`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let expected = || "expected a number and s, m, h or d, for example 90m".to_owned();
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(expected)?;
-    let number: u64 = number.parse().map_err(|_| expected())?;
+    let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(expected)?;
+    let number: u64 = digits.parse().map_err(|_| expected())?;
     let seconds = match unit {
         "s" => 1,
         "m" => 60,

@@ -77,8 +77,8 @@ pub(crate) fn emit(output: Result<impl Into<Output>, CliError>, json: bool) -> E
             ExitCode::from(u8::from(output.failed))
         }
         (Err(error), hint) => {
-            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-            terminal::note(&format!("error: the command succeeded, but failed to print: {error}{hint}"));
+            let advice = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            terminal::note(&format!("error: the command succeeded, but failed to print: {error}{advice}"));
             ExitCode::FAILURE
         }
     }

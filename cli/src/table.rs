@@ -16,8 +16,7 @@ impl Table {
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        let cells = cells.map(|cell| terminal::printable(&cell).replace('\n', " "));
-        self.rows.push(cells.into());
+        self.rows.push(cells.map(|cell| terminal::printable(&cell).replace('\n', " ")).into());
     }
 }
 

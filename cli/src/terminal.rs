@@ -39,8 +39,10 @@ pub(crate) fn note(line: &str) {
 /// counts at the beginning of a line, where no command prints untrusted text.
 pub(crate) fn printable(text: &str) -> String {
     let harmless = |character: char| !controls(character) || character == '\n';
-    let text = text.replace("##", "#\u{fffd}");
-    text.chars().map(|character| if harmless(character) { character } else { '\u{fffd}' }).collect()
+    text.replace("##", "#\u{fffd}")
+        .chars()
+        .map(|character| if harmless(character) { character } else { '\u{fffd}' })
+        .collect()
 }
 
 /// Whether a character moves, colors or reorders the text of a terminal: control characters, and those of

@@ -13,7 +13,8 @@ pub(super) struct Report {
 
 #[derive(Serialize)]
 pub(super) struct Check {
-    pub(super) check: &'static str,
+    #[serde(rename = "check")]
+    pub(super) name: &'static str,
     pub(super) ok: bool,
     /// What was found, or what is wrong.
     pub(super) detail: String,
@@ -21,11 +22,11 @@ pub(super) struct Check {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.checks.iter().map(|check| check.check.len()).max().unwrap_or_default();
-        for (number, Check { check, ok, detail }) in self.checks.iter().enumerate() {
+        let width = self.checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
+        for (number, Check { name, ok, detail }) in self.checks.iter().enumerate() {
             let mark = if *ok { Paint::Green.on("ok    ") } else { Paint::Red.on("FAILED") };
             let line_break = if number == 0 { "" } else { "\n" };
-            write!(f, "{line_break}{mark}  {check:width$}  {}", printable(detail))?;
+            write!(f, "{line_break}{mark}  {name:width$}  {}", printable(detail))?;
         }
         Ok(())
     }
@@ -40,11 +41,11 @@ mod tests {
         let report = Report {
             checks: vec![
                 Check {
-                    check: "credentials",
+                    name: "credentials",
                     ok: true,
                     detail: "access key AKIA, region us-east-1".to_owned(),
                 },
-                Check { check: "clock", ok: false, detail: "no\u{7} answer".to_owned() },
+                Check { name: "clock", ok: false, detail: "no\u{7} answer".to_owned() },
             ],
         };
         insta::assert_snapshot!(report, @r"

@@ -125,6 +125,7 @@ impl QueueStatus {
         let queue = self.dead_letter_queue?;
         match self.visible + self.in_flight + self.delayed {
             0 => None,
+            1 => Some(format!("1 dead letter in {}: `{}` lists it", queue.name(), queue.list())),
             count => Some(format!("{count} dead letters in {}: `{}` lists them", queue.name(), queue.list())),
         }
     }
@@ -152,7 +153,10 @@ impl fmt::Display for Status {
 impl fmt::Display for RefreshStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lag = Duration::from_secs(self.lag_seconds);
-        let text = format!("{} packages are overdue, by up to {}", self.due, format_duration(lag));
+        let text = match self.due {
+            1 => format!("1 package is overdue, by {}", format_duration(lag)),
+            due => format!("{due} packages are overdue, by up to {}", format_duration(lag)),
+        };
         match self.due {
             0 => f.write_str(&Paint::Green.on("no packages are overdue")),
             _ if lag > LAG_MAX => f.write_str(&Paint::Red.on(&text)),
@@ -233,7 +237,7 @@ mod tests {
         RefreshDeadLetterQueue  0        1          0        ?
 
         12 dead letters in results: `badgesmith dlq list` lists them
-        1 dead letters in refresh: `badgesmith dlq list --queue refresh` lists them
+        1 dead letter in refresh: `badgesmith dlq list --queue refresh` lists it
         4 packages are overdue, by up to 1m
 
         AGE  PLATFORM  BRANCH  PASSED  FAILED  SKIPPED  RUN

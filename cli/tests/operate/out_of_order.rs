@@ -256,7 +256,7 @@ fn strangers_give_no_commands_and_the_age_of_some_is_told_as_such() {
     let status = queues.run(&["status"]).ok();
     assert!(
         status.contains("  1h 0m")
-            && status.contains("1 dead letters in results: `badgesmith dlq list` lists")
+            && status.contains("1 dead letter in results: `badgesmith dlq list` lists")
     );
     for _ in 0..20 {
         queues.state().send("RefreshEventsDeadLetterQueue", "{}", HOUR);

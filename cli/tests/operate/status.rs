@@ -32,7 +32,7 @@ async fn the_status_is_a_table_for_people_and_json_for_programs() {
     let status = world.run(&["status", "--repo", "acme/kit"]).await.ok();
     for part in [
         "RefreshEventsDeadLetterQueue  1",
-        "1 dead letters",
+        "1 dead letter in refresh-events",
         "no packages are overdue",
         "linux     main    190",
     ] {

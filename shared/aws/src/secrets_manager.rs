@@ -1,4 +1,4 @@
-//! Secrets, with their versions.
+//! Secrets and their versions.
 
 #[cfg(feature = "admin")]
 mod admin;
@@ -22,10 +22,10 @@ pub fn repository_secret_name(repository: &Repository) -> String {
     format!("badge/repo/{repository}")
 }
 
-/// The name of no repository's secret, which would have two parts. Who may read those may look for it.
+/// The name of no repository's secret: those have an owner and a repository. A role that may read those may read this.
 const NO_REPOSITORY_SECRET: &str = "badge/repo/none";
 
-/// How long the key before a rotation is still accepted.
+/// How long the key before a rotation stays valid.
 pub const PREVIOUS_KEY_LIFETIME: Duration = Duration::from_hours(24);
 
 /// The Secrets Manager of the account.
@@ -34,13 +34,13 @@ pub struct SecretsManager {
     client: Client,
 }
 
-/// Which version of a secret, by its staging label:
+/// A version of a secret, by its staging label:
 /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html#term_version>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// `AWSCURRENT`
     Current,
-    /// `AWSPREVIOUS`, what was current before the last rotation.
+    /// `AWSPREVIOUS`, the current version before the last rotation.
     Previous,
 }
 
@@ -58,9 +58,8 @@ impl Stage {
 pub struct SecretVersion {
     /// The version's id, a new one for each value.
     pub id: String,
-    /// The secret itself.
     pub value: String,
-    /// When this version was put there.
+    /// When this version was stored.
     pub created: Timestamp,
 }
 
@@ -74,24 +73,24 @@ impl fmt::Debug for SecretVersion {
 }
 
 impl SecretsManager {
-    /// A client of its own, on the shared HTTP client of `config`.
+    /// A client on the shared HTTP client of `config`.
     pub fn new(config: &SdkConfig) -> Self {
         Self { client: Client::new(config) }
     }
 
-    /// Looks for a secret that no repository has, so that the next look finds a connection.
+    /// Reads a secret that does not exist, so that the next call finds a connection.
     ///
     /// # Errors
-    /// [`AwsError`] when Secrets Manager could not be asked.
+    /// [`AwsError`] when the call failed.
     pub async fn warm_up(&self) -> Result<(), AwsError> {
         self.read(NO_REPOSITORY_SECRET, Stage::Current).await.map(drop)
     }
 
-    /// Reads one version of a secret; `None` when there is no such secret or version, or it is being
-    /// deleted, or holds no text.
+    /// Reads one version of a secret; `None` when the secret or the version does not exist, is scheduled for deletion, or
+    /// holds no text.
     ///
     /// # Errors
-    /// [`AwsError`] when Secrets Manager could not be asked.
+    /// [`AwsError`] when the call failed.
     pub async fn read(&self, name: &str, stage: Stage) -> Result<Option<SecretVersion>, AwsError> {
         match self.client.get_secret_value().secret_id(name).version_stage(stage.label()).send().await {
             Ok(output) => Ok(output.secret_string.map(|value| SecretVersion {

@@ -20,8 +20,8 @@ const CREATED_AT: &str = "CreatedAt";
 /// # Errors
 /// [`AwsError`] when the call failed, or the table does not exist.
 pub async fn table_status(config: &SdkConfig, name: &str) -> Result<String, AwsError> {
-    let output = Client::new(config).describe_table().table_name(name).send().await;
-    let output = output.map_err(|error| AwsError::new("dynamodb:DescribeTable", error))?;
+    let described = Client::new(config).describe_table().table_name(name).send().await;
+    let output = described.map_err(|error| AwsError::new("dynamodb:DescribeTable", error))?;
     let status = output.table.and_then(|table| table.table_status);
     Ok(status.map_or_else(|| "unknown".to_owned(), |status| status.as_str().to_owned()))
 }

@@ -1,4 +1,4 @@
-//! Which secret the packages of an organisation are read with.
+//! The table that maps packages of GitHub to the secrets with their tokens.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
@@ -35,7 +35,7 @@ impl SecretMappings {
         Self { client: Client::new(config), table }
     }
 
-    /// The secret for a package: its own, else that of its organisation's public packages, if there is one. One
+    /// The secret for a package: its own, else that of its organization's public packages, if there is one. One
     /// request for both.
     ///
     /// # Errors
