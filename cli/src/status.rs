@@ -5,14 +5,14 @@ use std::time::Duration;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::{BranchHistory, HistoryQuery};
 use badgesmith_aws::sdk::AwsError;
-use badgesmith_aws::sqs::{Depth, Queue};
+use badgesmith_aws::sqs::{Queue, QueueDepth};
 use badgesmith_domain::ids::{Branch, Repository};
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::dlq::Which;
+use crate::dlq::DeadLetterQueue;
 use crate::duration::{age, format_duration};
 use crate::error::CliError;
 use crate::help;
@@ -53,7 +53,7 @@ pub(crate) struct Options {
 /// One queue.
 struct QueueStatus {
     resource: Resource,
-    depth: Depth,
+    depth: QueueDepth,
     /// The oldest that was looked at, or why none was; of dead letters only.
     oldest: Result<Option<Oldest>, AwsError>,
 }
@@ -81,7 +81,7 @@ impl Options {
             "refresh": { "due": due.len(), "lag_seconds": lag.as_secs() },
             "results": results,
         });
-        let mut table = Table::new(&["QUEUE", "WAITING", "AT WORK", "DELAYED", "OLDEST"]);
+        let mut table = Table::new(&["QUEUE", "VISIBLE", "IN FLIGHT", "DELAYED", "OLDEST"]);
         for QueueStatus { resource, depth, oldest } in &queues {
             let oldest = match oldest {
                 Ok(Some(Oldest { sent_at, is_sample: true })) => format!("at least {}", age(*sent_at, now)),
@@ -89,9 +89,9 @@ impl Options {
                 Ok(None) => "-".to_owned(),
                 Err(_) => "?".to_owned(),
             };
-            let [waiting, hidden, delayed] =
-                [depth.waiting, depth.hidden, depth.delayed].map(|count| count.to_string());
-            table.row([resource.logical_id().to_owned(), waiting, hidden, delayed, oldest]);
+            let [visible, in_flight, delayed] =
+                [depth.visible, depth.in_flight, depth.delayed].map(|count| count.to_string());
+            table.row([resource.logical_id().to_owned(), visible, in_flight, delayed, oldest]);
         }
         let late = match due.len() {
             0 => Paint::Green.on("no package is overdue"),
@@ -103,8 +103,8 @@ impl Options {
         let dead = queues.iter().filter(|queue| queue.depth.total() > 0);
         let letters: Vec<_> = dead
             .filter_map(|queue| {
-                let which = Which::of(queue.resource)?;
-                let (count, name, list) = (queue.depth.total(), which.name(), which.list());
+                let which = DeadLetterQueue::from_resource(queue.resource)?;
+                let (count, name, list) = (queue.depth.total(), which.name(), which.list_command());
                 Some(Paint::Yellow.on(&format!("{count} dead letters of {name}: `{list}` says why")))
             })
             .collect();
@@ -143,9 +143,9 @@ impl QueueStatus {
         let oldest = self.oldest.as_ref().ok().and_then(Option::as_ref);
         json!({
             "queue": self.resource.logical_id(),
-            "dead_letters": Which::of(self.resource).is_some(),
-            "waiting": self.depth.waiting,
-            "at_work": self.depth.hidden,
+            "dead_letters": DeadLetterQueue::from_resource(self.resource).is_some(),
+            "visible": self.depth.visible,
+            "in_flight": self.depth.in_flight,
             "delayed": self.depth.delayed,
             "oldest_seconds": oldest.map(|oldest| now.since(oldest.sent_at).as_secs()),
             "oldest_is_sample": oldest.map(|oldest| oldest.is_sample),
@@ -159,7 +159,7 @@ async fn queues(stack: &Stack) -> Result<Vec<QueueStatus>, CliError> {
         let queue = stack.queue(resource)?;
         let depth = queue.depth().await?;
         // Only where being received is not a try.
-        let is_looked_at = Which::of(resource).is_some() && depth.waiting > 0;
+        let is_looked_at = DeadLetterQueue::from_resource(resource).is_some() && depth.visible > 0;
         let oldest = if is_looked_at { oldest(&queue, depth).await } else { Ok(None) };
         all.push(QueueStatus { resource, depth, oldest });
     }
@@ -167,10 +167,10 @@ async fn queues(stack: &Stack) -> Result<Vec<QueueStatus>, CliError> {
 }
 
 /// The oldest of some dead letters.
-async fn oldest(queue: &Queue, depth: Depth) -> Result<Option<Oldest>, AwsError> {
-    let letters = queue.take(Queue::BATCH, PEEK_HIDE, PEEK_WAIT).await?;
-    let handles: Vec<_> = letters.iter().map(|letter| letter.handle.clone()).collect();
-    queue.hide(&handles, Duration::ZERO).await?;
+async fn oldest(queue: &Queue, depth: QueueDepth) -> Result<Option<Oldest>, AwsError> {
+    let letters = queue.receive(Queue::BATCH, PEEK_HIDE, PEEK_WAIT).await?;
+    let handles: Vec<_> = letters.iter().map(|letter| letter.receipt_handle.clone()).collect();
+    queue.change_visibility(&handles, Duration::ZERO).await?;
     let is_sample =
         letters.len() == Queue::BATCH || u64::try_from(letters.len()).unwrap_or(u64::MAX) < depth.total();
     let sent_at = letters.iter().map(|letter| letter.sent_at).min();

@@ -52,8 +52,8 @@ def poison_goes_to_the_dead_letter_queue(stack):
     accepted = stack.client.submit_all(branch, 10)
     all_are_there_once(stack, branch, accepted)
     until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == len(poison), "poison is not in the dead-letter queue")
-    letters = stack.operate("dlq", "list")["letters"]
-    assert len(letters) == len(poison) and "gave up" not in {letter["reason"] for letter in letters}, letters
+    letters = stack.operate("dlq", "list")["messages"]
+    assert len(letters) == len(poison) and "max receives exceeded" not in {letter["reason"] for letter in letters}, letters
     assert stack.operate("dlq", "purge", "--yes")["all"]
     until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == 0, "the queue is not purged")
 
@@ -62,8 +62,8 @@ def poison_goes_to_the_dead_letter_queue(stack):
     stack.send("RefreshQueueUrl", "no event")
     until(lambda: stack.depth("RefreshDeadLetterQueueUrl") == 1, "a request is not in the dead-letter queue")
     queues = stack.operate("status")["queues"]
-    waiting = {queue["queue"]: queue["waiting"] for queue in queues if queue["dead_letters"]}
-    assert waiting == {"ResultsDeadLetterQueue": 0, "RefreshDeadLetterQueue": 1, "RefreshEventsDeadLetterQueue": 0}, waiting
+    visible = {queue["queue"]: queue["visible"] for queue in queues if queue["dead_letters"]}
+    assert visible == {"ResultsDeadLetterQueue": 0, "RefreshDeadLetterQueue": 1, "RefreshEventsDeadLetterQueue": 0}, visible
     return f"{len(poison)} results with reasons, 1 request"
 
 
@@ -127,7 +127,7 @@ def what_was_given_up_is_stored_by_a_replay(stack):
     until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == len(accepted), "results are not in the dead-letter queue")
     assert stack.client.history(branch) == []
     stack.let_fail()
-    assert stack.operate("dlq", "replay", "--reason", "gave up", "--rate", "0")["moved"] == len(accepted)
+    assert stack.operate("dlq", "replay", "--reason", "max receives exceeded", "--rate", "0")["moved"] == len(accepted)
     all_are_there_once(stack, branch, accepted)
     return f"{len(accepted)} dead letters, each stored once"
 

@@ -21,7 +21,7 @@ async fn the_status_is_a_table_for_people_and_json_for_programs() {
 
     let status = world.run(&["status", "--repo", "acme/kit", "--json"]).await.json();
     let queues: Vec<_> =
-        status["queues"].as_array().unwrap().iter().map(|queue| queue["waiting"].as_u64()).collect();
+        status["queues"].as_array().unwrap().iter().map(|queue| queue["visible"].as_u64()).collect();
     assert_eq!(queues, [Some(0), Some(0), Some(0), Some(0), Some(1)]);
     assert_eq!(status["queues"][4]["oldest_seconds"], 0);
     assert_eq!(status["refresh"]["lag_seconds"], 0);
