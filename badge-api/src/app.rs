@@ -154,7 +154,7 @@ impl App {
     async fn history(&self, request: Request<'_>, owner: &str, repo: &str) -> Result<Response, Problem> {
         // A page takes several reads, each bounded; so is their sum.
         let page = history::page(&self.results, request, (owner, repo), self.clock.now());
-        let late = |_| respond::unavailable(&AwsError::new("reading history", "it took too long"));
+        let late = |_| respond::unavailable(&AwsError::unexpected("reading history", "it took too long"));
         tokio::time::timeout(CALL_BUDGET.call, page).await.map_err(late)?
     }
 

@@ -19,6 +19,7 @@ use crate::help;
 use crate::output::Output;
 use crate::stack::Target;
 
+/// Inspect, replay and purge dead letters
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List messages with their ages and reasons

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use badgesmith_aws::sdk::AwsError;
 
-use crate::aws_hint::with_advice;
+use crate::aws_hint::aws_hint;
 
 /// Why a command failed, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,9 @@ impl CliError {
 
 impl From<AwsError> for CliError {
     fn from(error: AwsError) -> Self {
-        Self::Failed(with_advice(&error.to_string()))
+        Self::Failed(match aws_hint(error.kind()) {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        })
     }
 }

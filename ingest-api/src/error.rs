@@ -137,7 +137,7 @@ mod tests {
             SubmitError::NonceReused,
             SubmitError::InProgress(Duration::from_millis(1001)),
             SubmitError::LookupsExhausted,
-            SubmitError::Unavailable(AwsError::new("sqs:SendMessage", "secret internals")),
+            SubmitError::Unavailable(AwsError::unexpected("sqs:SendMessage", "secret internals")),
         ];
         let lines = errors.map(|error| {
             let response = error.into_problem().into_response().into_event();

@@ -220,11 +220,11 @@ impl GitHubToken {
         if self.token.is_empty() {
             mappings.delete(&self.organization, package).await?;
             let deleted = aws.secrets().delete(&secret_id);
-            return deleted.map_err(|error| AwsError::new("secretsmanager:DeleteSecret", error));
+            return deleted.map_err(|error| AwsError::unexpected("secretsmanager:DeleteSecret", error));
         }
         let value = token_secret(&self.token);
         let put = aws.secrets().put(&secret_id, &value);
-        put.map_err(|error| AwsError::new("secretsmanager:PutSecretValue", error))?;
+        put.map_err(|error| AwsError::unexpected("secretsmanager:PutSecretValue", error))?;
         mappings.put(&self.organization, package, &secret_id, now).await
     }
 }

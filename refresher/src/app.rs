@@ -249,7 +249,7 @@ impl App {
             // It is being refreshed, which is a matter of moments.
             tokio::time::sleep(LET_GO_PAUSE).await;
         }
-        Err(AwsError::new("letting go of a package", "it is being refreshed all the time"))
+        Err(AwsError::unexpected("letting go of a package", "it is being refreshed all the time"))
     }
 
     /// Leases a name that may be invented, if its budget allows.

@@ -53,7 +53,7 @@ impl Inspector<'_> {
         let shown = self.inspect(id, true).await?;
         match shown.messages.as_slice() {
             [] if shown.summary.complete => {
-                Err(CliError::NotFound(format!("{shown}: run `badgesmith dlq list`")))
+                Err(CliError::NotFound(format!("{shown}; `badgesmith dlq list` lists what there is")))
             }
             [] => Err(CliError::Failed(format!("{shown}; {}", shown.summary.notes.join("; ")))),
             _ => Ok(shown.summary.output(&shown)),
@@ -68,7 +68,7 @@ impl Inspector<'_> {
         if !summary.complete && !summary.failed && id.is_none() {
             summary
                 .notes
-                .push(format!("about {} more messages were not examined: raise --max", summary.missing));
+                .push(format!("about {} more messages were not examined; raise --max", summary.missing));
         }
         messages.sort_by_key(|letter| letter.message.sent_at);
         let mut reasons = BTreeMap::new();

@@ -87,10 +87,10 @@ impl<'a> Scan<'a> {
             if self.redeliveries <= self.held.len() {
                 return Ok(Some(selected));
             }
-            self.end("received messages are visible again: run the command again, with a longer --visibility-timeout");
+            self.end("messages that were examined are visible again; run the command again, with a longer --visibility-timeout");
             return Ok(None);
         }
-        self.end("they are in flight, or the counts of SQS are old: run the command again in a minute");
+        self.end("they are in flight, or the counts of SQS are old; run the command again in a minute");
         Ok(None)
     }
 

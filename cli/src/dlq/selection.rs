@@ -29,7 +29,7 @@ impl Selection {
         if self.queue == DeadLetterQueue::Results || self.filter.repo.is_none() {
             return Ok(());
         }
-        let error = "--repo: only test results have a repository: omit it with this --queue";
+        let error = "--repo: only test results have a repository; omit it with this --queue";
         Err(CliError::Usage(error.to_owned()))
     }
 

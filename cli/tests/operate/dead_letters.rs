@@ -119,7 +119,7 @@ async fn selected_messages_or_all_are_purged_after_a_confirmation() {
     assert_eq!(dead.depth().await.unwrap().visible, 2);
     world.run(&["dlq", "purge", "--yes"]).await.ok();
     assert_eq!(dead.depth().await.unwrap().total(), 0);
-    world.run(&["dlq", "purge", "--yes"]).await.failed(1, "wait a minute");
+    world.run(&["dlq", "purge", "--yes"]).await.failed(1, "in a minute");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{Ended, badgesmith};
+use super::{CommandOutput, badgesmith, output_of};
 
 const DENIED: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\n\
                       content-length: 51\r\n\r\n{\"__type\":\"com.amazonaws.sqs#AccessDeniedException\"}";
@@ -43,10 +43,10 @@ impl Proxy {
     }
 
     /// Runs the command. Its calls go through the proxy.
-    pub(super) async fn run(&self, arguments: &[&str]) -> Ended {
+    pub(super) async fn run(&self, arguments: &[&str]) -> CommandOutput {
         let mut command = badgesmith(arguments);
         command.args(["--endpoint-url", &format!("http://{}", self.address)]);
-        tokio::task::spawn_blocking(move || command.output().unwrap().into()).await.unwrap()
+        output_of(command).await
     }
 
     /// The calls so far of an operation.

@@ -119,7 +119,8 @@ async fn a_pass_that_outlasts_the_visibility_timeout_is_reported_as_incomplete()
         true
     });
     let listed = proxy.run(&["dlq", "list", "--visibility-timeout", "2"]).await;
-    listed.failed(1, "about 2 more messages were not examined: received messages are visible again");
+    listed
+        .failed(1, "about 2 more messages were not examined: messages that were examined are visible again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,7 @@ impl EventBus {
         Self { client: Client::new(config), name }
     }
 
-    /// Makes sure that the bus is there.
+    /// Checks that the bus exists.
     ///
     /// # Errors
     /// [`AwsError`] when EventBridge could not be asked, or there is no such bus.
@@ -41,7 +41,7 @@ impl EventBus {
         described.map(|_| ()).map_err(|error| AwsError::new("events:DescribeEventBus", error))
     }
 
-    /// Tells that `results` were stored.
+    /// Publishes `TestResultRecorded` for each of `results`.
     ///
     /// # Errors
     /// [`AwsError`] when some of it was not taken; what was taken before stays on the bus.
@@ -52,7 +52,7 @@ impl EventBus {
         self.publish(TEST_RESULT_RECORDED, results).await
     }
 
-    /// Tells that a package is read.
+    /// Publishes `PackageRequested`.
     ///
     /// # Errors
     /// [`AwsError`] when no answer confirmed it.
@@ -65,11 +65,10 @@ impl EventBus {
         detail_type: &str,
         details: impl IntoIterator<Item = impl Serialize>,
     ) -> Result<(), AwsError> {
-        let failed =
-            |cause: Box<dyn std::error::Error + Send + Sync>| AwsError::new("events:PutEvents", cause);
         let mut entries = Vec::new();
         for detail in details {
-            let detail = serde_json::to_string(&detail).map_err(|error| failed(error.into()))?;
+            let detail = serde_json::to_string(&detail)
+                .map_err(|error| AwsError::unexpected("events:PutEvents", error))?;
             entries.push(
                 PutEventsRequestEntry::builder()
                     .event_bus_name(&self.name)
@@ -86,10 +85,11 @@ impl EventBus {
                 .set_entries(Some(chunk.to_vec()))
                 .send()
                 .await
-                .map_err(|error| failed(error.into()))?;
-            if output.failed_entry_count > 0 {
-                let code = output.entries().iter().find_map(|entry| entry.error_code());
-                return Err(failed(format!("{} events refused: {code:?}", output.failed_entry_count).into()));
+                .map_err(|error| AwsError::new("events:PutEvents", error))?;
+            let refused =
+                output.entries().iter().find_map(|entry| Some((entry.error_code()?, entry.error_message())));
+            if let Some((code, message)) = refused {
+                return Err(AwsError::of_entry("events:PutEvents", code, message));
             }
         }
         Ok(())

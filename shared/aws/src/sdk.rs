@@ -1,9 +1,8 @@
 //! How the AWS SDK is set up: lean, since every line here runs in a cold start.
 
+mod error;
 mod trust_store;
 
-use std::error::Error;
-use std::iter;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -19,6 +18,8 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 
 use crate::env::{self, Missing};
+
+pub use error::{AwsError, AwsErrorKind, causes};
 
 /// How long the init phase waits for a connection. Without it, the first request opens its own.
 const WARM_UP_MAX: Duration = Duration::from_millis(300);
@@ -114,27 +115,4 @@ pub async fn warm_up(call: impl Future<Output = Result<(), AwsError>>) {
         Ok(Err(error)) => tracing::warn!(%error, "no connection was opened in advance"),
         Err(_) => tracing::warn!("no connection was opened in advance within {WARM_UP_MAX:?}"),
     }
-}
-
-/// A call to AWS that failed for good, after the SDK's retries: the operation and the chain of causes.
-///
-/// It is text from the start. The SDK's errors hold whole responses, which their `Debug` output shows.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{operation} failed: {causes}")]
-pub struct AwsError {
-    operation: &'static str,
-    causes: String,
-}
-
-impl AwsError {
-    /// The failure of `operation`, named as in AWS's documentation.
-    pub fn new(operation: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { operation, causes: causes(&*cause.into()) }
-    }
-}
-
-/// An error and its causes in one line. Often only the last of them says what is wrong.
-pub fn causes(error: &(dyn Error + 'static)) -> String {
-    let chain = iter::successors(Some(error), |error| Error::source(*error));
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -4,7 +4,7 @@
 mod admin;
 
 #[cfg(feature = "admin")]
-pub use admin::{Created, SecretDescription};
+pub use admin::{CreateOutcome, SecretDescription};
 
 use std::fmt;
 use std::time::Duration;

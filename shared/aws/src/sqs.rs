@@ -7,8 +7,6 @@ mod admin;
 #[cfg(feature = "admin")]
 pub use admin::{BatchOutcome, QueueDepth, ReceiptHandle, ReceivedMessage};
 
-use std::error::Error;
-
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
@@ -49,8 +47,8 @@ impl Queue {
     /// # Errors
     /// [`AwsError`] when no answer confirmed it. It may be on the queue all the same.
     pub async fn send_result(&self, message: &ResultMessage, trace: Option<&str>) -> Result<(), AwsError> {
-        let failed = |cause: Box<dyn Error + Send + Sync>| AwsError::new("sqs:SendMessage", cause);
-        let body = serde_json::to_string(message).map_err(|error| failed(error.into()))?;
+        let body =
+            serde_json::to_string(message).map_err(|error| AwsError::unexpected("sqs:SendMessage", error))?;
         // A group makes the queue a fair one: while one repository has much in it, others do not wait behind that.
         // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
         // Its name has at most 128 characters, which those of a repository may exceed.
@@ -61,7 +59,7 @@ impl Queue {
             let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
             request = request.message_system_attributes(name, value);
         }
-        request.send().await.map_err(|error| failed(error.into()))?;
+        request.send().await.map_err(|error| AwsError::new("sqs:SendMessage", error))?;
         Ok(())
     }
 
@@ -75,13 +73,8 @@ impl Queue {
         reason: &str,
         failed_at: Timestamp,
     ) -> Result<(), AwsError> {
-        let text = |value: String| {
-            MessageAttributeValue::builder()
-                .data_type("String")
-                .string_value(value)
-                .build()
-                .map_err(|error| AwsError::new("sqs:SendMessage", error))
-        };
+        let text =
+            |value: String| MessageAttributeValue::builder().data_type("String").string_value(value).build();
         self.client
             .send_message()
             .queue_url(&self.url)

@@ -357,21 +357,21 @@ impl Packages {
         change: Change,
         condition: Option<&str>,
     ) -> Result<Update, AwsError> {
-        Update::builder()
+        let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(item_key(package, sort)))
             .update_expression(change.expression())
             .set_condition_expression(condition.map(str::to_owned))
             .set_expression_attribute_names(Some(change.names))
             .set_expression_attribute_values(Some(change.values))
-            .build()
-            .map_err(incomplete)
+            .build()?;
+        Ok(update)
     }
 
     fn put(&self, lease: &Lease, sort: &str, content: AttributeValue) -> Result<TransactWriteItem, AwsError> {
         let mut item = item_key(&lease.package, sort);
         item.insert(packages::CONTENT.to_owned(), content);
-        let put = Put::builder().table_name(&self.table).set_item(Some(item)).build().map_err(incomplete)?;
+        let put = Put::builder().table_name(&self.table).set_item(Some(item)).build()?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
@@ -384,7 +384,7 @@ impl Packages {
                 .expression_attribute_names(format!("#{LEASE_TOKEN}"), LEASE_TOKEN)
                 .expression_attribute_values(format!(":{LEASE_TOKEN}"), string(&lease.token));
         }
-        Ok(TransactWriteItem::builder().delete(delete.build().map_err(incomplete)?).build())
+        Ok(TransactWriteItem::builder().delete(delete.build()?).build())
     }
 }
 
@@ -414,11 +414,6 @@ fn is_refused(error: &SdkError<TransactWriteItemsError>) -> bool {
         return false;
     };
     canceled.cancellation_reasons().iter().any(|reason| reason.code() == Some("ConditionalCheckFailed"))
-}
-
-/// Every builder here is given all that it needs.
-fn incomplete(error: aws_smithy_types::error::operation::BuildError) -> AwsError {
-    AwsError::new("dynamodb:TransactWriteItems", error)
 }
 
 fn item_key(package: &Package, sort: &str) -> Item {

@@ -298,7 +298,7 @@ fn timestamp(item: &Item, name: &str) -> Result<Timestamp, AwsError> {
 
 /// An item that was not written here.
 fn foreign(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> AwsError {
-    AwsError::new("reading a package's item", cause)
+    AwsError::unexpected("reading a package's item", cause)
 }
 
 #[cfg(test)]

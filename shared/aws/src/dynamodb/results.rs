@@ -1,7 +1,6 @@
 //! Test results: written by the processor, read by the badge API.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -82,13 +81,11 @@ impl Results {
     /// # Errors
     /// [`AwsError`] when DynamoDB could not be asked.
     pub async fn warm_up_writes(&self) -> Result<(), AwsError> {
-        let failed = |error: Box<dyn Error + Send + Sync>| AwsError::new("dynamodb:BatchWriteItem", error);
         let nothing =
             DeleteRequest::builder().set_key(Some(super::item_key(key::WARM_UP_KEY, key::WARM_UP_KEY)));
-        let nothing = nothing.build().map_err(|error| failed(error.into()))?;
-        let nothing = WriteRequest::builder().delete_request(nothing).build();
+        let nothing = WriteRequest::builder().delete_request(nothing.build()?).build();
         let written = self.client.batch_write_item().request_items(&self.table, vec![nothing]).send().await;
-        written.map(drop).map_err(|error| failed(error.into()))
+        written.map(drop).map_err(|error| AwsError::new("dynamodb:BatchWriteItem", error))
     }
 
     /// Writes the items of `chunk` and removes from it those that are written.
@@ -101,10 +98,7 @@ impl Results {
         loop {
             let mut writes = Vec::with_capacity(chunk.len());
             for (item, _) in chunk.values() {
-                let put = PutRequest::builder()
-                    .set_item(Some(item.clone()))
-                    .build()
-                    .map_err(|error| AwsError::new("dynamodb:BatchWriteItem", error))?;
+                let put = PutRequest::builder().set_item(Some(item.clone())).build()?;
                 writes.push(WriteRequest::builder().put_request(put).build());
             }
             match self.client.batch_write_item().request_items(&self.table, writes).send().await {
@@ -117,7 +111,7 @@ impl Results {
                 return Ok(());
             }
             if Instant::now() >= give_up_at {
-                return Err(AwsError::new("dynamodb:BatchWriteItem", "some items stayed unprocessed"));
+                return Err(AwsError::unexpected("dynamodb:BatchWriteItem", "some items stayed unprocessed"));
             }
             tokio::time::sleep(backoff.mul_f64(fastrand::f64())).await;
             backoff = (backoff * 2).min(UNPROCESSED_BACKOFF_MAX);
@@ -174,7 +168,7 @@ fn keep_unprocessed(
         unprocessed.map(|write| item_key(write.put_request()?.item())).collect();
     // Whatever cannot be told apart counts as unwritten.
     let unprocessed = unprocessed
-        .ok_or_else(|| AwsError::new("dynamodb:BatchWriteItem", "an unprocessed item has no key"))?;
+        .ok_or_else(|| AwsError::unexpected("dynamodb:BatchWriteItem", "an unprocessed item has no key"))?;
     chunk.retain(|key, _| unprocessed.contains(key));
     Ok(())
 }
@@ -219,7 +213,7 @@ pub(super) fn from_item(item: &Item) -> Result<TestResult, AwsError> {
         Some((name.clone(), value))
     });
     serde_json::from_value(Value::Object(fields.collect()))
-        .map_err(|error| AwsError::new("reading a result's item", error))
+        .map_err(|error| AwsError::unexpected("reading a result's item", error))
 }
 
 fn item_key(item: &Item) -> Option<(String, String)> {

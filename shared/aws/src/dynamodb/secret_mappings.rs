@@ -50,25 +50,22 @@ impl SecretMappings {
         package: &PackageName,
         now: Timestamp,
     ) -> Result<Option<SecretMapping>, AwsError> {
-        let failed =
-            |cause: Box<dyn std::error::Error + Send + Sync>| AwsError::new("dynamodb:BatchGetItem", cause);
         let partitions = [Some(package), None].map(|package| key::secret_partition(organization, package));
         let keys = partitions.iter().map(|partition| item_key(partition, key::META)).collect();
         let keys = KeysAndAttributes::builder()
             .set_keys(Some(keys))
             // A mapping that was taken away must not be found again.
             .consistent_read(true)
-            .build()
-            .map_err(|error| failed(error.into()))?;
+            .build()?;
         let output = self
             .client
             .batch_get_item()
             .request_items(&self.table, keys)
             .send()
             .await
-            .map_err(|error| failed(error.into()))?;
+            .map_err(|error| AwsError::new("dynamodb:BatchGetItem", error))?;
         if output.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
-            return Err(failed("some keys stayed unprocessed".into()));
+            return Err(AwsError::unexpected("dynamodb:BatchGetItem", "some keys stayed unprocessed"));
         }
         let items = output.responses.unwrap_or_default().into_values().next().unwrap_or_default();
         let secret_id = |partition: &str| {

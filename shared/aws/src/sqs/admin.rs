@@ -6,13 +6,13 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
     MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeNameForSends,
     QueueAttributeName, SendMessageBatchRequestEntry,
 };
+use aws_smithy_types::error::operation::BuildError;
 use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
@@ -159,9 +159,8 @@ impl Queue {
         let batch = if bytes > BATCH_BYTES_MAX { 1 } else { Self::BATCH };
         let mut outcome = BatchOutcome::default();
         for messages in messages.chunks(batch) {
-            let entries = messages.iter().map(send_entry).collect::<Result<_, _>>();
-            let entries = entries.map_err(|error| AwsError::new("sqs:SendMessageBatch", error))?;
-            let request = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
+            let entries = messages.iter().map(send_entry).collect::<Result<_, BuildError>>();
+            let request = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries?));
             let output = request.send().await;
             let output = output.map_err(|error| AwsError::new("sqs:SendMessageBatch", error))?;
             outcome.extend(output.successful.into_iter().map(|entry| entry.id), &output.failed);
@@ -178,8 +177,7 @@ impl Queue {
             let ReceiptHandle(handle) = &message.receipt_handle;
             DeleteMessageBatchRequestEntry::builder().id(&message.id).receipt_handle(handle).build()
         };
-        let entries = messages.iter().map(entry).collect::<Result<_, _>>();
-        let entries = entries.map_err(|error| AwsError::new("sqs:DeleteMessageBatch", error))?;
+        let entries = messages.iter().map(entry).collect::<Result<_, BuildError>>()?;
         let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
         let output = request.send().await;
         let output = output.map_err(|error| AwsError::new("sqs:DeleteMessageBatch", error))?;
@@ -203,10 +201,7 @@ impl Queue {
             for (position, ReceiptHandle(handle)) in batch.iter().enumerate() {
                 let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(position.to_string());
                 let entry = entry.receipt_handle(handle).visibility_timeout(seconds(visibility_timeout));
-                let entry = entry.build();
-                request = request.entries(
-                    entry.map_err(|error| AwsError::new("sqs:ChangeMessageVisibilityBatch", error))?,
-                );
+                request = request.entries(entry.build()?);
             }
             let output = request.send().await;
             output.map_err(|error| AwsError::new("sqs:ChangeMessageVisibilityBatch", error))?;

@@ -1,0 +1,176 @@
+//! What a failed call to AWS says.
+
+use std::error::Error;
+use std::iter;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::error::operation::BuildError;
+
+/// A call to AWS that failed after the SDK's retries. Displays as the operation and the chain of causes:
+/// `dynamodb:Query failed: service error: ThrottlingException: Rate exceeded`.
+///
+/// It holds text, not the SDK's error: that one holds the whole response, which its `Debug` output shows.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{operation} failed: {causes}")]
+pub struct AwsError {
+    operation: &'static str,
+    kind: AwsErrorKind,
+    causes: String,
+}
+
+/// What kind of failure it is, by the code that the service answered:
+/// <https://docs.aws.amazon.com/awssupport/latest/user/api-error-codes.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AwsErrorKind {
+    /// The credentials do not allow the call.
+    AccessDenied,
+    /// The credentials are expired or invalid.
+    InvalidCredentials,
+    /// There are no credentials.
+    NoCredentials,
+    /// The table, queue, bus, secret or stack does not exist.
+    NotFound,
+    /// The service asks for fewer calls.
+    Throttled,
+    /// No answer arrived: a timeout, or no connection.
+    NoAnswer,
+    /// Anything else.
+    Other,
+}
+
+impl AwsError {
+    /// The failure of `operation`, named as in IAM: `dynamodb:Query`.
+    pub fn new<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        R: std::fmt::Debug + 'static,
+    {
+        Self { operation, kind: AwsErrorKind::of(&error), causes: causes(&error) }
+    }
+
+    /// The failure of one entry of a batch, by the service's `code`.
+    pub fn of_entry(operation: &'static str, code: &str, message: Option<&str>) -> Self {
+        let causes = format!("{code}: {}", message.unwrap_or("no message"));
+        Self { operation, kind: AwsErrorKind::from_code(code), causes }
+    }
+
+    /// An answer that is not what AWS documents, or one that leaves work undone.
+    pub fn unexpected(operation: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { operation, kind: AwsErrorKind::Other, causes: causes(&*cause.into()) }
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> AwsErrorKind {
+        self.kind
+    }
+}
+
+/// Every request is given all that its builder wants, so this names a mistake in the code.
+impl From<BuildError> for AwsError {
+    fn from(error: BuildError) -> Self {
+        Self::unexpected("building a request", error)
+    }
+}
+
+impl AwsErrorKind {
+    fn of<E, R>(error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        R: std::fmt::Debug + 'static,
+    {
+        match error {
+            SdkError::TimeoutError(_) => Self::NoAnswer,
+            SdkError::DispatchFailure(_) if chain(error).any(|cause| cause.is::<CredentialsError>()) => {
+                Self::NoCredentials
+            }
+            SdkError::DispatchFailure(_) => Self::NoAnswer,
+            error => error.code().map_or(Self::Other, Self::from_code),
+        }
+    }
+
+    fn from_code(code: &str) -> Self {
+        // SQS prefixes some codes of its older protocol: `AWS.SimpleQueueService.NonExistentQueue`.
+        match code.rsplit('.').next().unwrap_or(code) {
+            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" => {
+                Self::AccessDenied
+            }
+            "ExpiredToken"
+            | "ExpiredTokenException"
+            | "RequestExpired"
+            | "InvalidClientTokenId"
+            | "InvalidAccessKeyId"
+            | "UnrecognizedClientException"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch" => Self::InvalidCredentials,
+            "NonExistentQueue" | "QueueDoesNotExist" | "ResourceNotFoundException" => Self::NotFound,
+            "ThrottlingException"
+            | "Throttling"
+            | "RequestThrottled"
+            | "RequestLimitExceeded"
+            | "ProvisionedThroughputExceededException"
+            | "PurgeQueueInProgress" => Self::Throttled,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |error| Error::source(*error))
+}
+
+/// An error and its causes in one line. Often only the last of them says what is wrong.
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::operation::get_item::GetItemError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(error: SdkError<GetItemError, ()>, kind: AwsErrorKind, text: &str) {
+        let error = AwsError::new("dynamodb:GetItem", error);
+        assert_eq!(error.kind(), kind);
+        assert_eq!(error.to_string(), format!("dynamodb:GetItem failed: {text}"));
+    }
+
+    #[test]
+    fn the_kind_is_that_of_the_services_code() {
+        for (code, kind) in [
+            ("AccessDeniedException", AwsErrorKind::AccessDenied),
+            ("ExpiredTokenException", AwsErrorKind::InvalidCredentials),
+            ("AWS.SimpleQueueService.NonExistentQueue", AwsErrorKind::NotFound),
+            ("ThrottlingException", AwsErrorKind::Throttled),
+            ("ValidationException", AwsErrorKind::Other),
+        ] {
+            let error = GetItemError::generic(ErrorMetadata::builder().code(code).message("no").build());
+            check(
+                SdkError::service_error(error, ()),
+                kind,
+                &format!(
+                    "service error: unhandled error ({code}): Error {{ code: {code:?}, message: \"no\" }}"
+                ),
+            );
+        }
+    }
+
+    #[test]
+    fn no_answer_and_no_credentials_are_different_kinds() {
+        check(SdkError::timeout_error("late"), AwsErrorKind::NoAnswer, "request has timed out: late");
+        let refused = ConnectorError::io("connection refused".into());
+        check(
+            SdkError::dispatch_failure(refused),
+            AwsErrorKind::NoAnswer,
+            "dispatch failure: io error: connection refused",
+        );
+        let none = ConnectorError::other(CredentialsError::not_loaded("no profile").into(), None);
+        let text = "dispatch failure: other: the credential provider was not enabled: no profile";
+        check(SdkError::dispatch_failure(none), AwsErrorKind::NoCredentials, text);
+    }
+}
