@@ -28,14 +28,14 @@ impl Filter {
         self.repo.is_none() && self.older_than.is_none() && self.reason.is_none()
     }
 
-    pub(super) fn matches(&self, letter: &DeadLetter, now: Timestamp) -> bool {
-        let subject = letter.subject.as_deref();
+    pub(super) fn matches(&self, dead_letter: &DeadLetter, now: Timestamp) -> bool {
+        let subject = dead_letter.subject.as_deref();
         self.repo.as_ref().is_none_or(|repository| subject == Some(&repository.to_string()))
-            && self.older_than.is_none_or(|age| now.since(letter.message.sent_at) > age)
+            && self.older_than.is_none_or(|age| now.since(dead_letter.message.sent_at) > age)
             && self
                 .reason
                 .as_ref()
-                .is_none_or(|text| letter.reason.to_lowercase().contains(&text.to_lowercase()))
+                .is_none_or(|text| dead_letter.reason.to_lowercase().contains(&text.to_lowercase()))
     }
 }
 

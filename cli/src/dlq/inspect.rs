@@ -70,10 +70,10 @@ impl Inspector<'_> {
                 .notes
                 .push(format!("about {} more messages were not examined; raise --max", summary.missing));
         }
-        messages.sort_by_key(|letter| letter.message.sent_at);
+        messages.sort_by_key(|dead_letter| dead_letter.message.sent_at);
         let mut reasons = BTreeMap::new();
-        for letter in &messages {
-            *reasons.entry(letter.reason.clone()).or_default() += 1;
+        for dead_letter in &messages {
+            *reasons.entry(dead_letter.reason.clone()).or_default() += 1;
         }
         Ok(Inspection { reasons, messages, summary, bodies, now: Clock::System.now() })
     }
@@ -83,12 +83,12 @@ impl Inspector<'_> {
         let mut found = Vec::new();
         while scan.summary.examined < max
             && (id.is_none() || found.is_empty())
-            && let Some(letters) = scan.next(max - scan.summary.examined).await?
+            && let Some(dead_letters) = scan.next(max - scan.summary.examined).await?
         {
-            for letter in letters {
-                scan.hold(&letter.message);
-                if id.is_none_or(|id| letter.message.id == id) {
-                    found.push(letter);
+            for dead_letter in dead_letters {
+                scan.hold(&dead_letter.message);
+                if id.is_none_or(|id| dead_letter.message.id == id) {
+                    found.push(dead_letter);
                 }
             }
         }
@@ -105,7 +105,8 @@ impl fmt::Display for Inspection {
                 return write!(f, "no such messages among {examined} in the {queue} dead-letter queue");
             }
             _ if self.bodies => {
-                let texts: Vec<_> = messages.iter().map(|letter| letter.details(self.now)).collect();
+                let texts: Vec<_> =
+                    messages.iter().map(|dead_letter| dead_letter.details(self.now)).collect();
                 return f.write_str(&texts.join("\n\n"));
             }
             _ => {}

@@ -53,8 +53,8 @@ pub(super) async fn purge(queue: &Queue, selection: &Selection, yes: bool) -> Re
 }
 
 async fn delete_selected(scan: &mut Scan<'_>, deleted: &mut u64) -> Result<(), CliError> {
-    while let Some(letters) = scan.next(Queue::BATCH).await? {
-        let messages: Vec<_> = letters.into_iter().map(|letter| letter.message).collect();
+    while let Some(dead_letters) = scan.next(Queue::BATCH).await? {
+        let messages: Vec<_> = dead_letters.into_iter().map(|dead_letter| dead_letter.message).collect();
         *deleted += scan.delete(&messages).await? as u64;
     }
     Ok(())

@@ -63,9 +63,9 @@ impl Replay<'_> {
         let mut next_send = Instant::now();
         loop {
             sleep_until(next_send).await;
-            let Some(letters) = scan.next(max).await? else { return Ok(()) };
+            let Some(dead_letters) = scan.next(max).await? else { return Ok(()) };
             let (mut unsent, mut delete) = (Vec::new(), Vec::new());
-            for DeadLetter { message, .. } in letters {
+            for DeadLetter { message, .. } in dead_letters {
                 match sent.entry(Digest::of(message.body.as_bytes())) {
                     Entry::Vacant(entry) => {
                         entry.insert(message.id.clone());

@@ -105,12 +105,12 @@ impl<'a> Scan<'a> {
             }
             self.redeliveries = 0;
             self.count(self.summary.examined + 1);
-            let letter = DeadLetter::new(self.selection.queue, message);
-            if self.selection.filter.matches(&letter, now) {
-                selected.push(letter);
+            let dead_letter = DeadLetter::new(self.selection.queue, message);
+            if self.selection.filter.matches(&dead_letter, now) {
+                selected.push(dead_letter);
             } else {
                 self.summary.skipped += 1;
-                self.hold(&letter.message);
+                self.hold(&dead_letter.message);
             }
         }
         selected

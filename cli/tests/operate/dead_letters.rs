@@ -62,19 +62,32 @@ async fn dead_letters_are_listed_and_shown_with_their_reasons() {
         (&listed["visible"], &listed["examined"], &listed["complete"]),
         (&3.into(), &3.into(), &true.into())
     );
+    let keys: Vec<_> = listed.as_object().unwrap().keys().collect();
+    let pass = [
+        "complete",
+        "delayed",
+        "examined",
+        "in_flight",
+        "messages",
+        "missing",
+        "queue",
+        "reasons",
+        "skipped",
+    ];
+    assert_eq!(keys, [&pass[..], &["visible"]].concat());
     let messages = listed["messages"].as_array().unwrap();
-    let of = |subject: Value| messages.iter().find(|message| message["subject"] == subject).unwrap();
-    assert!(of(json!("acme/poison"))["reason"].as_str().unwrap().starts_with("malformed message"));
-    assert!(of(json!("acme/poison"))["failed_at"].is_string());
-    assert_eq!(of(json!(REPOSITORY))["reason"], "max receives exceeded");
-    assert_eq!(of(Value::Null)["reason"], "message version 2 is newer than this reader's 1");
+    let find = |subject: Value| messages.iter().find(|message| message["subject"] == subject).unwrap();
+    assert!(find(json!("acme/poison"))["reason"].as_str().unwrap().starts_with("malformed message"));
+    assert!(find(json!("acme/poison"))["failed_at"].is_string());
+    assert_eq!(find(json!(REPOSITORY))["reason"], "max receives exceeded");
+    assert_eq!(find(Value::Null)["reason"], "message version 2 is newer than this reader's 1");
     assert_eq!(listed["reasons"]["max receives exceeded"], 1);
 
     let listed = world.run(&["dlq", "list"]).await.ok();
     assert!(listed.contains("acme/poison") && listed.contains("max receives exceeded"), "{listed}");
     let older = world.run(&["dlq", "list", "--older-than", "1h"]).await.ok();
     assert_eq!(older, "no such messages among 3 in the results dead-letter queue\n");
-    let id = of(json!("acme/poison"))["id"].as_str().unwrap();
+    let id = find(json!("acme/poison"))["id"].as_str().unwrap();
     let shown = world.run(&["dlq", "show", id]).await.ok();
     assert!(shown.contains("\"repo\": \"Poison\"") && !shown.contains('\u{7}'), "{shown}");
     world.run(&["dlq", "show", "no-such-id"]).await.failed(3, "dlq list");
