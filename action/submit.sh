@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What action.yml runs: fetches the release's program for this runner, checks it, and submits the reports with it.
-# Also has to work with bash 3.2, which macOS has, and in Git Bash on Windows.
+# The script of action.yml: downloads the program for this runner from the release, verifies its checksum, and submits
+# the reports with it. It also runs with bash 3.2 on macOS and in Git Bash on Windows.
 set -euo pipefail
 
-# Says $2 as a workflow command, which is one line: `annotate error TEXT` and the like.
-annotate() {
+# Prints TEXT as a workflow command, which is a single line.
+annotate() { # error|warning|notice|add-mask TEXT
     local text=$2 percent=%
     text=${text//$percent/%25}
     text=${text//$'\r'/%0D}
@@ -20,44 +20,44 @@ die() {
     exit 1
 }
 
-# The result cannot be delivered now. Whether that is a failure, the user says.
-give_up() {
+# Ends the step without a result: with an error if the user asks for one, otherwise with a warning.
+stop_undelivered() { # MESSAGE
     [ "$INPUT_FAIL_ON_ERROR" != true ] || die "$1"
     annotate warning "$1"
     exit 0
 }
 
-# The key is for the program alone: curl and all else have no use for it.
+# Only the program gets the key. No other command, such as curl, finds it in its environment.
 key=$BADGESMITH_KEY
 unset BADGESMITH_KEY
 if [ -n "$key" ]; then
-    # Secrets are masked already; a key that comes from elsewhere is not.
+    # GitHub masks secrets. The key may also come from another source.
     annotate add-mask "$key"
 else
-    # https://docs.github.com/actions/security-guides/using-secrets-in-github-actions says who gets no secrets.
-    # `pull_request_target` is not among them, whatever the pull request comes from.
+    # https://docs.github.com/actions/security-guides/using-secrets-in-github-actions lists the runs without secrets.
+    # `pull_request_target` always has secrets, also for pull requests from forks.
     skip() {
-        annotate notice "No result was sent, since $1. (The input \`key\` is empty.)"
+        annotate notice "No result was sent, because $1. (The input \`key\` is empty.)"
         exit 0
     }
     [ "$GITHUB_ACTOR" != 'dependabot[bot]' ] ||
-        skip "Dependabot's runs get Dependabot's secrets only. To send their results too, add the key to those"
+        skip "runs of Dependabot get only Dependabot secrets. To send their results too, add the key to these secrets"
     case $GITHUB_EVENT_NAME in
         pull_request | pull_request_review | pull_request_review_comment)
-            # A fork that was deleted has no name.
+            # The name is empty if the fork was deleted.
             [ "$HEAD_REPOSITORY" = "$GITHUB_REPOSITORY" ] || skip "pull requests from forks get no secrets"
             ;;
     esac
-    [ "$REPOSITORY_IS_FORK" != true ] || skip "forks do not have the secrets of their parent"
+    [ "$REPOSITORY_IS_FORK" != true ] || skip "forks do not get the secrets of the parent repository"
     die "The input \`key\` is empty. Pass the repository's key from a secret: \`key: \${{ secrets.BADGESMITH_KEY }}\`. \
-If you do, there is no secret of that name that this job may see."
+If you do, this job has no access to a secret of that name."
 fi
 
 [ -n "$INPUT_URL" ] ||
     die "The input \`url\` is empty. Pass the service's address, such as \`https://badges.example.com\`."
 case $INPUT_FAIL_ON_ERROR in
     true | false) ;;
-    *) die "The input \`fail-on-error\` has to be \`true\` or \`false\`." ;;
+    *) die "The input \`fail-on-error\` must be \`true\` or \`false\`." ;;
 esac
 
 lines=${INPUT_REPORT//$'\r'/}
@@ -68,34 +68,34 @@ done <<<"$lines"
 [ ${#reports[@]} -gt 0 ] || die "The input \`report\` is empty. Pass the paths of the test reports, or patterns such \
 as \`**/*.trx\`, one per line."
 
-# Which program: the names that releases give to systems and architectures.
+# The archive of the program, with the names of systems and architectures in releases.
 exe=
 case $RUNNER_OS in
     Linux) os=linux ;;
     macOS) os=macos ;;
     Windows) os=windows exe=.exe ;;
-    *) die "There is no program for runners with $RUNNER_OS, only for Linux, macOS and Windows." ;;
+    *) die "BadgeSmith does not support $RUNNER_OS runners, only Linux, macOS and Windows." ;;
 esac
 case $RUNNER_ARCH in
     X64) arch=x86_64 ;;
     ARM64) arch=arm64 ;;
-    *) die "There is no program for runners with $RUNNER_ARCH, only for X64 and ARM64." ;;
+    *) die "BadgeSmith does not support $RUNNER_ARCH runners, only X64 and ARM64." ;;
 esac
 name=badgesmith-$os-$arch
 
-# Which release. The release workflow makes sure that the tag `v1.2.3` has version 1.2.3 in Cargo.toml, so by which ref
-# the action was called need not be known: `v1.2.3`, `v1`, a branch and a commit all hold the version they stand for.
-# (`github.action_ref` is no help: inside another composite action it is that action's, actions/runner#2473.)
+# The version of the release. The release workflow checks that the tag `v1.2.3` has version 1.2.3 in Cargo.toml, so any
+# ref of the action contains its own version: `v1.2.3`, `v1`, a branch or a commit. (`github.action_ref` is unreliable:
+# inside another composite action it is the ref of that action, actions/runner#2473.)
 action=${GITHUB_ACTION_PATH//\\//}
 version=${INPUT_VERSION#v}
 [ -n "$version" ] ||
     version=$(sed -n '/^\[workspace\.package]/,/^\[/s/^version = "\(.*\)"$/\1/p' "$action/Cargo.toml")
 semver='^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$'
 [[ $version =~ $semver ]] ||
-    die "The input \`version\` has to be a full version, such as \`1.2.3\`, but is \`$version\`."
+    die "The input \`version\` must be a full version, such as \`1.2.3\`, but is \`$version\`."
 
-# Whose release. The folder that the runner puts the action in is right where `github.action_repository` is not (see
-# above); for `uses: ./` there is neither.
+# The repository of the release. `github.action_repository` is as unreliable as `github.action_ref`, so the folder that
+# the runner downloads the action to comes first. `uses: ./` has neither.
 repository=${ACTION_REPOSITORY:-$GITHUB_REPOSITORY}
 downloaded='/_actions/([^/]+/[^/]+)/'
 [[ ! $action =~ $downloaded ]] || repository=${BASH_REMATCH[1]}
@@ -104,10 +104,11 @@ release=${release%/}/v$version
 case $release in
     https://*) protocols='=https' ;;
     http://127.0.0.1:* | http://localhost:*) protocols='=http,https' ;;
-    *) die "The input \`release-url\` has to begin with \`https://\`." ;;
+    *) die "The input \`release-url\` must start with \`https://\`." ;;
 esac
 
-sha256() { # prints that of its standard input
+# Prints the SHA-256 of the standard input.
+sha256() {
     if command -v sha256sum >/dev/null; then
         sha256sum
     else
@@ -115,7 +116,7 @@ sha256() { # prints that of its standard input
     fi | cut -c 1-64
 }
 
-# Downloads URL to FILE. No answer, and one that blames the server, is asked for again.
+# Downloads URL to FILE. Retries without a response, and after 408, 429 and 5xx.
 download() { # URL FILE
     local pause status
     for pause in 1 4 10 last; do
@@ -126,43 +127,44 @@ download() { # URL FILE
         fi
         case $status in
             408 | 429) ;;
-            404) die "There is no $1. Is v$version released? If not, pass another \`version\`; if it is elsewhere, \
-pass where as \`release-url\`." ;;
-            4??) die "$1 was refused with status $status. If it is not public, pass a mirror as \`release-url\`." ;;
+            404) die "$1 does not exist. If v$version is not released, pass another \`version\`. If it is released \
+elsewhere, pass that address as \`release-url\`." ;;
+            4??) die "The download of $1 failed with status $status. If it is not public, pass a mirror as \
+\`release-url\`." ;;
         esac
         [ "$pause" = last ] || sleep "$pause"
     done
-    give_up "No result was sent, since $1 cannot be downloaded: the last of four attempts ended with status $status. \
-Try again later; if this runner cannot reach it, pass a mirror as \`release-url\`."
+    stop_undelivered "No result was sent, because $1 cannot be downloaded: the last of four attempts ended with status \
+$status. Try again later. If this runner cannot reach it, pass a mirror as \`release-url\`."
 }
 
-# The job's own folder, not the tool cache: that one is shared with other jobs on a runner of one's own, and what they
-# leave there would be handed the key.
+# The temporary folder of the job. On a self-hosted runner, jobs share the tool cache, and a program that another job
+# left there would get the key.
 temp=${RUNNER_TEMP//\\//}
 folder=$temp/badgesmith/$(printf %s "$release" | sha256)
 mkdir -p "$folder"
 sums=$folder/SHA256SUMS
 archive=$folder/$name.tar.gz
 
-# The archive is checked whenever it is used, also if a step before this one has left it here. The sums come from the
-# same release: they reveal an archive that was damaged, cut off or swapped on its own, on its way or in this folder;
-# not one that was swapped together with them, by somebody who may write the release or the mirror. That is told by its
-# provenance (`gh attestation verify`), or prevented by GitHub's immutable releases.
+# Every step verifies the archive, also one that an earlier step downloaded. The checksums come from the same release.
+# They detect an archive that was damaged, truncated or replaced, in transit or in this folder. They do not detect that
+# the archive and the checksums were both replaced by an attacker with write access to the release or the mirror.
+# Provenance detects that (`gh attestation verify`), and GitHub's immutable releases prevent it.
 [ -f "$sums" ] || download "$release/SHA256SUMS" "$sums"
 expected=$(awk -v name="$name.tar.gz" '{ sub(/\r$/, "") } $2 == name || $2 == "*" name { print $1 }' "$sums")
 digest='^[0-9a-f]{64}$'
-[[ $expected =~ $digest ]] || die "v$version has no program for $os on $arch: $release/SHA256SUMS does not list \
-$name.tar.gz. Another \`version\` may have one."
+[[ $expected =~ $digest ]] || die "v$version does not support $os on $arch: $release/SHA256SUMS does not list \
+$name.tar.gz. Pass another \`version\`."
 if ! [ -f "$archive" ] || [ "$(sha256 <"$archive")" != "$expected" ]; then
     download "$release/$name.tar.gz" "$archive"
     actual=$(sha256 <"$archive")
     if [ "$actual" != "$expected" ]; then
         rm "$archive" "$sums"
-        die "$release/$name.tar.gz is not what was released, and was not run: its SHA-256 is $actual, SHA256SUMS has \
-$expected. If \`release-url\` is a mirror, renew it; otherwise report this."
+        die "$release/$name.tar.gz has the wrong checksum and was not run: its SHA-256 is $actual, but SHA256SUMS has \
+$expected. If \`release-url\` is a mirror, update it. Otherwise, report this."
     fi
 fi
-# From standard input: GNU tar takes `D:` in a file's name for another machine.
+# From standard input, because GNU tar takes `D:` in a file name for the name of a host.
 tar -xzf - -C "$folder" "$name/badgesmith$exe" <"$archive"
 echo "badgesmith $version, from $release/$name.tar.gz, SHA-256 $expected"
 
@@ -171,6 +173,6 @@ arguments=(submit "--url=$INPUT_URL")
 [ -z "$INPUT_PLATFORM" ] || arguments+=("--platform=$INPUT_PLATFORM")
 [ -z "$INPUT_BRANCH" ] || arguments+=("--branch=$INPUT_BRANCH")
 [ "$INPUT_FAIL_ON_ERROR" != true ] || arguments+=(--fail-on-error)
-# Git Bash makes a Windows path of what begins with a slash, and a key in base64 may.
+# Git Bash converts values with a leading slash to Windows paths. A base64 key may start with a slash.
 BADGESMITH_KEY=$key MSYS2_ENV_CONV_EXCL='BADGESMITH_KEY;GITHUB_' MSYS2_ARG_CONV_EXCL='*' \
     "$folder/$name/badgesmith$exe" "${arguments[@]}" -- "${reports[@]}"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Posts results as the clients do that are deployed today, with curl and openssl alone, to a `local` of its
-# own, and checks that each badge comes out. The results are those of a real test run, if they are given.
+# Submits results to `local` as deployed clients do, with curl and openssl only, and checks the badge of each branch.
+# PASSED and SKIPPED are the results of a real test run.
 # Usage: tests/deployed-client.sh PATH-OF-LOCAL [PASSED SKIPPED]
 set -eu
 
@@ -28,26 +28,26 @@ URL=$(sed -n 's/^listening on //p' "$WORK/stdout")
 
 run=0
 for BRANCH in main feature/x release/1.0 dependabot/npm_and_yarn/a-1; do
-    # A run of its own for each branch: without a nonce in them, the same bytes count once.
+    # Each branch has another run id, because the service counts equal bytes without a nonce only once.
     run=$((run + 1))
     TIMESTAMP=$(date -u +%Y-%m-%dT%H:%M:%SZ)
     BODY='{"platform":"Linux","passed":'$PASSED',"failed":0,"skipped":'$SKIPPED',"total":'$((PASSED + SKIPPED))',"url_html":"","timestamp":"'$TIMESTAMP'","commit":"'$COMMIT'","run_id":"'$run'","workflow_run_url":"https://github.com/acme/kit/actions/runs/'$run'"}'
     SIGNATURE=$(printf '%s' "$BODY" | openssl dgst -sha256 -hmac "$KEY" | sed 's/^.* //')
-    STATUS=$(curl -s -o "$WORK/answer" -w '%{http_code}' -X POST "$URL/tests/results/linux/acme/kit/$BRANCH" \
+    STATUS=$(curl -s -o "$WORK/response" -w '%{http_code}' -X POST "$URL/tests/results/linux/acme/kit/$BRANCH" \
         -H 'Content-Type: application/json' -H "X-Signature: sha256=$SIGNATURE" \
         -H "X-Timestamp: $TIMESTAMP" -H "X-Nonce: $(openssl rand -hex 16)" --data-raw "$BODY")
     if [ "$STATUS" != 202 ]; then
-        echo "$BRANCH: expected 202, got $STATUS: $(cat "$WORK/answer")" >&2
+        echo "$BRANCH: expected 202, got $STATUS: $(cat "$WORK/response")" >&2
         exit 1
     fi
     tries=0
     until curl -s "$URL/badges/tests/linux/acme/kit/$BRANCH" >"$WORK/badge" && grep -q "\"$PASSED passed\"" "$WORK/badge"; do
         tries=$((tries + 1))
         if [ "$tries" -gt 100 ]; then
-            echo "$BRANCH: no badge of $PASSED passed tests: $(cat "$WORK/badge")" >&2
+            echo "$BRANCH: expected a badge with $PASSED passed, got $(cat "$WORK/badge")" >&2
             exit 1
         fi
         sleep 0.1
     done
-    echo "$BRANCH: 202, and its badge is $(cat "$WORK/badge")"
+    echo "$BRANCH: 202, badge: $(cat "$WORK/badge")"
 done

@@ -1,4 +1,4 @@
-//! From a request to the part that answers it.
+//! Routes each request to the module that answers it.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpR
 use aws_types::SdkConfig;
 use badgesmith_api::http::{Request, Response};
 use badgesmith_api::problem::Problem;
-use badgesmith_api::route::{RawTarget, Route};
+use badgesmith_api::route::{RawTarget, ReadRoute, Route};
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::{Packages, Results};
 use badgesmith_aws::env::{self, Missing};
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::metrics::Metric;
-use badgesmith_aws::sdk::{self, AwsError, CallTimeouts};
+use badgesmith_aws::sdk::{self, CallTimeouts};
 use badgesmith_domain::badge::{Badge, Subject};
 use badgesmith_domain::ids::{ParseError, Platform, Repository};
+use badgesmith_domain::test_result::TestResult;
 use http::{Method, StatusCode, header};
 use serde_json::json;
-use tokio::time::Instant;
 
 use crate::history;
 use crate::latest::{LatestResults, Target};
 use crate::package_badge;
-use crate::packages::KnownPackages;
+use crate::package_reader::PackageReader;
 use crate::respond::{self, CachePolicy};
 
-/// GitHub's image proxy gives the whole chain, cold start included, 4 s; a badge waits 1.5 s at most.
-const CALL_BUDGET: CallTimeouts =
+/// GitHub's image proxy allows 4 s for the whole chain, cold start included; a badge waits 1.5 s at most.
+const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_millis(700), call: Duration::from_millis(1500) };
 
 /// Where the function finds its resources.
@@ -59,31 +59,31 @@ impl Settings {
 pub struct App {
     results: Results,
     latest: LatestResults,
-    packages: KnownPackages,
+    packages: PackageReader,
     clock: Clock,
 }
 
 impl App {
     /// Builds the clients; makes no call.
     pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
-        let config = CALL_BUDGET.bound(config);
+        let config = CALL_TIMEOUTS.apply_to(config);
         let results = Results::new(&config, settings.test_results_table);
         let packages = Packages::new(&config, settings.packages_table);
         let events = EventBus::new(&config, settings.event_bus_name);
         Self {
             latest: LatestResults::new(results.clone()),
             results,
-            packages: KnownPackages::new(packages, events),
+            packages: PackageReader::new(packages, events, CALL_TIMEOUTS.call),
             clock,
         }
     }
 
-    /// Opens a connection before the first request comes.
+    /// Opens a connection before the first request arrives.
     pub async fn warm_up(&self) {
         sdk::warm_up(self.results.warm_up_reads()).await;
     }
 
-    /// Answers one request. Every failure is an answer too.
+    /// Answers one request; a failure is an answer, too.
     pub async fn handle(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let request = Request::new(&event);
         let response = match request.route() {
@@ -96,66 +96,63 @@ impl App {
     }
 
     async fn answer(&self, request: Request<'_>, route: Route<'_>) -> Response {
+        let allow = route.allow();
         if request.method() == Method::OPTIONS {
-            return respond::options(route.allow());
+            return respond::options(allow);
         }
-        if route.takes_posts() || !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Problem::method_not_allowed(route.allow()).into_response();
-        }
+        let (Route::Read(route), &Method::GET | &Method::HEAD) = (route, request.method()) else {
+            return Problem::method_not_allowed(allow).into_response();
+        };
         let answer = match route {
-            Route::TestBadge(place) => Ok(self.test_badge(request, place).await),
-            Route::PackageBadge(provider, package) => {
-                let deadline = Instant::now() + CALL_BUDGET.call;
-                let of = (provider, package);
-                Ok(package_badge::answer(&self.packages, request, of, self.clock.now(), deadline).await)
+            ReadRoute::TestBadge(target) => Ok(self.test_badge(request, target).await),
+            ReadRoute::PackageBadge(provider, package) => {
+                Ok(package_badge::answer(&self.packages, request, provider, package, self.clock.now()).await)
             }
-            Route::Redirect(place) => self.redirect(place).await,
-            Route::History { owner, repo } => self.history(request, &owner, &repo).await,
-            Route::Health => Ok(self.health()),
-            // Answered above.
-            Route::Submit | Route::SubmitTo(_) => Err(Problem::not_found()),
+            ReadRoute::Redirect(target) => self.redirect(target).await,
+            ReadRoute::History { owner, repo } => self.history(request, &owner, &repo).await,
+            ReadRoute::Health => Ok(self.health()),
         };
         answer.unwrap_or_else(Problem::into_response)
     }
 
-    async fn test_badge(&self, request: Request<'_>, place: Option<RawTarget<'_>>) -> Response {
-        let Some(Ok(of)) = place.as_ref().map(parse_target) else {
+    async fn test_badge(&self, request: Request<'_>, target: Option<RawTarget<'_>>) -> Response {
+        let Some(Ok(target)) = target.as_ref().map(parse_target) else {
             return respond::cached(request, &Badge::not_found(Subject::Tests), CachePolicy::Brief, None);
         };
-        match self.latest.of(&of, self.clock.now()).await {
-            Ok(Some(result)) => {
-                let badge = Badge::tests(result.counts);
-                let last_modified = result.timestamp.min(self.clock.now());
+        match self.latest.get(&target, self.clock.now()).await {
+            Ok(Some(TestResult { run, .. })) => {
+                let last_modified = run.timestamp.min(self.clock.now());
+                let badge = Badge::tests(run.counts);
                 respond::cached(request, &badge, CachePolicy::TestResults, Some(last_modified))
             }
             Ok(None) => respond::cached(request, &Badge::no_results(), CachePolicy::Brief, None),
             Err(error) => {
-                let Target { repository, platform, branch } = &of;
-                tracing::error!(%repository, %platform, %branch, %error, "a badge is unavailable");
+                let Target { repository, platform, branch } = &target;
+                tracing::error!(%repository, %platform, %branch, %error, "failed to read the latest result");
                 Metric::BadgesUnavailable.count(1);
                 respond::cached(request, &Badge::unavailable(Subject::Tests), CachePolicy::Unavailable, None)
             }
         }
     }
 
-    async fn redirect(&self, place: RawTarget<'_>) -> Result<Response, Problem> {
-        let of = parse_target(&place).map_err(|_| Problem::not_found())?;
-        let result =
-            self.latest.of(&of, self.clock.now()).await.map_err(|error| respond::unavailable(&error))?;
-        let no_link =
-            || Problem::new(StatusCode::NOT_FOUND, "there is no run to show for this badge", "NO_RUN");
-        let result = result.ok_or_else(no_link)?;
-        let link = result.link().ok_or_else(no_link)?;
+    async fn redirect(&self, target: RawTarget<'_>) -> Result<Response, Problem> {
+        let target = parse_target(&target).map_err(|_| Problem::not_found())?;
+        let latest = self.latest.get(&target, self.clock.now()).await.map_err(respond::unavailable)?;
+        let Some(link) = latest.as_ref().and_then(|result| result.run.link()) else {
+            return Err(Problem::new(StatusCode::NOT_FOUND, "this badge has no run to show", "NO_RUN"));
+        };
         Ok(Response::new(StatusCode::FOUND)
             .header(header::LOCATION, &link.encoded())
             .header(header::CACHE_CONTROL, CachePolicy::Brief.as_str()))
     }
 
     async fn history(&self, request: Request<'_>, owner: &str, repo: &str) -> Result<Response, Problem> {
-        // A page takes several reads, each bounded; so is their sum.
-        let page = history::page(&self.results, request, (owner, repo), self.clock.now());
-        let late = |_| respond::unavailable(&AwsError::unexpected("reading history", "it took too long"));
-        tokio::time::timeout(CALL_BUDGET.call, page).await.map_err(late)?
+        // Each read of a page is bounded, and so is their sum.
+        let page = history::page(&self.results, request, owner, repo, self.clock.now());
+        match tokio::time::timeout(CALL_TIMEOUTS.call, page).await {
+            Ok(answer) => answer,
+            Err(late) => Err(respond::unavailable(late)),
+        }
     }
 
     fn health(&self) -> Response {
@@ -164,10 +161,10 @@ impl App {
     }
 }
 
-fn parse_target(place: &RawTarget<'_>) -> Result<Target, ParseError> {
+fn parse_target(raw: &RawTarget<'_>) -> Result<Target, ParseError> {
     Ok(Target {
-        repository: Repository { owner: place.owner.parse()?, repo: place.repo.parse()? },
-        platform: place.platform.parse::<Platform>()?,
-        branch: place.branch.parse()?,
+        repository: Repository { owner: raw.owner.parse()?, repo: raw.repo.parse()? },
+        platform: raw.platform.parse::<Platform>()?,
+        branch: raw.branch.parse()?,
     })
 }

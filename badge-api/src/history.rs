@@ -1,6 +1,6 @@
 //! The history of a repository, page by page.
 
-use badgesmith_api::http::{Request, Response};
+use badgesmith_api::http::{Query, Request, Response};
 use badgesmith_api::problem::{Problem, ValidationErrors};
 use badgesmith_aws::dynamodb::{BranchHistory, HistoryPosition, HistoryQuery, Results};
 use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
@@ -14,9 +14,9 @@ use crate::respond::{self, CachePolicy};
 
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 200;
-const FOREIGN_CURSOR: ParseError = ParseError { expected: "the next_cursor of the same query" };
+const WRONG_CURSOR: ParseError = ParseError { expected: "the next_cursor of the same query" };
 
-/// One page, as clients get it.
+/// The JSON of one page.
 #[derive(Serialize)]
 struct Page {
     results: Vec<TestResult>,
@@ -24,24 +24,25 @@ struct Page {
     next_cursor: Option<String>,
 }
 
-/// Answers a request for a page of the history of `owner`/`repo`.
+/// One page of the history of `owner`/`repo`.
 ///
 /// # Errors
-/// 400 for parameters that mean nothing, 503 when DynamoDB cannot be read.
+/// 400 for invalid parameters, 503 when DynamoDB fails.
 pub(crate) async fn page(
     results: &Results,
     request: Request<'_>,
-    (owner, repo): (&str, &str),
+    owner: &str,
+    repo: &str,
     now: Timestamp,
 ) -> Result<Response, Problem> {
-    let query = read(request, owner, repo)?;
-    let page = results.history(&query).await.map_err(|error| respond::unavailable(&error))?;
+    let query = parse(&request.query(), owner, repo)?;
+    let page = results.history(&query).await.map_err(respond::unavailable)?;
     let page = page.ok_or_else(|| {
-        let mut flaws = ValidationErrors::default();
-        flaws.add("cursor", FOREIGN_CURSOR);
-        flaws
+        let mut errors = ValidationErrors::default();
+        errors.push("cursor", WRONG_CURSOR);
+        errors
     })?;
-    let newest = page.results.iter().map(|result| result.timestamp.min(now)).max();
+    let newest = page.results.iter().map(|result| result.run.timestamp.min(now)).max();
     let body = Page {
         results: page.results,
         next_cursor: page.next.map(|position| URL_SAFE_NO_PAD.encode(position.as_str())),
@@ -49,41 +50,40 @@ pub(crate) async fn page(
     Ok(respond::cached(request, &body, CachePolicy::TestResults, newest))
 }
 
-/// Reads the parameters, all of which are optional, and reports everything that is wrong with them at once.
-fn read(request: Request<'_>, owner: &str, repo: &str) -> Result<HistoryQuery, ValidationErrors> {
-    let mut flaws = ValidationErrors::default();
-    let owner = flaws.note("owner", owner.parse());
-    let repo = flaws.note("repo", repo.parse());
-    let platform: Option<Platform> = parameter(request, "platform", str::parse, &mut flaws);
-    let branch: Option<Branch> = parameter(request, "branch", str::parse, &mut flaws);
-    let time: fn(&str) -> Result<Timestamp, ParseError> = match request.query("branch") {
+/// Parses the parameters, all of which are optional, and reports all errors at once.
+fn parse(query: &Query<'_>, owner: &str, repo: &str) -> Result<HistoryQuery, ValidationErrors> {
+    let mut errors = ValidationErrors::default();
+    let owner = errors.check("owner", owner.parse());
+    let repo = errors.check("repo", repo.parse());
+    let platform: Option<Platform> = parameter(query, "platform", str::parse, &mut errors);
+    let branch: Option<Branch> = parameter(query, "branch", str::parse, &mut errors);
+    let time: fn(&str) -> Result<Timestamp, ParseError> = match query.get("branch") {
         Some(_) => str::parse,
-        None => |_| Err(ParseError { expected: "a branch beside it" }),
+        None => |_| Err(ParseError { expected: "the parameter branch as well" }),
     };
-    let from = parameter(request, "from", time, &mut flaws);
-    let to = parameter(request, "to", time, &mut flaws);
-    let limit = parameter(request, "limit", parse_limit, &mut flaws).unwrap_or(LIMIT_DEFAULT);
-    let after = parameter(request, "cursor", parse_cursor, &mut flaws);
+    let from = parameter(query, "from", time, &mut errors);
+    let to = parameter(query, "to", time, &mut errors);
+    let limit = parameter(query, "limit", parse_limit, &mut errors).unwrap_or(LIMIT_DEFAULT);
+    let after = parameter(query, "cursor", parse_cursor, &mut errors);
     match (owner, repo) {
-        (Some(owner), Some(repo)) if flaws.is_empty() => Ok(HistoryQuery {
+        (Some(owner), Some(repo)) if errors.is_empty() => Ok(HistoryQuery {
             repository: Repository { owner, repo },
             platform,
             branch: branch.map(|branch| BranchHistory { branch, from, to }),
             limit,
             after,
         }),
-        _ => Err(flaws),
+        _ => Err(errors),
     }
 }
 
 fn parameter<T>(
-    request: Request<'_>,
+    query: &Query<'_>,
     name: &'static str,
     parse: impl FnOnce(&str) -> Result<T, ParseError>,
-    flaws: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> Option<T> {
-    let text = request.query(name)?;
-    flaws.note(name, parse(&text))
+    errors.check(name, parse(query.get(name)?))
 }
 
 fn parse_limit(text: &str) -> Result<usize, ParseError> {
@@ -96,5 +96,5 @@ fn parse_limit(text: &str) -> Result<usize, ParseError> {
 fn parse_cursor(text: &str) -> Result<HistoryPosition, ParseError> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
     let position = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    position.map(HistoryPosition::new).ok_or(FOREIGN_CURSOR)
+    position.map(HistoryPosition::new).ok_or(WRONG_CURSOR)
 }

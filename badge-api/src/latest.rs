@@ -1,11 +1,10 @@
-//! The latest result of a branch, kept in memory for a moment.
+//! The latest result of a branch, cached in memory.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use badgesmith_aws::dynamodb::Results;
-use badgesmith_aws::sdk::AwsError;
+use badgesmith_aws::dynamodb::{Results, StoreError};
 use badgesmith_domain::ids::{Branch, Platform, Repository};
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
@@ -13,10 +12,10 @@ use lru::LruCache;
 
 /// How long a result is served from memory, by wall clock: a sandbox may sleep in between.
 const LIFETIME: Duration = Duration::from_secs(30);
-/// Results kept, some 6 KB each at most; the least recently used leave first.
-const KEPT_MAX: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+/// Cached results, some 6 KB each at most; the least recently used leave first.
+const CACHED_MAX: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 
-/// What a badge of tests is about.
+/// The results that a test badge shows: one platform and branch of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Target {
     pub(crate) repository: Repository,
@@ -24,38 +23,43 @@ pub(crate) struct Target {
     pub(crate) branch: Branch,
 }
 
-/// The latest results, read through a bounded cache. That there is none is never kept: a first result
+/// The latest results, read through a bounded cache. A missing result is never cached, so that a first result
 /// shows at once.
 #[derive(Debug)]
 pub(crate) struct LatestResults {
     results: Results,
-    kept: Mutex<LruCache<Target, (TestResult, Timestamp)>>,
+    cache: Mutex<LruCache<Target, (TestResult, Timestamp)>>,
 }
 
 impl LatestResults {
     pub(crate) fn new(results: Results) -> Self {
-        Self { results, kept: Mutex::new(LruCache::new(KEPT_MAX)) }
+        Self { results, cache: Mutex::new(LruCache::new(CACHED_MAX)) }
     }
 
-    /// The latest result, if there is one. While DynamoDB fails, what is in memory is served however old.
-    pub(crate) async fn of(&self, of: &Target, now: Timestamp) -> Result<Option<TestResult>, AwsError> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(of).cloned();
-        if let Some((result, read_at)) = &kept
+    /// The latest result, if there is one. While DynamoDB fails, a cached result is served however old.
+    pub(crate) async fn get(
+        &self,
+        target: &Target,
+        now: Timestamp,
+    ) -> Result<Option<TestResult>, StoreError> {
+        let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(target).cloned();
+        if let Some((result, read_at)) = &cached
             && now.since(*read_at) < LIFETIME
         {
             return Ok(Some(result.clone()));
         }
-        match (self.results.latest(&of.repository, of.platform, &of.branch).await, kept) {
+        let Target { repository, platform, branch } = target;
+        match (self.results.latest(repository, *platform, branch).await, cached) {
             (Ok(latest), _) => {
-                let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
                 match &latest {
-                    Some(result) => kept.put(of.clone(), (result.clone(), now)),
-                    None => kept.pop(of),
+                    Some(result) => cache.put(target.clone(), (result.clone(), now)),
+                    None => cache.pop(target),
                 };
                 Ok(latest)
             }
             (Err(error), Some((result, _))) => {
-                tracing::warn!(%error, "an old result is served from memory");
+                tracing::warn!(%error, "served a cached result after its lifetime");
                 Ok(Some(result))
             }
             (Err(error), None) => Err(error),

@@ -1,6 +1,6 @@
 //! The badge of a package.
 
-use badgesmith_api::http::{Request, Response};
+use badgesmith_api::http::{Query, Request, Response};
 use badgesmith_aws::metrics::Metric;
 use badgesmith_domain::badge::{Badge, Subject};
 use badgesmith_domain::ids::ParseError;
@@ -8,81 +8,79 @@ use badgesmith_domain::package::{Package, Provider};
 use badgesmith_domain::package_record::{Known, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::{Comparator, NuGetVersion, Requirement};
-use tokio::time::Instant;
 
-use crate::packages::{Found, KnownPackages};
+use crate::package_cache::CachedPackage;
+use crate::package_reader::PackageReader;
 use crate::respond::{self, CachePolicy};
 
-/// What a reader wants of the versions.
-struct Wish {
+/// Which of a package's versions a badge shows.
+struct VersionQuery {
     requirement: Requirement,
     prerelease: bool,
 }
 
-/// Answers a request for the badge of `package`, until `deadline` at the latest.
+/// Answers a request for the badge of `package`; `None` is a name that no package can have.
 pub(crate) async fn answer(
-    packages: &KnownPackages,
+    packages: &PackageReader,
     request: Request<'_>,
-    (provider, package): (Provider, Option<Package>),
+    provider: Provider,
+    package: Option<Package>,
     now: Timestamp,
-    deadline: Instant,
 ) -> Response {
+    let subject = Subject::Package(provider);
     let badge = |badge: Badge, policy| respond::cached(request, &badge, policy, None);
     let Some(package) = package else {
-        return badge(Badge::not_found(Subject::Package(provider)), CachePolicy::Brief);
+        return badge(Badge::not_found(subject), CachePolicy::Brief);
     };
-    let Ok(wish) = read(request) else {
+    let Ok(query) = parse(&request.query()) else {
         return badge(Badge::invalid_range(provider), CachePolicy::Brief);
     };
-    let found = match packages.find(&package, !wish.requirement.is_empty(), now).await {
-        Ok(found) => found,
+    let found = match packages.get(&package, !query.requirement.is_empty(), now).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return badge(Badge::pending(provider), CachePolicy::Unavailable),
         Err(error) => {
-            tracing::error!(%package, %error, "a badge is unavailable");
+            tracing::error!(%package, %error, "failed to read a package");
             Metric::BadgesUnavailable.count(1);
-            return badge(Badge::unavailable(Subject::Package(provider)), CachePolicy::Unavailable);
+            return badge(Badge::unavailable(subject), CachePolicy::Unavailable);
         }
     };
-    packages.tell(&package, found.as_ref().map(|found| &found.record), now, deadline).await;
-    match found.as_ref().map(|found| (&found.record.state, found)) {
-        None => badge(Badge::pending(provider), CachePolicy::Unavailable),
-        Some((PackageState::Unconfirmed, found)) if found.record.failures == 0 => {
+    match &found.record.state {
+        PackageState::Unconfirmed if found.record.failures == 0 => {
             badge(Badge::pending(provider), CachePolicy::Unavailable)
         }
-        Some((PackageState::Unconfirmed, _)) => {
-            badge(Badge::unavailable(Subject::Package(provider)), CachePolicy::Unavailable)
-        }
-        Some((PackageState::NotFound, _)) => {
-            badge(Badge::not_found(Subject::Package(provider)), CachePolicy::Brief)
-        }
-        Some((PackageState::Known(known), found)) => match latest(known, found, &wish) {
-            Some(shown) => {
-                let shown = Badge::version(provider, shown);
-                respond::cached(request, &shown, CachePolicy::Packages, Some(known.changed_at))
+        PackageState::Unconfirmed => badge(Badge::unavailable(subject), CachePolicy::Unavailable),
+        PackageState::NotFound => badge(Badge::not_found(subject), CachePolicy::Brief),
+        PackageState::Known(known) => match latest(known, &found, &query) {
+            Some(version) => {
+                let badge = Badge::version(provider, version);
+                respond::cached(request, &badge, CachePolicy::Packages, Some(known.changed_at))
             }
-            None => badge(Badge::not_found(Subject::Package(provider)), CachePolicy::Brief),
+            None => badge(Badge::not_found(subject), CachePolicy::Brief),
         },
     }
 }
 
-/// The highest version that is as wanted.
-fn latest<'a>(known: &'a Known, found: &'a Found, wish: &Wish) -> Option<&'a NuGetVersion> {
+/// The highest version that fits the query.
+fn latest<'a>(known: &'a Known, found: &'a CachedPackage, query: &VersionQuery) -> Option<&'a NuGetVersion> {
     match &found.versions {
-        Some(versions) if !wish.requirement.is_empty() => versions.latest(&wish.requirement, wish.prerelease),
-        Some(_) | None => known.latest(wish.prerelease),
+        Some(versions) if !query.requirement.is_empty() => {
+            versions.latest(&query.requirement, query.prerelease)
+        }
+        Some(_) | None => known.latest(query.prerelease),
     }
 }
 
-/// Reads the query: `version`, the comparators by name, `prerelease`. Everything that is given must hold.
-fn read(request: Request<'_>) -> Result<Wish, ParseError> {
+/// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given.
+fn parse(query: &Query<'_>) -> Result<VersionQuery, ParseError> {
     let mut requirement = Requirement::default();
-    if let Some(text) = request.query("version") {
-        requirement = requirement.and_range(&text)?;
+    if let Some(text) = query.get("version") {
+        requirement = requirement.and_range(text)?;
     }
     for (name, comparator) in Comparator::ALL {
-        if let Some(text) = request.query(name).filter(|text| !text.trim().is_empty()) {
+        if let Some(text) = query.get(name).filter(|text| !text.trim().is_empty()) {
             requirement = requirement.and(comparator, text.parse()?);
         }
     }
-    let prerelease = request.query("prerelease").is_some_and(|text| text.eq_ignore_ascii_case("true"));
-    Ok(Wish { requirement, prerelease })
+    let prerelease = query.get("prerelease").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    Ok(VersionQuery { requirement, prerelease })
 }

@@ -1,23 +1,24 @@
-//! The forms of answers: how long they may be kept by others, and what may be asked for again.
+//! Responses: cache policy, entity tags, and CORS.
+
+use std::fmt::Display;
 
 use badgesmith_api::http::{Request, Response};
 use badgesmith_api::problem::Problem;
-use badgesmith_aws::sdk::AwsError;
 use badgesmith_domain::timestamp::Timestamp;
 use http::{StatusCode, header};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// What `Cache-Control` says of an answer (RFC 9111; the stale directives are RFC 5861's).
+/// The `Cache-Control` of a response (RFC 9111; the stale directives are RFC 5861's).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CachePolicy {
-    /// Test results, which may be shown for a day while they cannot be read anew.
+    /// Test results, which caches may serve stale for a day while the service fails.
     TestResults,
-    /// Versions of packages, which change more seldom.
+    /// Versions of packages, which change less often.
     Packages,
-    /// An answer that the next result changes, and that nobody needs when it is stale.
+    /// A response that the next result changes, and that must not be served stale.
     Brief,
-    /// A failure of ours, or a package that is being looked up: soon over.
+    /// A temporary state: our own failure, or a package that is being looked up.
     Unavailable,
 }
 
@@ -36,14 +37,14 @@ impl CachePolicy {
     }
 }
 
-/// `body` as JSON with its entity tag, or 304 when that is what the client has (RFC 9110, 13.1.2).
+/// `body` as JSON with its entity tag, or 304 when the client has it already (RFC 9110, 13.1.2).
 pub(crate) fn cached(
     request: Request<'_>,
     body: &impl Serialize,
     policy: CachePolicy,
     last_modified: Option<Timestamp>,
 ) -> Response {
-    // Nothing that is answered here has a map whose keys are no strings, all else serialises.
+    // Only a map whose keys are not strings could fail, and no answer has one.
     let text = serde_json::to_string(body).unwrap_or_default();
     let entity_tag = entity_tag(&text);
     let unchanged = request.header("if-none-match").is_some_and(|tags| matches(tags, &entity_tag));
@@ -59,7 +60,7 @@ pub(crate) fn cached(
     }
 }
 
-/// The answer to `OPTIONS`, a browser's preflight among them.
+/// The answer to `OPTIONS`, such as a browser's preflight.
 pub(crate) fn options(allow: &'static str) -> Response {
     Response::new(StatusCode::NO_CONTENT)
         .header(header::ALLOW, allow)
@@ -68,9 +69,9 @@ pub(crate) fn options(allow: &'static str) -> Response {
         .header(header::ACCESS_CONTROL_MAX_AGE, "86400")
 }
 
-/// The answer, outside of badges, while DynamoDB cannot be read.
-pub(crate) fn unavailable(error: &AwsError) -> Problem {
-    tracing::error!(%error, "a request could not be answered");
+/// The answer, outside of badges, while DynamoDB fails.
+pub(crate) fn unavailable(error: impl Display) -> Problem {
+    tracing::error!(%error, "failed to answer a request");
     Problem::unavailable()
 }
 
@@ -80,8 +81,8 @@ fn entity_tag(body: &str) -> String {
     format!("\"{}\"", digest.get(..32).unwrap_or(&digest))
 }
 
-/// Whether `If-None-Match` names the tag: a list of tags, weak ones included, or `*`. The comparison is the
-/// weak one (RFC 9110, 8.8.3.2); our own tags hold no comma, so that splitting at commas is enough.
+/// Whether `If-None-Match`, a list of tags or `*`, names the tag by weak comparison (RFC 9110, 8.8.3.2). Our tags
+/// hold no comma, so splitting at commas is enough.
 fn matches(if_none_match: &str, entity_tag: &str) -> bool {
     if_none_match
         .split(',')

@@ -5,42 +5,43 @@
 use badgesmith_domain::ids::Platform;
 use badgesmith_domain::test_result::{Commit, HttpsUrl, RunAttempt, RunId};
 
-use super::{
-    Environment, Found, Provider, Run, Withheld, branch_of, branch_unless_queue, fork_branch, git_url,
-};
+use crate::environment::Environment;
+use crate::run::{CiRun, MissingReason, NoSecretReason, Provider};
+use crate::{branches, git_url};
 
-/// The run that the variables describe.
-pub(super) fn run(environment: &Environment<'_>) -> Run {
-    // `OWNER/REPO` of repositories at GitHub and Bitbucket; of Azure Repos the last part alone, which is not
-    // enough: organisation and project are both above it.
+pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
+    // `OWNER/REPO` for repositories at GitHub and Bitbucket. For Azure Repos it is the last part alone, which is
+    // not enough: organization and project are above it.
     let repository = environment.repository("BUILD_REPOSITORY_NAME");
     let run_id = environment.parse("BUILD_BUILDID");
     // Forks' builds get no secrets by default:
     // https://learn.microsoft.com/en-us/azure/devops/pipelines/security/repos#dont-provide-secrets-to-fork-builds
     let from_fork = environment.is_true("SYSTEM_PULLREQUEST_ISFORK");
-    Run {
+    CiRun {
         commit: commit(environment),
         run_url: url(environment, run_id.as_ref()),
         run_id,
         run_attempt: run_attempt(environment),
         platform: platform(environment),
-        key_withheld: from_fork.then_some(Withheld::Fork),
-        ..Run::new(Provider::AzurePipelines, repository, branch(environment, from_fork))
+        no_secret_reason: from_fork.then_some(NoSecretReason::Fork),
+        ..CiRun::new(Provider::AzurePipelines, repository, branch(environment, from_fork))
     }
 }
 
-/// The source branch of a pull request is documented as `refs/heads/x`, and is `x` where the repository is
-/// at GitHub. `BUILD_SOURCEBRANCH` is `refs/pull/1/merge` then.
-fn branch(environment: &Environment<'_>, from_fork: bool) -> Found<String> {
+/// The source branch of a pull request is documented as `refs/heads/x`, and is `x` for repositories at GitHub.
+/// `BUILD_SOURCEBRANCH` of a pull request is `refs/pull/1/merge`.
+fn branch(environment: &Environment<'_>, from_fork: bool) -> Result<String, MissingReason> {
     let Some(source) = environment.get("SYSTEM_PULLREQUEST_SOURCEBRANCH") else {
-        return environment.require("BUILD_SOURCEBRANCH").and_then(|reference| branch_of(&reference));
+        return environment
+            .require("BUILD_SOURCEBRANCH")
+            .and_then(|reference| branches::from_reference(&reference));
     };
     let branch = source.strip_prefix("refs/heads/").unwrap_or(&source);
     if from_fork {
         let url = environment.get("SYSTEM_PULLREQUEST_SOURCEREPOSITORYURI");
-        Ok(fork_branch(url.as_deref().and_then(git_url::owner_of), branch))
+        Ok(branches::in_fork(url.as_deref().and_then(git_url::owner_of), branch))
     } else {
-        branch_unless_queue(branch.to_owned())
+        branches::unless_merge_queue(branch.to_owned())
     }
 }
 
@@ -48,7 +49,7 @@ fn branch(environment: &Environment<'_>, from_fork: bool) -> Found<String> {
 /// (<https://github.com/microsoft/azure-pipelines-tasks/issues/9801>).
 fn commit(environment: &Environment<'_>) -> Option<Commit> {
     let source = environment.get("SYSTEM_PULLREQUEST_SOURCECOMMITID");
-    // Of TFVC it is the number of a changeset.
+    // For TFVC it is the number of a changeset, which is no commit.
     source.or_else(|| environment.get("BUILD_SOURCEVERSION"))?.parse().ok()
 }
 
@@ -57,7 +58,7 @@ fn run_attempt(environment: &Environment<'_>) -> Option<RunAttempt> {
     environment.parse("SYSTEM_STAGEATTEMPT").max(environment.parse("SYSTEM_JOBATTEMPT"))
 }
 
-/// The build's page, with the project's id since its name may have spaces; `_links.web` is the same:
+/// The build's page, with the project's ID because its name may have spaces. `_links.web` has the same form:
 /// <https://learn.microsoft.com/en-us/rest/api/azure/devops/build/builds/get>.
 fn url(environment: &Environment<'_>, run_id: Option<&RunId>) -> Option<HttpsUrl> {
     let collection = environment.get("SYSTEM_TEAMFOUNDATIONCOLLECTIONURI")?;
@@ -66,7 +67,7 @@ fn url(environment: &Environment<'_>, run_id: Option<&RunId>) -> Option<HttpsUrl
     format!("{collection}/{project}/_build/results?buildId={}", run_id?).parse().ok()
 }
 
-/// `AGENT_OS`, of the agent's host.
+/// `AGENT_OS`, the host of the agent.
 fn platform(environment: &Environment<'_>) -> Option<Platform> {
     match environment.get("AGENT_OS")?.as_str() {
         "Linux" => Some(Platform::Linux),
@@ -103,7 +104,7 @@ mod tests {
     const HEAD: &str = "44af8aa0007898d08f1bec401df7c077c1df0722";
 
     #[test]
-    fn pushes_and_retries() {
+    fn pushes_count_for_their_branch_and_retries_as_attempts() {
         check_with(
             "BUILD_SOURCEBRANCH=refs/heads/feature/x\nBUILD_SOURCEBRANCHNAME=x",
             "feature/x",
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn pull_requests() {
+    fn pull_requests_count_for_their_source_branch() {
         let any = format!(
             "BUILD_REASON=PullRequest\nBUILD_SOURCEBRANCH=refs/pull/5/merge\nSYSTEM_PULLREQUEST_SOURCECOMMITID={HEAD}"
         );
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn azure_repos_and_tfvc_are_not_guessed_at() {
+    fn repositories_of_azure_repos_and_tfvc_are_not_guessed() {
         check(
             "TF_BUILD=True\nBUILD_REPOSITORY_NAME=kit\nBUILD_SOURCEBRANCH=$/kit/main\nBUILD_SOURCEVERSION=C123\n\
              SYSTEM_TEAMFOUNDATIONCOLLECTIONURI=http://tfs.test/DefaultCollection/\nSYSTEM_TEAMPROJECTID=1\nBUILD_BUILDID=7",

@@ -1,49 +1,52 @@
 //! Buildkite: <https://buildkite.com/docs/pipelines/configure/environment-variables>.
 //!
-//! There is no platform. Whether builds of forks have secrets is up to the agents' hooks.
+//! There is no platform. The hooks of the agents decide whether builds of forks have secrets.
 
 use badgesmith_domain::test_result::{HttpsUrl, RunAttempt};
 
-use super::{Absent, Environment, Found, Provider, Run, Withheld, branch_unless_queue, fork_branch, git_url};
+use crate::environment::Environment;
+use crate::run::{CiRun, MissingReason, NoSecretReason, Provider};
+use crate::{branches, git_url};
 
-/// The run that the variables describe.
-pub(super) fn run(environment: &Environment<'_>) -> Run {
-    // The pipeline's repository, as git takes it.
-    let repository = environment.require("BUILDKITE_REPO").and_then(|url| git_url::repository_of(&url));
+pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
+    // The URL of the pipeline's repository, in any of git's forms.
+    let repository = environment.require("BUILDKITE_REPO").and_then(|url| git_url::repository_from_url(&url));
     let fork = fork(environment);
-    Run {
+    CiRun {
         // May be `HEAD`.
         commit: environment.parse("BUILDKITE_COMMIT"),
-        // Unlike the number, it is not that of another pipeline too.
+        // Unlike the build number, it is unique across pipelines.
         run_id: environment.parse("BUILDKITE_BUILD_ID"),
         run_attempt: run_attempt(environment),
         run_url: url(environment),
-        key_withheld: fork.as_ref().map(|_| Withheld::Fork),
-        ..Run::new(Provider::Buildkite, repository, branch(environment, fork.as_deref()))
+        no_secret_reason: fork.as_ref().map(|_| NoSecretReason::Fork),
+        ..CiRun::new(Provider::Buildkite, repository, branch(environment, fork.as_deref()))
     }
 }
 
-/// The address of the pull request's repository, if it is another one. `BUILDKITE_PULL_REQUEST_REPO` is
-/// empty if there is no pull request.
+/// The URL of the pull request's repository, if it is a different one. `BUILDKITE_PULL_REQUEST_REPO` is empty
+/// outside of pull requests.
 fn fork(environment: &Environment<'_>) -> Option<String> {
-    let ours = environment.get("BUILDKITE_REPO")?;
-    environment.get("BUILDKITE_PULL_REQUEST_REPO").filter(|theirs| !git_url::are_the_same(&ours, theirs))
+    let pipeline_url = environment.get("BUILDKITE_REPO")?;
+    environment
+        .get("BUILDKITE_PULL_REQUEST_REPO")
+        .filter(|url| !git_url::is_same_repository(&pipeline_url, url))
 }
 
-/// `BUILDKITE_BRANCH` is the tag as well for tags, and `mona:main` for forks where the pipeline says so
+/// `BUILDKITE_BRANCH` is the tag for tags, and may be `mona:main` for forks if the pipeline is configured so
 /// (<https://buildkite.com/docs/pipelines/source-control/github#running-builds-on-pull-requests>).
-fn branch(environment: &Environment<'_>, fork: Option<&str>) -> Found<String> {
+fn branch(environment: &Environment<'_>, fork: Option<&str>) -> Result<String, MissingReason> {
     if let Some(tag) = environment.get("BUILDKITE_TAG") {
-        return Err(Absent::Tag(tag));
+        return Err(MissingReason::Tag(tag));
     }
     if environment.get("BUILDKITE_MERGE_QUEUE_BASE_BRANCH").is_some() {
-        return Err(Absent::MergeQueue);
+        return Err(MissingReason::MergeQueue);
     }
     let branch = environment.require("BUILDKITE_BRANCH")?;
     match fork {
-        Some(url) if !branch.contains(':') => Ok(fork_branch(git_url::owner_of(url), &branch)),
+        Some(url) if !branch.contains(':') => Ok(branches::in_fork(git_url::owner_of(url), &branch)),
         Some(_) => Ok(branch),
-        None => branch_unless_queue(branch),
+        None => branches::unless_merge_queue(branch),
     }
 }
 
@@ -52,7 +55,7 @@ fn run_attempt(environment: &Environment<'_>) -> Option<RunAttempt> {
     environment.parse::<u64>("BUILDKITE_RETRY_COUNT")?.checked_add(1)?.try_into().ok()
 }
 
-/// The job on the build's page, as `web_url` of <https://buildkite.com/docs/apis/rest-api/jobs> has it.
+/// The job on the build's page, in the form of `web_url` of <https://buildkite.com/docs/apis/rest-api/jobs>.
 fn url(environment: &Environment<'_>) -> Option<HttpsUrl> {
     let build = environment.get("BUILDKITE_BUILD_URL")?;
     let job = environment.get("BUILDKITE_JOB_ID").map(|id| format!("#{id}")).unwrap_or_default();
@@ -85,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn pushes_and_retries() {
+    fn pushes_count_for_their_branch_and_retries_as_attempts() {
         check_with("BUILDKITE_BRANCH=main", "main", 1, "");
         check_with("BUILDKITE_BRANCH=main\nBUILDKITE_RETRY_COUNT=1", "main", 2, "");
     }
@@ -107,9 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn pull_requests() {
-        let ours = "BUILDKITE_PULL_REQUEST=12\nBUILDKITE_PULL_REQUEST_REPO=git://github.com/acme/kit.git";
-        check_with(&format!("BUILDKITE_BRANCH=feature/x\n{ours}"), "feature/x", 1, "");
+    fn pull_requests_count_for_their_source_branch() {
+        let same = "BUILDKITE_PULL_REQUEST=12\nBUILDKITE_PULL_REQUEST_REPO=git://github.com/acme/kit.git";
+        check_with(&format!("BUILDKITE_BRANCH=feature/x\n{same}"), "feature/x", 1, "");
         let fork = "BUILDKITE_PULL_REQUEST=12\nBUILDKITE_PULL_REQUEST_REPO=git://github.com/mona/kit.git";
         let none = "no key: builds of forks get no secrets";
         check_with(&format!("BUILDKITE_BRANCH=main\n{fork}"), "mona:main", 1, none);

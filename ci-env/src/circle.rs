@@ -1,49 +1,47 @@
 //! `CircleCI`: <https://circleci.com/docs/reference/variables/>.
 //!
-//! There is no attempt, since a workflow that is run again is another workflow; and no platform.
+//! There is no attempt, because a workflow that runs again is another workflow; and no platform.
 
 use badgesmith_domain::ids::Repository;
 
-use super::{
-    Absent, Environment, Found, Provider, Run, Withheld, branch_unless_queue, fork_branch, git_url, valid,
-};
+use crate::environment::Environment;
+use crate::run::{CiRun, MissingReason, NoSecretReason, Provider, parse};
+use crate::{branches, git_url};
 
-/// The run that the variables describe.
-pub(super) fn run(environment: &Environment<'_>) -> Run {
-    // Set for pull requests of forks only, and not where CircleCI is connected as a GitHub App; a fork
-    // cannot be told from a branch there. Its builds get no secrets by default:
+pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
+    // Set only for pull requests of forks, and not where CircleCI is connected as a GitHub App: there a fork
+    // cannot be distinguished from a branch. Builds of forks get no secrets by default:
     // https://circleci.com/docs/guides/integration/pull-request-build-settings/
     let fork_owner = environment.get("CIRCLE_PR_USERNAME");
-    Run {
+    CiRun {
         commit: environment.parse("CIRCLE_SHA1"),
         // The same for every job of the workflow.
         run_id: environment.parse("CIRCLE_WORKFLOW_ID"),
-        // Of the job.
         run_url: environment.parse("CIRCLE_BUILD_URL"),
-        key_withheld: fork_owner.as_ref().map(|_| Withheld::Fork),
-        ..Run::new(Provider::CircleCi, repository(environment), branch(environment, fork_owner.as_deref()))
+        no_secret_reason: fork_owner.as_ref().map(|_| NoSecretReason::Fork),
+        ..CiRun::new(Provider::CircleCi, repository(environment), branch(environment, fork_owner.as_deref()))
     }
 }
 
-/// The project's user and name, or what its address names.
-fn repository(environment: &Environment<'_>) -> Found<Repository> {
+/// The project's owner and name, or the repository in its URL.
+fn repository(environment: &Environment<'_>) -> Result<Repository, MissingReason> {
     match (environment.get("CIRCLE_PROJECT_USERNAME"), environment.get("CIRCLE_PROJECT_REPONAME")) {
-        (Some(owner), Some(repo)) => valid(format!("{owner}/{repo}")),
-        _ => environment.require("CIRCLE_REPOSITORY_URL").and_then(|url| git_url::repository_of(&url)),
+        (Some(owner), Some(repo)) => parse(format!("{owner}/{repo}")),
+        _ => environment.require("CIRCLE_REPOSITORY_URL").and_then(|url| git_url::repository_from_url(&url)),
     }
 }
 
-/// `CIRCLE_BRANCH` of a fork is `pull/14`, which is no branch that a fork could choose the name of:
+/// `CIRCLE_BRANCH` of a fork is `pull/14`, a name that the fork cannot choose:
 /// <https://discuss.circleci.com/t/access-real-branch-name-for-pull-request-fork-build/907>.
-fn branch(environment: &Environment<'_>, fork_owner: Option<&str>) -> Found<String> {
+fn branch(environment: &Environment<'_>, fork_owner: Option<&str>) -> Result<String, MissingReason> {
     if let Some(tag) = environment.get("CIRCLE_TAG") {
-        return Err(Absent::Tag(tag));
+        return Err(MissingReason::Tag(tag));
     }
     let branch = environment.require("CIRCLE_BRANCH")?;
     if fork_owner.is_some() && !branch.starts_with("pull/") {
-        return Ok(fork_branch(fork_owner, &branch));
+        return Ok(branches::in_fork(fork_owner, &branch));
     }
-    branch_unless_queue(branch)
+    branches::unless_merge_queue(branch)
 }
 
 #[cfg(test)]
@@ -67,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn pushes_and_pull_requests() {
+    fn pushes_and_pull_requests_count_for_their_branch() {
         check_with("CIRCLE_BRANCH=main", "main", "");
         let pull_request = "CIRCLE_BRANCH=feature/x\nCIRCLE_PULL_REQUEST=https://github.com/acme/kit/pull/14";
         check_with(pull_request, "feature/x", "");
@@ -88,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_names_the_repository_where_the_project_has_no_name() {
+    fn the_repository_comes_from_the_url_if_the_project_has_no_name() {
         check(
             "CIRCLECI=true\nCIRCLE_REPOSITORY_URL=https://bitbucket.org/acme/kit\nCIRCLE_BRANCH=main",
             "",

@@ -1,31 +1,31 @@
-//! The repository that a remote's address names.
+//! The repository in the URL of a git remote.
 
 use badgesmith_domain::ids::Repository;
 
-use super::{Absent, Found, valid};
+use crate::run::{MissingReason, parse};
 
-/// `OWNER/REPO` of a remote: `https://HOST/OWNER/REPO.git`, `ssh://git@HOST/OWNER/REPO`,
+/// The repository `OWNER/REPO` in the URL of a git remote: `https://HOST/OWNER/REPO.git`, `ssh://git@HOST/OWNER/REPO`,
 /// `git@HOST:OWNER/REPO.git` and the like (<https://git-scm.com/docs/git-clone#_git_urls>).
 ///
 /// # Errors
-/// [`Absent::Invalid`] with the path alone: user and password may stand in the rest.
-pub fn repository_of(url: &str) -> Found<Repository> {
+/// [`MissingReason::Invalid`] with the path alone: the rest may contain a user and a password.
+pub fn repository_from_url(url: &str) -> Result<Repository, MissingReason> {
     match split(url) {
-        // A path on this machine says nothing of owners, also where it has two parts.
-        ("", path) => Err(Absent::Invalid { value: path.to_owned(), expected: Repository::EXPECTED }),
-        (_, path) => valid(path.to_owned()),
+        // A local path names no owner, even if it has two parts.
+        ("", path) => Err(MissingReason::Invalid { value: path.to_owned(), expected: Repository::EXPECTED }),
+        (_, path) => parse(path.to_owned()),
     }
 }
 
-/// The owner alone, as written, of a fork's address.
-pub(super) fn owner_of(url: &str) -> Option<&str> {
-    repository_of(url).ok()?;
+/// The owner in a fork's URL, as written.
+pub(crate) fn owner_of(url: &str) -> Option<&str> {
+    repository_from_url(url).ok()?;
     split(url).1.split_once('/').map(|(owner, _)| owner)
 }
 
-/// Whether two addresses name the same repository, whatever their form.
-pub(super) fn are_the_same(one: &str, other: &str) -> bool {
-    split(one).1.eq_ignore_ascii_case(split(other).1)
+/// Whether two URLs name the same repository, in any of git's forms and in any case.
+pub(crate) fn is_same_repository(left: &str, right: &str) -> bool {
+    split(left).1.eq_ignore_ascii_case(split(right).1)
 }
 
 /// The host, empty where there is none, and the path.
@@ -45,15 +45,15 @@ mod tests {
 
     #[track_caller]
     fn check(url: &str, expected: Result<&str, &str>) {
-        let actual = repository_of(url);
-        let expected = expected
-            .map(|repository| repository.parse().unwrap())
-            .map_err(|path| Absent::Invalid { value: path.to_owned(), expected: Repository::EXPECTED });
+        let actual = repository_from_url(url);
+        let expected = expected.map(|repository| repository.parse().unwrap()).map_err(|path| {
+            MissingReason::Invalid { value: path.to_owned(), expected: Repository::EXPECTED }
+        });
         assert_eq!(actual, expected, "{url}");
     }
 
     #[test]
-    fn remotes_of_two_parts_name_a_repository() {
+    fn urls_with_two_parts_name_a_repository() {
         for url in [
             "https://github.com/acme/kit.git",
             "https://github.com/acme/kit",
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_shown_without_what_may_be_secret() {
+    fn errors_show_only_the_path_of_other_urls() {
         check("https://user:token@gitlab.com/group/sub/kit.git", Err("group/sub/kit"));
         check("https://dev.azure.com/acme/kit/_git/kit", Err("acme/kit/_git/kit"));
         check("git@ssh.dev.azure.com:v3/acme/kit/kit", Err("v3/acme/kit/kit"));
@@ -86,8 +86,8 @@ mod tests {
     }
 
     #[test]
-    fn forms_and_case_do_not_make_a_fork() {
-        assert!(are_the_same("git@github.com:acme/kit.git", "git://github.com/Acme/Kit.git"));
-        assert!(!are_the_same("git@github.com:acme/kit.git", "git://github.com/mona/kit.git"));
+    fn form_and_case_of_a_url_do_not_make_a_fork() {
+        assert!(is_same_repository("git@github.com:acme/kit.git", "git://github.com/Acme/Kit.git"));
+        assert!(!is_same_repository("git@github.com:acme/kit.git", "git://github.com/mona/kit.git"));
     }
 }

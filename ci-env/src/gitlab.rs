@@ -2,58 +2,59 @@
 //!
 //! There is no attempt: a job that is retried has the same pipeline and another `CI_JOB_URL`.
 //! There is no platform either: `CI_RUNNER_EXECUTABLE_ARCH` "might not be the same as the environment of the
-//! executor". A group within a group makes a repository of three parts, which is [`Absent::Invalid`].
+//! executor". A group within a group makes a repository of three parts, which is [`MissingReason::Invalid`].
 
 use badgesmith_domain::test_result::Commit;
 
-use super::{Absent, Environment, Found, Provider, Run, Withheld, branch_unless_queue, fork_branch};
+use crate::branches;
+use crate::environment::Environment;
+use crate::run::{CiRun, MissingReason, NoSecretReason, Provider};
 
-/// The run that the variables describe.
-pub(super) fn run(environment: &Environment<'_>) -> Run {
-    // The repository is that which the pipeline runs in. For a merge request of a fork that is the
-    // fork, unless a member of the parent project starts it there:
+pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
+    // The repository that the pipeline runs in. For a merge request of a fork that is the fork, unless a member of
+    // the parent project starts the pipeline there:
     // https://docs.gitlab.com/ci/pipelines/merge_request_pipelines/#use-with-forked-projects
     let repository = environment.repository("CI_PROJECT_PATH");
-    Run {
+    CiRun {
         commit: commit(environment),
         // Unique on the whole instance, and the same for all jobs.
         run_id: environment.parse("CI_PIPELINE_ID"),
         run_url: environment.parse("CI_JOB_URL"),
-        key_withheld: key_withheld(environment),
-        ..Run::new(Provider::GitLab, repository, branch(environment))
+        no_secret_reason: no_secret_reason(environment),
+        ..CiRun::new(Provider::GitLab, repository, branch(environment))
     }
 }
 
-fn branch(environment: &Environment<'_>) -> Found<String> {
+fn branch(environment: &Environment<'_>) -> Result<String, MissingReason> {
     if let Some(tag) = environment.get("CI_COMMIT_TAG") {
-        return Err(Absent::Tag(tag));
+        return Err(MissingReason::Tag(tag));
     }
-    // In merge request pipelines only, merge trains among them; the branch may be that of another project.
+    // Only merge request pipelines have it, merge trains included. The branch may be that of another project.
     if let Some(branch) = environment.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") {
-        let theirs = environment.get("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH").unwrap_or_default();
-        let is_ours =
-            environment.get("CI_PROJECT_PATH").is_some_and(|ours| ours.eq_ignore_ascii_case(&theirs));
-        let namespace = theirs.rsplit_once('/').map(|(namespace, _)| namespace);
-        return Ok(if is_ours { branch } else { fork_branch(namespace, &branch) });
+        let source = environment.get("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH").unwrap_or_default();
+        let is_same_project =
+            environment.get("CI_PROJECT_PATH").is_some_and(|project| project.eq_ignore_ascii_case(&source));
+        let namespace = source.rsplit_once('/').map(|(namespace, _)| namespace);
+        return Ok(if is_same_project { branch } else { branches::in_fork(namespace, &branch) });
     }
-    // Not `CI_COMMIT_REF_NAME`: once a merge request is closed, all that is left of it is the bare name of
-    // its branch there, whosever that is.
-    environment.require("CI_COMMIT_BRANCH").and_then(branch_unless_queue)
+    // Not `CI_COMMIT_REF_NAME`: after a merge request is closed, it still holds the bare name of the branch,
+    // even of a fork's.
+    environment.require("CI_COMMIT_BRANCH").and_then(branches::unless_merge_queue)
 }
 
-/// The source branch's last commit where the pipeline tests a merge, which has one of its own.
+/// The source branch's last commit; where the pipeline tests a merge, `CI_COMMIT_SHA` is the merge commit.
 fn commit(environment: &Environment<'_>) -> Option<Commit> {
     let source = environment.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA");
     source.or_else(|| environment.get("CI_COMMIT_SHA"))?.parse().ok()
 }
 
-/// A fork's pipeline has the fork's variables; one of a branch that is not protected no protected ones
+/// A fork's pipeline has the fork's variables; that of an unprotected branch has no protected ones
 /// (<https://docs.gitlab.com/ci/variables/#protect-a-cicd-variable>).
-fn key_withheld(environment: &Environment<'_>) -> Option<Withheld> {
+fn no_secret_reason(environment: &Environment<'_>) -> Option<NoSecretReason> {
     let target = environment.get("CI_MERGE_REQUEST_PROJECT_PATH");
     let runs_in_fork = target.is_some() && target != environment.get("CI_PROJECT_PATH");
     let is_unprotected = environment.get("CI_COMMIT_REF_PROTECTED").is_some_and(|value| value == "false");
-    runs_in_fork.then_some(Withheld::Fork).or(is_unprotected.then_some(Withheld::Unprotected))
+    runs_in_fork.then_some(NoSecretReason::Fork).or(is_unprotected.then_some(NoSecretReason::Unprotected))
 }
 
 #[cfg(test)]
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn pushes() {
+    fn pushes_count_for_their_branch() {
         check_with(
             "CI_COMMIT_BRANCH=main\nCI_COMMIT_REF_NAME=main\nCI_COMMIT_REF_PROTECTED=true",
             "repository acme/kit\nbranch main",
@@ -81,12 +82,12 @@ mod tests {
         check_with(
             "CI_COMMIT_BRANCH=feature/x\nCI_COMMIT_REF_PROTECTED=false",
             "repository acme/kit\nbranch feature/x",
-            "no key: branches that are not protected get no protected variables",
+            "no key: unprotected branches get no protected variables",
         );
     }
 
     #[test]
-    fn a_retried_job_has_another_address_only() {
+    fn a_retried_job_has_only_another_url() {
         check(
             "CI_JOB_URL=https://gitlab.com/acme/kit/-/jobs/51\nGITLAB_CI=true\n\
              CI_PROJECT_PATH=acme/kit\nCI_COMMIT_BRANCH=main\nCI_PIPELINE_ID=1030",
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn tags() {
+    fn tags_have_no_branch() {
         check_with(
             "CI_COMMIT_TAG=v1.0\nCI_COMMIT_REF_NAME=v1.0",
             "repository acme/kit\nbranch ! this is a build of the tag \"v1.0\"",
@@ -108,9 +109,9 @@ mod tests {
         CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=main\nCI_COMMIT_REF_NAME=main\nCI_MERGE_REQUEST_TARGET_BRANCH_NAME=main";
 
     #[test]
-    fn merge_requests() {
-        let ours = format!("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH=acme/kit\n{MERGE_REQUEST}");
-        check_with(&ours, "repository acme/kit\nbranch main", "");
+    fn merge_requests_count_for_their_source_branch() {
+        let same_project = format!("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH=acme/kit\n{MERGE_REQUEST}");
+        check_with(&same_project, "repository acme/kit\nbranch main", "");
         let of_fork = format!("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH=mona/tools/kit\n{MERGE_REQUEST}");
         check_with(&of_fork, "repository acme/kit\nbranch mona/tools:main", "");
         check_with(
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_within_groups_are_not_guessed_at() {
+    fn repositories_in_nested_groups_are_not_guessed() {
         check(
             "GITLAB_CI=true\nCI_PROJECT_PATH=acme/tools/kit\nCI_COMMIT_BRANCH=main\nCI_JOB_URL=http://gitlab.test/1",
             "",

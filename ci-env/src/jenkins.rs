@@ -1,62 +1,61 @@
 //! Jenkins.
 //!
 //! - `BUILD_*`: <https://www.jenkins.io/doc/book/pipeline/jenkinsfile/#using-environment-variables>.
-//! - `GIT_*`, where the git plugin checked out, which in a scripted pipeline only the step's result tells:
+//! - `GIT_*`, set by the git plugin when it checks out; a scripted pipeline has them only in the step's result:
 //!   <https://plugins.jenkins.io/git/#plugin-content-environment-variables>.
 //! - `BRANCH_NAME`, `TAG_NAME` and `CHANGE_*`, in multibranch projects:
 //!   <https://github.com/jenkinsci/branch-api-plugin/blob/master/src/main/resources/jenkins/branch/BranchNameContributor/buildEnv.properties>.
 //!
-//! There is no attempt, since a build that is run again has another number; and no platform.
+//! There is no attempt, because a build that runs again has another number; and no platform.
 
-use super::{
-    Absent, Environment, Found, Provider, Run, Withheld, branch_of, branch_unless_queue, fork_branch, git_url,
-};
+use crate::environment::Environment;
+use crate::run::{CiRun, MissingReason, NoSecretReason, Provider};
+use crate::{branches, git_url};
 
-/// The run that the variables describe.
-pub(super) fn run(environment: &Environment<'_>) -> Run {
-    let repository = environment.require("GIT_URL").and_then(|url| git_url::repository_of(&url));
-    // The fork's owner, or `OWNER/REPO` where its name differs.
+pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
+    let repository = environment.require("GIT_URL").and_then(|url| git_url::repository_from_url(&url));
+    // The fork's owner, or `OWNER/REPO` if the fork has another name.
     let fork = environment.get("CHANGE_FORK");
-    Run {
-        // Of a change it may be a merge that Jenkins made itself.
+    CiRun {
+        // For a change it may be a merge that Jenkins made.
         commit: environment.parse("GIT_COMMIT"),
-        // Unique in its job, thus in the branch of a multibranch project.
+        // Unique within its job, which is one branch of a multibranch project.
         run_id: environment.parse("BUILD_NUMBER"),
-        // Often `http`, which the service refuses.
+        // Often `http`, which BadgeSmith rejects.
         run_url: environment.parse("BUILD_URL"),
-        key_withheld: fork.as_ref().map(|_| Withheld::Fork),
-        ..Run::new(Provider::Jenkins, repository, branch(environment, fork.as_deref()))
+        no_secret_reason: fork.as_ref().map(|_| NoSecretReason::Fork),
+        ..CiRun::new(Provider::Jenkins, repository, branch(environment, fork.as_deref()))
     }
 }
 
-fn branch(environment: &Environment<'_>, fork: Option<&str>) -> Found<String> {
+fn branch(environment: &Environment<'_>, fork: Option<&str>) -> Result<String, MissingReason> {
     if let Some(tag) = environment.get("TAG_NAME") {
-        return Err(Absent::Tag(tag));
+        return Err(MissingReason::Tag(tag));
     }
-    // Of a change, `BRANCH_NAME` is something like `PR-24`.
+    // For a change, `BRANCH_NAME` is something like `PR-24`.
     if environment.get("CHANGE_ID").is_some() {
         let branch = environment.require("CHANGE_BRANCH")?;
         let owner = fork.map(|fork| fork.split_once('/').map_or(fork, |(owner, _)| owner));
-        return Ok(if owner.is_some() { fork_branch(owner, &branch) } else { branch });
+        return Ok(if owner.is_some() { branches::in_fork(owner, &branch) } else { branch });
     }
     match environment.get("BRANCH_NAME").or_else(|| environment.get("GIT_LOCAL_BRANCH")) {
-        Some(branch) => branch_unless_queue(branch),
-        None => environment.require("GIT_BRANCH").and_then(|branch| of_remote(&branch)),
+        Some(branch) => branches::unless_merge_queue(branch),
+        None => environment.require("GIT_BRANCH").and_then(|branch| from_git_branch(&branch)),
     }
 }
 
-/// `GIT_BRANCH` with the remote's name, `origin/main`, or `detached` where a commit is checked out. Of remotes
-/// with other names the name stays: nothing tells where it ends.
-fn of_remote(branch: &str) -> Found<String> {
+/// Parses `GIT_BRANCH`: `origin/main` with the remote's name, or `detached` when a commit is checked out. The name
+/// of any other remote stays: nothing shows where it ends.
+fn from_git_branch(branch: &str) -> Result<String, MissingReason> {
     if branch.starts_with("refs/heads/") || branch.starts_with("refs/tags/") {
-        return branch_of(branch);
+        return branches::from_reference(branch);
     }
-    let branch = branch.strip_prefix("refs/remotes/").unwrap_or(branch);
-    let branch = branch.strip_prefix("origin/").unwrap_or(branch);
+    let with_remote = branch.strip_prefix("refs/remotes/").unwrap_or(branch);
+    let branch = with_remote.strip_prefix("origin/").unwrap_or(with_remote);
     if matches!(branch, "detached" | "HEAD") {
-        return Err(Absent::NotABranch(branch.to_owned()));
+        return Err(MissingReason::NotABranch(branch.to_owned()));
     }
-    branch_unless_queue(branch.to_owned())
+    branches::unless_merge_queue(branch.to_owned())
 }
 
 #[cfg(test)]
@@ -79,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn multibranch_projects() {
+    fn multibranch_projects_count_for_the_source_branch() {
         check_with("BRANCH_NAME=feature/x\nGIT_BRANCH=feature/x", "feature/x", "");
         check_with("BRANCH_NAME=v1.0\nTAG_NAME=v1.0", "! this is a build of the tag \"v1.0\"", "");
         let change =
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn other_projects() {
+    fn other_projects_count_for_the_branch_of_git() {
         check_with("GIT_BRANCH=origin/release/1.0", "release/1.0", "");
         check_with("GIT_BRANCH=refs/remotes/origin/main", "main", "");
         check_with("GIT_BRANCH=refs/tags/v1.0", "! this is a build of the tag \"v1.0\"", "");
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn scripted_pipelines_on_plain_http_know_little() {
+    fn scripted_pipelines_on_plain_http_have_only_a_run() {
         check(
             "JENKINS_HOME=/var/jenkins\nBUILD_NUMBER=153\nBUILD_URL=http://ci.test/job/kit/153/",
             "",

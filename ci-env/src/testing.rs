@@ -1,13 +1,13 @@
-//! How the tests below write environments and runs.
+//! Environments and runs as text, for the tests.
 
 use std::fmt::Display;
 
-use super::{Found, Run, detect};
+use crate::{CiRun, MissingReason, detect};
 
 /// Detects a run in an environment of `NAME=value` lines, with `event` as the content of the file
-/// `/event.json`, and compares it with lines of what is known: `branch main`, or `branch ! reason`.
+/// `/event.json`, and compares it with one line for each value: `branch main`, or `branch ! reason`.
 #[track_caller]
-pub(super) fn check(environment: &str, event: &str, expected: &str) {
+pub(crate) fn check(environment: &str, event: &str, expected: &str) {
     let variable = |name: &str| {
         let value =
             environment.lines().filter_map(|line| line.trim().split_once('=')).find(|(key, _)| *key == name);
@@ -19,23 +19,22 @@ pub(super) fn check(environment: &str, event: &str, expected: &str) {
     assert_eq!(lines(&detect(variable, read)), expected);
 }
 
-fn found(name: &str, value: &Found<impl Display>) -> String {
+fn line(name: &str, value: &Result<impl Display, MissingReason>) -> String {
     match value {
         Ok(value) => format!("{name} {value}"),
-        Err(absent) => format!("{name} ! {absent}"),
+        Err(reason) => format!("{name} ! {reason}"),
     }
 }
 
-/// All that is known of a run, one line for each field.
-fn lines(run: &Run) -> Vec<String> {
+fn lines(run: &CiRun) -> Vec<String> {
     let mut lines = vec![format!("{:?}", run.provider)];
-    lines.push(found("repository", &run.repository));
-    lines.push(found("branch", &run.branch));
+    lines.push(line("repository", &run.repository));
+    lines.push(line("branch", &run.branch));
     lines.extend(run.commit.as_ref().map(|commit| format!("commit {commit}")));
     lines.extend(run.run_id.as_ref().map(|id| format!("run {id}")));
     lines.extend(run.run_attempt.map(|attempt| format!("attempt {}", attempt.get())));
     lines.extend(run.run_url.as_ref().map(|url| format!("url {url}")));
     lines.extend(run.platform.map(|platform| format!("platform {platform}")));
-    lines.extend(run.key_withheld.map(|reason| format!("no key: {reason}")));
+    lines.extend(run.no_secret_reason.map(|reason| format!("no key: {reason}")));
     lines
 }

@@ -14,7 +14,7 @@ use badgesmith_aws::sdk::{AwsError, AwsErrorKind, causes};
 use badgesmith_aws::secrets_manager::{SecretsManager, repository_secret_name};
 use badgesmith_domain::ids::{ParseError, Platform, Repository};
 use badgesmith_domain::signature::HmacKey;
-use badgesmith_domain::test_result::{Counts, RunAttempt};
+use badgesmith_domain::test_result::{Counts, RunAttempt, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
 use reqwest::Client;
@@ -27,7 +27,7 @@ use crate::error::CliError;
 use crate::help;
 use crate::output::Output;
 use crate::stack::{Resource, Stack, Target};
-use crate::submit::{self, RunResult, Service, ServiceUrl};
+use crate::submit::{self, Service, ServiceUrl};
 use crate::terminal::Progress;
 use ci_env::Provider;
 
@@ -115,7 +115,7 @@ impl Options {
 
     /// The repository's key.
     fn key(&self) -> Result<HmacKey, CliError> {
-        match submit::key(self.key_file.as_deref(), Provider::Local) {
+        match submit::read_key(self.key_file.as_deref(), Provider::Local) {
             Ok(Some(key)) => Ok(key),
             Ok(None) => Err(CliError::Usage(
                 "--repo: needs the repository's key; set BADGESMITH_KEY, or use --key-file".to_owned(),
@@ -237,7 +237,7 @@ impl RoundTrip<'_> {
         let Self { repository, key, base } = *self;
         let result = result(repository).map_err(|ParseError { expected }| format!("expected {expected}"))?;
         let started = Instant::now();
-        let service = Service { base, key, patience: Duration::ZERO, clock: Clock::System };
+        let service = Service { url: base, key, retry_for: Duration::ZERO, clock: Clock::System };
         let accepted = submit::send(&service, &result, |_, _| ()).await.map_err(|error| error.to_string())?;
         let accepted_after = started.elapsed().as_millis();
         let client = client()?;
@@ -260,16 +260,19 @@ impl RoundTrip<'_> {
     }
 }
 
-fn result(repository: &Repository) -> Result<RunResult, ParseError> {
-    Ok(RunResult {
+fn result(repository: &Repository) -> Result<TestRun, ParseError> {
+    let now = Clock::System.now();
+    Ok(TestRun {
         repository: repository.clone(),
         platform: Platform::Linux,
         branch: BRANCH.parse()?,
         counts: Counts::new(1, 0, 0, 1)?,
-        run_id: Clock::System.now().unix_milliseconds().to_string().parse()?,
+        timestamp: now,
+        run_id: now.unix_milliseconds().to_string().parse()?,
         run_attempt: RunAttempt::default(),
         commit: None,
-        run_url: None,
+        url_html: None,
+        workflow_run_url: None,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use badgesmith_aws::dynamodb::StoreError;
 use badgesmith_aws::sdk::AwsError;
 
 use crate::aws_hint::aws_hint;
@@ -35,5 +36,14 @@ impl From<AwsError> for CliError {
             Some(hint) => format!("{error}; {hint}"),
             None => error.to_string(),
         })
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Aws(error) => error.into(),
+            error @ StoreError::CorruptItem { .. } => Self::Failed(error.to_string()),
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 mod aws_hint;
 mod completions;
-mod counted;
 mod dlq;
 mod doctor;
 mod duration;

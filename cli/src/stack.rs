@@ -136,7 +136,7 @@ impl Target {
         if let Some(url) = &endpoint {
             loader = loader.endpoint_url(url.as_str().trim_end_matches('/'));
         }
-        let loaded = CALL_TIMEOUTS.bound(&loader.load().await);
+        let loaded = CALL_TIMEOUTS.apply_to(&loader.load().await);
         let local_region = || is_here.then(|| Region::new(LOCAL_REGION));
         let region = loaded.region().cloned().or_else(local_region).ok_or_else(|| {
             CliError::Usage("no AWS region; use --region, AWS_REGION or the profile".to_owned())

@@ -20,20 +20,19 @@ use tests::http::Api;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../test-reports/tests/fixtures");
 
-/// A service, and a folder that the job runs in.
+/// A service, and the directory that the job runs in.
 struct Job {
     server: Server,
     folder: TempDir,
 }
 
-/// What a command came to.
-struct Ended {
+struct CommandOutput {
     code: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
-impl From<Output> for Ended {
+impl From<Output> for CommandOutput {
     fn from(Output { status, stdout, stderr }: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
@@ -66,16 +65,16 @@ impl Job {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// Runs the command with these arguments, with the key, and with nothing else in its environment but `variables`.
-    async fn submit(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    /// Runs the command with these arguments; its environment has only the key and `variables`.
+    async fn submit(&self, arguments: &[&str], variables: &[(&str, &str)]) -> CommandOutput {
         let mut command = command(self.folder.path());
         command.args(["--url", &self.url()]).args(arguments).env("BADGESMITH_KEY", KEY);
         command.envs(variables.iter().copied());
-        // The server answers in this process meanwhile.
+        // The server responds in this process meanwhile.
         tokio::task::spawn_blocking(move || command.output().unwrap().into()).await.unwrap()
     }
 
-    /// The newest result of a branch.
+    /// The newest result of a branch, as soon as it is stored.
     async fn stored(&self, branch: &str) -> Value {
         let api = Api::new(&self.url());
         for _ in 0..200 {
@@ -111,17 +110,17 @@ async fn reports_become_a_badge() {
     fs::write(job.path("results/two [x].xml"), suite("<failure/>")).unwrap();
     let options = ["--repo", "Acme/Kit", "--platform", "linux", "--branch", "feature/x#1", "--run-id", "7"];
     let reports = ["results/**/*.xml", "results/unit/one.xml", "results/two [x].xml"];
-    let ended = job.submit(&[&options[..], &reports].concat(), &[]).await;
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(ended.stdout.starts_with("[![Tests](https://img.shields.io/endpoint?url="), "{}", ended.stdout);
+    let output = job.submit(&[&options[..], &reports].concat(), &[]).await;
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(output.stdout.starts_with("[![Tests](https://img.shields.io/endpoint?url="), "{}", output.stdout);
     let stored = job.stored("feature%2Fx%231").await;
     assert_eq!(
         (&stored["passed"], &stored["failed"], &stored["run_id"]),
         (&3.into(), &1.into(), &"7".into())
     );
 
-    // The address in the Markdown is that of the badge, as shields.io decodes it.
-    let encoded = ended.stdout.split("url=").nth(1).unwrap().split(')').next().unwrap();
+    // The image URL in the Markdown has the URL of the badge, as shields.io decodes it.
+    let encoded = output.stdout.split("url=").nth(1).unwrap().split(')').next().unwrap();
     let badge = percent_encoding::percent_decode_str(encoded).decode_utf8().unwrap();
     let path = badge.strip_prefix(&job.url()).unwrap();
     let badge = Api::new(&job.url()).get(path).await.unwrap();
@@ -129,7 +128,7 @@ async fn reports_become_a_badge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_counts_once_by_whatever_name_it_is_found() {
+async fn a_report_counts_once_whatever_its_names() {
     use std::os::unix::fs::symlink;
     let job = Job::start().await;
     fs::create_dir(job.path("sub")).unwrap();
@@ -144,8 +143,8 @@ async fn a_report_counts_once_by_whatever_name_it_is_found() {
     let options =
         ["--repo", REPOSITORY, "--platform", "linux", "--branch", "main", "--run-id", "1", "--json"];
     let total = async |reports: &[&str]| -> Value {
-        let ended = job.submit(&[&options[..], reports].concat(), &[]).await;
-        serde_json::from_str::<Value>(&ended.stdout).expect(&ended.stderr)["total"].take()
+        let output = job.submit(&[&options[..], reports].concat(), &[]).await;
+        serde_json::from_str::<Value>(&output.stdout).expect(&output.stderr)["total"].take()
     };
     assert_eq!(total(&["**/*.xml"]).await, 3);
     assert_eq!(total(&["./**/*.xml", "sub/*.xml", &job.path("sub/a.xml"), "./sub/a.xml"]).await, 3);
@@ -154,7 +153,7 @@ async fn a_report_counts_once_by_whatever_name_it_is_found() {
 }
 
 #[test]
-fn names_of_files_give_no_commands_to_ci_systems() {
+fn file_names_cannot_inject_commands_into_ci_systems() {
     let folder = tempfile::tempdir().unwrap();
     let names =
         ["::error::pwned.xml", "a##[set-output name=x]b.xml", "a##vso[task.setvariable variable=PATH]b.xml"];
@@ -173,19 +172,19 @@ fn names_of_files_give_no_commands_to_ci_systems() {
         "1",
     ]);
     command.args(["--branch", "##[group]", "--retry-for", "0", "--json", "--fail-on-error", "*.xml"]);
-    let ended = Ended::from(command.env("BADGESMITH_KEY", KEY).output().unwrap());
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let said = format!("{}{}", ended.stdout, ended.stderr);
-    assert_eq!(said.matches("JUnit XML").count(), 3, "{said}");
-    assert!(!said.contains("##[") && !said.contains("##vso["), "{said}");
-    assert!(said.lines().all(|line| !line.starts_with("::")), "{said}");
-    assert_eq!(serde_json::from_str::<Value>(&ended.stdout).unwrap()["branch"], "##[group]");
+    let output = CommandOutput::from(command.env("BADGESMITH_KEY", KEY).output().unwrap());
+    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    let log = format!("{}{}", output.stdout, output.stderr);
+    assert_eq!(log.matches("JUnit XML").count(), 3, "{log}");
+    assert!(!log.contains("##[") && !log.contains("##vso["), "{log}");
+    assert!(log.lines().all(|line| !line.starts_with("::")), "{log}");
+    assert_eq!(serde_json::from_str::<Value>(&output.stdout).unwrap()["branch"], "##[group]");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_github_actions_everything_else_is_known() {
+async fn github_actions_provides_everything_but_the_report() {
     let job = Job::start().await;
-    let (output, summary) = (job.path("output"), job.path("summary"));
+    let (output_file, summary_file) = (job.path("output"), job.path("summary"));
     let variables = [
         ("GITHUB_ACTIONS", "true"),
         ("GITHUB_REPOSITORY", "acme/kit"),
@@ -196,12 +195,12 @@ async fn in_github_actions_everything_else_is_known() {
         ("GITHUB_RUN_ATTEMPT", "2"),
         ("GITHUB_SERVER_URL", "https://github.com"),
         ("RUNNER_OS", "Windows"),
-        ("GITHUB_OUTPUT", &output),
-        ("GITHUB_STEP_SUMMARY", &summary),
+        ("GITHUB_OUTPUT", &output_file),
+        ("GITHUB_STEP_SUMMARY", &summary_file),
     ];
-    let ended = job.submit(&["--json", &fixture("pytest/report.xml")], &variables).await;
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let output = job.submit(&["--json", &fixture("pytest/report.xml")], &variables).await;
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let json: Value = serde_json::from_str(&output.stdout).unwrap();
     let stored = job.stored("evil%60%24(touch%20x)%60%E2%80%AE").await;
     assert_eq!(json["accepted"], true);
     for field in ["test_result_id", "platform", "branch", "passed", "failed", "skipped", "total"] {
@@ -209,42 +208,47 @@ async fn in_github_actions_everything_else_is_known() {
     }
     assert_eq!((&stored["platform"], &stored["run_attempt"]), (&"windows".into(), &2.into()));
     assert_eq!(stored["workflow_run_url"], "https://github.com/acme/kit/actions/runs/16814735762/attempts/2");
-    let output = fs::read_to_string(output).unwrap();
-    let names: Vec<_> = output.lines().map(|line| line.split('=').next().unwrap()).collect();
+    let outputs = fs::read_to_string(output_file).unwrap();
+    let names: Vec<_> = outputs.lines().map(|line| line.split('=').next().unwrap()).collect();
     assert_eq!(names, ["passed", "failed", "skipped", "total", "badge-url", "markdown", "test-result-id"]);
-    let summary = fs::read_to_string(summary).unwrap();
+    let summary = fs::read_to_string(summary_file).unwrap();
     assert!(summary.contains(json["markdown"].as_str().unwrap()), "{summary}");
     assert!(summary.starts_with("### Tests of `evil'$(touch x)'"), "{summary}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_post_that_fails_fails_the_job_only_if_asked_to() {
+async fn a_rejected_result_fails_the_job_only_with_fail_on_error() {
     let job = Job::start().await;
     let options =
         ["--repo", "acme/other", "--platform", "linux", "--branch", "main", "--run-id", "1", "--passed", "1"];
-    let ended = job.submit(&options, &[]).await;
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
-    assert!(ended.stderr.starts_with("warning: the service refused the result: 401"), "{}", ended.stderr);
-    let ended = job.submit(&[&options[..], &["--fail-on-error", "--json"]].concat(), &[]).await;
-    assert_eq!(ended.code, Some(1));
-    let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let output = job.submit(&options, &[]).await;
+    assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""));
+    assert!(output.stderr.starts_with("warning: the service rejected the result: 401"), "{}", output.stderr);
+    let output = job.submit(&[&options[..], &["--fail-on-error", "--json"]].concat(), &[]).await;
+    assert_eq!(output.code, Some(1));
+    let json: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(json["accepted"], false);
-    assert!(!ended.stderr.contains(KEY));
+    assert!(!output.stderr.contains(KEY));
 }
 
-/// Runs without a service, which must not be needed.
+/// Runs the command without a service, and expects an exit code and a text in its output.
 #[track_caller]
-fn check(arguments: &[&str], variables: &[(&str, &str)], code: i32, says: &str) {
+fn check(arguments: &[&str], variables: &[(&str, &str)], code: i32, text: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(folder.path());
     command.env("BADGESMITH_URL", "http://127.0.0.1:9").args(arguments).envs(variables.iter().copied());
-    let ended = Ended::from(command.output().unwrap());
-    assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
-    assert!(format!("{}{}", ended.stdout, ended.stderr).contains(says), "{}{}", ended.stdout, ended.stderr);
+    let output = CommandOutput::from(command.output().unwrap());
+    assert_eq!(output.code, Some(code), "{}{}", output.stdout, output.stderr);
+    assert!(
+        format!("{}{}", output.stdout, output.stderr).contains(text),
+        "{}{}",
+        output.stdout,
+        output.stderr
+    );
 }
 
 #[test]
-fn what_is_missing_is_named_with_the_option_that_helps() {
+fn errors_name_the_option_that_helps() {
     let key = [("BADGESMITH_KEY", KEY)];
     let all = ["--repo", "acme/kit", "--platform", "linux", "--branch", "main", "--run-id", "1"];
     let with = |more: &[&'static str]| [&all[..], more].concat();
@@ -262,33 +266,38 @@ fn what_is_missing_is_named_with_the_option_that_helps() {
     check(&with(&["nothing/*.xml"]), &key, 2, "no file matches");
     for folder in ["/tests", "/tests/", "/t?sts"] {
         let folder = format!("{}{folder}", env!("CARGO_MANIFEST_DIR"));
-        check(&[&all[..], &[&folder]].concat(), &key, 2, "is a folder: name the reports in it, for example");
+        check(
+            &[&all[..], &[&folder]].concat(),
+            &key,
+            2,
+            "is a directory: name the reports in it, for example",
+        );
     }
     check(&with(&[]), &key, 2, "REPORT");
     check(&with(&["--passed", "1", "report.xml"]), &key, 2, "cannot be used with");
     check(&with(&["--passed", "4294967295", "--failed", "1"]), &key, 2, "more than 4294967295 tests");
-    check(&with(&["--key-file", "nowhere", "--passed", "1"]), &[], 2, "cannot read nowhere");
+    check(&with(&["--key-file", "nowhere", "--passed", "1"]), &[], 2, "failed to read --key-file nowhere");
     check(&with(&[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]), &key, 2, "Cargo.toml: ");
     check(&with(&["--passed", "190", "--dry-run"]), &[], 0, "\"passed\":190");
 }
 
 #[test]
-fn stdin_is_one_report_however_often_it_is_named() {
+fn stdin_counts_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(folder.path());
     command.stdin(fs::File::open(fixture("pytest/report.xml")).unwrap());
     command.args(["--url", "https://badges.test", "--repo", REPOSITORY, "--platform", "linux"]);
     command.args(["--branch", "main", "--run-id", "1", "--dry-run", "-", "-"]);
-    let ended = Ended::from(command.output().unwrap());
-    assert!(ended.stdout.contains(r#""passed":5,"failed":9,"skipped":2"#), "{}", ended.stderr);
+    let output = CommandOutput::from(command.output().unwrap());
+    assert!(output.stdout.contains(r#""passed":5,"failed":9,"skipped":2"#), "{}", output.stderr);
 }
 
 #[test]
-fn who_can_have_no_key_has_nothing_to_send_and_that_is_no_failure() {
+fn jobs_that_cannot_have_the_key_or_a_branch_succeed() {
     let event = format!("{}/event.json", env!("CARGO_TARGET_TMPDIR"));
     fs::write(&event, r#"{"pull_request":{"head":{"ref":"fix","sha":"4d8474bda0b16fbbb69887d0d08c3885843bbdc7","repo":{"full_name":"mona/kit"}}}}"#).unwrap();
     let actions = [("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/kit"), ("GITHUB_RUN_ID", "1")];
-    let of_fork = [
+    let fork = [
         &actions[..],
         &[
             ("GITHUB_EVENT_NAME", "pull_request"),
@@ -297,17 +306,21 @@ fn who_can_have_no_key_has_nothing_to_send_and_that_is_no_failure() {
         ],
     ]
     .concat();
-    check(&["--passed", "1"], &of_fork, 0, "::notice title=BadgeSmith::builds of forks get no secrets");
-    check(&["--url", "", "--passed", "1"], &of_fork, 0, "builds of forks get no secrets");
-    let of_tag = [
+    check(
+        &["--passed", "1"],
+        &fork,
+        0,
+        "::notice title=BadgeSmith::nothing was submitted: builds of forks get no secrets",
+    );
+    check(&["--url", "", "--passed", "1"], &fork, 0, "builds of forks get no secrets");
+    let tag = [
         &actions[..],
         &[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/tags/v1"), ("BADGESMITH_KEY", KEY)],
     ]
     .concat();
-    check(&["--passed", "1"], &of_tag, 0, "this is a build of the tag");
-    let of_push =
-        [&actions[..], &[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/heads/main")]].concat();
-    check(&["--passed", "1"], &of_push, 2, "::error title=BadgeSmith::there is no key");
+    check(&["--passed", "1"], &tag, 0, "this is a build of the tag");
+    let push = [&actions[..], &[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/heads/main")]].concat();
+    check(&["--passed", "1"], &push, 2, "::error title=BadgeSmith::no key: set BADGESMITH_KEY");
     let azure = [
         ("TF_BUILD", "True"),
         ("BUILD_REPOSITORY_NAME", "acme/kit"),
@@ -315,11 +328,11 @@ fn who_can_have_no_key_has_nothing_to_send_and_that_is_no_failure() {
         ("BUILD_BUILDID", "1"),
         ("BADGESMITH_KEY", "$(BADGESMITH_KEY)"),
     ];
-    check(&["--passed", "1"], &azure, 2, "there is no key");
+    check(&["--passed", "1"], &azure, 2, "no key: set BADGESMITH_KEY");
 }
 
 #[test]
-fn a_dry_run_shows_the_request() {
+fn a_dry_run_prints_the_signed_request() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(folder.path());
     command.args([
@@ -333,8 +346,8 @@ fn a_dry_run_shows_the_request() {
         "main",
     ]);
     command.args(["--run-id", "1", "--passed", "190", "--dry-run"]).env("BADGESMITH_KEY", KEY);
-    let ended = Ended::from(command.output().unwrap());
-    let (head, body) = ended.stdout.trim_end().split_once("\n\n").unwrap();
+    let output = CommandOutput::from(command.output().unwrap());
+    let (head, body) = output.stdout.trim_end().split_once("\n\n").unwrap();
     let signature = head.split("X-Signature: ").nth(1).unwrap().lines().next().unwrap();
     let key = badgesmith_domain::signature::HmacKey::new(KEY.as_bytes()).unwrap();
     assert!(key.verifies(body.as_bytes(), &signature.parse().unwrap()), "{head}");

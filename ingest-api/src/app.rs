@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_types::SdkConfig;
 use badgesmith_api::http::{Request, Response};
+use badgesmith_api::route::Route;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::{Nonces, Reservation, ReservationOutcome};
 use badgesmith_aws::env::{self, Missing};
@@ -13,7 +14,7 @@ use badgesmith_aws::sdk::{self, CallTimeouts};
 use badgesmith_aws::secrets_manager::SecretsManager;
 use badgesmith_aws::sqs::Queue;
 use badgesmith_domain::message::ResultMessage;
-use badgesmith_domain::test_result::{TestResult, TestResultId};
+use badgesmith_domain::test_result::{TestResult, TestResultId, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use http::{Method, StatusCode};
 use serde::Serialize;
@@ -25,7 +26,7 @@ use crate::submission::{Submission, Unverified};
 /// A submission makes at most seven calls: both versions of the secret, twice, the reservation, the queue, and
 /// the mark. Together they take less than the function's timeout of 12 s, which in turn is less than
 /// [`Nonces::LEASE`].
-const CALL_BUDGET: CallTimeouts =
+const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_millis(600), call: Duration::from_millis(1500) };
 
 /// Where the function finds its resources.
@@ -71,7 +72,7 @@ struct Accepted {
 impl App {
     /// Builds the clients; makes no call.
     pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
-        let config = CALL_BUDGET.bound(config);
+        let config = CALL_TIMEOUTS.apply_to(config);
         Self {
             keys: RepositoryKeys::new(SecretsManager::new(&config)),
             nonces: Nonces::new(&config, settings.nonces_table),
@@ -80,25 +81,25 @@ impl App {
         }
     }
 
-    /// Opens connections before the first request comes.
+    /// Opens connections before the first request arrives.
     pub async fn warm_up(&self) {
         tokio::join!(sdk::warm_up(self.keys.warm_up()), sdk::warm_up(self.nonces.warm_up()));
     }
 
-    /// Answers one request. Every failure is an answer too.
+    /// Answers one request; a failure is an answer, too.
     pub async fn handle(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let request = Request::new(&event);
         let response = match self.submit(request).await {
             Ok(result) => {
+                let TestRun { repository, platform, branch, timestamp, .. } = &result.run;
                 tracing::info!(
-                    test_result_id = %result.id, repository = %result.repository, platform = %result.platform,
-                    branch = %result.branch, "a result was accepted"
+                    test_result_id = %result.id, %repository, %platform, %branch, "accepted a result"
                 );
                 Metric::ResultsAccepted.count(1);
                 let accepted = Accepted {
                     test_result_id: result.id,
-                    repository: result.repository.to_string(),
-                    timestamp: result.timestamp,
+                    repository: repository.to_string(),
+                    timestamp: *timestamp,
                     status: "queued",
                 };
                 Response::json(StatusCode::ACCEPTED, &accepted)
@@ -113,35 +114,35 @@ impl App {
 
     async fn submit(&self, request: Request<'_>) -> Result<TestResult, SubmitError> {
         let route = request.route().ok_or(SubmitError::NotFound)?;
-        if request.method() != Method::POST || !route.takes_posts() {
-            return Err(SubmitError::MethodNotAllowed(route.allow()));
+        let allow = route.allow();
+        let Route::Submit(target) = route else { return Err(SubmitError::MethodNotAllowed(allow)) };
+        if request.method() != Method::POST {
+            return Err(SubmitError::MethodNotAllowed(allow));
         }
-        let unverified = Unverified::read(request, &route)?;
+        let unverified = Unverified::read(request, target.as_ref())?;
         let submission = self.verify(unverified).await?;
         let now = self.clock.now();
         submission.check_fresh(now)?;
-        let claim = self.reserve(&submission, now).await?;
-        self.enqueue(submission, &claim, request.header("x-amzn-trace-id")).await
+        let reservation = self.reserve(&submission, now).await?;
+        self.enqueue(submission, &reservation, request.header("x-amzn-trace-id")).await
     }
 
     async fn verify(&self, unverified: Unverified<'_>) -> Result<Submission, SubmitError> {
         unverified.check_claimed_repository()?;
         let repository = unverified.repository().clone();
-        let keys = self.keys.of(&repository, self.clock.now()).await?;
-        match unverified.verify(&keys) {
-            Ok(submission) => Ok(submission),
-            Err(unverified) => {
-                let keys = self.keys.read_again(&repository, self.clock.now()).await?;
-                let reason = if keys.is_empty() { Reason::NoKey } else { Reason::WrongSignature };
-                unverified.verify(&keys).map_err(|_| SubmitError::Unauthorized(repository, reason))
-            }
+        let keys = self.keys.get(&repository, self.clock.now()).await?;
+        if let Some(submission) = unverified.verify(&keys) {
+            return Ok(submission);
         }
+        let keys = self.keys.reload(&repository, self.clock.now()).await?;
+        let reason = if keys.is_empty() { Reason::NoKey } else { Reason::WrongSignature };
+        unverified.verify(&keys).ok_or(SubmitError::Unauthorized(repository, reason))
     }
 
     async fn reserve(&self, submission: &Submission, now: Timestamp) -> Result<Reservation, SubmitError> {
         let id = submission.result.id;
         match self.nonces.reserve(&submission.partition, &submission.digest, id, now).await {
-            Ok(ReservationOutcome::Reserved(claim)) => Ok(claim),
+            Ok(ReservationOutcome::Reserved(reservation)) => Ok(reservation),
             Ok(ReservationOutcome::AlreadyAccepted) => Err(SubmitError::AlreadyAccepted(id)),
             Ok(ReservationOutcome::Reused) => Err(SubmitError::NonceReused),
             Ok(ReservationOutcome::InProgress(wait)) => Err(SubmitError::InProgress(wait)),
@@ -149,22 +150,22 @@ impl App {
         }
     }
 
-    /// From here on the result is on its way, or the client is told to send it again.
+    /// Puts the result on the queue, or ends the reservation so that the client can send it again at once.
     async fn enqueue(
         &self,
         submission: Submission,
-        claim: &Reservation,
+        reservation: &Reservation,
         trace: Option<&str>,
     ) -> Result<TestResult, SubmitError> {
         let message = ResultMessage::new(submission.result);
         if let Err(error) = self.queue.send_result(&message, trace).await {
-            if let Err(error) = self.nonces.release(claim).await {
-                tracing::warn!(%error, "a lease was not released; it ends by itself");
+            if let Err(error) = self.nonces.release(reservation).await {
+                tracing::warn!(%error, "failed to release a reservation; its lease ends by itself");
             }
             return Err(SubmitError::Unavailable(error));
         }
-        if let Err(error) = self.nonces.mark_enqueued(claim).await {
-            tracing::warn!(%error, "a submission was not marked; sent again, it is enqueued again, harmlessly");
+        if let Err(error) = self.nonces.mark_enqueued(reservation).await {
+            tracing::warn!(%error, "failed to mark a reservation as enqueued; a second submission is enqueued again, harmlessly");
         }
         Ok(message.result)
     }

@@ -1,4 +1,4 @@
-//! Why a submission was not accepted, and what the client learns of it.
+//! Why a submission is refused: the log line, and the answer to the client.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use badgesmith_domain::ids::Repository;
 use badgesmith_domain::test_result::TestResultId;
 use http::StatusCode;
 
-/// Each way in which a submission can end without a 202.
+/// Every way a submission can end without a 202.
 #[derive(Debug)]
 pub(crate) enum SubmitError {
     NotFound,
@@ -17,27 +17,27 @@ pub(crate) enum SubmitError {
     MethodNotAllowed(&'static str),
     /// Holds how many bytes a body may have.
     TooLarge(usize),
-    /// Everything that is wrong with the form of the request.
-    Shape(ValidationErrors),
-    /// Not signed by its repository. The client must not learn why not.
+    /// Holds all errors in the request.
+    Malformed(ValidationErrors),
+    /// Not signed by its repository. The client must not learn the reason.
     Unauthorized(Repository, Reason),
-    /// Too old or too far ahead; holds the property that says so.
+    /// Too old or too far ahead; holds the property with the timestamp.
     NotFresh(Repository, &'static str),
     AlreadyAccepted(TestResultId),
     NonceReused,
     /// Another attempt holds the reservation, for at most this long.
     InProgress(Duration),
-    /// Secrets are asked for too fast, on behalf of clients that no key has verified.
+    /// Unverified clients have used up the rate limit for reading secrets.
     LookupsExhausted,
     /// A dependency failed.
     Unavailable(AwsError),
 }
 
-/// Why a submission is taken for nobody's.
+/// Why a submission is unauthorized.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reason {
     /// `X-Repo-Secret` names another repository than the body.
-    ForeignKey,
+    RepositoryMismatch,
     /// The repository has no usable key.
     NoKey,
     /// None of the repository's keys made the signature.
@@ -45,29 +45,29 @@ pub(crate) enum Reason {
 }
 
 impl SubmitError {
-    /// Logs the failure, once and with its reason, and counts it. What a client did wrong is no error of ours.
+    /// Logs the failure once, with its reason, and counts it. Only our own failures are logged as errors.
     pub(crate) fn log(&self) {
         match self {
-            Self::Unavailable(error) => tracing::error!(%error, "a submission could not be accepted"),
+            Self::Unavailable(error) => tracing::error!(%error, "failed to accept a submission"),
             Self::Unauthorized(repository, reason) => {
                 Metric::AuthenticationFailures.count(1);
-                tracing::warn!(%repository, ?reason, "a submission was not authentic");
+                tracing::warn!(%repository, ?reason, "refused an unauthorized submission");
             }
             Self::NotFresh(repository, property) => {
                 Metric::ResultsRefused.count(1);
-                tracing::warn!(%repository, property, "a submission was not fresh");
+                tracing::warn!(%repository, property, "refused a submission that is not fresh");
             }
-            Self::LookupsExhausted => tracing::warn!("secrets are asked for too fast"),
-            Self::Shape(flaws) => {
+            Self::LookupsExhausted => tracing::warn!("reached the rate limit for reading secrets"),
+            Self::Malformed(errors) => {
                 Metric::ResultsRefused.count(1);
-                tracing::info!(%flaws, "a submission was malformed");
+                tracing::info!(flaws = %errors, "refused a malformed submission");
             }
             Self::TooLarge(_) | Self::NonceReused => {
                 Metric::ResultsRefused.count(1);
-                tracing::info!(reason = ?self, "a submission was refused");
+                tracing::info!(reason = ?self, "refused a submission");
             }
             Self::NotFound | Self::MethodNotAllowed(_) | Self::AlreadyAccepted(_) | Self::InProgress(_) => {
-                tracing::info!(reason = ?self, "a submission was refused");
+                tracing::info!(reason = ?self, "refused a submission");
             }
         }
     }
@@ -79,35 +79,35 @@ impl SubmitError {
             Self::MethodNotAllowed(allow) => Problem::method_not_allowed(allow),
             Self::TooLarge(bytes_max) => Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body may have at most {bytes_max} bytes"),
+                format!("body is larger than {bytes_max} bytes"),
                 "BODY_TOO_LARGE",
             ),
-            Self::Shape(flaws) => flaws.into(),
+            Self::Malformed(errors) => errors.into(),
             Self::Unauthorized(..) => Problem::new(
                 StatusCode::UNAUTHORIZED,
-                "there is no such repository here, or the signature is not that of its key over the bytes that were sent",
+                "unknown repository or invalid signature",
                 "UNAUTHORIZED",
             ),
             Self::NotFresh(_, property) => Problem::new(
                 StatusCode::UNAUTHORIZED,
-                "the timestamp is more than 5 minutes old or 1 minute ahead: sign anew with the present time",
+                "timestamp is more than 5 minutes old or 1 minute ahead: sign again with the current time",
                 "TIMESTAMP_NOT_FRESH",
             )
             .with_property(property),
             Self::AlreadyAccepted(id) => Problem::new(
                 StatusCode::CONFLICT,
-                "this submission was accepted before; there is nothing left to do",
+                "this submission was already accepted: there is nothing left to do",
                 "ALREADY_ACCEPTED",
             )
-            .about(id),
+            .with_test_result_id(id),
             Self::NonceReused => Problem::new(
                 StatusCode::CONFLICT,
-                "this nonce, or without one these bytes, were used for something else: sign anew with a fresh nonce",
+                "this nonce (without a nonce: this body) was used for another submission: sign again with a new nonce",
                 "NONCE_REUSED",
             ),
             Self::InProgress(wait) => Problem::new(
                 StatusCode::CONFLICT,
-                "this submission is being accepted: send it again, as it is",
+                "another attempt at this submission is in progress: send the same request again",
                 "SUBMISSION_IN_PROGRESS",
             )
             .retry_after(wait),
@@ -118,19 +118,21 @@ impl SubmitError {
 
 #[cfg(test)]
 mod tests {
+    use aws_lambda_events::encodings::Body;
+
     use super::*;
 
     #[test]
-    fn the_table_of_answers() {
+    fn every_error_has_its_answer() {
         let repository: Repository = "acme/kit".parse().unwrap();
-        let mut flaws = ValidationErrors::default();
-        flaws.add("platform", "expected something else");
-        flaws.add_as("DUPLICATE_FIELD", Some("total"), "expected once only");
+        let mut errors = ValidationErrors::default();
+        errors.push("platform", "expected something else");
+        errors.push_with_code("DUPLICATE_FIELD", Some("total"), "expected only once");
         let errors = [
             SubmitError::NotFound,
             SubmitError::MethodNotAllowed("POST, OPTIONS"),
             SubmitError::TooLarge(65_536),
-            SubmitError::Shape(flaws),
+            SubmitError::Malformed(errors),
             SubmitError::Unauthorized(repository.clone(), Reason::NoKey),
             SubmitError::NotFresh(repository, "timestamp"),
             SubmitError::AlreadyAccepted(TestResultId::derive("a reservation")),
@@ -140,13 +142,39 @@ mod tests {
             SubmitError::Unavailable(AwsError::unexpected("sqs:SendMessage", "secret internals")),
         ];
         let lines = errors.map(|error| {
+            let variant = format!("{error:?}");
+            let variant = variant.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned();
             let response = error.into_problem().into_response().into_event();
             let headers: Vec<_> = ["allow", "retry-after"]
                 .iter()
                 .filter_map(|name| Some(format!(" {name}: {}", response.headers.get(*name)?.to_str().ok()?)))
                 .collect();
-            format!("{}{} {:?}", response.status_code, headers.concat(), response.body.unwrap_or_default())
+            let Some(Body::Text(body)) = response.body else { panic!("{variant} has no body") };
+            format!("{variant} -> {}{}\n    {body}", response.status_code, headers.concat())
         });
-        insta::assert_snapshot!(lines.join("\n"));
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        NotFound -> 404
+            {"message":"unknown path","error_details":[{"error_code":"NOT_FOUND"}]}
+        MethodNotAllowed -> 405 allow: POST, OPTIONS
+            {"message":"method not allowed: use POST, OPTIONS","error_details":[{"error_code":"METHOD_NOT_ALLOWED"}]}
+        TooLarge -> 413
+            {"message":"body is larger than 65536 bytes","error_details":[{"error_code":"BODY_TOO_LARGE"}]}
+        Malformed -> 400
+            {"message":"platform: expected something else; total: expected only once","error_details":[{"error_code":"INVALID_PLATFORM","property_name":"platform"},{"error_code":"DUPLICATE_FIELD","property_name":"total"}]}
+        Unauthorized -> 401
+            {"message":"unknown repository or invalid signature","error_details":[{"error_code":"UNAUTHORIZED"}]}
+        NotFresh -> 401
+            {"message":"timestamp is more than 5 minutes old or 1 minute ahead: sign again with the current time","error_details":[{"error_code":"TIMESTAMP_NOT_FRESH","property_name":"timestamp"}]}
+        AlreadyAccepted -> 409
+            {"message":"this submission was already accepted: there is nothing left to do","error_details":[{"error_code":"ALREADY_ACCEPTED"}],"test_result_id":"06a9d2de-9a9d-80c4-9f96-1725764a3966"}
+        NonceReused -> 409
+            {"message":"this nonce (without a nonce: this body) was used for another submission: sign again with a new nonce","error_details":[{"error_code":"NONCE_REUSED"}]}
+        InProgress -> 409 retry-after: 2
+            {"message":"another attempt at this submission is in progress: send the same request again","error_details":[{"error_code":"SUBMISSION_IN_PROGRESS"}]}
+        LookupsExhausted -> 503 retry-after: 1
+            {"message":"temporarily unavailable: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}
+        Unavailable -> 503 retry-after: 1
+            {"message":"temporarily unavailable: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}
+        "#);
     }
 }

@@ -1,9 +1,11 @@
-//! The function that takes test results in: authenticate, validate, reserve, enqueue, answer 202.
+//! The function that accepts test results: validate, authenticate, reserve, enqueue, answer 202.
 //!
-//! It writes nothing before a request is verified, and reads no test result ever.
+//! It writes nothing before a request is verified, and never reads a test result.
 
 mod app;
+mod body;
 mod error;
+mod json_object;
 mod repository_keys;
 mod submission;
 

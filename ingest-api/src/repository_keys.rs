@@ -1,4 +1,4 @@
-//! The keys of repositories, as Secrets Manager has them, kept in memory for a while.
+//! The keys of repositories: read from Secrets Manager, cached in memory.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -18,15 +18,15 @@ use crate::error::SubmitError;
 
 /// A secret is read again after this long.
 const LIFETIME: Duration = Duration::from_hours(1);
-/// A repository's secret is read again early, because no known key fits a signature, at most this often.
+/// When no known key fits a signature, the secret is read again early, at most this often for a repository.
 /// A repository without a secret is looked up again as often.
-const READ_AGAIN_AFTER: Duration = Duration::from_mins(1);
-/// Repositories whose keys are kept, the least recently used leave first.
+const RELOAD_AFTER: Duration = Duration::from_mins(1);
+/// Repositories whose keys are cached; the least recently used leave first.
 const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
-/// Names without a secret that are remembered; apart, so that a flood of them drives no key out.
+/// Names without a secret that are cached; apart, so that a flood of them evicts no key.
 const UNKNOWN_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-/// Reads of secrets for clients that no key has verified yet: at once, and for each second after. Names never
-/// seen and names known before have a budget each.
+/// Reads of secrets for unverified clients: a burst, and a rate per second. Unknown and known repositories have
+/// a limit each.
 const READ_BURST: f64 = 20.0;
 const READS_PER_SECOND: f64 = 5.0;
 
@@ -35,8 +35,10 @@ const READS_PER_SECOND: f64 = 5.0;
 pub(crate) struct RepositoryKeys {
     secrets: SecretsManager,
     cache: Mutex<Cache>,
-    /// Held while Secrets Manager is asked, so that many requests at once ask it once.
-    budgets: tokio::sync::Mutex<Budgets>,
+    limits: Mutex<LookupLimits>,
+    /// Held during a lookup, so that concurrent requests for one repository read its secret once. Lookups of
+    /// different repositories wait for each other, too: a sandbox handles one request at a time.
+    lookup: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -46,10 +48,11 @@ struct Cache {
     unknown: LruCache<Repository, Timestamp>,
 }
 
-/// One version of a repository's secret. One that cannot be used has no keys.
+/// One version of a repository's secret.
 struct Version {
     id: String,
     created: Timestamp,
+    /// `None` when the secret does not parse.
     keys: Option<SecretKeys>,
 }
 
@@ -58,15 +61,15 @@ struct Version {
 struct KnownKeys {
     current_id: String,
     current: Option<SecretKeys>,
-    /// The keys before the last rotation, and until when they count.
+    /// The keys before the last rotation, and when they expire.
     previous: Option<(SecretKeys, Timestamp)>,
     read_at: Timestamp,
-    /// When both versions were read because no key fitted.
-    read_again_at: Option<Timestamp>,
+    /// When both versions were last read because no key fit.
+    reloaded_at: Option<Timestamp>,
 }
 
 impl KnownKeys {
-    /// What a signature may be made with at `now`.
+    /// The keys that count at `now`.
     fn at(&self, now: Timestamp) -> Vec<SecretKeys> {
         let previous = self.previous.as_ref().filter(|(_, until)| now < *until);
         self.current.iter().chain(previous.map(|(keys, _)| keys)).cloned().collect()
@@ -76,11 +79,16 @@ impl KnownKeys {
 impl RepositoryKeys {
     pub(crate) fn new(secrets: SecretsManager) -> Self {
         let cache = Cache { known: LruCache::new(KNOWN_MAX), unknown: LruCache::new(UNKNOWN_MAX) };
-        Self { secrets, cache: Mutex::new(cache), budgets: tokio::sync::Mutex::default() }
+        Self {
+            secrets,
+            cache: Mutex::new(cache),
+            limits: Mutex::default(),
+            lookup: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The keys of `repository`; none when it is unknown.
-    pub(crate) async fn of(
+    pub(crate) async fn get(
         &self,
         repository: &Repository,
         now: Timestamp,
@@ -88,50 +96,47 @@ impl RepositoryKeys {
         if let Some(keys) = self.cached(repository, now) {
             return Ok(keys);
         }
-        let mut budgets = self.budgets.lock().await;
-        // Another request may have asked in the meantime.
+        let _lookup = self.lookup.lock().await;
+        // Another request may have read the secret in the meantime.
         if let Some(keys) = self.cached(repository, now) {
             return Ok(keys);
         }
         let known = self.known(repository);
-        let budget = if known.is_some() { &mut budgets.known } else { &mut budgets.unknown };
-        take(budget, now)?;
-        let keys = match (self.read(repository, Stage::Current).await?, known) {
-            // Unchanged, so the version before it is the same one too.
-            (Some(version), Some(known)) if version.id == known.current_id => {
-                Some(KnownKeys { read_at: now, ..known })
-            }
-            (Some(version), Some(known)) => {
-                Some(self.with_previous(repository, version, now, known.read_again_at).await?)
-            }
-            (Some(version), None) => Some(KnownKeys {
+        self.check_limit(known.is_some(), now)?;
+        let Some(version) = self.read(repository, Stage::Current).await? else {
+            return Ok(self.remember(repository, None, now));
+        };
+        let keys = match known {
+            // The current version is unchanged, so the previous one is, too.
+            Some(known) if known.current_id == version.id => KnownKeys { read_at: now, ..known },
+            Some(known) => self.with_previous(repository, version, now, known.reloaded_at).await?,
+            None => KnownKeys {
                 current_id: version.id,
                 current: version.keys,
                 previous: None,
                 read_at: now,
-                read_again_at: None,
-            }),
-            (None, _) => None,
+                reloaded_at: None,
+            },
         };
-        Ok(self.remember(repository, keys, now))
+        Ok(self.remember(repository, Some(keys), now))
     }
 
-    /// The keys of `repository` after none of the known ones fitted: both versions of its secret, read anew
-    /// unless that was done a moment ago.
-    pub(crate) async fn read_again(
+    /// The keys of `repository` after none of the cached ones fit: both versions of its secret, read again
+    /// unless that happened within the last minute.
+    pub(crate) async fn reload(
         &self,
         repository: &Repository,
         now: Timestamp,
     ) -> Result<Vec<SecretKeys>, SubmitError> {
-        let mut budgets = self.budgets.lock().await;
+        let _lookup = self.lookup.lock().await;
         let Some(known) = self.known(repository) else {
-            // Without a secret there is nothing more to read; `of` looks again in due time.
+            // Without a secret there is nothing to reload; `get` looks it up again after a minute.
             return Ok(Vec::new());
         };
-        if known.read_again_at.is_some_and(|at| now.since(at) < READ_AGAIN_AFTER) {
+        if known.reloaded_at.is_some_and(|at| now.since(at) < RELOAD_AFTER) {
             return Ok(known.at(now));
         }
-        take(&mut budgets.known, now)?;
+        self.check_limit(true, now)?;
         let keys = match self.read(repository, Stage::Current).await? {
             Some(current) => Some(self.with_previous(repository, current, now, Some(now)).await?),
             None => None,
@@ -144,14 +149,14 @@ impl RepositoryKeys {
         self.secrets.warm_up().await
     }
 
-    /// What is known and recent enough to be relied on.
+    /// The cached keys, if they are recent enough.
     fn cached(&self, repository: &Repository, now: Timestamp) -> Option<Vec<SecretKeys>> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = cache.known.get(repository) {
             return (now.since(known.read_at) < LIFETIME).then(|| known.at(now));
         }
         let unknown_since = cache.unknown.get(repository)?;
-        (now.since(*unknown_since) < READ_AGAIN_AFTER).then(Vec::new)
+        (now.since(*unknown_since) < RELOAD_AFTER).then(Vec::new)
     }
 
     fn known(&self, repository: &Repository) -> Option<KnownKeys> {
@@ -172,47 +177,49 @@ impl RepositoryKeys {
         }
     }
 
+    fn check_limit(&self, is_known: bool, now: Timestamp) -> Result<(), SubmitError> {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = if is_known { &mut limits.known } else { &mut limits.unknown };
+        if limit.take(now) { Ok(()) } else { Err(SubmitError::LookupsExhausted) }
+    }
+
     async fn with_previous(
         &self,
         repository: &Repository,
         current: Version,
         now: Timestamp,
-        read_again_at: Option<Timestamp>,
+        reloaded_at: Option<Timestamp>,
     ) -> Result<KnownKeys, SubmitError> {
         let previous = self.read(repository, Stage::Previous).await?;
-        // The rotation was when the younger of the two was created: the current one, but for a rollback.
+        // The rotation happened when the newer of the two was created: the current one, unless it was a rollback.
         let rotated =
             previous.as_ref().map_or(current.created, |previous| previous.created.max(current.created));
         let previous =
             previous.and_then(|version| version.keys).map(|keys| (keys, rotated.plus(PREVIOUS_KEY_LIFETIME)));
-        Ok(KnownKeys { current_id: current.id, current: current.keys, previous, read_at: now, read_again_at })
+        Ok(KnownKeys { current_id: current.id, current: current.keys, previous, read_at: now, reloaded_at })
     }
 
-    /// Reads one version of a repository's secret. That it cannot be used is the operator's to repair.
+    /// Reads one version of a repository's secret. An operator must repair one that does not parse.
     async fn read(&self, repository: &Repository, stage: Stage) -> Result<Option<Version>, SubmitError> {
         let name = repository_secret_name(repository);
         let version = self.secrets.read(&name, stage).await.map_err(SubmitError::Unavailable)?;
         let Some(SecretVersion { id, value, created }) = version else { return Ok(None) };
         let keys = SecretKeys::parse(&value)
-            .inspect_err(|error| tracing::error!(secret = name, ?stage, %error, "a secret cannot be used"));
+            .inspect_err(|error| tracing::error!(secret = name, ?stage, %error, "failed to parse a secret"));
         Ok(Some(Version { id, created, keys: keys.ok() }))
     }
 }
 
-/// Secrets are read at a bounded rate for clients that may be anybody.
+/// Limits on reads of secrets for unverified clients.
 #[derive(Debug)]
-struct Budgets {
+struct LookupLimits {
     unknown: TokenBucket,
     known: TokenBucket,
 }
 
-impl Default for Budgets {
+impl Default for LookupLimits {
     fn default() -> Self {
         let full = TokenBucket::new(READ_BURST, READS_PER_SECOND);
         Self { unknown: full.clone(), known: full }
     }
-}
-
-fn take(budget: &mut TokenBucket, now: Timestamp) -> Result<(), SubmitError> {
-    if budget.take(now) { Ok(()) } else { Err(SubmitError::LookupsExhausted) }
 }

@@ -21,7 +21,7 @@ const BATCH_MAX: i32 = 10;
 /// How long a receive waits for a message, in seconds; as long, a stop may have to wait for it.
 const WAIT_SECONDS: i32 = 1;
 /// Longer than a receive may wait.
-const CALL_BUDGET: CallTimeouts =
+const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_secs(5), call: Duration::from_secs(15) };
 /// After a failed receive.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ impl Poller {
     where
         F: Future<Output = SqsBatchResponse> + Send + 'static,
     {
-        let client = Client::new(&CALL_BUDGET.bound(config));
+        let client = Client::new(&CALL_TIMEOUTS.apply_to(config));
         Self { client, queue_url, function: Arc::new(move |event| Box::pin(function(event))) }
     }
 

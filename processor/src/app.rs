@@ -1,4 +1,4 @@
-//! What becomes of a batch of messages.
+//! Stores a batch of messages.
 
 use std::time::Duration;
 
@@ -11,15 +11,14 @@ use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::metrics::Metric;
 use badgesmith_aws::sdk::{self, CallTimeouts};
 use badgesmith_aws::sqs::Queue;
-use badgesmith_domain::message::ResultMessage;
-use badgesmith_domain::test_result::TestResult;
+use badgesmith_domain::message::{MessageError, ResultMessage};
+use badgesmith_domain::test_result::{TestResult, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 
-/// A batch writes until all of it is taken, or a last time after 10 s; then it makes one call to the event bus, and after
-/// that one to the dead-letter queue for each message that can never succeed, all at once: at most 20 s of the function's
-/// timeout of 30 s.
-const CALL_BUDGET: CallTimeouts =
+/// A batch retries throttled writes for 10 s; then it makes one call to the event bus, and one call to the
+/// dead-letter queue for each poison message, all at once. That takes at most 20 s of the function's 30 s timeout.
+const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_secs(1), call: Duration::from_secs(3) };
 
 /// Where the function finds its resources.
@@ -56,19 +55,25 @@ pub struct App {
     clock: Clock,
 }
 
-/// The messages of a batch that hold a result; both lists are in the same order.
+/// A batch, each message parsed.
 #[derive(Default)]
-struct Understood {
-    message_ids: Vec<String>,
-    results: Vec<TestResult>,
-    /// When the oldest of them was sent.
+struct ParsedBatch {
+    results: Vec<Delivery>,
+    /// Messages that no version or only a newer one can read, with the reason.
+    poison: Vec<(SqsMessage, MessageError)>,
+}
+
+/// A result, and the message that brought it.
+struct Delivery {
+    message_id: String,
     sent_at: Option<Timestamp>,
+    result: TestResult,
 }
 
 impl App {
     /// Builds the clients; makes no call.
     pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
-        let config = CALL_BUDGET.bound(config);
+        let config = CALL_TIMEOUTS.apply_to(config);
         Self {
             results: Results::new(&config, settings.test_results_table),
             dead_letters: Queue::new(&config, settings.results_dead_letter_queue_url),
@@ -77,31 +82,19 @@ impl App {
         }
     }
 
-    /// Opens a connection before the first batch comes.
+    /// Opens a connection before the first batch arrives.
     pub async fn warm_up(&self) {
         sdk::warm_up(self.results.warm_up_writes()).await;
     }
 
-    /// Stores every result of `batch`, and reports the messages that SQS shall deliver again (a partial
-    /// batch response):
-    /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
+    /// Stores every result of `batch`, and reports the messages that SQS must deliver again (a partial batch
+    /// response): <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
     pub async fn handle(&self, batch: SqsEvent) -> SqsBatchResponse {
-        let mut understood = Understood::default();
-        let mut hopeless = Vec::new();
-        for message in batch.records {
-            match ResultMessage::parse(message.body.as_deref().unwrap_or_default()) {
-                Ok(ResultMessage { result, .. }) => {
-                    understood.message_ids.push(message_id(&message));
-                    understood.sent_at = understood.sent_at.into_iter().chain(sent_at(&message)).min();
-                    understood.results.push(result);
-                }
-                Err(error) => hopeless.push((message, error.to_string())),
-            }
-        }
-        // Results first: what can never succeed must not keep them waiting.
-        let mut failed = self.record(understood).await;
-        let given_up = hopeless.iter().map(|(message, reason)| self.give_up(message, reason));
-        failed.extend(join_all(given_up).await.into_iter().flatten());
+        let ParsedBatch { results, poison } = ParsedBatch::parse(batch);
+        // Results first: poison must not delay them.
+        let mut failed = self.store(results).await;
+        let dead_letters = poison.iter().map(|(message, reason)| self.dead_letter(message, reason));
+        failed.extend(join_all(dead_letters).await.into_iter().flatten());
         Metric::ResultsRetried.count(failed.len());
         let mut response = SqsBatchResponse::default();
         for message_id in failed {
@@ -110,58 +103,70 @@ impl App {
         response
     }
 
-    /// Stores results, and tells of those that are stored. Returns the ids of the messages whose are not.
-    async fn record(&self, understood: Understood) -> Vec<String> {
-        let Understood { message_ids, results, sent_at } = understood;
-        let unwritten = self.results.record(&results).await;
-        let mut failed = Vec::new();
-        let mut recorded = Vec::new();
-        for (position, (message_id, result)) in message_ids.into_iter().zip(&results).enumerate() {
-            if unwritten.contains(&position) {
-                failed.push(message_id);
-            } else {
-                tracing::info!(
-                    test_result_id = %result.id, repository = %result.repository, platform = %result.platform,
-                    branch = %result.branch, "a result was stored"
-                );
-                recorded.push(result);
-            }
+    /// Stores results and publishes those that are stored. Returns the ids of the messages to deliver again.
+    async fn store(&self, deliveries: Vec<Delivery>) -> Vec<String> {
+        let results: Vec<_> = deliveries.iter().map(|delivery| delivery.result.clone()).collect();
+        let unwritten = self.results.put_all(&results).await;
+        let (failed, stored): (Vec<_>, Vec<_>) =
+            deliveries.into_iter().partition(|delivery| unwritten.contains(&delivery.result.id));
+        for Delivery { result: TestResult { id, run }, .. } in &stored {
+            let TestRun { repository, platform, branch, .. } = run;
+            tracing::info!(test_result_id = %id, %repository, %platform, %branch, "stored a result");
         }
-        Metric::ResultsStored.count(recorded.len());
-        if let Some(sent_at) = sent_at.filter(|_| failed.is_empty()) {
+        Metric::ResultsStored.count(stored.len());
+        let oldest = stored.iter().filter_map(|delivery| delivery.sent_at).min();
+        if let Some(sent_at) = oldest.filter(|_| failed.is_empty()) {
             let delay = self.clock.now().since(sent_at).as_millis();
             Metric::StorageDelay.record(u64::try_from(delay).unwrap_or(u64::MAX));
         }
-        if let Err(error) = self.events.publish_recorded(recorded).await {
-            tracing::warn!(%error, "stored results were not announced");
+        if let Err(error) = self.events.publish_recorded(stored.iter().map(|delivery| &delivery.result)).await
+        {
+            tracing::warn!(%error, "failed to publish TestResultRecorded");
         }
-        failed
+        failed.into_iter().map(|delivery| delivery.message_id).collect()
     }
 
-    /// Moves a message that can never succeed to the dead-letter queue. Returns its id when that failed, and
-    /// it has to be delivered again.
-    async fn give_up(&self, message: &SqsMessage, reason: &str) -> Option<String> {
+    /// Moves a message that can never succeed to the dead-letter queue. Returns its id when that fails, so that it
+    /// is delivered again.
+    async fn dead_letter(&self, message: &SqsMessage, reason: &MessageError) -> Option<String> {
         let body = message.body.as_deref().unwrap_or_default();
         let message_id = message_id(message);
-        match self.dead_letters.send_dead_letter(body, reason, self.clock.now()).await {
+        match self.dead_letters.send_dead_letter(body, &reason.to_string(), self.clock.now()).await {
             Ok(()) => {
-                tracing::error!(message_id, reason, "a message went to the dead-letter queue");
+                tracing::error!(message_id, %reason, "moved a message to the dead-letter queue");
                 None
             }
             Err(error) => {
-                tracing::error!(message_id, reason, %error, "a message did not reach the dead-letter queue");
+                tracing::error!(message_id, %reason, %error, "failed to move a message to the dead-letter queue");
                 Some(message_id)
             }
         }
     }
 }
 
-/// When a message was put on the queue, as SQS says.
+impl ParsedBatch {
+    fn parse(batch: SqsEvent) -> Self {
+        let mut parsed = Self::default();
+        for message in batch.records {
+            match ResultMessage::parse(message.body.as_deref().unwrap_or_default()) {
+                Ok(ResultMessage { result, .. }) => parsed.results.push(Delivery {
+                    message_id: message_id(&message),
+                    sent_at: sent_at(&message),
+                    result,
+                }),
+                Err(error) => parsed.poison.push((message, error)),
+            }
+        }
+        parsed
+    }
+}
+
+/// When SQS accepted the message.
 fn sent_at(message: &SqsMessage) -> Option<Timestamp> {
     message.attributes.get("SentTimestamp")?.parse().ok().map(Timestamp::from_unix_milliseconds)
 }
 
-/// The id of a message. Lambda takes an empty one, which never comes, for the whole batch, which is safe.
+/// The id of a message. Lambda would retry the whole batch for an empty one, which is safe.
 fn message_id(message: &SqsMessage) -> String {
     message.message_id.clone().unwrap_or_default()
 }

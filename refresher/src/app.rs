@@ -27,7 +27,7 @@ use crate::tokens::Tokens;
 use crate::upstream::{GitHub, Http, NuGet, Patience, Upstreams};
 
 /// Of one call to AWS. Nobody waits for the refresher.
-const CALL_BUDGET: CallTimeouts =
+const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_secs(2), call: Duration::from_secs(6) };
 const FRESH_FOR: Duration = Duration::from_mins(15);
 /// A package that is being refreshed is let go of afterwards. Most take less than a second, all less than their lease,
@@ -121,7 +121,7 @@ pub struct App {
 impl App {
     /// Builds the clients; makes no call.
     pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
-        let config = CALL_BUDGET.bound(config);
+        let config = CALL_TIMEOUTS.apply_to(config);
         let breaker_open = settings.patience.breaker_open;
         let http = Arc::new(Http::new(settings.patience, clock.clone()));
         let upstreams = Upstreams {

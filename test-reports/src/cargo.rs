@@ -5,24 +5,22 @@
 //! `library/test/src/formatters/pretty.rs` writes: `test result: ok. 3 passed; 0 failed; 1 ignored;
 //! 0 measured; 2 filtered out; finished in 0.00s`. The rules here:
 //!
-//! - The summaries of all binaries add up. Measured benchmarks have passed; what was filtered out was not
-//!   asked for and does not count.
+//! - The summaries of all binaries add up. Measured benchmarks have passed; filtered tests do not count.
 //! - A binary without a summary crashed: those of its tests that are known to have passed or to be
 //!   ignored count as such, all others that it announced as failed, and at least one.
-//! - What failing tests printed is listed between `failures:` and the summary. Summaries in it do not
-//!   count, unless they fit the announced number.
-//!
-//! - A test target without the standard harness prints nothing of this. Where it fails, or a crate does not compile, `cargo`
-//!   says so on stderr: one failure, unless another was seen.
+//! - The output of failing tests is listed between `failures:` and the summary. Summaries in it do not
+//!   count, unless they match the announced number.
+//! - A test target without the standard harness prints nothing of this. If it fails, or a crate does not
+//!   compile, `cargo` prints an error to stderr: one failure, unless the text has another.
 
-use super::counts::Counts;
-use super::text;
+use crate::counts::Counts;
+use crate::text;
 
-/// What `cargo` says when there is nothing to run.
+/// What `cargo` prints when a crate does not compile.
 const NOT_COMPILED: &str = "error: could not compile ";
 
-/// Whether this line tells that the text is the output of `cargo test`.
-pub(super) fn tells(line: &str) -> bool {
+/// Whether this line shows that the text is the output of `cargo test`.
+pub(crate) fn detects(line: &str) -> bool {
     announced(line).is_some() || summary(line).is_some() || line.starts_with(NOT_COMPILED)
 }
 
@@ -31,7 +29,7 @@ struct Binary {
     announced: u64,
     passed: u64,
     ignored: u64,
-    /// It lists what its tests printed.
+    /// Whether it is listing the output of its tests.
     lists_output: bool,
 }
 
@@ -41,8 +39,8 @@ impl Binary {
         Counts { passed: self.passed, failed, skipped: self.ignored }
     }
 
-    /// Notes how one test ended, as in `test tests::adds ... ok`.
-    fn note(&mut self, line: &str) {
+    /// Counts one test by its line, as in `test tests::adds ... ok`.
+    fn count(&mut self, line: &str) {
         let Some((_, outcome)) = line.strip_prefix("test ").and_then(|line| line.rsplit_once(" ... ")) else {
             return;
         };
@@ -57,12 +55,12 @@ impl Binary {
 }
 
 /// Adds up the output of all test binaries.
-pub(super) fn read(text: &str) -> Counts {
+pub(crate) fn read(text: &str) -> Counts {
     let mut counts = Counts::default();
     let mut running: Option<Binary> = None;
-    let mut a_target_failed = false;
+    let mut target_failed = false;
     for (_, line) in text::lines(text) {
-        a_target_failed |= tells_of_failure(line);
+        target_failed |= is_target_failure(line);
         if let Some(announced) = announced(line) {
             if running.as_ref().is_some_and(|binary| binary.lists_output) {
                 continue;
@@ -80,20 +78,20 @@ pub(super) fn read(text: &str) -> Counts {
         } else if let Some(binary) = running.as_mut().filter(|binary| !binary.lists_output) {
             match line {
                 "failures:" | "successes:" => binary.lists_output = true,
-                line => binary.note(line),
+                line => binary.count(line),
             }
         }
     }
     counts += running.map_or(Counts::default(), |binary| binary.crashed());
-    if a_target_failed && counts.failed == 0 {
+    if target_failed && counts.failed == 0 {
         counts.failed = 1;
     }
     counts
 }
 
-/// Whether `cargo` says that a target failed, in `error: test failed, to rerun pass ...` for example:
+/// Whether `cargo` reports that a target failed, in `error: test failed, to rerun pass ...` for example:
 /// <https://github.com/rust-lang/cargo/blob/master/src/cargo/ops/cargo_test.rs>
-fn tells_of_failure(line: &str) -> bool {
+fn is_target_failure(line: &str) -> bool {
     let Some(error) = line.strip_prefix("error: ") else { return false };
     if line.starts_with(NOT_COMPILED) {
         return true;
@@ -123,7 +121,7 @@ fn summary(line: &str) -> Option<Counts> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::check_counts;
+    use crate::tests::check_counts;
 
     const PASSED: &str = "test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out";
 
@@ -148,15 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_only_cargo_saw_fail_is_one_failure() {
-        for says in [
+    fn a_failed_target_without_a_summary_is_one_failure() {
+        for error in [
             "error: test failed, to rerun pass `--test custom`",
             "error: doctest failed",
             "error: 1 target failed:",
         ] {
-            check_counts(&format!("{PASSED}\n{says}"), (2, 1, 1));
-            let seen = "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured";
-            check_counts(&format!("{seen}\n{says}"), (1, 2, 0));
+            check_counts(&format!("{PASSED}\n{error}"), (2, 1, 1));
+            let summary = "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured";
+            check_counts(&format!("{summary}\n{error}"), (1, 2, 0));
         }
         let broken = "   Compiling kit v0.1.0\nerror[E0425]: cannot find value `x`\n\n\
                       error: could not compile `kit` (lib test) due to 1 previous error";
@@ -164,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tests_print_does_not_count() {
+    fn the_output_of_tests_does_not_count() {
         let nested = format!(
             "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\nrunning 3 tests\n\
              {PASSED}\n\nfailures:\n    b\n\ntest result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured\n"

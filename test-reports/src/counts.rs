@@ -1,26 +1,26 @@
-//! How many tests ended how.
+//! Counts of tests by how they ended.
 
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
-/// How many tests ended how. Sums stop at the largest number instead of wrapping around.
+/// How many tests passed, failed and were skipped. Sums saturate at [`u64::MAX`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Tests that passed in the end.
+    /// Tests that passed in the end, after failed attempts too.
     pub passed: u64,
-    /// Tests that failed, errors included.
+    /// Tests that failed, and errors outside of tests.
     pub failed: u64,
-    /// Tests that were not run to an end that says anything.
+    /// Tests that did not run, and those whose end decides nothing.
     pub skipped: u64,
 }
 
 impl Counts {
-    /// All tests.
+    /// The sum of all three.
     pub fn total(self) -> u64 {
         self.passed.saturating_add(self.failed).saturating_add(self.skipped)
     }
 
-    pub(super) const fn failed(failed: u64) -> Self {
+    pub(crate) const fn failed(failed: u64) -> Self {
         Self { passed: 0, failed, skipped: 0 }
     }
 }
@@ -49,9 +49,8 @@ impl Sum for Counts {
     }
 }
 
-/// How one test ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Passed,
     Failed,
     Skipped,

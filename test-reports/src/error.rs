@@ -2,121 +2,111 @@
 
 use thiserror::Error;
 
-use super::{tap, xml};
-
-/// Why a report could not be read.
+/// Why a report could not be read. Displays as a fragment that fits after `report.xml: `, and never shows more than 60
+/// characters of any text from the report.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReportError {
     /// There is nothing but white space.
     #[error("the report is empty")]
     Empty,
-    /// No line tells a format.
-    #[error(
-        "not a report in a known format: neither XML nor TAP nor what `cargo test` or `go test -json` print"
-    )]
+    /// No line matches a known format.
+    #[error("unknown report format: expected XML, TAP or the output of `cargo test` or `go test -json`")]
     UnknownFormat,
-    /// The format is known and the content breaks its rules.
-    #[error("{problem} at line {line}, column {column}")]
+    /// The format is known, and the content breaks its rules.
+    #[error("{kind} at line {line}, column {column}")]
     Invalid {
-        /// What is wrong.
-        problem: Problem,
-        /// Where it is, from 1.
+        /// The rule that is broken.
+        kind: ReportErrorKind,
+        /// From 1.
         line: usize,
-        /// Where it is in that line, in characters from 1.
+        /// In characters, from 1.
         column: usize,
     },
 }
 
-/// What is wrong with a report at one place. Texts from the report are shortened.
+/// Which rule of its format a report breaks.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Problem {
-    /// The XML parser gave up.
+pub enum ReportErrorKind {
+    /// Carries the message of the XML parser.
     #[error("malformed XML: {0}")]
     MalformedXml(String),
-    /// A JSON value does not parse.
+    /// Carries the message of the JSON parser.
     #[error("malformed JSON: {0}")]
     MalformedJson(String),
-    /// A `<!DOCTYPE>`. The entities and attributes that it declares would be passed over. The formats here have
-    /// none; others with the same root do, such as `DejaGnu`'s `<testsuite>`.
-    #[error("document type declarations are refused")]
+    /// A `<!DOCTYPE>`. The entities and attributes that it declares would be ignored. None of the formats here has
+    /// one; others with the same root do, such as `DejaGnu`'s `<testsuite>`.
+    #[error("document type declarations are not supported")]
     DocumentType,
     /// An encoding in which the bytes of ASCII may mean something else.
     #[error("the encoding {0:?} is not supported, use UTF-8 or UTF-16")]
     Encoding(String),
     /// Deeper than any test runner nests.
-    #[error("elements are nested more than {max} deep", max = xml::DEPTH_MAX)]
-    ElementsTooDeep,
+    #[error("elements are nested more than {max} deep")]
+    ElementsTooDeep {
+        /// The deepest level that is read.
+        max: usize,
+    },
     /// Deeper than any test runner nests.
-    #[error("subtests are nested more than {max} deep", max = tap::DEPTH_MAX)]
-    SubtestsTooDeep,
+    #[error("subtests are nested more than {max} deep")]
+    SubtestsTooDeep {
+        /// The deepest level that is read.
+        max: usize,
+    },
     /// The file was cut short.
     #[error("the element <{element}> is never closed")]
-    Unclosed {
-        /// Its name.
-        element: String,
-    },
-    /// There is no root element at all.
+    Unclosed { element: String },
+    /// XML without any element.
     #[error("there is no XML element")]
     NoRoot,
-    /// A second root element: reports were joined.
-    #[error("another document begins, give one report per file")]
+    /// A second root element: several reports were joined into one file.
+    #[error("a second document begins, pass one report per file")]
     SecondRoot,
     /// XML of something else.
-    #[error("<{element}> is the root of no known test report")]
-    UnknownRoot {
-        /// Its name.
-        element: String,
-    },
-    /// An attribute that the counts need is not there.
+    #[error("<{element}> is not the root element of a known report format")]
+    UnknownRoot { element: String },
+    /// An attribute that the counts need is missing.
     #[error("<{element}> has no attribute {attribute:?}")]
-    MissingAttribute {
-        /// The element's name.
-        element: String,
-        /// The attribute's name.
-        attribute: &'static str,
-    },
-    /// An attribute that the counts need says something else.
+    MissingAttribute { element: String, attribute: &'static str },
+    /// An attribute that the counts need has an undefined value.
     #[error("{attribute}={value:?} of <{element}> is not {expected}")]
     Attribute {
-        /// The element's name.
         element: String,
-        /// The attribute's name.
         attribute: &'static str,
-        /// What it says.
         value: String,
         /// What a valid value looks like, as a noun phrase.
         expected: &'static str,
     },
-    /// A TAP stream has a plan although another one is not fulfilled yet.
-    #[error("a second plan, but the first is not fulfilled")]
+    /// A TAP stream has a second plan before all test points of the first.
+    #[error("a second plan begins before the first is complete")]
     SecondPlan,
 }
 
-/// A [`Problem`] at a byte of the decoded text.
+/// A [`ReportErrorKind`] at a byte of the decoded text.
 #[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) offset: usize,
-    pub(super) problem: Problem,
+pub(crate) struct Located {
+    pub(crate) offset: usize,
+    pub(crate) kind: ReportErrorKind,
 }
 
-impl Fault {
-    /// Counts lines and characters up to the fault.
-    pub(super) fn locate(self, text: &str) -> ReportError {
+impl Located {
+    /// Counts lines and characters up to the offset.
+    pub(crate) fn in_text(self, text: &str) -> ReportError {
         let before = text.get(..self.offset).unwrap_or(text);
         let last_line = before.rsplit('\n').next().unwrap_or_default();
         ReportError::Invalid {
-            problem: self.problem,
+            kind: self.kind,
             line: before.matches('\n').count() + 1,
             column: last_line.chars().count() + 1,
         }
     }
 }
 
-/// The beginning of a text from a report, short enough for a message and without control characters.
-pub(super) fn excerpt(text: &str) -> String {
+/// The beginning of a text from a report, at most 60 characters and without control characters.
+pub(crate) fn excerpt(text: &str) -> String {
     const CHARACTERS_MAX: usize = 60;
-    let shown = text.chars().take(CHARACTERS_MAX);
-    let mut excerpt: String = shown.map(|shown| if shown.is_control() { ' ' } else { shown }).collect();
+    let beginning = text.chars().take(CHARACTERS_MAX);
+    let mut excerpt: String =
+        beginning.map(|character| if character.is_control() { ' ' } else { character }).collect();
     if text.chars().nth(CHARACTERS_MAX).is_some() {
         excerpt.push_str("...");
     }

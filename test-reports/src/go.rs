@@ -6,27 +6,27 @@
 //! - Every test counts, subtests as well as the test around them.
 //! - A test that ran several times counts once, by its last run, so that the file of
 //!   `gotestsum --rerun-fails --jsonfile` is read by how it ended.
-//! - A test that began and did not end failed with its package: it panicked or timed out.
+//! - A test that started and did not end failed with its package: it panicked or timed out.
 //! - A package that failed without a failed test counts as one failed test: it does not build, or its
-//!   `TestMain` or `init` failed. One without an end, of a run that was cut short, counts alike.
-//! - Lines that do not start with `{` come from elsewhere and are passed over, but for
-//!   `FAIL example.com/kit [build failed]`, all that Go before 1.20 says of a package that does not build.
+//!   `TestMain` or `init` failed. A package without an end, because the run was cut short, counts the same.
+//! - Lines that do not start with `{` come from elsewhere and are skipped, except
+//!   `FAIL example.com/kit [build failed]`: all that Go before 1.20 prints for a package that does not build.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::counts::{Counts, Outcome};
-use super::error::{Fault, Problem, excerpt};
-use super::text;
+use crate::counts::{Counts, Outcome};
+use crate::error::{Located, ReportErrorKind, excerpt};
+use crate::text;
 
-/// Whether this line tells that the text is the output of `go test -json`.
-pub(super) fn tells(line: &str) -> bool {
+/// Whether this line shows that the text is the output of `go test -json`.
+pub(crate) fn detects(line: &str) -> bool {
     line.starts_with('{') && line.contains(r#""Action":"#)
 }
 
-/// `TestEvent` of test2json, as far as it counts. Other objects in between are none and have no action.
+/// The fields of test2json's `TestEvent` that counts need. Other objects in between have no action.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Event<'a> {
@@ -40,14 +40,13 @@ struct Event<'a> {
 
 #[derive(Default)]
 struct Package {
-    /// How it ended, when it did.
     outcome: Option<Outcome>,
-    /// How its tests ended; those without an outcome are running.
+    /// Tests without an outcome are running.
     tests: HashMap<String, Option<Outcome>>,
 }
 
 /// Counts the tests of all packages.
-pub(super) fn read(text: &str) -> Result<Counts, Fault> {
+pub(crate) fn read(text: &str) -> Result<Counts, Located> {
     let mut packages: HashMap<String, Package> = HashMap::new();
     for (offset, line) in text::lines(text) {
         if let Some(package) = build_failure(line) {
@@ -58,12 +57,12 @@ pub(super) fn read(text: &str) -> Result<Counts, Fault> {
         }
         let event: Event<'_> = match serde_json::from_str(line) {
             Ok(event) => event,
-            // JSON of something else, whose fields have the same names.
+            // JSON from something else, whose fields have the same names.
             Err(error) if error.is_data() => continue,
             Err(error) => {
-                return Err(Fault {
+                return Err(Located {
                     offset: offset + line.floor_char_boundary(error.column().saturating_sub(1)),
-                    problem: Problem::MalformedJson(excerpt(
+                    kind: ReportErrorKind::MalformedJson(excerpt(
                         error.to_string().split(" at line ").next().unwrap_or_default(),
                     )),
                 });
@@ -74,7 +73,7 @@ pub(super) fn read(text: &str) -> Result<Counts, Fault> {
             "pass" => Some(Outcome::Passed),
             "fail" => Some(Outcome::Failed),
             "skip" => Some(Outcome::Skipped),
-            // "start", "output", "pause", "cont", "bench", "attr", "build-output", "build-fail" and those to come.
+            // "start", "output", "pause", "cont", "bench", "attr", "build-output", "build-fail" and future ones.
             _ => continue,
         };
         if event.package.is_empty() {
@@ -94,7 +93,7 @@ pub(super) fn read(text: &str) -> Result<Counts, Fault> {
     Ok(packages.values().map(Package::counts).sum())
 }
 
-/// The package in `FAIL example.com/kit [build failed]`; a set-up fails when imports cannot be found.
+/// The package in `FAIL example.com/kit [build failed]`, or `[setup failed]` when an import cannot be found.
 fn build_failure(line: &str) -> Option<&str> {
     let package = line.strip_prefix("FAIL\t")?;
     package.strip_suffix(" [build failed]").or_else(|| package.strip_suffix(" [setup failed]"))
@@ -102,7 +101,7 @@ fn build_failure(line: &str) -> Option<&str> {
 
 impl Package {
     fn counts(&self) -> Counts {
-        // Benchmarks begin and do not end, in packages that pass all the same.
+        // Benchmarks start and never end, in packages that pass.
         let unfinished = match self.outcome {
             Some(Outcome::Passed | Outcome::Skipped) => Outcome::Passed,
             Some(Outcome::Failed) | None => Outcome::Failed,
@@ -118,7 +117,7 @@ impl Package {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{check_counts, check_error};
+    use crate::tests::{check_counts, check_error};
 
     fn events(events: &[(&str, &str)]) -> String {
         let event = |&(test, action): &(&str, &str)| match test {
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_without_an_end_go_with_their_package() {
+    fn tests_without_an_end_share_the_outcome_of_their_package() {
         check_counts(&events(&[("A", "run"), ("", "fail")]), (0, 1, 0));
         check_counts(&events(&[("BenchmarkA", "run"), ("", "pass")]), (1, 0, 0));
         check_counts(&events(&[("A", "run"), ("A", "pass")]), (1, 1, 0));
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn packages_fail_by_themselves() {
+    fn a_failed_package_without_a_failed_test_is_one_failure() {
         check_counts(&events(&[("", "start"), ("", "fail")]), (0, 1, 0));
         check_counts(&events(&[("", "skip")]), (0, 0, 0));
         let old = format!("FAIL\tbroken [build failed]\n{}", events(&[("A", "pass"), ("", "pass")]));
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn json_of_others_does_not_count() {
+    fn json_from_other_programs_does_not_count() {
         for other in [
             r#"{"level":"info","msg":"ready"}"#,
             r#"{"Package":"kit","Test":"B"}"#,
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_lines_are_named() {
+    fn errors_name_the_broken_line() {
         let broken = format!("go: downloading\n{}{{\"Action\":\"pass\",\"Pack", events(&[("A", "pass")]));
         check_error(&broken, "malformed JSON: EOF while parsing a string at line 3, column 22");
     }

@@ -1,4 +1,4 @@
-//! `JUnit` XML: what Ant began, every test runner writes and none specifies.
+//! `JUnit` XML: started by Ant, written by every test runner, specified by none.
 //!
 //! There is no standard; <https://github.com/testmoapp/junitxml> collects what tools write and
 //! <https://maven.apache.org/surefire/maven-surefire-plugin/xsd/surefire-test-report.xsd> is the nearest to
@@ -8,34 +8,33 @@
 //!   or assertions (Catch2). A suite's attributes are used only when it has neither test cases nor
 //!   suites in it: `tests` less the failed and the skipped have passed.
 //! - **A report that states failures is not green.** When a suite states failures or errors in its
-//!   attributes and nothing in it failed, what it states counts as failed. That is how gotestsum tells
-//!   of packages that do not build. A suite with an earlier attempt that failed explains its attributes by
+//!   attributes and nothing in it failed, what it states counts as failed. gotestsum reports packages that
+//!   do not build like that. A suite with an earlier attempt that failed explains its attributes by
 //!   that.
 //! - `<failure>` and `<error>` fail a test once, however many there are; in a suite they count as one.
 //! - `<flakyFailure>`, `<flakyError>`, `<rerunFailure>` and `<rerunError>` are attempts
 //!   (<https://maven.apache.org/surefire/maven-surefire-plugin/examples/rerun-failing-tests.html>,
-//!   <https://nexte.st/docs/machine-readable/junit/>): they change nothing.
-//! - `<skipped>` is skipped; with a failure besides the test has failed, as when pytest's teardown fails
-//!   after a skip. Node's failing `todo` has both, with `type="todo"`, and is none
+//!   <https://nexte.st/docs/machine-readable/junit/>): they do not count.
+//! - `<skipped>` is skipped; with a failure as well, the test has failed, as when pytest's teardown fails
+//!   after a skip. Node's failing `todo` has both, with `type="todo"`, and is skipped
 //!   (<https://nodejs.org/api/test.html#todo-tests>).
 //! - Without such children, `status` or `result` decide: `notrun`, `disabled`, `suppressed`, `skipped` and
 //!   `ignored` are skipped, `fail` and `failed` are failed, all else is passed. `GoogleTest`
 //!   (<https://google.github.io/googletest/advanced.html#generating-an-xml-report>) and `CTest`
 //!   (<https://cmake.org/cmake/help/latest/manual/ctest.1.html#cmdoption-ctest-output-junit>) use them.
-//! - Other children do nothing: `PHPUnit`'s `<warning>` fails no run.
-//! - Test cases of one name are several tests, as parametrised tests often are, but for two tools that
-//!   write attempts like that, see [`Repeats`].
+//! - Other children do not count: `PHPUnit`'s `<warning>` fails no run.
+//! - Test cases with one name are several tests, as parametrized tests often are, except for two tools that
+//!   write attempts like that: see [`Repeats`].
 
 use std::collections::HashMap;
 
-use super::counts::{Counts, Outcome};
-use super::error::Fault;
-use super::xml::{Document, Element};
+use crate::counts::{Counts, Outcome};
+use crate::error::Located;
+use crate::xml::{Document, Element};
 
-/// What several test cases with one name in one suite are.
+/// The meaning of several test cases with one name in one suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Repeats {
-    /// Several tests.
     Tests,
     /// pytest: a test case that passed, followed by another, is an attempt that pytest-rerunfailures ran
     /// again. A failure followed by an error is a test that failed and whose teardown failed too: pytest's
@@ -46,13 +45,13 @@ enum Repeats {
     Gotestsum,
 }
 
-/// What is in a suite.
+/// The sum of everything in a suite.
 #[derive(Debug, Default, Clone, Copy)]
 struct Contents {
     counts: Counts,
-    /// There are test cases, suites or failures.
+    /// Whether there are test cases, suites or failures.
     any: bool,
-    /// An attempt failed, whatever came of the test.
+    /// Whether any attempt failed, even if its test passed in the end.
     failed_attempt: bool,
 }
 
@@ -64,12 +63,11 @@ impl Contents {
     }
 }
 
-/// Reads what is in the root element.
-pub(super) fn read(document: &mut Document<'_>, root: &Element<'_>) -> Result<Counts, Fault> {
+pub(crate) fn read(document: &mut Document<'_>, root: &Element<'_>) -> Result<Counts, Located> {
     read_suite(document, root).map(|contents| contents.counts)
 }
 
-fn read_suite(document: &mut Document<'_>, suite: &Element<'_>) -> Result<Contents, Fault> {
+fn read_suite(document: &mut Document<'_>, suite: &Element<'_>) -> Result<Contents, Located> {
     let mut contents = Contents::default();
     let mut repeats = match suite.attribute("name")?.as_deref() {
         Some("pytest") => Repeats::Pytest,
@@ -107,21 +105,21 @@ fn read_suite(document: &mut Document<'_>, suite: &Element<'_>) -> Result<Conten
     if !contents.any {
         contents.add(stated(suite)?);
     } else if !contents.failed_attempt {
-        // Wrong attributes are common where the test cases count, so that these are no error.
+        // Wrong attributes are common beside test cases, and no error.
         contents.add(Counts::failed(suite.count(&["failures", "errors"]).unwrap_or_default()));
     }
     Ok(contents)
 }
 
-/// What a suite without contents says about itself.
-fn stated(suite: &Element<'_>) -> Result<Counts, Fault> {
+/// The counts in the attributes of a suite without contents.
+fn stated(suite: &Element<'_>) -> Result<Counts, Located> {
     let tests = suite.count(&["tests"])?;
     let failed = suite.count(&["failures", "errors"])?;
     let skipped = suite.count(&["skipped", "skip", "skips", "disabled"])?;
     Ok(Counts { passed: tests.saturating_sub(failed + skipped), failed, skipped })
 }
 
-/// Takes back what was counted for an attempt that another one followed.
+/// Subtracts an earlier attempt of the same test.
 fn forget_attempt(counts: &mut Counts, repeats: Repeats, earlier: Option<Outcome>) {
     match (repeats, earlier) {
         (Repeats::Pytest | Repeats::Gotestsum, Some(Outcome::Passed)) => counts.passed -= 1,
@@ -131,12 +129,12 @@ fn forget_attempt(counts: &mut Counts, repeats: Repeats, earlier: Option<Outcome
     }
 }
 
-fn name(case: &Element<'_>) -> Result<(String, String), Fault> {
+fn name(case: &Element<'_>) -> Result<(String, String), Located> {
     let value = |name| Ok(case.attribute(name)?.unwrap_or_default().into_owned());
     Ok((value("classname")?, value("name")?))
 }
 
-fn has_property(document: &mut Document<'_>, name: &str) -> Result<bool, Fault> {
+fn has_property(document: &mut Document<'_>, name: &str) -> Result<bool, Located> {
     let mut has = false;
     while let Some(property) = document.child()? {
         has |= property.attribute("name")?.as_deref() == Some(name);
@@ -150,7 +148,7 @@ struct Case {
     failed_attempt: bool,
 }
 
-fn read_case(document: &mut Document<'_>, case: &Element<'_>) -> Result<Case, Fault> {
+fn read_case(document: &mut Document<'_>, case: &Element<'_>) -> Result<Case, Located> {
     let (mut failed, mut skipped, mut todo, mut failed_attempt) = (false, false, false, false);
     while let Some(child) = document.child()? {
         match child.name() {
@@ -173,8 +171,8 @@ fn read_case(document: &mut Document<'_>, case: &Element<'_>) -> Result<Case, Fa
     Ok(Case { outcome, failed_attempt: failed_attempt || failed })
 }
 
-/// What the attributes say about a test without children that do.
-fn status(case: &Element<'_>) -> Result<Outcome, Fault> {
+/// The outcome in the attributes of a test whose children decide nothing.
+fn status(case: &Element<'_>) -> Result<Outcome, Located> {
     for attribute in ["status", "result"] {
         match case.attribute(attribute)?.unwrap_or_default().to_ascii_lowercase().as_str() {
             "notrun" | "disabled" | "suppressed" | "skipped" | "ignored" => return Ok(Outcome::Skipped),
@@ -187,17 +185,17 @@ fn status(case: &Element<'_>) -> Result<Outcome, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::check_counts;
+    use crate::tests::check_counts;
 
     #[test]
-    fn test_cases_count_and_attributes_do_not() {
+    fn test_cases_count_instead_of_attributes() {
         check_counts(r#"<testsuite tests="9" skipped="9"><testcase/><testcase/></testsuite>"#, (2, 0, 0));
         check_counts(r#"<testsuite tests="oops" failures="-1"><testcase/></testsuite>"#, (1, 0, 0));
         check_counts("<testsuites><testcase/><testsuite><testcase/></testsuite></testsuites>", (2, 0, 0));
     }
 
     #[test]
-    fn attributes_count_where_nothing_else_does() {
+    fn the_attributes_of_an_empty_suite_count() {
         let suites = r#"<testsuites tests="100">
             <testsuite tests="9" failures="1" errors="2" skipped="1" disabled="1"/>
             <testsuite tests="1"><testcase/></testsuite>
@@ -208,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn stated_failures_count_when_nothing_shows_them() {
+    fn failures_in_attributes_count_unless_test_cases_show_them() {
         check_counts(r#"<testsuites errors="1"><testsuite><testcase/></testsuite></testsuites>"#, (1, 1, 0));
         let shown = r#"<testsuites errors="5"><testsuite errors="2"><testcase><error/></testcase></testsuite>
             <testcase/></testsuites>"#;
@@ -235,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_tell_of_tests_that_did_not_run() {
+    fn attributes_show_tests_that_did_not_run() {
         let cases = r#"<testsuite><testcase status="notrun"/><testcase status="run" result="suppressed"/>
             <testcase status="Disabled"/><testcase status="run" result="completed"/><testcase status="fail"/>
         </testsuite>"#;
@@ -243,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_told_from_tests() {
+    fn attempts_are_distinguished_from_tests() {
         let attempts = |suite: &str, first: &str, second: &str| {
             format!(
                 "{suite}<testcase name='a'>{first}</testcase><testcase name='a'>{second}</testcase></testsuite>"

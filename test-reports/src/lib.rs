@@ -1,18 +1,27 @@
-//! Reading of test reports: from the bytes of a file to how many tests passed, failed and were skipped.
+//! Reads test reports: from the bytes of a file to how many tests passed, failed and were skipped.
 //!
-//! The format is recognised by the content, see [`Format`]; names of files say nothing. Whatever the
-//! format, a test counts once, by how it ended:
+//! ```
+//! use test_reports::{Counts, Format, read};
+//!
+//! let report = read(b"1..3\nok 1 - adds\nnot ok 2 - divides\nok 3 # SKIP no database\n")?;
+//! assert_eq!(report.format, Format::Tap);
+//! assert_eq!(report.counts, Counts { passed: 1, failed: 1, skipped: 1 });
+//! # Ok::<(), test_reports::ReportError>(())
+//! ```
+//!
+//! The content decides the [`Format`]; file names do not matter. In every format a test counts once, by how
+//! it ended:
 //!
 //! - passed: it passed in the end, whatever its earlier attempts did;
 //! - failed: it failed, or an error kept it from finishing;
-//! - skipped: it was skipped, ignored, disabled, inconclusive, not executed or still to be done.
+//! - skipped: it was skipped, ignored, disabled, inconclusive, not executed or is still to be done.
 //!
-//! Failures that belong to no test (a broken build, a crashed process, a set-up that failed) count as
-//! one failed test each, so that a run that failed is never shown as one that passed, as far as its
-//! report tells. The rules of each format, with their sources, are in the module of that format.
+//! A failure outside of any test (a broken build, a crashed process, a failed set-up) counts as one failed
+//! test. A run that failed is therefore never shown as one that passed, as far as its report shows. Each
+//! format's module has its rules and their sources.
 //!
-//! Reading takes linear time, nests at most `xml::DEPTH_MAX` or `tap::DEPTH_MAX` deep, expands no
-//! entities and opens no other file. It does not panic, whatever the bytes are.
+//! Reading takes linear time, expands no entities, opens no other file and does not panic, whatever the bytes
+//! are. XML elements may nest 256 deep, TAP subtests 64 deep. The caller limits the size of a report.
 
 mod cargo;
 mod counts;
@@ -31,28 +40,26 @@ mod xunit;
 use std::fmt;
 
 pub use counts::Counts;
-use error::Fault;
-pub use error::{Problem, ReportError};
+use error::Located;
+pub use error::{ReportError, ReportErrorKind};
 
-/// What a test report says.
+/// A report's format and what its tests add up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
-    /// What it is written in.
     pub format: Format,
-    /// How the tests ended.
     pub counts: Counts,
 }
 
-/// What test reports are written in. Its `Display` is the name to show to people.
+/// The format of a test report. Displays as its common name, for example `JUnit XML`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `<testsuites>` or `<testsuite>`, which runners of all languages write.
     JUnit,
-    /// `<TestRun>`, of `dotnet test --logger trx` and Visual Studio.
+    /// `<TestRun>`, from `dotnet test --logger trx` and Visual Studio.
     Trx,
-    /// `<test-run>`, of `NUnit` 3 and later.
+    /// `<test-run>`, from `NUnit` 3 and later.
     NUnit,
-    /// `<assemblies>` or `<assembly>`, of xUnit.net 2 and later.
+    /// `<assemblies>` or `<assembly>`, from xUnit.net 2 and later.
     XUnit,
     /// Test Anything Protocol, versions 12 to 14.
     Tap,
@@ -76,56 +83,56 @@ impl fmt::Display for Format {
     }
 }
 
-/// Reads a report in whichever of the known formats it is.
+/// Reads a report in any of the known formats, encoded as UTF-8 or UTF-16.
 ///
 /// # Errors
 ///
-/// [`ReportError::Empty`] and [`ReportError::UnknownFormat`] when there is nothing to be read,
-/// [`ReportError::Invalid`] when the format is known and the content breaks its rules.
+/// - [`ReportError::Empty`] and [`ReportError::UnknownFormat`] if there is nothing to read;
+/// - [`ReportError::Invalid`] if the format is known and the content breaks its rules.
 pub fn read(content: &[u8]) -> Result<Report, ReportError> {
     let text = text::decode(content);
     if text.trim().is_empty() {
         return Err(ReportError::Empty);
     }
-    let start = recognise(&text).ok_or(ReportError::UnknownFormat)?;
-    let read = match start {
-        Start::Xml(offset) => {
+    let report = match detect(&text).ok_or(ReportError::UnknownFormat)? {
+        Detected::Xml { offset } => {
             let (_, document) = text.split_at_checked(offset).unwrap_or_default();
-            read_xml(document).map_err(|fault| Fault { offset: fault.offset + offset, ..fault })
+            read_xml(document).map_err(|error| Located { offset: error.offset + offset, ..error })
         }
-        Start::Tap => tap::read(&text).map(|counts| Report { format: Format::Tap, counts }),
-        Start::CargoTest => Ok(Report { format: Format::CargoTest, counts: cargo::read(&text) }),
-        Start::GoTest => go::read(&text).map(|counts| Report { format: Format::GoTest, counts }),
+        Detected::Tap => tap::read(&text).map(|counts| Report { format: Format::Tap, counts }),
+        Detected::CargoTest => Ok(Report { format: Format::CargoTest, counts: cargo::read(&text) }),
+        Detected::GoTest => go::read(&text).map(|counts| Report { format: Format::GoTest, counts }),
     };
-    read.map_err(|fault| fault.locate(&text))
+    report.map_err(|error| error.in_text(&text))
 }
 
-/// What a text starts to be, as far as its first telling line says.
-enum Start {
-    /// XML from this byte on.
-    Xml(usize),
+/// What the first line that belongs to a format shows.
+enum Detected {
+    /// XML from this byte on; only its root element shows the format.
+    Xml {
+        offset: usize,
+    },
     Tap,
     CargoTest,
     GoTest,
 }
 
-/// Finds the first line that tells the format. What comes before it is the talk of package managers and
-/// compilers, as in `npm test > report.xml`.
-fn recognise(text: &str) -> Option<Start> {
+/// Skips what package managers and compilers print before a report, as in `npm test > report.xml`.
+fn detect(text: &str) -> Option<Detected> {
     if text.trim_start().starts_with('<') {
-        return Some(Start::Xml(text.len() - text.trim_start().len()));
+        return Some(Detected::Xml { offset: text.len() - text.trim_start().len() });
     }
     text::lines(text).find_map(|(offset, line)| match line {
-        line if line.starts_with("<?xml ") => Some(Start::Xml(offset)),
-        line if tap::tells(line) => Some(Start::Tap),
-        line if cargo::tells(line) => Some(Start::CargoTest),
-        line if go::tells(line) => Some(Start::GoTest),
+        line if line.starts_with("<?xml ") => Some(Detected::Xml { offset }),
+        line if tap::detects(line) => Some(Detected::Tap),
+        line if cargo::detects(line) => Some(Detected::CargoTest),
+        line if go::detects(line) => Some(Detected::GoTest),
         _ => None,
     })
 }
 
-/// The root element tells the format of an XML document.
-fn read_xml(text: &str) -> Result<Report, Fault> {
+/// Reads an XML document in the format that its root element shows.
+fn read_xml(text: &str) -> Result<Report, Located> {
     let mut document = xml::Document::new(text);
     let root = document.root()?;
     let (format, counts) = match root.name() {
@@ -133,7 +140,7 @@ fn read_xml(text: &str) -> Result<Report, Fault> {
         "TestRun" => (Format::Trx, trx::read(&mut document)?),
         "test-run" => (Format::NUnit, nunit::read(&mut document, &root)?),
         "assemblies" | "assembly" => (Format::XUnit, xunit::read(&mut document, &root)?),
-        other => return Err(root.fault(Problem::UnknownRoot { element: error::excerpt(other) })),
+        other => return Err(root.located(ReportErrorKind::UnknownRoot { element: error::excerpt(other) })),
     };
     document.end()?;
     Ok(Report { format, counts })

@@ -5,21 +5,20 @@
 //!
 //! - Every `<test-case>` counts by its `result`. `Warning` has passed: a warning does not fail the run
 //!   (<https://docs.nunit.org/articles/nunit/writing-tests/Warnings.html>). `Inconclusive` is skipped.
-//! - A `<test-suite>` that failed at its `TearDown` site counts as a failure of its own, for its test
-//!   cases keep their results; so does any that failed with no failure in it, as when an assembly could not
-//!   be loaded. Failures at `SetUp` show in the test cases.
+//! - A `<test-suite>` that failed at its `TearDown` site counts as one more failure, because its test cases keep
+//!   their results. So does one that failed without a failure in it, for example because an assembly could not be
+//!   loaded. Failures at `SetUp` show in the test cases.
 //! - The attributes of `<test-run>` are used when there is no suite and no test case.
 
-use super::counts::{Counts, Outcome};
-use super::error::Fault;
-use super::xml::{Document, Element};
+use crate::counts::{Counts, Outcome};
+use crate::error::Located;
+use crate::xml::{Document, Element};
 
-/// Reads what is in `<test-run>`.
-pub(super) fn read(document: &mut Document<'_>, run: &Element<'_>) -> Result<Counts, Fault> {
+pub(crate) fn read(document: &mut Document<'_>, run: &Element<'_>) -> Result<Counts, Located> {
     read_suite(document, run)
 }
 
-fn read_suite(document: &mut Document<'_>, suite: &Element<'_>) -> Result<Counts, Fault> {
+fn read_suite(document: &mut Document<'_>, suite: &Element<'_>) -> Result<Counts, Located> {
     let mut counts = Counts::default();
     let mut any = false;
     while let Some(child) = document.child()? {
@@ -51,7 +50,7 @@ fn read_suite(document: &mut Document<'_>, suite: &Element<'_>) -> Result<Counts
     Ok(counts)
 }
 
-fn outcome(case: &Element<'_>) -> Result<Outcome, Fault> {
+fn outcome(case: &Element<'_>) -> Result<Outcome, Located> {
     match &*case.required("result")? {
         "Passed" | "Warning" => Ok(Outcome::Passed),
         "Failed" => Ok(Outcome::Failed),
@@ -62,10 +61,10 @@ fn outcome(case: &Element<'_>) -> Result<Outcome, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{check_counts, check_error};
+    use crate::tests::{check_counts, check_error};
 
     #[test]
-    fn suites_fail_by_themselves() {
+    fn a_failed_suite_is_a_failure_unless_its_tests_show_it() {
         for (suite, counts) in [
             ("<test-suite result='Passed'><test-case result='Passed'/></test-suite>", (1, 0, 0)),
             ("<test-suite result='Failed' site='Child'><test-case result='Failed'/></test-suite>", (0, 1, 0)),
@@ -91,14 +90,14 @@ mod tests {
     }
 
     #[test]
-    fn a_run_alone_is_read_by_its_attributes() {
+    fn the_attributes_of_a_run_without_tests_count() {
         let run =
             "<test-run result='Failed' passed='5' failed='1' warnings='1' inconclusive='1' skipped='2'/>";
         check_counts(run, (6, 1, 3));
     }
 
     #[test]
-    fn results_are_a_closed_set() {
+    fn unknown_results_are_errors() {
         check_error(
             "<test-run>\n<test-case/></test-run>",
             "<test-case> has no attribute \"result\" at line 2, column 1",

@@ -6,28 +6,28 @@
 //!   node-tap's `t.test` hold the tests, and Node's `JUnit` report counts them alike. Perl's `prove` counts the
 //!   outermost points instead.
 //! - `# SKIP` and `# TODO` are skipped, whether the point is `ok` or not; the specification forbids to call
-//!   them failures. On a test point that closes a subtest they turn its failures into skipped ones.
-//! - Test points that the plan promised and that are missing failed, as do those of a stream without a plan
-//!   or with more points than planned: one failure for the stream.
-//! - `1..0 # reason` is one skipped test; without a reason it is nothing.
-//! - `Bail out!` ends the stream: what the plan still promised failed, and at least one.
+//!   them failures. On a test point that closes a subtest they make its failures skipped tests.
+//! - Each test point that the plan has and the stream lacks is a failure. A stream without a plan, or with more
+//!   points than planned, is one failure.
+//! - `1..0 # reason` is one skipped test; without a reason it does not count.
+//! - `Bail out!` ends the stream: the rest of the plan failed, and at least one test.
 //! - Subtests are indented by four spaces each, before the point that closes them; Vitest and older
 //!   versions of node-tap write them after it, between `{` and `}`.
-//! - YAML blocks, comments and lines that are not TAP are passed over. A version line begins another stream,
+//! - YAML blocks, comments and lines that are not TAP are skipped. A version line begins another stream,
 //!   and so does a plan after a fulfilled one, so that reports may be joined.
 
 mod line;
 
 use self::line::{Line, Point};
-use super::counts::{Counts, Outcome};
-use super::error::{Fault, Problem};
-use super::text;
+use crate::counts::{Counts, Outcome};
+use crate::error::{Located, ReportErrorKind};
+use crate::text;
 
 /// How deep subtests may nest.
-pub(super) const DEPTH_MAX: usize = 64;
+const DEPTH_MAX: usize = 64;
 
-/// Whether this line tells that the text is TAP. A bare `ok` does not: plain `go test` prints it, too.
-pub(super) fn tells(line: &str) -> bool {
+/// Whether this line shows that the text is TAP. A bare `ok` does not: plain `go test` prints it, too.
+pub(crate) fn detects(line: &str) -> bool {
     match Line::parse(line) {
         Line::Version | Line::Plan { .. } => true,
         Line::Point(point) => point.numbered,
@@ -36,10 +36,10 @@ pub(super) fn tells(line: &str) -> bool {
 }
 
 /// Counts the test points of all streams in `text`.
-pub(super) fn read(text: &str) -> Result<Counts, Fault> {
+pub(crate) fn read(text: &str) -> Result<Counts, Located> {
     let mut reader = Reader::default();
     for (offset, line) in text::lines(text) {
-        reader.read(line).map_err(|problem| Fault { offset, problem })?;
+        reader.read(line).map_err(|kind| Located { offset, kind })?;
     }
     reader.end_stream();
     Ok(reader.counts)
@@ -47,7 +47,7 @@ pub(super) fn read(text: &str) -> Result<Counts, Fault> {
 
 #[derive(Default)]
 struct Reader {
-    /// What ended streams add up to.
+    /// The sum of the streams that have ended.
     counts: Counts,
     /// The stream that is being read and the subtests that are open in it, outermost first.
     levels: Vec<Level>,
@@ -67,7 +67,7 @@ struct Level {
 }
 
 impl Level {
-    /// How many test points the plan promised and did not get.
+    /// How many test points of the plan are missing.
     fn missing(&self) -> u64 {
         self.planned.unwrap_or_default().saturating_sub(self.points)
     }
@@ -90,7 +90,7 @@ impl Level {
         };
     }
 
-    /// Counts the test point that waits for this subtest. Without one, gives the subtest back.
+    /// Counts the test point that opened this subtest. Without one, returns the subtest.
     fn close(&mut self, subtest: Option<Counts>) -> Option<Counts> {
         let Some(outcome) = self.opened.take() else { return subtest };
         self.add(outcome, subtest);
@@ -99,7 +99,7 @@ impl Level {
 }
 
 impl Reader {
-    fn read(&mut self, line: &str) -> Result<(), Problem> {
+    fn read(&mut self, line: &str) -> Result<(), ReportErrorKind> {
         let text = line.trim_start_matches(' ');
         let indent = line.len() - text.len();
         if self.is_yaml(text, indent) {
@@ -142,24 +142,24 @@ impl Reader {
         within
     }
 
-    fn plan(&mut self, depth: usize, count: u64, reason: bool) -> Result<(), Problem> {
+    fn plan(&mut self, depth: usize, count: u64, reason: bool) -> Result<(), ReportErrorKind> {
         if depth == 0 && self.levels.first().is_some_and(|stream| stream.planned.is_some()) {
             self.close_subtests(0)?;
             if !self.levels.first().is_some_and(Level::is_fulfilled) {
-                return Err(Problem::SecondPlan);
+                return Err(ReportErrorKind::SecondPlan);
             }
             self.end_stream();
         }
         let level = self.level(depth)?;
         level.planned = Some(count);
-        // The test point after a subtest says that it is skipped; nothing follows a stream.
+        // A skipped subtest has a test point after it; nothing follows a stream.
         if depth == 0 && count == 0 && reason && level.points == 0 {
             level.counts.skipped += 1;
         }
         Ok(())
     }
 
-    fn point(&mut self, depth: usize, point: &Point) -> Result<(), Problem> {
+    fn point(&mut self, depth: usize, point: &Point) -> Result<(), ReportErrorKind> {
         let subtest = self.close_subtests(depth)?;
         let level = self.level(depth)?;
         level.points += 1;
@@ -172,19 +172,20 @@ impl Reader {
     }
 
     /// The level at this depth, with those around it.
-    fn level(&mut self, depth: usize) -> Result<&mut Level, Problem> {
+    fn level(&mut self, depth: usize) -> Result<&mut Level, ReportErrorKind> {
+        let too_deep = ReportErrorKind::SubtestsTooDeep { max: DEPTH_MAX };
         if depth >= DEPTH_MAX {
-            return Err(Problem::SubtestsTooDeep);
+            return Err(too_deep);
         }
         if self.levels.len() <= depth {
             self.levels.resize_with(depth + 1, Level::default);
         }
-        self.levels.get_mut(depth).ok_or(Problem::SubtestsTooDeep)
+        self.levels.get_mut(depth).ok_or(too_deep)
     }
 
-    /// Ends what is open within the level at this depth and says what it adds up to, unless the point that
-    /// sums it up came before it.
-    fn close_subtests(&mut self, depth: usize) -> Result<Option<Counts>, Problem> {
+    /// Ends what is open within the level at this depth. Returns its counts, unless the point that sums it up
+    /// came before it.
+    fn close_subtests(&mut self, depth: usize) -> Result<Option<Counts>, ReportErrorKind> {
         let mut inner: Option<Counts> = None;
         while self.levels.len() > depth + 1 {
             let Some(mut level) = self.levels.pop() else { break };
@@ -214,7 +215,7 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{check_counts, check_error};
+    use crate::tests::{check_counts, check_error};
 
     #[test]
     fn directives_skip() {
@@ -224,18 +225,21 @@ mod tests {
     }
 
     #[test]
-    fn plans_are_promises() {
+    fn missing_points_of_a_plan_fail() {
         check_counts("1..3\nok 1", (1, 2, 0));
         check_counts("ok 1\nok\n1..2", (2, 0, 0));
         check_counts("ok 1\nok 2", (2, 1, 0));
         check_counts("1..1\nok 1\nok 2", (2, 1, 0));
         check_counts("TAP version 14\n", (0, 1, 0));
         check_counts("1..3\nok 1\n    1..2\n    ok 1\n", (2, 3, 0));
-        check_error("1..2\nok 1\n1..5", "a second plan, but the first is not fulfilled at line 3, column 1");
+        check_error(
+            "1..2\nok 1\n1..5",
+            "a second plan begins before the first is complete at line 3, column 1",
+        );
     }
 
     #[test]
-    fn bailing_out_fails() {
+    fn bailing_out_is_a_failure() {
         check_counts("1..3\nok 1\nBail out! no disk\nok 2", (1, 2, 0));
         check_counts("1..1\nok 1\n    bail OUT!", (1, 1, 0));
         check_counts("TAP version 14\nBail out!", (0, 1, 0));
@@ -271,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn yaml_and_talk_do_not_count() {
+    fn yaml_and_other_lines_do_not_count() {
         check_counts(
             "1..1\nok 1\n  ---\n  out: |\n    not ok 2\n  ...\nhello\n# not ok 3\n  not ok 4",
             (1, 0, 0),

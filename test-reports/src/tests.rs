@@ -1,19 +1,19 @@
-//! Reports of real tools, and bytes that nobody wrote on purpose.
+//! Reports of real tools, and arbitrary bytes.
 
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::{Counts, Format, read};
+use crate::{Counts, Format, read};
 
 #[track_caller]
-pub(super) fn check_counts(content: &str, (passed, failed, skipped): (u64, u64, u64)) {
+pub(crate) fn check_counts(content: &str, (passed, failed, skipped): (u64, u64, u64)) {
     let counts = read(content.as_bytes()).map(|report| report.counts);
     assert_eq!(counts, Ok(Counts { passed, failed, skipped }), "{content}");
 }
 
 #[track_caller]
-pub(super) fn check_error(content: &str, expected: &str) {
+pub(crate) fn check_error(content: &str, expected: &str) {
     assert_eq!(read(content.as_bytes()).map_err(|error| error.to_string()), Err(expected.to_owned()));
 }
 
@@ -21,7 +21,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// Every report below `tests/fixtures`, with its counts. `README.md` there tells how they were made.
+/// Every report below `tests/fixtures`, with its counts. `README.md` there describes how they were made.
 const FIXTURES: &[(&str, Format, (u64, u64, u64))] = &[
     ("bats/report.tap", Format::Tap, (1, 2, 2)),
     ("bats/report.xml", Format::JUnit, (1, 2, 2)),
@@ -93,7 +93,7 @@ fn every_fixture_is_in_the_table() {
 }
 
 #[test]
-fn windows_encodings_are_read_alike() {
+fn windows_encodings_do_not_change_the_counts() {
     for &(path, format, _) in FIXTURES {
         let text = String::from_utf8(std::fs::read(fixtures().join(path)).unwrap()).unwrap();
         let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\n', "\r\n");
@@ -107,7 +107,7 @@ fn windows_encodings_are_read_alike() {
 }
 
 #[test]
-fn reports_cut_between_lines_have_no_more_passed() {
+fn a_report_that_is_cut_short_has_no_more_passed_tests() {
     for &(path, _, (passed, ..)) in FIXTURES {
         let content = std::fs::read(fixtures().join(path)).unwrap();
         for end in (0..content.len()).filter(|end| content[*end] == b'\n') {
@@ -119,29 +119,32 @@ fn reports_cut_between_lines_have_no_more_passed() {
 }
 
 #[test]
-fn what_is_no_report_is_refused() {
+fn unknown_content_is_an_error() {
     const UNKNOWN: &str =
-        "not a report in a known format: neither XML nor TAP nor what `cargo test` or `go test -json` print";
+        "unknown report format: expected XML, TAP or the output of `cargo test` or `go test -json`";
     check_error("", "the report is empty");
     check_error(" \r\n", "the report is empty");
     check_error("hello", UNKNOWN);
     check_error("ok  \texample.com/kit\t0.01s\nFAIL\texample.com/kit/b\t0.02s\n", UNKNOWN);
     check_error("{\"success\": true}", UNKNOWN);
-    check_error("<html/>", "<html> is the root of no known test report at line 1, column 1");
-    check_error("<test-results/>", "<test-results> is the root of no known test report at line 1, column 1");
+    check_error("<html/>", "<html> is not the root element of a known report format at line 1, column 1");
+    check_error(
+        "<test-results/>",
+        "<test-results> is not the root element of a known report format at line 1, column 1",
+    );
 }
 
 #[test]
-fn broken_xml_is_refused() {
+fn broken_xml_is_an_error() {
     check_error("<testsuite>\n  <testcase>", "the element <testcase> is never closed at line 2, column 3");
     check_error(
         "<testsuite/>\n<testsuite/>",
-        "another document begins, give one report per file at line 2, column 1",
+        "a second document begins, pass one report per file at line 2, column 1",
     );
     check_error("<!-- only this -->", "there is no XML element at line 1, column 1");
     check_error(
         "<!DOCTYPE x [<!ENTITY a '&b;&b;'>]><testsuite/>",
-        "document type declarations are refused at line 1, column 1",
+        "document type declarations are not supported at line 1, column 1",
     );
     check_error(
         "<?xml version='1.0' encoding='EBCDIC-US'?><testsuite/>",
@@ -158,7 +161,7 @@ fn broken_xml_is_refused() {
 }
 
 #[test]
-fn careless_xml_is_read() {
+fn xml_is_read_despite_common_mistakes() {
     check_counts("> npm test\n\n<?xml version='1.0'?><testsuite><testcase/></testsuite>\n\nbye", (1, 0, 0));
     check_counts("<?xml version='1.0' encoding='utf-16'?><testsuite><testcase/></testsuite>", (1, 0, 0));
     check_counts("<testsuite><testcase>a & b \u{1b}[0m &nbsp;</testcase></testsuite>", (1, 0, 0));
@@ -183,7 +186,7 @@ fn mutate(mut content: Vec<u8>, edits: Vec<(prop::sample::Index, usize, Vec<u8>)
 
 /// Bytes, and pieces that mean something to one of the formats.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
-    let telling = proptest::sample::select(vec![
+    let meaningful = proptest::sample::select(vec![
         "<",
         ">",
         "/>",
@@ -220,7 +223,10 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "\0",
         "\u{e9}",
     ]);
-    prop_oneof![telling.prop_map(|text| text.as_bytes().to_vec()), prop::collection::vec(any::<u8>(), 0..8)]
+    prop_oneof![
+        meaningful.prop_map(|text| text.as_bytes().to_vec()),
+        prop::collection::vec(any::<u8>(), 0..8)
+    ]
 }
 
 proptest! {

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 /// Decodes a report: UTF-8 or UTF-16 by the byte order mark, UTF-16 without one when it starts with `<`
-/// (<https://www.w3.org/TR/xml/#sec-guessing>), and UTF-8 else. Windows writes UTF-16 from old versions
-/// of the .NET tools and whenever `PowerShell` redirects a program's output into a file.
+/// (<https://www.w3.org/TR/xml/#sec-guessing>), and UTF-8 otherwise. Old versions of the .NET
+/// tools write UTF-16, and so does `PowerShell` when it redirects a program's output into a file.
 ///
-/// What does not decode becomes U+FFFD: it is in names and messages, on which no count depends.
-pub(super) fn decode(content: &[u8]) -> Cow<'_, str> {
+/// Invalid bytes become U+FFFD: they are in names and messages, on which no count depends.
+pub(crate) fn decode(content: &[u8]) -> Cow<'_, str> {
     match content {
         [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest),
         [0xff, 0xfe, rest @ ..] | rest @ [b'<', 0, ..] => Cow::Owned(decode_utf16(rest, u16::from_le_bytes)),
@@ -26,7 +26,7 @@ fn decode_utf16(content: &[u8], unit: fn([u8; 2]) -> u16) -> String {
 }
 
 /// The lines of `text` without their ends, each with the offset of its first byte.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split_inclusive('\n').scan(0, |next, line| {
         let offset = *next;
         *next += line.len();
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn byte_order_marks_tell_the_encoding() {
+    fn the_first_bytes_decide_the_encoding() {
         let text = "<a b='\u{e9}\u{1f980}'/>";
         let le: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let be: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
@@ -56,14 +56,14 @@ mod tests {
     }
 
     #[test]
-    fn broken_text_is_replaced() {
+    fn invalid_bytes_are_replaced() {
         assert_eq!(decode(b"a\xffb"), "a\u{fffd}b");
         assert_eq!(decode(b"\xff\xfea\0\0\xd8b\0c"), "a\u{fffd}b\u{fffd}");
         assert_eq!(decode(b""), "");
     }
 
     #[test]
-    fn lines_know_where_they_are() {
+    fn lines_carry_their_offset() {
         let lines: Vec<_> = lines("a\r\n\nbc").collect();
         assert_eq!(lines, [(0, "a"), (3, ""), (4, "bc")]);
     }

@@ -8,19 +8,18 @@
 //!   test: the inner ones count instead, as the console does
 //!   (<https://github.com/microsoft/vstest/pull/15766>), unless it failed and none of them did.
 //! - A result without `outcome` is an error: the writer leaves out the enumeration's first value.
-//! - Attempts of `MSTest`'s `[Retry]` do not show, and those of `--retry-failed-tests` are files of their own
-//!   (<https://learn.microsoft.com/dotnet/core/testing/microsoft-testing-platform-retry>): give the last.
-//!   Results of one test are therefore rows of data, and all count.
+//! - Attempts of `MSTest`'s `[Retry]` do not show, and those of `--retry-failed-tests` are separate files
+//!   (<https://learn.microsoft.com/dotnet/core/testing/microsoft-testing-platform-retry>): pass the last.
+//!   Several results of one test are therefore rows of data, and all count.
 //! - A run whose `<ResultSummary>` failed counts as one failure when no result did: the test host crashed
 //!   or an assembly could not be loaded.
 //! - `<Counters>` are used when there are no results at all.
 
-use super::counts::{Counts, Outcome};
-use super::error::Fault;
-use super::xml::{Document, Element};
+use crate::counts::{Counts, Outcome};
+use crate::error::Located;
+use crate::xml::{Document, Element};
 
-/// Reads what is in `<TestRun>`.
-pub(super) fn read(document: &mut Document<'_>) -> Result<Counts, Fault> {
+pub(crate) fn read(document: &mut Document<'_>) -> Result<Counts, Located> {
     let mut counts = Counts::default();
     let mut summary = Summary::default();
     while let Some(child) = document.child()? {
@@ -39,8 +38,8 @@ pub(super) fn read(document: &mut Document<'_>) -> Result<Counts, Fault> {
     Ok(counts)
 }
 
-/// The results in `<Results>` or `<InnerResults>`; nothing when there are none.
-fn read_results(document: &mut Document<'_>) -> Result<Option<Counts>, Fault> {
+/// The results in `<Results>` or `<InnerResults>`; None if there are none.
+fn read_results(document: &mut Document<'_>) -> Result<Option<Counts>, Located> {
     let mut counts = None;
     while let Some(result) = document.child()? {
         let own = outcome(&result)?;
@@ -61,13 +60,13 @@ fn read_results(document: &mut Document<'_>) -> Result<Option<Counts>, Fault> {
     Ok(counts)
 }
 
-fn outcome(result: &Element<'_>) -> Result<Outcome, Fault> {
+fn outcome(result: &Element<'_>) -> Result<Outcome, Located> {
     let Some(outcome) = result.attribute("outcome")? else {
         return Ok(Outcome::Failed);
     };
     match &*outcome {
         "Passed" | "PassedButRunAborted" | "Completed" | "Warning" => Ok(Outcome::Passed),
-        // Not runnable is a mistake in the test: `MSTest` itself reports it as failed by default.
+        // `MSTest` itself reports `NotRunnable`, a mistake in the test, as failed by default.
         "Failed" | "Error" | "Timeout" | "Aborted" | "Disconnected" | "InProgress" | "NotRunnable" => {
             Ok(Outcome::Failed)
         }
@@ -82,7 +81,7 @@ struct Summary {
     counters: Counts,
 }
 
-fn read_summary(document: &mut Document<'_>, summary: &Element<'_>) -> Result<Summary, Fault> {
+fn read_summary(document: &mut Document<'_>, summary: &Element<'_>) -> Result<Summary, Located> {
     let failed = matches!(
         summary.attribute("outcome")?.as_deref(),
         Some("Failed" | "Error" | "Timeout" | "Aborted" | "Disconnected" | "PassedButRunAborted")
@@ -103,7 +102,7 @@ fn read_summary(document: &mut Document<'_>, summary: &Element<'_>) -> Result<Su
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{check_counts, check_error};
+    use crate::tests::{check_counts, check_error};
 
     fn run(results: &str, rest: &str) -> String {
         format!("<TestRun><Results>{results}</Results>{rest}</TestRun>")

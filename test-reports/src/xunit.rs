@@ -3,18 +3,17 @@
 //! The format is that of <https://xunit.net/docs/format-xml-v2>. The rules here:
 //!
 //! - Every `<test>` counts by its `result`: `Pass`, `Fail`, `Skip`, or `NotRun` of an explicit test.
-//! - Every `<error>` in an assembly's `<errors>` is a failure of its own: it happened outside of tests, in
-//!   a fixture or while cleaning up.
+//! - Every `<error>` in an assembly's `<errors>` is one failure: it happened outside of tests, in a fixture or
+//!   while cleaning up.
 //! - An assembly's attributes are used when it has neither tests nor errors in it.
 //!
-//! Version 1 (<https://xunit.net/docs/format-xml-v1>) has classes in place of collections and is read alike.
+//! Version 1 (<https://xunit.net/docs/format-xml-v1>) has classes instead of collections and is read the same way.
 
-use super::counts::{Counts, Outcome};
-use super::error::Fault;
-use super::xml::{Document, Element};
+use crate::counts::{Counts, Outcome};
+use crate::error::Located;
+use crate::xml::{Document, Element};
 
-/// Reads what is in `<assemblies>` or `<assembly>`.
-pub(super) fn read(document: &mut Document<'_>, root: &Element<'_>) -> Result<Counts, Fault> {
+pub(crate) fn read(document: &mut Document<'_>, root: &Element<'_>) -> Result<Counts, Located> {
     if root.name() == "assembly" {
         return read_assembly(document, root);
     }
@@ -28,7 +27,7 @@ pub(super) fn read(document: &mut Document<'_>, root: &Element<'_>) -> Result<Co
     Ok(counts)
 }
 
-fn read_assembly(document: &mut Document<'_>, assembly: &Element<'_>) -> Result<Counts, Fault> {
+fn read_assembly(document: &mut Document<'_>, assembly: &Element<'_>) -> Result<Counts, Located> {
     let mut counts = Counts::default();
     while let Some(child) = document.child()? {
         match child.name() {
@@ -46,12 +45,12 @@ fn read_assembly(document: &mut Document<'_>, assembly: &Element<'_>) -> Result<
     Ok(counts)
 }
 
-fn read_group(document: &mut Document<'_>) -> Result<Counts, Fault> {
+fn read_group(document: &mut Document<'_>) -> Result<Counts, Located> {
     let mut counts = Counts::default();
     while let Some(child) = document.child()? {
         match child.name() {
             "test" => counts += outcome(&child)?.into(),
-            // In a collection a failure is that of a class of version 1.
+            // Only version 1 has a failure here: that of a class.
             "error" | "failure" => counts += Outcome::Failed.into(),
             _ => {}
         }
@@ -60,7 +59,7 @@ fn read_group(document: &mut Document<'_>) -> Result<Counts, Fault> {
     Ok(counts)
 }
 
-fn outcome(test: &Element<'_>) -> Result<Outcome, Fault> {
+fn outcome(test: &Element<'_>) -> Result<Outcome, Located> {
     match &*test.required("result")? {
         "Pass" => Ok(Outcome::Passed),
         "Fail" => Ok(Outcome::Failed),
@@ -71,7 +70,7 @@ fn outcome(test: &Element<'_>) -> Result<Outcome, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{check_counts, check_error};
+    use crate::tests::{check_counts, check_error};
 
     #[test]
     fn tests_and_errors_count() {
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn an_assembly_alone_is_read_by_its_attributes() {
+    fn the_attributes_of_an_assembly_without_tests_count() {
         check_counts("<assembly total='9' failed='1' skipped='2' not-run='1' errors='1'/>", (5, 2, 3));
     }
 }

@@ -13,7 +13,7 @@ use badgesmith_domain::badge::Badge;
 use badgesmith_domain::key;
 use badgesmith_domain::package::Provider;
 use badgesmith_domain::signature::{HmacKey, SecretKeys};
-use badgesmith_domain::test_result::{Counts, TestResult};
+use badgesmith_domain::test_result::{Counts, TestResult, TestRun};
 use badgesmith_domain::version::{NuGetVersion, Requirement, VersionRange, Versions};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
@@ -41,7 +41,7 @@ fn keys_of_a_result(bencher: Bencher<'_, '_>) {
     result["test_result_id"] = result["nonce"].take();
     let result: TestResult = serde_json::from_value(result).expect("a result");
     bencher.bench(|| {
-        let TestResult { repository, platform, branch, .. } = black_box(&result);
+        let TestRun { repository, platform, branch, .. } = &black_box(&result).run;
         let order = key::ResultOrder::of(&result);
         (
             key::results_partition(repository),

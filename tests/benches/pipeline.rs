@@ -240,7 +240,7 @@ async fn store(results: &Results, places: &[RawTarget], count: usize) {
     let run = load.run(state, |(results, places, count), portion| async move {
         let numbers = portion * PORTION..count.min((portion + 1) * PORTION);
         let stored = numbers.clone().map(|number| places[number % places.len()].stored());
-        assert!(results.record(&stored.collect::<Vec<_>>()).await.is_empty(), "a result was not stored");
+        assert!(results.put_all(&stored.collect::<Vec<_>>()).await.is_empty(), "a result was not stored");
         progress(numbers.end, count, "results stored");
         Some(())
     });

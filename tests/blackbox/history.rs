@@ -1,4 +1,4 @@
-//! Many results at once, and each of them in the history exactly once.
+//! Concurrent submissions, each in the history exactly once.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,19 +9,19 @@ use tests::client::segment;
 use tests::http::send_again_after;
 use tokio::task::JoinSet;
 
-use crate::pipeline::{Pipeline, invented};
+use crate::pipeline::{Pipeline, unique};
 
 const RESULTS: u64 = 40;
-/// One of so many results is sent twice at the same time.
+/// One of this many results is sent twice at the same time.
 const TWICE_EVERY: u64 = 4;
 const PLATFORMS: [&str; 3] = ["linux", "windows", "macos"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_at_once_each_shows_once() {
+async fn each_concurrent_submission_shows_once() {
     let pipeline = Pipeline::open();
-    let branch = invented("busy/branch");
+    let branch = unique("busy/branch");
     let start = Clock::System.now().minus(Duration::from_mins(1));
-    // One second after the other, so that the number tells the order.
+    // One second apart, so that the numbers are in the order of time.
     let at = |number: u64| start.plus(Duration::from_secs(number)).to_string();
     let mut posts = Vec::new();
     let mut sending = JoinSet::new();
@@ -37,19 +37,19 @@ async fn of_many_at_once_each_shows_once() {
         posts.push((number, post));
     }
     let answers = sending.join_all().await;
-    // Newest first. Whoever was told to send again does so now, and nothing of it is under way any more.
+    // Newest first. A post whose answer asked for a retry is sent again here.
     let mut ids = Vec::new();
     for (number, post) in posts.iter().rev() {
         let id = pipeline.accepted(post).await;
-        for (_, answer) in answers.iter().filter(|(of, _)| of == number) {
+        for (_, answer) in answers.iter().filter(|(sent, _)| sent == number) {
             let same = answer.is_accepted() && answer.json()["test_result_id"] == *id;
             assert!(same || send_again_after(answer).is_some(), "{id}: {} {}", answer.status, answer.text);
         }
         ids.push(id);
     }
-    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), posts.len(), "each result has an id of its own");
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), posts.len(), "each result has a unique id");
 
-    let whole = pipeline.history_with(&branch, &ids).await;
+    let whole = pipeline.history(&branch, &ids).await;
     let stored: Vec<_> = whole.iter().map(|result| result["test_result_id"].as_str().unwrap()).collect();
     assert_eq!(stored, ids, "each once, newest first, platforms merged");
     let pages = async |query: &str| {
@@ -64,8 +64,8 @@ async fn of_many_at_once_each_shows_once() {
     assert_eq!(numbers, (10..20).rev().collect::<Vec<_>>(), "from is inclusive, to is not");
 
     for platform in PLATFORMS {
-        let of_platform = whole.iter().find(|result| result["platform"] == platform).unwrap();
-        let message = format!("{} passed", of_platform["passed"]);
-        pipeline.badge_that_says(&pipeline.badge_path(platform, &branch), &message).await;
+        let newest = whole.iter().find(|result| result["platform"] == platform).unwrap();
+        let message = format!("{} passed", newest["passed"]);
+        pipeline.badge(&pipeline.badge_path(platform, &branch), &message).await;
     }
 }

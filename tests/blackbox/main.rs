@@ -1,11 +1,11 @@
-//! The pipeline as its clients see it: over HTTP, by base URL, whatever it runs on.
+//! The HTTP contract of the pipeline, tested over HTTP by base URL.
 //!
-//! Without a variable set, the suite starts a `local` of its own, and `cargo test` is all it takes. With
-//! `BADGESMITH_URL`, it speaks to what is deployed there; [`target`] says what else it then has to be told.
+//! Without variables, the suite starts `local` in this process, so `cargo test` is enough. With
+//! `BADGESMITH_URL`, it tests the stack at that URL; [`target`] lists the other variables.
 //!
-//! Every run invents its own names, so that it can be repeated on the same stack: nothing here depends on an
-//! empty table, on another test, or on the order of the tests. What happens after an answer is waited for by
-//! looking, up to a bound.
+//! Each run uses unique names, so it can be repeated on the same stack: no test depends on an empty table,
+//! on another test, or on the order of the tests. Tests poll for effects that follow an answer, up to a
+//! bound.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,11 +15,13 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod authentication;
 mod branches;
 mod history;
 mod packages;
 mod pipeline;
 mod reading;
-mod refusals;
-mod sending;
+mod routes;
+mod submission;
 mod target;
+mod validation;

@@ -1,4 +1,4 @@
-//! Versions of packages, from upstreams that the suite serves itself.
+//! Package badges, with upstreams that the suite serves itself.
 
 use std::time::Duration;
 
@@ -7,40 +7,44 @@ use serde_json::json;
 use tests::client::Answer;
 use tests::upstream::{Account, Visibility};
 
-use crate::pipeline::{Pipeline, invented};
+use crate::pipeline::{Pipeline, unique};
 use crate::target::ORGANIZATION;
 
-/// A version shows within seconds; but not if an upstream, which is there only while the suite runs, failed
-/// the refresher so recently that it is given a minute to recover, and the next request for the package
-/// waits for a minute more.
+/// A version usually shows within seconds. The upstream runs only during the suite, so the refresher may
+/// still wait out a minute after its last failure, and a repeated request waits one minute more.
 const VERSION_TIME_MAX: Duration = Duration::from_mins(3);
 const SOON: &str = "public, max-age=5, s-maxage=5";
 const BRIEF: &str = "public, max-age=30, s-maxage=30";
 const LONG: &str = "public, max-age=120, s-maxage=120, stale-while-revalidate=600, stale-if-error=86400";
 
-/// What a badge says, its color, and how long it may be kept.
+/// The message, the color and the `Cache-Control` of a badge.
 type Shown = (&'static str, &'static str, &'static str);
 
-/// Asks for packages that nobody has asked for before, all of them before the first is waited for.
+const NOT_FOUND: Shown = ("not found", "red", BRIEF);
+const INVALID_RANGE: Shown = ("invalid range", "red", BRIEF);
+
+/// Requests packages for the first time, all before it waits for the first one.
 async fn look_up(pipeline: &Pipeline, packages: &[(String, Shown)]) {
     for (package, _) in packages {
         let answer = pipeline.get(&format!("/badges/packages/{package}")).await;
         let badge = answer.json();
         let shown = [&badge["message"], &badge["color"]];
         assert_eq!((answer.status, shown), (200, [&json!("pending"), &json!("lightgrey")]), "{package}");
+        assert_eq!(badge.get("isError"), None, "{package}");
+        assert_eq!(badge["label"].as_str(), package.split('/').next(), "{package}");
         assert_eq!(answer.header("cache-control"), Some(SOON), "{package}");
     }
     for (package, shown) in packages {
-        shows(pipeline, package, *shown).await;
+        check(pipeline, package, *shown).await;
     }
 }
 
-/// Waits for the badge to say so, and looks at the rest of it.
-async fn shows(pipeline: &Pipeline, package: &str, (message, color, cached): Shown) {
+/// Polls a badge until it has its message, and checks everything else of it.
+async fn check(pipeline: &Pipeline, package: &str, (message, color, cached): Shown) {
     let path = format!("/badges/packages/{package}");
     let provider = package.split('/').next().unwrap();
-    let says = |answer: &Answer| answer.json()["message"] == message;
-    let answer = pipeline.get_until(&path, VERSION_TIME_MAX, says).await;
+    let has_message = |answer: &Answer| answer.json()["message"] == message;
+    let answer = pipeline.get_until(&path, VERSION_TIME_MAX, has_message).await;
     let mut expected = json!({
         "schemaVersion": 1, "label": provider, "message": message, "color": color, "namedLogo": provider,
     });
@@ -56,46 +60,79 @@ async fn shows(pipeline: &Pipeline, package: &str, (message, color, cached): Sho
 }
 
 #[tokio::test]
-async fn packages_of_nuget_show_their_versions() {
+async fn nuget_packages_show_the_version_that_the_query_selects() {
     let pipeline = Pipeline::open();
-    let (package, preview, unknown) = (invented("Acme.Kit"), invented("Acme.Preview"), invented("Acme.None"));
+    let (package, preview, unknown) = (unique("Acme.Kit"), unique("Acme.Preview"), unique("Acme.None"));
     let upstream = &pipeline.target.upstream;
-    upstream.publish(&package, &["1.0.0", "1.2.0", "1.10.0", "2.0.0", "3.0.0-rc.1"]);
+    let versions = [
+        "0.9.0",
+        "1.0.0",
+        "1.2.0",
+        "1.10.0",
+        "2.0.0-beta.2",
+        "2.0.0-beta.11",
+        "2.0.0",
+        "2.1.0-rc",
+        "3.0.0-a",
+    ];
+    upstream.publish(&package, &versions);
     upstream.publish(&preview, &["1.0.0-beta.2", "1.0.0-beta.10"]);
+    let (stable, prerelease) = (|version| (version, "blue", LONG), |version| (version, "orange", LONG));
     let packages = [
-        (format!("nuget/{package}"), ("2.0.0", "blue", LONG)),
-        (format!("nuget/{preview}"), ("1.0.0-beta.10", "orange", LONG)),
-        (format!("nuget/{unknown}"), ("not found", "red", BRIEF)),
+        (format!("nuget/{package}"), stable("2.0.0")),
+        (format!("nuget/{preview}"), prerelease("1.0.0-beta.10")),
+        (format!("nuget/{unknown}"), NOT_FOUND),
     ];
     look_up(&pipeline, &packages).await;
     for (query, shown) in [
-        ("version=[1.0,2.0)", ("1.10.0", "blue", LONG)),
-        ("version=%5B1.0%2C2.0%29", ("1.10.0", "blue", LONG)),
-        ("version=%3E%3D1.0.0%20%3C1.10", ("1.2.0", "blue", LONG)),
-        ("version=%3E%3D1.0.0+%3C1.10", ("1.2.0", "blue", LONG)),
-        ("gt=0.9&lte=1.0", ("1.0.0", "blue", LONG)),
-        ("prerelease=true", ("3.0.0-rc.1", "orange", LONG)),
-        ("version=", ("2.0.0", "blue", LONG)),
-        ("version=%5B9.0%2C%29", ("not found", "red", BRIEF)),
-        ("version=%5B1.0", ("invalid range", "red", BRIEF)),
+        ("version=", stable("2.0.0")),
+        ("prerelease=true", prerelease("3.0.0-a")),
+        ("prerelease=TRUE", prerelease("3.0.0-a")),
+        ("prerelease=1", stable("2.0.0")),
+        ("version=1.0", stable("2.0.0")),
+        ("version=[1.0]", stable("1.0.0")),
+        ("version=[1.0,2.0)", stable("1.10.0")),
+        ("version=%5B1.0%2C2.0)", stable("1.10.0")),
+        ("version=%5B1.0%2C2.0%29", stable("1.10.0")),
+        ("version=[1.0,2.0)&prerelease=true", prerelease("2.0.0-beta.11")),
+        ("version=(,1.0)", stable("0.9.0")),
+        ("version=[2.1-a,)", prerelease("3.0.0-a")),
+        ("version=1.*", stable("2.0.0")),
+        ("version=%3E%3D1.0.0+%3C2.0.0-a", stable("1.10.0")),
+        ("version=%3E=1.0.0%20%3C1.10", stable("1.2.0")),
+        ("version=%3E%3D1.0.0%20%3C1.10", stable("1.2.0")),
+        ("version=%3E%3D1.0.0+%3C1.10", stable("1.2.0")),
+        ("gte=1.0&lt=1.10", stable("1.2.0")),
+        ("gt=0.9&lte=1.0", stable("1.0.0")),
+        ("eq=1.2", stable("1.2.0")),
+        ("eq=1.3", NOT_FOUND),
+        ("version=[1.0,3.0]&lt=1.2", stable("1.0.0")),
+        ("gt=2&lt=1", NOT_FOUND),
+        ("version=%5B9.0%2C%29", NOT_FOUND),
+        ("gt=x", INVALID_RANGE),
+        ("version=[1.0", INVALID_RANGE),
+        ("version=%5B1.0", INVALID_RANGE),
+        ("version=~1.0", INVALID_RANGE),
+        ("version=1.0%7C%7C2.0", INVALID_RANGE),
+        ("version=[2.0,1.0]", INVALID_RANGE),
     ] {
-        shows(&pipeline, &format!("nuget/{}?{query}", package.to_lowercase()), shown).await;
+        check(&pipeline, &format!("nuget/{}?{query}", package.to_lowercase()), shown).await;
     }
 }
 
 #[tokio::test]
-async fn of_an_organisation_what_is_public_shows() {
+async fn an_organization_token_shows_public_packages_only() {
     let pipeline = Pipeline::open();
-    let (open, closed) = (invented("Acme.Open"), invented("Acme.Closed"));
+    let (public, private) = (unique("Acme.Open"), unique("Acme.Closed"));
     let (upstream, account) = (&pipeline.target.upstream, Account::Org(ORGANIZATION));
-    upstream.github_publish(account, &open, Visibility::Public, &["1.4.0", "2.0.0"]);
-    // The token sees it, but nobody has agreed to show it.
-    upstream.github_publish(account, &closed, Visibility::Private, &["1.0.0"]);
+    upstream.github_publish(account, &public, Visibility::Public, &["1.4.0", "2.0.0"]);
+    // The token can read it, but no operator has consented to show it.
+    upstream.github_publish(account, &private, Visibility::Private, &["1.0.0"]);
     let packages = [
-        (format!("github/{ORGANIZATION}/{open}"), ("2.0.0", "green", LONG)),
-        (format!("github/{ORGANIZATION}/{closed}"), ("not found", "red", BRIEF)),
+        (format!("github/{ORGANIZATION}/{public}"), ("2.0.0", "green", LONG)),
+        (format!("github/{ORGANIZATION}/{private}"), NOT_FOUND),
     ];
     look_up(&pipeline, &packages).await;
-    let upper = format!("github/{}/{}", ORGANIZATION.to_uppercase(), open.to_uppercase());
-    shows(&pipeline, &format!("{upper}?lt=2"), ("1.4.0", "green", LONG)).await;
+    let upper = format!("github/{}/{}", ORGANIZATION.to_uppercase(), public.to_uppercase());
+    check(&pipeline, &format!("{upper}?lt=2"), ("1.4.0", "green", LONG)).await;
 }

@@ -1,4 +1,4 @@
-//! The pipeline in the hands of one test.
+//! One test's view of the pipeline: an HTTP client with helpers that submit and poll.
 
 use std::time::{Duration, Instant};
 
@@ -11,17 +11,28 @@ use uuid::Uuid;
 
 use crate::target::Target;
 
-/// What becomes of a result shows within seconds; a start of every function on the way is in this.
+/// The longest time from an accepted post to its badge. It includes the cold start of every function.
 const RESULT_TIME_MAX: Duration = Duration::from_mins(1);
-/// Between two looks.
-const LOOK_PERIOD: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A name that no other test and no other run has.
-pub(crate) fn invented(what: &str) -> String {
-    format!("{what}-{}", Uuid::new_v4().simple())
+/// All headers that the functions set. They are the same for every transport and at every time.
+pub(crate) const HEADERS: [&str; 9] = [
+    "access-control-allow-origin",
+    "allow",
+    "cache-control",
+    "content-type",
+    "etag",
+    "last-modified",
+    "location",
+    "retry-after",
+    "x-content-type-options",
+];
+
+/// A name that no other test and no other run uses.
+pub(crate) fn unique(prefix: &str) -> String {
+    format!("{prefix}-{}", Uuid::new_v4().simple())
 }
 
-/// What a test speaks to, over connections of its own.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) target: &'static Target,
@@ -34,28 +45,32 @@ impl Pipeline {
         Self { target, api: Api::new(&target.url) }
     }
 
-    /// The fields of a result of now, in the form with everything in the body.
-    pub(crate) fn result(&self, branch: &str, fields: &Value) -> Value {
-        let (owner, repo) = self.target.repository.split_once('/').expect("OWNER/REPO");
-        let of = json!({ "owner": owner, "repo": repo, "branch": branch });
-        with(with(result(Clock::System.now()), &of), fields)
+    /// The owner and the repository of the target.
+    pub(crate) fn names(&self) -> (&'static str, &'static str) {
+        self.target.repository.split_once('/').expect("OWNER/REPO")
     }
 
-    /// A signed post of these fields.
+    /// The fields of a result with the current time, in the form with every field in the body.
+    pub(crate) fn result(&self, branch: &str, fields: &Value) -> Value {
+        let (owner, repo) = self.names();
+        let names = json!({ "owner": owner, "repo": repo, "branch": branch });
+        with(with(result(Clock::System.now()), &names), fields)
+    }
+
     pub(crate) fn post(&self, body: &Value) -> Post {
         Post::json(body).signed(&self.target.key)
     }
 
-    /// The same in the form of deployed clients: the names in the path, the branch as it is `spelled`. A run id
-    /// of its own makes up for the nonce, since the same bytes count once.
+    /// A signed post in the form of deployed clients: the names in the path, the branch as it is `spelled`.
+    /// The body has no nonce, so a unique run id keeps two bodies from being the same bytes.
     pub(crate) fn post_to(&self, platform: &str, spelled: &str, fields: &Value) -> Post {
         let changes = json!({ "owner": null, "repo": null, "branch": null, "nonce": null });
-        let body = with(self.result("", &changes), &json!({ "run_id": invented("run") }));
+        let body = with(self.result("", &changes), &json!({ "run_id": unique("run") }));
         let path = format!("{platform}/{}/{spelled}", self.target.repository);
         Post::to_path(&path, &with(body, fields)).signed(&self.target.key)
     }
 
-    /// Sends a post as a client does that wants it accepted: the same bytes again for as long as it is told to.
+    /// Sends a post, and sends the same bytes again for as long as the answer asks for it.
     pub(crate) async fn submit(&self, post: &Post) -> Answer {
         let started = Instant::now();
         loop {
@@ -67,7 +82,7 @@ impl Pipeline {
         }
     }
 
-    /// Sends a post that has to be accepted, and returns its `test_result_id`.
+    /// Sends a post that must be accepted, and returns its `test_result_id`.
     pub(crate) async fn accepted(&self, post: &Post) -> String {
         let answer = self.submit(post).await;
         assert!(answer.is_accepted(), "{} {}: {} {}", post.path, post.body, answer.status, answer.text);
@@ -82,40 +97,39 @@ impl Pipeline {
         self.api.request(method, path, headers).await.unwrap()
     }
 
-    /// Where the badge of a branch is.
     pub(crate) fn badge_path(&self, platform: &str, branch: &str) -> String {
         format!("/badges/tests/{platform}/{}/{}", self.target.repository, segment(branch))
     }
 
-    /// Reads a path until it answers as wanted.
+    /// Polls a path until `is_expected`.
     pub(crate) async fn get_until(
         &self,
         path: &str,
         time_max: Duration,
-        wanted: impl Fn(&Answer) -> bool,
+        is_expected: impl Fn(&Answer) -> bool,
     ) -> Answer {
         let started = Instant::now();
         loop {
             let answer = self.get(path).await;
-            if wanted(&answer) {
+            if is_expected(&answer) {
                 return answer;
             }
             let Answer { status, text, .. } = answer;
             assert!(started.elapsed() < time_max, "{path} still answers {status} {text} after {time_max:?}");
-            tokio::time::sleep(LOOK_PERIOD).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Reads a badge until it says so. One that said something else may stay for 30 s, in memory.
-    pub(crate) async fn badge_that_says(&self, path: &str, message: &str) -> Answer {
+    /// Polls a badge until it has this message. The badge API caches an older result in memory for 30 s.
+    pub(crate) async fn badge(&self, path: &str, message: &str) -> Answer {
         let answer =
             self.get_until(path, RESULT_TIME_MAX, |answer| answer.json()["message"] == message).await;
-        assert_eq!(answer.status, 200, "{path}: a badge is always answered with 200");
+        assert_eq!(answer.status, 200, "{path}: a badge always has status 200");
         answer
     }
 
-    /// Looks at the history of a branch until it holds all these results, and returns it, newest first.
-    pub(crate) async fn history_with(&self, branch: &str, ids: &[String]) -> Vec<Value> {
+    /// Polls the history of a branch until it holds all these results, and returns it, newest first.
+    pub(crate) async fn history(&self, branch: &str, ids: &[String]) -> Vec<Value> {
         let started = Instant::now();
         let query = format!("&branch={}", segment(branch));
         loop {
@@ -123,9 +137,18 @@ impl Pipeline {
             if ids.iter().all(|id| results.iter().any(|result| result["test_result_id"] == *id)) {
                 return results;
             }
-            let (there, of) = (results.len(), ids.len());
-            assert!(started.elapsed() < RESULT_TIME_MAX, "{branch}: {there} of {of} results are there");
-            tokio::time::sleep(LOOK_PERIOD).await;
+            let (stored, sent) = (results.len(), ids.len());
+            assert!(started.elapsed() < RESULT_TIME_MAX, "{branch}: {stored} of {sent} results are stored");
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
+}
+
+/// Asserts that a function rejected a request. API Gateway's own errors have another form.
+#[track_caller]
+pub(crate) fn assert_rejected(answer: &Answer, verdict: &str, context: &str) {
+    assert_eq!(answer.verdict(), verdict, "{context}: {}", answer.text);
+    assert!(!answer.json()["message"].as_str().expect("a message").is_empty(), "{context}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{context}");
+    assert!(answer.header("content-type").unwrap().starts_with("application/json"), "{context}");
 }

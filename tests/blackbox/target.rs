@@ -1,9 +1,9 @@
-//! What the suite speaks to: what is deployed at `BADGESMITH_URL`, or a `local` in this process.
+//! The service under test: the stack at `BADGESMITH_URL`, or a `local` in this process.
 //!
-//! A deployed stack is prepared by whoever deploys it. It has the key of one repository as that repository's
-//! secret, a GitHub token mapped to the organisation `acme` (`*`, all that is public), and its refresher is
-//! configured with a NuGet service index of `http://HOST:PORT/v3/index.json` and a GitHub API of
-//! `http://HOST:PORT/github`, where HOST:PORT is `BADGESMITH_UPSTREAM`.
+//! A deployed stack needs the key of one repository as that repository's secret, and a GitHub token that is
+//! mapped to the public packages of the organization `acme`. Its refresher is configured with the NuGet
+//! service index `http://HOST:PORT/v3/index.json` and the GitHub API `http://HOST:PORT/github`, where
+//! HOST:PORT is `BADGESMITH_UPSTREAM`.
 
 use std::env::VarError;
 use std::sync::{OnceLock, mpsc};
@@ -17,35 +17,32 @@ use refresher::Patience;
 use tests::client::{KEY, REPOSITORY};
 use tests::upstream::Upstream;
 
-/// The base URL of a deployed API. Unset, the suite starts a `local`; and then the others mean nothing.
+/// The base URL of a deployed API. If it is unset, the suite starts a `local` and ignores the other variables.
 const URL_VARIABLE: &str = "BADGESMITH_URL";
-/// The repository that results are sent for, as OWNER/REPO; [`REPOSITORY`] if unset.
+/// The repository of the results, as OWNER/REPO; [`REPOSITORY`] if unset.
 const REPOSITORY_VARIABLE: &str = "BADGESMITH_REPOSITORY";
-/// The HMAC key of that repository: the characters that its client signs with.
+/// The HMAC key of that repository, as its client has it.
 const KEY_VARIABLE: &str = "BADGESMITH_KEY";
-/// HOST:PORT where the suite serves the NuGet feed and the GitHub API that the refresher is configured with.
+/// HOST:PORT where the suite serves the NuGet feed and the GitHub API of the refresher's configuration.
 const UPSTREAM_VARIABLE: &str = "BADGESMITH_UPSTREAM";
-/// The token that the stack has for the organisation `acme`, which that GitHub API is to take.
+/// The stack's token for the organization `acme`, which that GitHub API accepts.
 const GITHUB_TOKEN_VARIABLE: &str = "BADGESMITH_GITHUB_TOKEN";
 
-/// The organisation whose public packages are shown.
+/// The organization whose public packages are shown.
 pub(crate) const ORGANIZATION: &str = "acme";
 
-/// What all tests of this binary share.
+/// The service that all tests of this binary share.
 #[derive(Debug)]
 pub(crate) struct Target {
     /// The base URL.
     pub(crate) url: String,
-    /// The repository that results are sent for, `acme/kit` for example.
+    /// OWNER/REPO.
     pub(crate) repository: String,
-    /// What its client signs with.
     pub(crate) key: String,
-    /// Where the refresher looks packages up.
     pub(crate) upstream: Upstream,
 }
 
 impl Target {
-    /// The one of this run.
     pub(crate) fn get() -> &'static Self {
         static TARGET: OnceLock<Target> = OnceLock::new();
         TARGET.get_or_init(|| variable(URL_VARIABLE).map_or_else(Self::local, Self::deployed))
@@ -54,8 +51,8 @@ impl Target {
     fn deployed(url: String) -> Self {
         let required = [KEY_VARIABLE, UPSTREAM_VARIABLE, GITHUB_TOKEN_VARIABLE];
         let missing: Vec<_> = required.into_iter().filter(|name| variable(name).is_none()).collect();
-        assert!(missing.is_empty(), "{URL_VARIABLE} is set, and so must be {}", missing.join(", "));
-        let [key, place, token] = required.map(|name| variable(name).expect("it was there a moment ago"));
+        assert!(missing.is_empty(), "{URL_VARIABLE} also requires {}", missing.join(", "));
+        let [key, place, token] = required.map(|name| variable(name).expect("checked above"));
         let upstream = Upstream::start_at(&place)
             .unwrap_or_else(|error| panic!("{UPSTREAM_VARIABLE}: cannot listen at {place}: {error}"));
         upstream.github_token(&token, &[ORGANIZATION]);
@@ -85,8 +82,8 @@ impl Target {
     }
 }
 
-/// Starts a `local` that runs until this process ends, and returns its base URL. It has a thread and a runtime
-/// of its own, since that of a test ends with the test.
+/// Starts a `local` that runs until this process ends, and returns its base URL. It needs its own thread and
+/// runtime, because the runtime of a test ends with the test.
 fn start(setup: Setup) -> String {
     let (started, address) = mpsc::channel();
     std::thread::spawn(move || {
@@ -100,8 +97,7 @@ fn start(setup: Setup) -> String {
     format!("http://{}", address.recv().expect("local has started"))
 }
 
-/// The value of a variable. One that is set to nothing is a mistake in whatever sets it, not a wish for the
-/// default.
+/// The value of a variable. An empty one is a mistake, not a request for the default.
 #[expect(clippy::disallowed_methods, reason = "the one place where the suite reads the environment")]
 fn variable(name: &str) -> Option<String> {
     match std::env::var(name) {

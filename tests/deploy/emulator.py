@@ -1,4 +1,4 @@
-"""An emulator of AWS on this machine, with a proxy between the functions and it that can make calls fail."""
+"""A local AWS emulator, and a proxy between it and the functions that injects faults."""
 
 import json
 import os
@@ -17,26 +17,26 @@ START_SECONDS_MAX = 60
 
 
 def free_port():
-    """A port that nobody listens at now. Whoever takes it first has it; so a program that finds it taken must fail."""
+    """Returns a free port. Another program may take it first, so a program that cannot bind it must fail."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 class Emulator:
-    """The emulator and the proxy, from `with` until its end."""
+    """The emulator and the proxy. They run as long as the `with` block."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.port, self.proxy_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        # What functions call. Tools and tests call the emulator itself, as one looks on from outside.
+        # Functions call the proxy. Tools and tests call the emulator.
         self.proxy_url = f"http://127.0.0.1:{self.proxy_port}"
         self.processes = []
 
     def __enter__(self):
         try:
-            # Functions inherit the emulator's environment, so it is made from nothing.
+            # Functions inherit the environment of the emulator, so it has only these variables.
             self._start("ministack", [], {
                 "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port), "MINISTACK_HOST": "127.0.0.1",
                 "MINISTACK_REGION": REGION, "STATE_DIR": str(self.folder), "LOG_LEVEL": "WARNING",
@@ -45,7 +45,7 @@ class Emulator:
             self._start("microburst", ["-u", self.url, "-p", str(self.proxy_port), "--host", "127.0.0.1"], {})
             self._wait(f"{self.url}/_ministack/health")
             self._wait(f"{self.proxy_url}/_microburst/rules")
-            # Its first request takes seconds.
+            # The first request through the proxy takes seconds.
             self.client("sqs", endpoint=self.proxy_url).list_queues()
         except BaseException:
             self.__exit__()
@@ -58,38 +58,38 @@ class Emulator:
         time.sleep(0.5)
         for process in self.processes:
             try:
-                # The group: functions are children of the emulator.
+                # Kill the process group, because functions are children of the emulator.
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
             process.wait()
 
     def client(self, service, endpoint=None):
-        """A client of one service of AWS, past the proxy unless told otherwise."""
+        """Returns a client of an AWS service. By default, it bypasses the proxy."""
         return boto3.client(
             service, endpoint_url=endpoint or self.url, region_name=REGION,
             aws_access_key_id="test", aws_secret_access_key="test",
         )
 
     def environment(self):
-        """Where tools find it."""
-        # Tools forget temporary folders; this one is removed with all that is in it.
+        """Returns the variables with which tools call the emulator."""
+        # Tools leave temporary folders behind. The caller removes this one with its content.
         return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.url, "TMPDIR": str(self.folder)}
 
-    def let_fail(self, *rules):
-        """Makes calls of functions fail as `rules` say; without any, none fails."""
+    def set_faults(self, *rules):
+        """Replaces the rules by which the proxy makes calls of functions fail."""
         request = urllib.request.Request(
             f"{self.proxy_url}/_microburst/rules", json.dumps(rules).encode(), {"Content-Type": "application/json"}
         )
         urllib.request.urlopen(request, timeout=10).read()
 
-    def failed(self):
-        """How many calls the proxy has made fail."""
-        with urllib.request.urlopen(f"{self.proxy_url}/_microburst/stats", timeout=10) as answer:
-            return json.load(answer)["requests"]["faulted"]
+    def failed_calls(self):
+        """Returns the number of calls that the proxy has made fail."""
+        with urllib.request.urlopen(f"{self.proxy_url}/_microburst/stats", timeout=10) as response:
+            return json.load(response)["requests"]["faulted"]
 
     def processes_of(self, function):
-        """The processes of a function."""
+        """Yields the process ids of a function."""
         name = f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
         for process in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -101,7 +101,7 @@ class Emulator:
                 yield int(process)
 
     def logs(self):
-        """What the emulator and the proxy had to say."""
+        """Yields the end of the logs of the emulator and of the proxy."""
         for file in sorted(self.folder.glob("*.log")):
             yield f"--- {file.name}\n{file.read_text(errors='replace')[-4000:]}"
 
@@ -119,7 +119,7 @@ class Emulator:
                 urllib.request.urlopen(url, timeout=5).read()
                 return
             except OSError:
-                ended = [process.args[0] for process in self.processes if process.poll() is not None]
-                if ended or time.monotonic() > deadline:
-                    raise SystemExit(f"{url} does not answer; ended: {ended}\n" + "\n".join(self.logs())) from None
+                exited = [process.args[0] for process in self.processes if process.poll() is not None]
+                if exited or time.monotonic() > deadline:
+                    raise SystemExit(f"{url} does not respond; exited processes: {exited}\n" + "\n".join(self.logs())) from None
                 time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""What must hold while something breaks: nothing accepted is lost, and nothing is there twice."""
+"""Faults. After each of them, every accepted result is stored exactly once."""
 
 import json
 import os
@@ -13,9 +13,9 @@ RESULTS = 60
 STORED_SECONDS_MAX = 120
 
 
-def every_function_is_killed_while_it_works(stack):
-    """Processes of both functions on the way of a result are killed, again and again, while results are sent."""
-    branch, kills, done = fresh("killed"), [], threading.Event()
+def killed_functions_lose_no_result(stack):
+    """Kills processes of ingest-api and processor repeatedly while a client sends results."""
+    branch, kills, done = unique("killed"), [], threading.Event()
 
     def kill():
         while not done.wait(random.uniform(0.05, 0.2)):
@@ -31,65 +31,66 @@ def every_function_is_killed_while_it_works(stack):
     killer = threading.Thread(target=kill)
     killer.start()
     try:
-        # Each attempt may be killed, so it is not the number of results that makes it enough.
+        # Keep killing for three seconds, because the client may finish after only a few kills.
         accepted = stack.client.submit_all(branch, RESULTS)
         time.sleep(3)
     finally:
         done.set()
         killer.join()
     for function in ("ingest-api", "processor"):
-        assert kills.count(function) >= 5, f"{function} was killed {kills.count(function)} times only"
-    all_are_there_once(stack, branch, accepted)
+        assert kills.count(function) >= 5, f"{function} was killed only {kills.count(function)} times"
+    assert_stored_once(stack, branch, accepted)
     return f"{len(kills)} kills, {len(accepted)} accepted, each stored once"
 
 
-def poison_goes_to_the_dead_letter_queue(stack):
-    """What can never be a result goes there at once, with its reason; what was sent with it is stored."""
-    branch = fresh("poisoned")
-    poison = ["no JSON", "{}", json.dumps({"version": 99}), "[" * 5000]
-    for content in poison:
+def malformed_messages_go_to_the_dead_letter_queue(stack):
+    """A malformed result goes there after one receive, with the reason. The other results are stored."""
+    branch = unique("malformed")
+    malformed = ["no JSON", "{}", json.dumps({"version": 99}), "[" * 5000]
+    for content in malformed:
         stack.send("ResultsQueueUrl", content)
     accepted = stack.client.submit_all(branch, 10)
-    all_are_there_once(stack, branch, accepted)
-    until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == len(poison), "poison is not in the dead-letter queue")
-    letters = stack.operate("dlq", "list")["messages"]
-    assert len(letters) == len(poison) and "max receives exceeded" not in {letter["reason"] for letter in letters}, letters
+    assert_stored_once(stack, branch, accepted)
+    until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == len(malformed), "the malformed messages are not in the dead-letter queue")
+    dead_letters = stack.operate("dlq", "list")["messages"]
+    assert len(dead_letters) == len(malformed), dead_letters
+    assert "max receives exceeded" not in {dead_letter["reason"] for dead_letter in dead_letters}, dead_letters
     assert stack.operate("dlq", "purge", "--yes")["all"]
-    until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == 0, "the queue is not purged")
+    until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == 0, "the dead-letter queue is not empty after the purge")
 
-    # A request for a package that nobody understands gets there by being received too often.
+    # A malformed refresh request goes there when it exceeds its maximum number of receives.
     stack.redeliver_after(seconds=1, queue="RefreshQueueUrl")
     stack.send("RefreshQueueUrl", "no event")
-    until(lambda: stack.depth("RefreshDeadLetterQueueUrl") == 1, "a request is not in the dead-letter queue")
+    until(lambda: stack.depth("RefreshDeadLetterQueueUrl") == 1, "the request is not in the dead-letter queue")
     queues = stack.operate("status")["queues"]
     visible = {queue["queue"]: queue["visible"] for queue in queues if queue["dead_letters"]}
     assert visible == {"ResultsDeadLetterQueue": 0, "RefreshDeadLetterQueue": 1, "RefreshEventsDeadLetterQueue": 0}, visible
-    return f"{len(poison)} results with reasons, 1 request"
+    return f"{len(malformed)} results with reasons, 1 request"
 
 
 def a_dead_letter_queue_raises_its_alarm(stack):
-    """The alarm watches the figure that grows. The emulator publishes none of its own, so it is put there."""
-    stack.send("ResultsDeadLetterQueueUrl", "poison")
+    """The alarm watches the depth of the queue. The emulator publishes no metrics, so the test publishes the depth."""
+    stack.send("ResultsDeadLetterQueueUrl", "malformed")
     alarm = stack.alarm("ResultsDeadLetters")
     queue = stack.outputs["ResultsDeadLetterQueueUrl"].rsplit("/", 1)[1]
     assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": queue}], alarm
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible"), alarm
     assert alarm["StateValue"] != "ALARM", alarm
     stack.publish(alarm, stack.depth("ResultsDeadLetterQueueUrl"))
-    until(lambda: stack.alarm("ResultsDeadLetters")["StateValue"] == "ALARM", "there is no alarm")
-    stack.take_all("ResultsDeadLetterQueueUrl")
-    return f"more than {alarm['Threshold']:g}, and it is told"
+    until(lambda: stack.alarm("ResultsDeadLetters")["StateValue"] == "ALARM", "the alarm is not raised")
+    stack.delete_messages("ResultsDeadLetterQueueUrl")
+    return f"raised above {alarm['Threshold']:g} messages"
 
 
-def aws_is_away_for_a_while(stack):
-    """Every call of a function fails, in every way that there is, while results are sent and badges are read."""
-    branch = fresh("away")
+def an_outage_of_aws_loses_no_result(stack):
+    """Calls to AWS fail in several ways while a client sends results and reads badges."""
+    branch = unique("outage")
     stack.redeliver_after(seconds=3)
-    before, read = stack.failed(), set()
+    failed_before, messages = stack.failed_calls(), set()
     outages = [
         {"service": "*", "error": {"code": "ServiceUnavailable", "status": 503}},
         {"service": "*", "reset": True},
-        # Carried out, and the answer lost.
+        # AWS makes the change, but the response is lost.
         {"service": "*", "response": {"abort_frac": 0.0}},
         {"service": "*", "latency": 1000},
         {"service": "*", "probability": 0.3, "error": {"code": "ThrottlingException", "status": 400}},
@@ -99,61 +100,61 @@ def aws_is_away_for_a_while(stack):
         try:
             while not sender.done():
                 for outage in outages:
-                    stack.let_fail(outage)
+                    stack.set_faults(outage)
                     for _ in range(3):
-                        read.add(stack.client.badge(branch))
-                        # Nobody has read this one before, so that no memory holds it.
-                        read.add(stack.client.badge(fresh("unread")))
+                        messages.add(stack.client.badge(branch))
+                        # The badge of a new branch is in no cache.
+                        messages.add(stack.client.badge(unique("unread")))
                         time.sleep(0.5)
-                    stack.let_fail()
+                    stack.set_faults()
                     time.sleep(1)
         finally:
-            stack.let_fail()
+            stack.set_faults()
     accepted = sender.result()
-    failed = stack.failed() - before
-    assert failed >= 20, f"only {failed} calls have failed"
-    assert len(accepted) == RESULTS, f"{len(accepted)} were accepted"
-    all_are_there_once(stack, branch, accepted)
-    assert read <= {"190 passed", "no results", "unavailable"}, read
-    return f"{failed} failed calls, {len(accepted)} accepted, each stored once; badges said {sorted(read)}"
+    failed = stack.failed_calls() - failed_before
+    assert failed >= 20, f"only {failed} calls failed"
+    assert len(accepted) == RESULTS, f"only {len(accepted)} results were accepted"
+    assert_stored_once(stack, branch, accepted)
+    assert messages <= {"190 passed", "no results", "unavailable"}, messages
+    return f"{failed} failed calls, {len(accepted)} accepted, each stored once; badges: {sorted(messages)}"
 
 
-def what_was_given_up_is_stored_by_a_replay(stack):
-    """The table refuses for so long that results end in the dead-letter queue; an operator moves them back."""
-    branch = fresh("replayed")
+def a_replay_stores_results_from_the_dead_letter_queue(stack):
+    """Writes fail until the results are in the dead-letter queue. Then an operator replays them."""
+    branch = unique("replayed")
     stack.redeliver_after(seconds=1, receives_max=2)
-    stack.let_fail({"service": "dynamodb", "operation": "BatchWriteItem", "error": {"code": "InternalServerError", "status": 500}})
+    stack.set_faults({"service": "dynamodb", "operation": "BatchWriteItem", "error": {"code": "InternalServerError", "status": 500}})
     accepted = stack.client.submit_all(branch, 10)
     until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == len(accepted), "results are not in the dead-letter queue")
     assert stack.client.history(branch) == []
-    stack.let_fail()
+    stack.set_faults()
     assert stack.operate("dlq", "replay", "--reason", "max receives exceeded", "--rate", "0")["moved"] == len(accepted)
-    all_are_there_once(stack, branch, accepted)
+    assert_stored_once(stack, branch, accepted)
     return f"{len(accepted)} dead letters, each stored once"
 
 
-def an_upstream_that_is_gone_is_told_by_the_badge(stack):
-    """The suite has taken its NuGet feed with it."""
-    package = f"gone.{uuid.uuid4()}"
-    until(lambda: stack.client.version(package) == "unavailable", "the badge does not say so")
+def the_badge_shows_that_the_upstream_is_unavailable(stack):
+    """The NuGet feed stopped with the black-box tests."""
+    package = f"unavailable.{uuid.uuid4()}"
+    until(lambda: stack.client.version(package) == "unavailable", "the badge does not show \"unavailable\"")
     return "unavailable"
 
 
 ALL = [
-    every_function_is_killed_while_it_works,
-    poison_goes_to_the_dead_letter_queue,
+    killed_functions_lose_no_result,
+    malformed_messages_go_to_the_dead_letter_queue,
     a_dead_letter_queue_raises_its_alarm,
-    aws_is_away_for_a_while,
-    what_was_given_up_is_stored_by_a_replay,
-    an_upstream_that_is_gone_is_told_by_the_badge,
+    an_outage_of_aws_loses_no_result,
+    a_replay_stores_results_from_the_dead_letter_queue,
+    the_badge_shows_that_the_upstream_is_unavailable,
 ]
 
 
-def fresh(name):
+def unique(name):
     return f"{name}/{uuid.uuid4()}"
 
 
-def all_are_there_once(stack, branch, accepted):
+def assert_stored_once(stack, branch, accepted):
     until(
         lambda: len(stack.client.history(branch)) >= len(accepted),
         lambda: f"{len(stack.client.history(branch))} of {len(accepted)} results are stored",
@@ -162,9 +163,9 @@ def all_are_there_once(stack, branch, accepted):
     assert sorted(stored) == sorted(accepted), f"stored {sorted(stored)}, accepted {sorted(accepted)}"
 
 
-def until(holds, otherwise):
+def until(condition, message):
     deadline = time.monotonic() + STORED_SECONDS_MAX
-    while not holds():
+    while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(otherwise() if callable(otherwise) else otherwise)
+            raise AssertionError(message() if callable(message) else message)
         time.sleep(0.25)

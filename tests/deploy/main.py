@@ -1,5 +1,5 @@
-"""Lints template.yaml, builds the functions as they are deployed, deploys them to an emulator of AWS on this machine,
-runs the black-box suite against the API, breaks things, and takes everything down."""
+"""Lints template.yaml, builds the functions for deployment, deploys them to a local AWS emulator, runs the black-box
+tests against the API, injects faults, and deletes everything."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from tools import run
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "target/deploy/build"
 FUNCTIONS = ("IngestApi", "Processor", "Refresher", "BadgeApi")
-# The schedule's first run comes a minute after the deployment, and some seconds.
+# The schedule first runs about a minute after the deployment.
 METRICS_SECONDS_MAX = 180
 
 
@@ -27,17 +27,17 @@ def step(text):
 
 
 def lint():
-    """Two linters for what CloudFormation takes, and one for what is safe."""
-    step("the template is linted")
+    """Runs two linters for valid CloudFormation and one for security."""
+    step("lint the template")
     run("sam", "validate", "--lint", "--template-file", "template.yaml", cwd=ROOT, environment=CREDENTIALS)
     run("cfn-lint", "template.yaml", cwd=ROOT)
     run("checkov", "--config-file", ".checkov.yaml", cwd=ROOT)
 
 
 def build():
-    """Builds for this machine, which has to run what is built."""
-    step("the program is built, and the functions, with sam")
-    # What has a test is built for it. With `--package`, dependencies would be built anew with fewer features.
+    """Builds for the architecture of this machine, and returns its name."""
+    step("build the program, and the functions with sam")
+    # Building the tests also builds the program. `--package` would rebuild dependencies with fewer features.
     run("cargo", "test", "--no-run", "--test", "operate", cwd=ROOT)
     architecture = {"aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
     run(
@@ -53,17 +53,17 @@ def build():
     return architecture
 
 
-def examine(stack):
-    step("badgesmith finds everything in its place")
-    # The emulator's API is not where the output says.
+def run_doctor(stack):
+    step("run badgesmith doctor")
+    # The emulator serves the API at another address than the output ApiUrl.
     checks = stack.operate(
         "doctor", "--repo", f"{OWNER}/{REPO}", "--url", stack.url, environment={"BADGESMITH_KEY": stack.client.key}
     )["checks"]
     print(", ".join(check["check"] for check in checks), checks[-1]["detail"], sep="; ")
 
 
-def suite(stack, upstream):
-    step("the black-box suite runs against the deployed API")
+def run_black_box_tests(stack, upstream):
+    step("run the black-box tests against the deployed API")
     run(
         "cargo", "test", "--test", "blackbox", cwd=ROOT, environment={
             "BADGESMITH_URL": stack.url, "BADGESMITH_KEY": stack.client.key, "BADGESMITH_UPSTREAM": upstream,
@@ -72,7 +72,8 @@ def suite(stack, upstream):
     )
 
 
-def break_things(stack):
+def inject_faults(stack):
+    step("inject faults")
     for fault in faults.ALL:
         started = time.monotonic()
         print(f"{fault.__name__.replace('_', ' ')}: ", end="", flush=True)
@@ -80,42 +81,42 @@ def break_things(stack):
 
 
 def check_metrics(stack):
-    step("functions record their metrics, and the schedule runs")
+    step("check that the functions record their metrics and that the schedule runs")
     deadline = time.monotonic() + METRICS_SECONDS_MAX
     while missing := METRICS - stack.metrics():
         if time.monotonic() > deadline:
-            raise AssertionError(f"never recorded: {sorted(missing)}")
+            raise AssertionError(f"missing metrics: {sorted(missing)}")
         time.sleep(2)
     print(", ".join(sorted(METRICS)))
 
 
-def take_down(emulator, *stacks):
-    step("the stacks are deleted; results and mappings stay")
+def delete_stacks(emulator, *stacks):
+    step("delete the stacks; the tables with results and secret mappings remain")
     for stack in stacks:
         delete(emulator, stack.name)
-    kept = {stack.outputs[table] for stack in stacks for table in ("TestResultsTableName", "SecretsTableName")}
-    left = set(emulator.client("dynamodb").list_tables()["TableNames"])
-    assert left == kept, f"tables that are left: {left}"
-    assert not emulator.client("sqs").list_queues().get("QueueUrls"), "queues are left"
-    assert not emulator.client("lambda").list_functions()["Functions"], "functions are left"
+    retained = {stack.outputs[table] for stack in stacks for table in ("TestResultsTableName", "SecretsTableName")}
+    tables = set(emulator.client("dynamodb").list_tables()["TableNames"])
+    assert tables == retained, f"expected the tables {retained}, got {tables}"
+    assert not emulator.client("sqs").list_queues().get("QueueUrls"), "queues were not deleted"
+    assert not emulator.client("lambda").list_functions()["Functions"], "functions were not deleted"
 
 
-def keep(emulator, stack):
-    """Leaves the stack up, and says how to speak to it."""
+def wait_for_interrupt(emulator, stack):
+    """Prints how to use the stack, and waits for Ctrl-C."""
     variables = {**CREDENTIALS, "AWS_ENDPOINT_URL": emulator.url, "STACK": stack.name, "URL": stack.url, "KEY": stack.client.key}
-    print("the stack stays up until Ctrl-C; its repository is acme/kit. To speak to it, paste:", flush=True)
+    print("the stack runs until Ctrl-C, with the repository acme/kit. To use it, run:", flush=True)
     print("export " + " ".join(f"{name}='{value}'" for name, value in variables.items()), flush=True)
     print('version 1 of the AWS CLI needs --endpoint-url "$AWS_ENDPOINT_URL" for sqs', flush=True)
     signal.pause()
 
 
-def main(keeps):
+def main(keep):
     started = time.monotonic()
     lint()
     architecture = build()
     with tempfile.TemporaryDirectory() as folder, Emulator(Path(folder)) as emulator:
         try:
-            step("the stack is deployed, and another one beside it")
+            step("deploy two stacks")
             upstream = f"127.0.0.1:{free_port()}"
             parameters = {
                 "Architecture": architecture, "EndpointUrl": emulator.proxy_url, "DeletionProtection": "false",
@@ -125,22 +126,21 @@ def main(keeps):
             stack = deploy(emulator, "badgesmith", BUILT, parameters)
             other = deploy(emulator, "badgesmith-staging", BUILT, parameters)
             shared = set(stack.outputs.values()) & set(other.outputs.values())
-            assert not shared, f"the stacks share {shared}"
+            assert not shared, f"both stacks have the outputs {shared}"
             stack.register()
-            examine(stack)
-            suite(stack, upstream)
-            if keeps:
-                keep(emulator, stack)
-            step("things are broken")
-            break_things(stack)
+            run_doctor(stack)
+            run_black_box_tests(stack, upstream)
+            if keep:
+                wait_for_interrupt(emulator, stack)
+            inject_faults(stack)
             check_metrics(stack)
-            assert other.metrics() <= {"RefreshLag"}, "the other stack took part"
-            take_down(emulator, stack, other)
+            assert other.metrics() <= {"RefreshLag"}, "the other stack has processed something"
+            delete_stacks(emulator, stack, other)
         except BaseException:
-            if not keeps:
+            if not keep:
                 print(*emulator.logs(), sep="\n", file=sys.stderr)
             raise
-    print(f"deployed, tried and taken down in {time.monotonic() - started:.0f} s")
+    print(f"deployed, tested and deleted in {time.monotonic() - started:.0f} s")
 
 
 def stop(*_):
@@ -148,10 +148,10 @@ def stop(*_):
 
 
 if __name__ == "__main__":
-    # Whoever ends it, the emulator ends with it.
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, stop)
+    # The emulator also stops after these signals.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
     try:
-        main(keeps="--keep" in sys.argv)
+        main(keep="--keep" in sys.argv)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""A deployed stack: what its outputs name, and what an operator does with it."""
+"""A deployed stack, with its resources and the operator commands on it."""
 
 import json
 from datetime import datetime, timezone
@@ -11,8 +11,8 @@ from tools import run
 PROGRAM = Path(__file__).resolve().parents[2] / "target/debug/badgesmith"
 
 GITHUB_TOKEN = "ghp_emulated"
-# What functions record, and so what the alarms and the dashboard have to show. A stack that is well never records
-# ResultsRetried and BadgesUnavailable; the faults make it.
+# The metrics that functions record. A healthy stack never records ResultsRetried and BadgesUnavailable; the injected
+# faults cause both.
 METRICS = {
     "ResultsAccepted", "ResultsRefused", "AuthenticationFailures", "ResultsStored", "ResultsRetried", "StorageDelay",
     "BadgesUnavailable", "PackagesRefreshed", "PackagesFailed", "RefreshLag",
@@ -20,8 +20,6 @@ METRICS = {
 
 
 class Stack:
-    """The stack of one name."""
-
     def __init__(self, emulator, name):
         self.emulator, self.name = emulator, name
         cloudformation = emulator.client("cloudformation")
@@ -31,38 +29,38 @@ class Stack:
         self.resources = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
         self.sqs, self.cloudwatch = emulator.client("sqs"), emulator.client("cloudwatch")
         api = self.resources["HttpApi"]
-        # The emulator's own address of an API, in place of the output ApiUrl.
+        # The emulator serves the API here, and not at the output ApiUrl.
         self.url = f"{emulator.url}/_aws/execute-api/{api}/$default"
         self.client = None
-        # The emulator loses what the template says of CORS.
+        # The emulator ignores the CORS configuration in the template.
         emulator.client("apigatewayv2").update_api(ApiId=api, CorsConfiguration={
             "AllowOrigins": ["*"], "AllowMethods": ["GET", "HEAD", "OPTIONS"], "AllowHeaders": ["if-none-match"],
         })
 
     def register(self):
-        """Makes the key of a repository, and registers the GitHub token of an organisation."""
+        """Creates the key of acme/kit, and registers the GitHub token of acme."""
         self.client = Client(self.url, self.operate("secret", "create", f"{OWNER}/{REPO}")["key"])
         self.operate("token", "set", OWNER, environment={"BADGESMITH_GITHUB_TOKEN": GITHUB_TOKEN})
 
     def operate(self, *command, environment=None):
-        """What an operator's command says of this stack."""
-        said = run(
+        """Runs a `badgesmith` command on this stack, and returns its JSON output."""
+        output = run(
             PROGRAM, *command, "--stack", self.name, "--json",
-            environment={**self.emulator.environment(), **(environment or {})}, reads=True,
+            environment={**self.emulator.environment(), **(environment or {})}, capture=True,
         )
-        return json.loads(said)
+        return json.loads(output)
 
     def processes_of(self, function):
         return list(self.emulator.processes_of(f"{self.name}-{function}"))
 
-    def let_fail(self, *rules):
-        self.emulator.let_fail(*rules)
+    def set_faults(self, *rules):
+        self.emulator.set_faults(*rules)
 
-    def failed(self):
-        return self.emulator.failed()
+    def failed_calls(self):
+        return self.emulator.failed_calls()
 
     def redeliver_after(self, seconds, receives_max=None, queue="ResultsQueueUrl"):
-        """Has messages come again sooner than the template says, so that a test need not wait for minutes."""
+        """Shortens the visibility timeout of a queue, which is minutes in the template."""
         url = self.outputs[queue]
         attributes = {"VisibilityTimeout": str(seconds)}
         if receives_max:
@@ -75,35 +73,29 @@ class Stack:
         self.sqs.send_message(QueueUrl=self.outputs[queue], MessageBody=content)
 
     def depth(self, queue):
-        """What waits in a queue: the figure behind AWS/SQS ApproximateNumberOfMessagesVisible."""
+        """Returns the number of visible messages: the metric AWS/SQS ApproximateNumberOfMessagesVisible."""
         name = "ApproximateNumberOfMessages"
         attributes = self.sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=[name])
         return int(attributes["Attributes"][name])
 
-    def take_all(self, queue):
-        """Takes all messages from a queue."""
-        url, taken = self.outputs[queue], []
-        while True:
-            answer = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
-            messages = answer.get("Messages", [])
-            if not messages:
-                return taken
+    def delete_messages(self, queue):
+        url = self.outputs[queue]
+        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                taken.append(message)
 
     def alarm(self, name):
         return self.cloudwatch.describe_alarms(AlarmNames=[f"{self.name}-{name}"])["MetricAlarms"][0]
 
     def publish(self, alarm, value):
-        """Puts a value of the very metric that an alarm watches."""
+        """Publishes a value of the metric that an alarm watches."""
         self.cloudwatch.put_metric_data(Namespace=alarm["Namespace"], MetricData=[{
             "MetricName": alarm["MetricName"], "Dimensions": alarm["Dimensions"], "Value": value,
             "Timestamp": datetime.now(timezone.utc),
         }])
 
     def metrics(self):
-        """The names of the metrics in the logs of all functions, in embedded metric format and of this stack."""
+        """Returns the names of the metrics in the logs of all functions, in embedded metric format."""
         logs, names = self.emulator.client("logs"), set()
         for function in ("ingest-api", "processor", "refresher", "badge-api"):
             pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{self.name}-{function}")
@@ -116,7 +108,7 @@ class Stack:
 
 
 def deploy(emulator, name, built, parameters):
-    """Deploys what was built, with the command that a user types."""
+    """Deploys the built functions with the command that users run."""
     overrides = [f'{key}="{value}"' for key, value in parameters.items()]
     run(
         "sam", "deploy", "--template-file", built / "template.yaml", "--stack-name", name, "--resolve-s3",
@@ -128,7 +120,7 @@ def deploy(emulator, name, built, parameters):
 
 
 def delete(emulator, name):
-    """Deletes a stack, with the command that a user types."""
+    """Deletes a stack with the command that users run."""
     run(
         "sam", "delete", "--stack-name", name, "--no-prompts", "--region", REGION,
         environment=emulator.environment(), quiet=True,

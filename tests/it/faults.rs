@@ -1,7 +1,7 @@
-//! Every call on the way of a result, failing in every way.
+//! Every call on the way of a result, with every fault.
 //!
-//! What was answered with 202 is visible exactly once after recovery. After anything else, or no answer, the
-//! same bytes can be sent again, and end in 202 or `ALREADY_ACCEPTED`.
+//! A result that was answered with 202 shows exactly once after recovery. After any other answer, or none, the
+//! client can send the same bytes again until the answer is 202 or `ALREADY_ACCEPTED`.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use tests::faults::Fault;
 use tests::world::{VISIBILITY_TIMEOUT, World};
 
 const FAULTS: [Fault; 4] = [Fault::Fails, Fault::TimesOut, Fault::LosesAnswer, Fault::AnswerTimesOut];
-/// Once; all tries that the SDK makes of one call; two calls; for as long as it is not healed.
+/// Once; for all attempts of the SDK at one call; at two calls; until it is healed.
 const TIMES: [usize; 4] = [1, 3, 6, usize::MAX];
 
-/// The timestamp is fresh for so long; a client gives up then, and signs anew.
-const PATIENCE: Duration = Duration::from_mins(4);
+/// The time for which a client repeats the same bytes. Their timestamp is fresh for 5 minutes.
+const RETRY_MAX: Duration = Duration::from_mins(4);
 
-/// Sends the same bytes until they are accepted, as a client does that heeds `Retry-After`; in between, the
-/// queue is worked on. Gives up when they are about to be too old.
+/// Sends the same bytes until they are accepted or about to be too old, with the delays of `Retry-After`, and drains
+/// the queue in between.
 async fn submit_until_accepted(world: &World, post: &Post) -> Vec<Answer> {
     let started = world.now();
     let mut answers = Vec::new();
@@ -26,15 +26,15 @@ async fn submit_until_accepted(world: &World, post: &Post) -> Vec<Answer> {
         let answer = world.submit(post).await;
         world.drain().await;
         answers.push(answer.clone());
-        if answer.is_accepted() || world.now().since(started) > PATIENCE {
+        if answer.is_accepted() || world.now().since(started) > RETRY_MAX {
             return answers;
         }
-        let wait = answer.header("retry-after").expect("a refusal that is ours says when to come again");
+        let wait = answer.header("retry-after").expect("a retryable error has Retry-After");
         world.clock.advance(Duration::from_secs(wait.parse().unwrap()));
     }
 }
 
-/// Lets time pass until everything that was received and not deleted has come again.
+/// Advances the clock until every message that was received and not deleted is delivered again.
 async fn recover(world: &World) {
     world.faults.heal();
     for _ in 0..3 {
@@ -50,7 +50,7 @@ async fn check(operation: &str, fault: Fault, times: usize) {
     world.faults.plan(operation, fault, times);
     let mut answers = submit_until_accepted(&world, &post).await;
     if !answers.last().unwrap().is_accepted() {
-        assert_eq!(times, usize::MAX, "{context}: a passing fault is survived: {answers:?}");
+        assert_eq!(times, usize::MAX, "{context}: accepted after a temporary fault: {answers:?}");
         world.faults.heal();
         answers.extend(submit_until_accepted(&world, &post).await);
     }
@@ -70,10 +70,10 @@ async fn check(operation: &str, fault: Fault, times: usize) {
     let ids: Vec<&Value> = history.iter().map(|result| &result["test_result_id"]).collect();
     assert_eq!(ids, [&answers.last().unwrap().json()["test_result_id"]], "{context}: visible exactly once");
     assert_eq!(world.badge("linux/acme/kit/main").await, "190 passed", "{context}");
-    assert_eq!((world.queued(), world.dead_letters()), (0, 0), "{context}: nothing is left behind");
+    assert_eq!((world.queued(), world.dead_letters()), (0, 0), "{context}: the queues are empty");
 }
 
-/// One test for each call to a dependency between a client and its badge.
+/// One test for each call between a client and its badge.
 macro_rules! every_fault_of {
     ($($name:ident: $operation:literal;)*) => {$(
         #[tokio::test(start_paused = true)]
@@ -88,21 +88,21 @@ macro_rules! every_fault_of {
 }
 
 every_fault_of! {
-    the_secret_read_may_fail: "GetSecretValue";
-    the_reservation_may_fail: "PutItem";
-    the_enqueue_may_fail: "SendMessage";
-    the_mark_may_fail: "UpdateItem";
-    the_receive_may_fail: "ReceiveMessage";
-    the_batch_write_may_fail: "BatchWriteItem";
-    the_event_may_fail: "PutEvents";
-    the_delete_may_fail: "DeleteMessageBatch";
+    a_result_survives_faults_of_the_secret_read: "GetSecretValue";
+    a_result_survives_faults_of_the_reservation: "PutItem";
+    a_result_survives_faults_of_the_enqueue: "SendMessage";
+    a_result_survives_faults_of_the_reservation_update: "UpdateItem";
+    a_result_survives_faults_of_the_receive: "ReceiveMessage";
+    a_result_survives_faults_of_the_batch_write: "BatchWriteItem";
+    a_result_survives_faults_of_the_event: "PutEvents";
+    a_result_survives_faults_of_the_delete: "DeleteMessageBatch";
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_died_is_taken_over() {
+async fn a_reservation_of_a_killed_function_expires() {
     let mut world = World::new();
     let post = world.post();
-    // The sandbox dies after the reservation: nothing is enqueued, nothing marked, no answer sent.
+    // The sandbox is killed after the reservation: without an enqueue, an update and an answer.
     world.faults.plan("SendMessage", Fault::TimesOut, usize::MAX);
     let attempt = tokio::time::timeout(Duration::from_millis(100), world.submit(&post)).await;
     assert!(attempt.is_err());
@@ -119,11 +119,11 @@ async fn an_attempt_that_died_is_taken_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_wakes_up_after_it_was_taken_over_does_no_harm() {
+async fn two_attempts_at_the_same_submission_store_one_result() {
     let world = World::new();
     let post = world.post();
     world.faults.plan("SendMessage", Fault::TimesOut, 1);
-    // The first attempt hangs at the queue while the second one, its lease being over, goes through.
+    // The first attempt hangs at the queue. After its lease, the second one succeeds.
     let second = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         world.clock.advance(Duration::from_secs(15));

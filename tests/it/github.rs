@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Method;
 use refresher::Report;
 use serde_json::json;
-use tests::upstream::{Account, Asked, Misbehaviour, Upstream, Visibility};
+use tests::upstream::{Account, RecordedRequest, Upstream, UpstreamFault, Visibility};
 use tests::world::{FRESH_FOR, World};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -52,12 +52,12 @@ async fn refresh(world: &World, after: Duration) -> Report {
     world.refresh_due().await
 }
 
-fn paths(asked: &[Asked]) -> Vec<&str> {
+fn paths(asked: &[RecordedRequest]) -> Vec<&str> {
     asked.iter().map(|asked| asked.path.as_str()).collect()
 }
 
-fn status(status: u16, headers: &[(&'static str, String)], body: &str) -> Misbehaviour {
-    Misbehaviour::Status { status, headers: headers.to_vec(), body: body.to_owned() }
+fn status(status: u16, headers: &[(&'static str, String)], body: &str) -> UpstreamFault {
+    UpstreamFault::Status { status, headers: headers.to_vec(), body: body.to_owned() }
 }
 
 #[tokio::test]
@@ -108,9 +108,9 @@ async fn all_pages_are_read_each_time() {
     assert!(again.iter().all(|asked| asked.status == Some(304)), "{again:?}");
     assert!(again[2].path.contains("/organizations/"), "further pages are where GitHub says");
 
-    for how in [status(500, &[], ""), Misbehaviour::TruncatedGzip, Misbehaviour::BrokenOff] {
+    for how in [status(500, &[], ""), UpstreamFault::TruncatedGzip, UpstreamFault::BrokenOff] {
         upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, &["0.0.1"]);
-        upstream.misbehave("page=2", how.clone(), ALWAYS);
+        upstream.plan_fault("page=2", how.clone(), ALWAYS);
         assert_eq!(refresh(&world, LONGEST_BACKOFF).await.failed, 1, "{how:?}");
         assert_eq!(world.version("github/acme/acme.kit").await, "2.0.0", "{how:?}");
         assert_eq!(
@@ -118,7 +118,7 @@ async fn all_pages_are_read_each_time() {
             "not found",
             "all or nothing"
         );
-        upstream.behave();
+        upstream.heal();
         upstream.github_delete_version(ACME, "Acme.Kit", "0.0.1");
     }
     // It is alone on what was the third page, and those before it stay as they are.
@@ -183,7 +183,7 @@ async fn a_public_package_that_turns_private_disappears_at_once() {
 }
 
 /// A private package is shown, and then no longer consented to.
-async fn check_withdrawn(token_of_organization: Option<&str>, github: Option<Misbehaviour>) {
+async fn check_withdrawn(token_of_organization: Option<&str>, github: Option<UpstreamFault>) {
     let upstream = Upstream::start();
     upstream.github_token(TOKEN, &["acme"]);
     upstream.github_publish(ACME, "Secret.Kit", Visibility::Private, &["1.0.0"]);
@@ -196,7 +196,7 @@ async fn check_withdrawn(token_of_organization: Option<&str>, github: Option<Mis
     assert_eq!(world.look_up("github/acme/secret.kit").await, "1.0.0");
     let context = format!("{token_of_organization:?} {github:?}");
     if let Some(how) = github {
-        upstream.misbehave("/github/", how, ALWAYS);
+        upstream.plan_fault("/github/", how, ALWAYS);
     }
     world.delete_github_token("acme/secret.kit").await;
     refresh(&world, FRESH_FOR).await;
@@ -210,13 +210,13 @@ async fn a_consent_that_is_withdrawn_ends_at_the_next_refresh() {
     check_withdrawn(None, None).await;
     check_withdrawn(Some(TOKEN), None).await;
     check_withdrawn(Some(BLIND_TOKEN), None).await;
-    check_withdrawn(None, Some(Misbehaviour::Dropped)).await;
+    check_withdrawn(None, Some(UpstreamFault::Dropped)).await;
 }
 
 #[tokio::test]
 async fn a_consent_that_is_withdrawn_ends_though_github_cannot_tell_whether_it_is_needed() {
     let later = [("retry-after", "1800".to_owned())];
-    for how in [Misbehaviour::Dropped, status(429, &later, ""), status(401, &[], "{}")] {
+    for how in [UpstreamFault::Dropped, status(429, &later, ""), status(401, &[], "{}")] {
         check_withdrawn(Some(TOKEN), Some(how)).await;
     }
 }
@@ -231,7 +231,7 @@ async fn a_token_that_is_refused_takes_nothing_away_and_gives_nothing() {
             "without scope" => upstream.github_token_without_scope(TOKEN),
             _ => {
                 let sso = [("x-github-sso", "required; url=https://github.com/orgs/acme/sso".to_owned())];
-                upstream.misbehave("/github/", status(403, &sso, "{}"), ALWAYS);
+                upstream.plan_fault("/github/", status(403, &sso, "{}"), ALWAYS);
             }
         }
         assert_eq!(refresh(&world, FRESH_FOR).await.failed, 1, "{how}");
@@ -296,7 +296,7 @@ async fn an_answer_of_another_shape_changes_nothing() {
         (&versions, "[]"),
     ] {
         let (upstream, mut world) = knowing(&["1.0.0"]).await;
-        upstream.misbehave(path, status(200, &[], body), 1);
+        upstream.plan_fault(path, status(200, &[], body), 1);
         refresh(&world, FRESH_FOR).await;
         world.restart_functions();
         for query in ["", "?version=[1.0,2.0)"] {
@@ -322,13 +322,13 @@ async fn a_token_goes_to_no_other_host() {
         upstream.github_publish(ACME, "New", Visibility::Public, &["9.0.0"]);
         let disguised = there.replace("http://", &format!("http://{}@", here(&upstream)));
         let link = |to: &str| [("link", format!("<{to}>; rel=\"next\""))];
-        let (part, misbehaviour) = match how {
+        let (part, fault) = match how {
             "a link" => ("/versions", status(200, &link(&there), body)),
             "a link that looks like ours" => ("/versions", status(200, &link(&disguised), body)),
-            "a redirect" => ("/github/", Misbehaviour::RedirectTo(there.clone())),
-            _ => ("/versions", Misbehaviour::RedirectTo(there.clone())),
+            "a redirect" => ("/github/", UpstreamFault::RedirectTo(there.clone())),
+            _ => ("/versions", UpstreamFault::RedirectTo(there.clone())),
         };
-        upstream.misbehave(part, misbehaviour, ALWAYS);
+        upstream.plan_fault(part, fault, ALWAYS);
         assert_eq!(refresh(&world, FRESH_FOR).await.failed, 1, "{how}");
         assert_eq!(world.version("github/acme/acme.kit").await, "1.0.0", "{how}");
         assert_eq!(world.look_up("github/acme/new").await, "unavailable", "{how}");
@@ -337,7 +337,7 @@ async fn a_token_goes_to_no_other_host() {
     }
     let (upstream, world) = knowing(&["1.0.0"]).await;
     upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, &["2.0.0"]);
-    upstream.misbehave(KIT, Misbehaviour::RedirectTo(format!("{KIT}?moved")), 1);
+    upstream.plan_fault(KIT, UpstreamFault::RedirectTo(format!("{KIT}?moved")), 1);
     assert_eq!(refresh(&world, FRESH_FOR).await.changed, 1, "on the same host a redirect is followed");
     let asked = upstream.take_requests();
     assert!(asked.iter().all(|asked| asked.header("authorization").is_some()), "{:?}", paths(&asked));
@@ -391,19 +391,19 @@ async fn a_token_is_in_no_log_and_no_answer() {
     let (upstream, mut world) = knowing(&["1.0.0"]).await;
     let mut told = vec![format!("{world:?}")];
     for how in [
-        Misbehaviour::Dropped,
-        Misbehaviour::Garbage,
-        Misbehaviour::RedirectTo(format!("https://elsewhere.test{KIT}")),
+        UpstreamFault::Dropped,
+        UpstreamFault::Garbage,
+        UpstreamFault::RedirectTo(format!("https://elsewhere.test{KIT}")),
         status(401, &[], "{}"),
         status(403, &[], "{}"),
         status(500, &[], TOKEN),
         status(200, &[("link", "<https://elsewhere.test/>; rel=\"next\"".to_owned())], "[]"),
         status(429, &[("retry-after", "60".to_owned())], "{}"),
     ] {
-        upstream.misbehave("/github/", how, ALWAYS);
+        upstream.plan_fault("/github/", how, ALWAYS);
         told.push(format!("{:?}", refresh(&world, LONGEST_BACKOFF).await));
         told.push(format!("{:?}", world.get("/badges/packages/github/acme/acme.kit").await));
-        upstream.behave();
+        upstream.heal();
     }
     for value in [json!(TOKEN), json!({ "token": [TOKEN] }), json!({ "token": format!("{TOKEN}\n") })] {
         world.set_github_secret("acme", &value.to_string());

@@ -1,4 +1,4 @@
-//! The pipeline as its clients see it.
+//! The pipeline in one process: tests that need a clock, a fault, keys or the stores, and checks of the sources.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,19 +7,18 @@
     reason = "a test that cannot go on should stop"
 )]
 
-mod attacks;
+mod admin;
 mod badges;
+mod cold_start;
 mod faults;
 mod github;
 mod history;
-mod init;
-mod keys;
+mod iam;
+mod key_rotation;
 mod nuget;
-mod operators;
 mod packages;
 mod processing;
 mod refreshing;
-mod rights;
-mod submitting;
+mod security;
 mod template;
 mod tidy;

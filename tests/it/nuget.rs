@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use refresher::{Patience, Report};
 use serde_json::json;
-use tests::upstream::{Asked, Misbehaviour, Upstream};
+use tests::upstream::{RecordedRequest, Upstream, UpstreamFault};
 use tests::world::{FRESH_FOR, World};
 
 /// Where the versions of Acme.Kit are.
@@ -32,20 +32,20 @@ async fn refresh(world: &World, after: Duration) -> Report {
 }
 
 /// The requests so far with `part` in their path; forgets all others too.
-fn asked(upstream: &Upstream, part: &str) -> Vec<Asked> {
+fn asked(upstream: &Upstream, part: &str) -> Vec<RecordedRequest> {
     let mut asked = upstream.take_requests();
     asked.retain(|asked| asked.path.contains(part));
     asked
 }
 
-fn status(status: u16, headers: &[(&'static str, &str)]) -> Misbehaviour {
+fn status(status: u16, headers: &[(&'static str, &str)]) -> UpstreamFault {
     let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    Misbehaviour::Status { status, headers, body: "{}".to_owned() }
+    UpstreamFault::Status { status, headers, body: "{}".to_owned() }
 }
 
 /// The answer in place of another.
-fn document(body: &impl ToString) -> Misbehaviour {
-    Misbehaviour::Status { status: 200, headers: Vec::new(), body: body.to_string() }
+fn document(body: &impl ToString) -> UpstreamFault {
+    UpstreamFault::Status { status: 200, headers: Vec::new(), body: body.to_string() }
 }
 
 #[tokio::test]
@@ -71,9 +71,9 @@ async fn a_package_is_fetched_once_and_then_confirmed() {
     }
     assert_eq!(world.version("nuget/acme.kit").await, "1.1.0");
 
-    for (how, answered) in [(None, 304), (Some(Misbehaviour::SameTag), 200), (None, 304)] {
+    for (how, answered) in [(None, 304), (Some(UpstreamFault::SameTag), 200), (None, 304)] {
         if let Some(how) = how {
-            upstream.misbehave("/acme.kit/", how, 1);
+            upstream.plan_fault("/acme.kit/", how, 1);
         }
         world.faults.take_calls();
         assert_eq!(refresh(&world, FRESH_FOR).await.unchanged, 1, "{answered}");
@@ -130,7 +130,7 @@ async fn either_mark_hides_a_version_and_no_mark_does_not() {
         let package = format!("acme.kit{at}");
         let leaves = json!([{ "catalogEntry": { "version": "1.0.0" } }, { "catalogEntry": entry }]);
         let page = json!({ "@id": "#page", "lower": "1.0.0", "upper": "2.0.0", "items": leaves });
-        upstream.misbehave(&package, document(&json!({ "items": [page] })), 1);
+        upstream.plan_fault(&package, document(&json!({ "items": [page] })), 1);
         assert_eq!(world.look_up(&format!("nuget/{package}")).await, message, "{entry}");
     }
 }
@@ -206,15 +206,15 @@ async fn a_page_that_fails_changes_nothing() {
     let world = knowing(&upstream, &versions.iter().map(String::as_str).collect::<Vec<_>>()).await;
     upstream.publish("Acme.Kit", &["2.0.0"]);
     upstream.unlist("Acme.Kit", "1.7.0");
-    for (how, tries) in [(status(404, &[]), 1), (status(500, &[]), 4), (Misbehaviour::Garbage, 1)] {
-        upstream.misbehave("/page/", how.clone(), ALWAYS);
+    for (how, tries) in [(status(404, &[]), 1), (status(500, &[]), 4), (UpstreamFault::Garbage, 1)] {
+        upstream.plan_fault("/page/", how.clone(), ALWAYS);
         assert_eq!(refresh(&world, LONGEST_BACKOFF).await.failed, 1, "{how:?}");
         // The two that changed are read at once; the failure of one may come before the other is begun.
         let asked = asked(&upstream, "/page/").len();
         assert!((tries..=2 * tries).contains(&asked), "{how:?}: {asked}");
         assert_eq!(world.version("nuget/acme.kit").await, "1.199.0", "{how:?}");
         assert_eq!(world.version("nuget/acme.kit?version=[1.7,1.8)").await, "1.7.0", "{how:?}");
-        upstream.behave();
+        upstream.heal();
     }
     refresh(&world, LONGEST_BACKOFF).await;
     assert_eq!(world.version("nuget/acme.kit").await, "2.0.0");
@@ -249,13 +249,13 @@ async fn the_service_index_is_read_each_half_hour_and_an_old_one_is_better_than_
         refresh(&world, MINUTE * after).await;
         assert_eq!(asked(&upstream, "/v3/index.json").len(), times, "{after} minutes later");
     }
-    for how in [status(500, &[]), Misbehaviour::Garbage, document(&json!({ "resources": [] }))] {
-        upstream.misbehave("/v3/index.json", how.clone(), ALWAYS);
+    for how in [status(500, &[]), UpstreamFault::Garbage, document(&json!({ "resources": [] }))] {
+        upstream.plan_fault("/v3/index.json", how.clone(), ALWAYS);
         upstream.publish("Acme.Kit", &[&format!("1.0.{}", world.now().unix_seconds())]);
         assert_eq!(refresh(&world, MINUTE * 31).await.changed, 1, "{how:?}: the last good one is used");
-        upstream.behave();
+        upstream.heal();
     }
-    upstream.misbehave("/v3/index.json", status(500, &[]), ALWAYS);
+    upstream.plan_fault("/v3/index.json", status(500, &[]), ALWAYS);
     world.restart_functions();
     assert_eq!(world.look_up("nuget/acme.new").await, "unavailable", "there is no last good one");
 }
@@ -268,8 +268,8 @@ async fn a_feed_may_be_anywhere_and_have_several_addresses() {
     world.set_nuget_service_index(&format!("{}?feed=acme", other.nuget_service_index()));
     let address = |path: &str| json!({ "@id": format!("{}{path}", other.url()), "@type": "RegistrationsBaseUrl/3.6.0" });
     let resources = [address("/down"), address("/v3/registration5-gz-semver2/")];
-    other.misbehave("/down/", Misbehaviour::Dropped, ALWAYS);
-    other.misbehave("/v3/index.json?feed=acme", document(&json!({ "resources": resources })), 1);
+    other.plan_fault("/down/", UpstreamFault::Dropped, ALWAYS);
+    other.plan_fault("/v3/index.json?feed=acme", document(&json!({ "resources": resources })), 1);
     assert_eq!(world.look_up("nuget/acme.kit").await, "2.0.0");
     let asked = asked(&other, "");
     assert_eq!(
@@ -302,7 +302,7 @@ async fn a_known_package_is_gone_when_that_was_said_three_times_in_an_hour() {
     let upstream = Upstream::start();
     let world = knowing(&upstream, &["1.0.0"]).await;
     // Said twice, and then not: that counts for nothing.
-    upstream.misbehave("acme.kit", status(404, &[]), 2);
+    upstream.plan_fault("acme.kit", status(404, &[]), 2);
     for confirmed in [0, 0, 1] {
         assert_eq!(refresh(&world, MINUTE * 20).await.unchanged, confirmed);
         assert_eq!(world.version("nuget/acme.kit").await, "1.0.0");
@@ -321,17 +321,17 @@ async fn a_known_package_is_gone_when_that_was_said_three_times_in_an_hour() {
 }
 
 /// A known package and a new name, while everything about packages goes wrong in one way, and after that.
-async fn check(how: Misbehaviour, requests: usize) {
+async fn check(how: UpstreamFault, requests: usize) {
     let upstream = Upstream::start();
     let mut world = knowing(&upstream, &["1.0.0", "1.1.0"]).await;
     upstream.publish("Acme.Kit", &["2.0.0"]);
     upstream.publish("Acme.New", &["3.0.0"]);
-    let is_slow = matches!(how, Misbehaviour::Slow(_));
+    let is_slow = matches!(how, UpstreamFault::Slow(_));
     if is_slow {
         let [first_backoff, read] = [1, 150].map(Duration::from_millis);
-        world.set_patience(Patience { read, first_backoff, ..Patience::default() });
+        world.set_upstream_timeouts(Patience { read, first_backoff, ..Patience::default() });
     }
-    upstream.misbehave("/acme.", how, ALWAYS);
+    upstream.plan_fault("/acme.", how, ALWAYS);
     let report = refresh(&world, FRESH_FOR).await;
     assert_eq!((report.failed, report.changed, report.not_found), (1, 0, 0));
     assert_eq!(asked(&upstream, "acme.kit").len(), requests, "the first try and those after it");
@@ -342,9 +342,9 @@ async fn check(how: Misbehaviour, requests: usize) {
     world.drain_requests().await;
     assert_eq!(world.version("nuget/acme.new").await, "unavailable", "nobody knows whether it exists");
 
-    upstream.behave();
+    upstream.heal();
     if is_slow {
-        world.set_patience(Patience::default());
+        world.set_upstream_timeouts(Patience::default());
     }
     assert_eq!(refresh(&world, LONGEST_BACKOFF).await.changed, 2, "it recovers by itself");
     assert_eq!(world.version("nuget/acme.kit").await, "2.0.0");
@@ -367,21 +367,21 @@ a_failure_takes_nothing_away! {
     the_feed_may_be_unavailable_for_long: status(503, &[("retry-after", "600")]), 1;
     the_feed_may_limit_us: status(429, &[("retry-after", "600")]), 1;
     the_feed_may_limit_us_without_end: status(429, &[]), 1;
-    the_answer_may_be_slow: Misbehaviour::Slow(MINUTE), 4;
-    the_answer_may_be_missing: Misbehaviour::Dropped, 4;
-    the_answer_may_break_off: Misbehaviour::BrokenOff, 4;
-    the_answer_may_be_cut: Misbehaviour::TruncatedGzip, 1;
-    the_answer_may_be_garbage: Misbehaviour::Garbage, 1;
+    the_answer_may_be_slow: UpstreamFault::Slow(MINUTE), 4;
+    the_answer_may_be_missing: UpstreamFault::Dropped, 4;
+    the_answer_may_break_off: UpstreamFault::BrokenOff, 4;
+    the_answer_may_be_cut: UpstreamFault::TruncatedGzip, 1;
+    the_answer_may_be_garbage: UpstreamFault::Garbage, 1;
     the_answer_may_be_another_document: document(&json!({ "versions": ["9.0.0"] })), 1;
     the_answer_may_be_too_long: document(&(json!({ "items": [] }).to_string() + &" ".repeat(17 << 20))), 1;
-    the_answer_may_lead_in_a_circle: Misbehaviour::RedirectTo(INDEX.to_owned()), 6;
+    the_answer_may_lead_in_a_circle: UpstreamFault::RedirectTo(INDEX.to_owned()), 6;
 }
 
 #[tokio::test]
 async fn a_bomb_is_not_unpacked() {
     let upstream = Upstream::start();
     let world = knowing(&upstream, &["1.0.0"]).await;
-    upstream.misbehave("acme.kit", Misbehaviour::GzipBomb, 1);
+    upstream.plan_fault("acme.kit", UpstreamFault::GzipBomb, 1);
     assert_eq!(refresh(&world, FRESH_FOR).await.failed, 1);
     assert_eq!(world.version("nuget/acme.kit").await, "1.0.0");
 }
@@ -390,13 +390,13 @@ async fn a_bomb_is_not_unpacked() {
 async fn a_redirect_is_followed_to_the_same_host_only() {
     let other = Upstream::start();
     other.publish("Acme.Kit", &["9.0.0"]);
-    check(Misbehaviour::RedirectTo(format!("{}{INDEX}", other.url())), 1).await;
+    check(UpstreamFault::RedirectTo(format!("{}{INDEX}", other.url())), 1).await;
     assert!(other.take_requests().is_empty(), "another host is not asked");
 
     let upstream = Upstream::start();
     let world = knowing(&upstream, &["1.0.0"]).await;
     upstream.publish("Acme.Kit", &["2.0.0"]);
-    upstream.misbehave("acme.kit", Misbehaviour::RedirectTo(format!("{INDEX}?moved")), 1);
+    upstream.plan_fault("acme.kit", UpstreamFault::RedirectTo(format!("{INDEX}?moved")), 1);
     assert_eq!((refresh(&world, FRESH_FOR).await.changed, asked(&upstream, "?moved").len()), (1, 1));
 }
 
@@ -406,7 +406,7 @@ async fn a_host_that_asks_for_a_moment_gets_it() {
         let upstream = Upstream::start();
         let world = knowing(&upstream, &["1.0.0"]).await;
         upstream.publish("Acme.Kit", &["2.0.0"]);
-        upstream.misbehave("acme.kit", status(answer, &[("retry-after", "1")]), 1);
+        upstream.plan_fault("acme.kit", status(answer, &[("retry-after", "1")]), 1);
         let started = Instant::now();
         assert_eq!(refresh(&world, FRESH_FOR).await.changed, 1, "{answer}: the second try is good");
         assert!(started.elapsed() >= Duration::from_secs(1), "{answer}: and not too early");
@@ -422,7 +422,7 @@ async fn a_host_that_asks_for_half_an_hour_gets_it() {
         let world = knowing(&upstream, &["1.0.0"]).await;
         upstream.publish("Acme.Kit", &["2.0.0"]);
         upstream.publish("Acme.New", &["3.0.0"]);
-        upstream.misbehave("acme.kit", status(answer, &[("retry-after", "1800")]), 1);
+        upstream.plan_fault("acme.kit", status(answer, &[("retry-after", "1800")]), 1);
         refresh(&world, FRESH_FOR).await;
         assert_eq!(asked(&upstream, "acme.kit").len(), 1, "{answer}");
         for minute in [5, 10, 15, 20, 25, 29] {
@@ -443,7 +443,7 @@ async fn a_host_that_asks_for_half_an_hour_gets_it() {
 async fn a_package_that_fails_is_tried_less_and_less_but_each_hour() {
     let upstream = Upstream::start();
     let world = knowing(&upstream, &["1.0.0"]).await;
-    upstream.misbehave("acme.kit", Misbehaviour::Garbage, ALWAYS);
+    upstream.plan_fault("acme.kit", UpstreamFault::Garbage, ALWAYS);
     let (mut minute, mut tries) = (10, Vec::new());
     world.clock.advance(MINUTE * minute);
     while minute < 24 * 60 {
@@ -466,7 +466,7 @@ async fn a_host_that_fails_three_times_is_left_alone_but_for_a_probe() {
     let upstream = Upstream::start();
     let mut world = World::with_upstream(&upstream);
     let [first_backoff, breaker_open] = [1, 600].map(Duration::from_millis);
-    world.set_patience(Patience { first_backoff, breaker_open, ..Patience::default() });
+    world.set_upstream_timeouts(Patience { first_backoff, breaker_open, ..Patience::default() });
     upstream.publish("acme.new", &["1.0.0"]);
     for package in ["acme.kit", "acme.tools", "acme.clock"] {
         upstream.publish(package, &["1.0.0"]);
@@ -474,7 +474,7 @@ async fn a_host_that_fails_three_times_is_left_alone_but_for_a_probe() {
     }
     world.drain_requests().await;
     upstream.take_requests();
-    upstream.misbehave("/acme.", status(500, &[]), ALWAYS);
+    upstream.plan_fault("/acme.", status(500, &[]), ALWAYS);
     assert_eq!(refresh(&world, FRESH_FOR).await.failed, 3);
     assert_eq!(asked(&upstream, "/acme.").len(), 3 * 4, "three failures, each with its retries");
     world.version("nuget/acme.new").await;
@@ -490,7 +490,7 @@ async fn a_host_that_fails_three_times_is_left_alone_but_for_a_probe() {
     assert!(probes.iter().all(|probe| probe.path == probes[0].path), "one package is tried: {probes:?}");
     assert_eq!(probes.len(), 4, "with all its retries");
 
-    upstream.behave();
+    upstream.heal();
     tokio::time::sleep(breaker_open * 11 / 10).await;
     // While the probe is on its way, others may still be refused.
     refresh(&world, MINUTE * 5).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use badgesmith_domain::package_request::Reason;
 use local::stack::REFRESH_QUEUE;
 use tests::faults::Fault;
-use tests::upstream::{Account, Misbehaviour, Upstream, Visibility};
+use tests::upstream::{Account, Upstream, UpstreamFault, Visibility};
 use tests::world::{FRESH_FOR, World};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -148,7 +148,7 @@ async fn what_comes_back_while_its_upstream_fails_is_not_forgotten() {
     let mut world = world_with(&upstream, 1).await;
     world.clock.advance(31 * DAY);
     assert_eq!(world.refresh_due().await.retired, 1);
-    upstream.misbehave("kit.0", Misbehaviour::Garbage, usize::MAX);
+    upstream.plan_fault("kit.0", UpstreamFault::Garbage, usize::MAX);
     // It is read now and then, for longer than it would be kept unread.
     for days in [50, 50, 50] {
         world.clock.advance(days * DAY);
@@ -158,7 +158,7 @@ async fn what_comes_back_while_its_upstream_fails_is_not_forgotten() {
         }
         world.drain_requests().await;
     }
-    upstream.behave();
+    upstream.heal();
     upstream.publish("kit.0", &["1.0.1"]);
     world.clock.advance(DAY);
     world.restart_functions();
@@ -177,7 +177,7 @@ async fn what_is_stored_and_cannot_be_read_is_looked_up_anew() {
         upstream.publish("kit", &versions.iter().map(String::as_str).collect::<Vec<_>>());
         let mut world = World::with_upstream(&upstream);
         assert_eq!(world.look_up("nuget/kit").await, "1.199.0");
-        world.spoil("PACKAGE#nuget#-#kit", content).await;
+        world.corrupt_item("PACKAGE#nuget#-#kit", content).await;
         upstream.publish("kit", &["2.0.0"]);
         for _ in 0..3 {
             world.clock.advance(FRESH_FOR);
@@ -292,7 +292,7 @@ async fn invented_names_have_a_budget_and_known_packages_do_not_wait_for_them() 
 async fn while_an_upstream_is_down_invented_names_come_after_what_is_known() {
     let upstream = Upstream::start();
     let world = world_with(&upstream, 5).await;
-    upstream.misbehave("invented", Misbehaviour::Garbage, usize::MAX);
+    upstream.plan_fault("invented", UpstreamFault::Garbage, usize::MAX);
     for number in 0..100 {
         world.publish_request(&format!("nuget/invented.{number}"), Reason::FirstRequested).await;
         world.clock.advance(Duration::from_millis(500));

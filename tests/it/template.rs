@@ -1,4 +1,4 @@
-//! What the template says must be what the code needs.
+//! The template matches the code.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::tidy::{root, sources};
 
-/// The functions: their logical ids, and the folders of their packages.
+/// The functions: their logical ids and the folders of their packages.
 const FUNCTIONS: [(&str, &str); 4] = [
     ("IngestApi", "ingest-api"),
     ("Processor", "processor"),
@@ -23,7 +23,6 @@ pub(crate) fn resources() -> Value {
     template::document().unwrap()["Resources"].take()
 }
 
-/// All sources of a function.
 fn source(folder: &str) -> String {
     sources(&[&format!("{folder}/src")]).into_iter().map(|(_, source)| source).collect()
 }
@@ -40,7 +39,7 @@ pub(crate) fn texts(array: &Value) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_function_is_given_the_variables_that_it_reads_and_no_others() {
+fn a_function_has_exactly_the_variables_that_it_reads() {
     let resources = resources();
     for (id, folder) in FUNCTIONS {
         let given = &resources[id]["Properties"]["Environment"]["Variables"];
@@ -52,22 +51,22 @@ fn a_function_is_given_the_variables_that_it_reads_and_no_others() {
 }
 
 #[test]
-fn a_message_stays_hidden_for_six_timeouts_of_its_function() {
+fn the_visibility_timeout_is_six_timeouts_of_the_function() {
     let resources = resources();
     let timeout = |id: &str| resources[id]["Properties"]["Timeout"].as_u64().unwrap();
     for (id, event) in [("Processor", "Results"), ("Refresher", "Requests")] {
         let source = &resources[id]["Properties"]["Events"][event]["Properties"];
         let queue = source["Queue"].as_str().unwrap().strip_suffix(".Arn").unwrap();
-        let hidden = resources[queue]["Properties"]["VisibilityTimeout"].as_u64().unwrap();
-        assert!(hidden >= 6 * timeout(id), "{queue}");
+        let visibility_timeout = resources[queue]["Properties"]["VisibilityTimeout"].as_u64().unwrap();
+        assert!(visibility_timeout >= 6 * timeout(id), "{queue}");
         assert_eq!(texts(&source["FunctionResponseTypes"]), ["ReportBatchItemFailures".to_owned()].into());
         assert!(source["ScalingConfig"]["MaximumConcurrency"].as_u64() >= Some(2), "{id}");
     }
-    assert!(timeout("IngestApi") < Nonces::LEASE.as_secs(), "who holds a reservation is alive");
+    assert!(timeout("IngestApi") < Nonces::LEASE.as_secs(), "a reservation outlives its function");
 }
 
 #[test]
-fn every_metric_is_shown_and_no_alarm_waits_for_one_that_does_not_exist() {
+fn every_metric_is_on_the_dashboard_and_every_alarm_has_an_existing_metric() {
     let resources = resources();
     let dashboard = resources["Dashboard"]["Properties"]["DashboardBody"].as_str().unwrap();
     let dashboard: Value = serde_json::from_str(dashboard).expect("the dashboard is JSON");
@@ -87,7 +86,7 @@ fn every_metric_is_shown_and_no_alarm_waits_for_one_that_does_not_exist() {
 }
 
 #[test]
-fn alarms_of_queues_watch_them() {
+fn every_queue_has_its_alarm() {
     let resources = resources();
     for (alarm, queue, metric) in [
         ("ResultsDeadLetters", "ResultsDeadLetterQueue", "ApproximateNumberOfMessagesVisible"),
@@ -108,7 +107,7 @@ fn alarms_of_queues_watch_them() {
 }
 
 #[test]
-fn every_alarm_has_its_remedy() {
+fn every_alarm_is_documented() {
     let operations = fs::read_to_string(root().join("docs/operations.md")).unwrap();
     let resources = resources();
     let alarms = resources.as_object().unwrap().iter();
@@ -116,16 +115,16 @@ fn every_alarm_has_its_remedy() {
     assert!(!alarms.is_empty());
     for (id, _) in alarms {
         let name = id.strip_suffix("Alarm").unwrap();
-        assert!(operations.contains(&format!("`{name}`")), "docs/operations.md says nothing of {name}");
+        assert!(operations.contains(&format!("`{name}`")), "docs/operations.md does not mention {name}");
     }
 }
 
-/// What CloudFront lets a policy name, of headers and of query parameters each:
+/// The number of headers, and of query parameters, that a CloudFront policy may name:
 /// <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html>
 const NAMES_MAX: usize = 10;
 
 #[test]
-fn what_an_answer_depends_on_is_in_the_cdns_key() {
+fn the_cdn_key_has_every_parameter_that_an_answer_depends_on() {
     let resources = resources();
     let key = |policy: &str| {
         let key = &resources[policy]["Properties"]["CachePolicyConfig"];
@@ -134,24 +133,24 @@ fn what_an_answer_depends_on_is_in_the_cdns_key() {
         assert!(names.len() <= NAMES_MAX, "{policy}");
         names
     };
-    let of_packages = key("CdnPackagesCachePolicy");
-    let behaviours = &resources["Cdn"]["Properties"]["DistributionConfig"]["CacheBehaviors"];
-    assert_eq!(behaviours[0]["PathPattern"], "/badges/packages/*");
-    assert_eq!(behaviours[0]["CachePolicyId"], "CdnPackagesCachePolicy");
+    let package_key = key("CdnPackagesCachePolicy");
+    let behaviors = &resources["Cdn"]["Properties"]["DistributionConfig"]["CacheBehaviors"];
+    assert_eq!(behaviors[0]["PathPattern"], "/badges/packages/*");
+    assert_eq!(behaviors[0]["CachePolicyId"], "CdnPackagesCachePolicy");
 
-    let of_badge = fs::read_to_string(root().join("badge-api/src/package_badge.rs")).unwrap();
-    let mut of_badge = words_after("query(\"", &of_badge);
-    of_badge.extend(Comparator::ALL.map(|(name, _)| name.to_owned()));
-    assert_eq!(of_packages, of_badge);
+    let package_parameters = fs::read_to_string(root().join("badge-api/src/package_badge.rs")).unwrap();
+    let mut package_parameters = words_after("query.get(\"", &package_parameters);
+    package_parameters.extend(Comparator::ALL.map(|(name, _)| name.to_owned()));
+    assert_eq!(package_key, package_parameters);
 
     let all = source("badge-api");
-    let mut others = words_after("query(\"", &all);
-    others.extend(words_after("parameter(request, \"", &all));
-    assert_eq!(key("CdnCachePolicy"), others.difference(&of_badge).cloned().collect());
+    let mut others = words_after("query.get(\"", &all);
+    others.extend(words_after("parameter(query, \"", &all));
+    assert_eq!(key("CdnCachePolicy"), others.difference(&package_parameters).cloned().collect());
 }
 
 #[test]
-fn the_signature_gets_past_the_cdn() {
+fn the_cdn_forwards_the_signature() {
     let resources = resources();
     let policy = &resources["CdnOriginRequestPolicy"]["Properties"]["OriginRequestPolicyConfig"];
     let forwarded = texts(&policy["HeadersConfig"]["Headers"]);

@@ -1,16 +1,20 @@
-//! House rules that the compiler does not know. ARCHITECTURE.md gives the reasons.
+//! Rules that the compiler does not check. ARCHITECTURE.md gives the reasons.
+
+mod tokens;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// A longer file asks to be split.
+/// Split a longer file.
 const LINES_MAX: usize = 500;
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Every Rust source below these folders of the project, with its path from the root.
+/// The path from the root and the text of every Rust source below these folders.
 pub(crate) fn sources(folders: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
@@ -29,7 +33,7 @@ pub(crate) fn sources(folders: &[&str]) -> Vec<(String, String)> {
     found
 }
 
-/// Asserts that no source below `folders` contains `text`, but for files whose path begins with `allowed`.
+/// Asserts that no source below `folders` contains `text`, except files whose path begins with `allowed`.
 #[track_caller]
 fn only_in(allowed: &str, folders: &[&str], text: &str, rule: &str) {
     let offenders: Vec<_> = sources(folders)
@@ -67,7 +71,7 @@ fn each_aws_service_has_one_adapter() {
         ("aws_sdk_eventbridge", "shared/aws/src/event_bridge"),
         ("aws_sdk_cloudformation", "cli/src/stack"),
     ] {
-        only_in(adapter, &SHIPPED, sdk, "only its adapter knows an SDK");
+        only_in(adapter, &SHIPPED, sdk, "only its adapter uses an SDK");
     }
 }
 
@@ -88,10 +92,10 @@ fn the_badge_api_only_reads() {
 }
 
 #[test]
-fn only_the_refresher_knows_upstreams() {
+fn only_the_refresher_calls_upstreams() {
     for client in ["reqwest", "api.github.com", "api.nuget.org"] {
         let others = ["shared", "ingest-api/src", "processor/src", "badge-api/src"];
-        nowhere(&others, client, "only the refresher asks upstreams");
+        nowhere(&others, client, "only the refresher calls upstreams");
     }
 }
 
@@ -102,6 +106,21 @@ fn no_function_depends_on_another() {
         for other in FUNCTIONS.into_iter().chain(["local"]) {
             assert!(!manifest.contains(&format!("{other}.workspace")), "{function} depends on {other}");
         }
+    }
+}
+
+#[test]
+fn no_function_enables_what_only_operators_do() {
+    for function in FUNCTIONS {
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--locked", "--package", function])
+            .args(["--invert", "badgesmith-aws", "--edges", "features,no-dev"])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        let features = String::from_utf8(tree.stdout).unwrap();
+        assert!(features.contains("badgesmith-aws feature \"default\""), "{function}: {features}");
+        assert!(!features.contains("badgesmith-aws feature \"admin\""), "{function}: {features}");
     }
 }
 

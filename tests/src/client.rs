@@ -1,4 +1,4 @@
-//! A client of the pipeline: what a CI job sends, and what it makes of the answers.
+//! A client of the pipeline: the posts of a CI job, and the answers.
 
 pub use badgesmith_api::route::segment;
 use badgesmith_domain::signature::HmacKey;
@@ -8,24 +8,21 @@ use http::{HeaderMap, Request, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// The repository that [`Post`] is about unless told otherwise.
+/// The repository of [`result`].
 pub const REPOSITORY: &str = "acme/kit";
-/// The string that its client signs with.
+/// The key of its client.
 pub const KEY: &str = "correct horse battery staple";
 
-/// A post in the making. Sent again, it is the same bytes.
+/// A signed post. Sent again, it is the same bytes.
 #[derive(Debug, Clone)]
 pub struct Post {
-    /// The body.
     pub body: String,
-    /// Where it goes.
     pub path: String,
-    /// All headers, the signature among them.
     pub headers: Vec<(&'static str, String)>,
 }
 
 impl Post {
-    /// A result in the form with everything in the signed body.
+    /// A result in the body form: every field is in the signed body.
     pub fn json(body: &Value) -> Self {
         let owner = body["owner"].as_str().unwrap_or_default();
         let repo = body["repo"].as_str().unwrap_or_default();
@@ -34,7 +31,7 @@ impl Post {
         post.header("x-repo-secret", format!("{owner}/{repo}")).signed(KEY)
     }
 
-    /// A result in the form of the clients that were there before: the names in the path.
+    /// A result in the path form of deployed clients: the names are in the path.
     pub fn to_path(path: &str, body: &Value) -> Self {
         let post =
             Self { body: body.to_string(), path: format!("/tests/results/{path}"), headers: Vec::new() };
@@ -43,7 +40,7 @@ impl Post {
         post.header("x-timestamp", timestamp).header("x-nonce", Uuid::new_v4().to_string()).signed(KEY)
     }
 
-    /// Signs the body as it is now, with the bytes of `key`.
+    /// Signs the current body with the bytes of `key`.
     #[must_use]
     pub fn signed(self, key: &str) -> Self {
         let key = HmacKey::new(key.as_bytes()).expect("a key of 16 bytes or more");
@@ -51,7 +48,6 @@ impl Post {
         self.header("x-signature", signature)
     }
 
-    /// Sets a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.retain(|(other, _)| *other != name);
@@ -59,14 +55,13 @@ impl Post {
         self
     }
 
-    /// Leaves a header out.
+    /// Removes a header.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(other, _)| *other != name);
         self
     }
 
-    /// The request.
     pub fn request(&self) -> Request<Bytes> {
         let mut request = Request::post(&self.path);
         for (name, value) in &self.headers {
@@ -101,14 +96,10 @@ pub fn with(mut value: Value, fields: &Value) -> Value {
     value
 }
 
-/// An answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// The status.
     pub status: u16,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body, as it came.
     pub text: String,
 }
 
@@ -118,7 +109,6 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_default()
     }
 
-    /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -131,7 +121,7 @@ impl Answer {
         format!("{}{}", self.status, codes.collect::<String>())
     }
 
-    /// Whether a client may be sure of its result.
+    /// Whether the service has stored or queued the result.
     pub fn is_accepted(&self) -> bool {
         self.status == 202 || self.verdict() == "409 ALREADY_ACCEPTED"
     }

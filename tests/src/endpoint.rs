@@ -1,5 +1,4 @@
-//! The APIs of AWS over TLS, on a port of this machine: what the embedded services answer, with the handshake that a
-//! function has to go through before.
+//! The embedded AWS services over TLS on a local port, with the handshake that a function needs on AWS.
 
 use std::fs;
 use std::io;
@@ -34,21 +33,21 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::client::{KEY, REPOSITORY};
 
-/// What an HTTP answer carries over.
+/// The header that names the operation of a request.
 const TARGET: &str = "x-amz-target";
 
-/// Services in memory that know the key of the client's repository, and these results.
+/// Services in memory that hold the key of [`REPOSITORY`] and these results.
 pub async fn aws_with(results: &[TestResult]) -> Aws {
     let template = Template::load().expect("the template");
     let aws = Aws::open(&Storage::Memory, &template, &Clock::System).expect("the services");
     let secret = Secret::new(REPOSITORY.parse().expect("a repository"), KEY).expect("a key");
     aws.secrets().put(&format!("badge/repo/{REPOSITORY}"), &secret.value).expect("to be stored");
     let table = Results::new(&aws.sdk_config(), "TestResultsTable".to_owned());
-    assert!(table.record(results).await.is_empty(), "a result was not stored");
+    assert!(table.put_all(results).await.is_empty(), "a result was not stored");
     aws
 }
 
-/// A running endpoint. It ends with the runtime that it was started on.
+/// A running endpoint. It ends with its runtime.
 #[derive(Debug)]
 pub struct Endpoint {
     address: SocketAddr,
@@ -57,10 +56,10 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Starts to answer on a free port, through `connector`. The roots of `beside`, a PEM file, are trusted beside
-    /// the endpoint's own, which makes no difference but for the time that it takes to read them.
-    pub async fn start(connector: impl HttpConnector + 'static, beside: &[&Path]) -> Self {
-        let certificates = Certificates::make(beside).expect("certificates");
+    /// Listens on a free port and passes requests to `connector`. A function trusts the endpoint's certificate
+    /// and those in `other_roots`, PEM files that cost only the time to read them.
+    pub async fn start(connector: impl HttpConnector + 'static, other_roots: &[&Path]) -> Self {
+        let certificates = Certificates::make(other_roots).expect("certificates");
         let acceptor = TlsAcceptor::from(Arc::new(certificates.server_config()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
@@ -73,7 +72,7 @@ impl Endpoint {
                 opened.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(async move {
                     stream.set_nodelay(true).ok();
-                    // Who does not trust the certificate says so itself.
+                    // A client that does not trust the certificate reports it.
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let service = service_fn(move |request| answer(connector.clone(), request));
                     http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
@@ -83,12 +82,12 @@ impl Endpoint {
         Self { address, certificates, connections }
     }
 
-    /// How many connections there have been.
+    /// The number of connections so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// What a function has to be told to come here: a name, which it has to look up, as it does on AWS.
+    /// The variables that direct a function here. The host is a name, which needs a DNS look-up as on AWS.
     pub fn environment(&self) -> [(String, String); 2] {
         [
             ("AWS_ENDPOINT_URL".to_owned(), format!("https://localhost:{}", self.address.port())),
@@ -97,7 +96,6 @@ impl Endpoint {
     }
 }
 
-/// Passes one request on.
 async fn answer(
     connector: SharedHttpConnector,
     request: Request<Incoming>,
@@ -117,18 +115,18 @@ async fn answer(
         .map_err(io::Error::other)
 }
 
-/// A certificate as AWS's endpoints have, of RSA with 2048 bits, and the authority that signed it.
+/// A certificate with an RSA key of 2048 bits, as AWS's endpoints have, and the authority that signed it.
 #[derive(Debug)]
 struct Certificates {
     folder: TempDir,
-    /// The authority's certificate, and what is to be trusted beside.
+    /// A PEM file with all trusted roots.
     trusted: PathBuf,
 }
 
 impl Certificates {
-    fn make(beside: &[&Path]) -> io::Result<Self> {
+    fn make(other_roots: &[&Path]) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
-        openssl(folder.path(), &["-subj", "/CN=nobody but a test", "-keyout", "ca.key", "-out", "ca.pem"])?;
+        openssl(folder.path(), &["-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem"])?;
         openssl(
             folder.path(),
             &[
@@ -149,7 +147,7 @@ impl Certificates {
             ],
         )?;
         let mut roots = fs::read(folder.path().join("ca.pem"))?;
-        for file in beside {
+        for file in other_roots {
             roots.extend(fs::read(file)?);
         }
         let trusted = folder.path().join("trusted.pem");
@@ -170,7 +168,6 @@ impl Certificates {
     }
 }
 
-/// Makes a certificate and its key.
 fn openssl(folder: &Path, arguments: &[&str]) -> io::Result<()> {
     let mut command = Command::new("openssl");
     command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]).args(arguments);

@@ -1,4 +1,4 @@
-//! What AWS invokes the functions with.
+//! The events that AWS invokes the functions with.
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::event_bridge::{PACKAGE_REQUESTED, SOURCE};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::client::{Post, result, with};
 
-/// What API Gateway and those before it add to a request.
+/// The headers that API Gateway and the CDN add to a request.
 const HEADERS: [(&str, &str); 9] = [
     ("accept", "*/*"),
     ("accept-encoding", "gzip, br"),
@@ -29,7 +29,6 @@ const HEADERS: [(&str, &str); 9] = [
 /// The template's `BatchSize`.
 const BATCH: usize = 10;
 
-/// The event of a request.
 pub fn request(mut request: Request<Bytes>) -> Value {
     for (name, value) in HEADERS {
         request.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
@@ -38,30 +37,30 @@ pub fn request(mut request: Request<Bytes>) -> Value {
     serde_json::to_value(event).expect("JSON")
 }
 
-/// A request for the badge of a branch, of somebody who has the one with this entity tag.
+/// A conditional request for the badge of a branch, with this entity tag.
 pub fn badge(branch: &str, tag: &str) -> Value {
     let request = Request::get(format!("/badges/tests/linux/acme/kit/{branch}")).header("if-none-match", tag);
     self::request(request.body(Bytes::new()).expect("a request"))
 }
 
-/// A post of a result of now, signed.
+/// A signed post of a result with the current time.
 pub fn post() -> Value {
     request(Post::json(&result(Clock::System.now())).request())
 }
 
-/// A stored result of now.
+/// A stored result with the current time.
 pub fn test_result(branch: &str) -> TestResult {
     let fields = json!({ "branch": branch, "test_result_id": Uuid::new_v4().to_string(), "nonce": null });
     serde_json::from_value(with(result(Clock::System.now()), &fields)).expect("a result")
 }
 
-/// As many messages from the queue of results as Lambda hands over at once, each of a branch of its own.
+/// A full batch of the queue of results, each message with a different branch.
 pub fn full_batch() -> Value {
-    let result = |number| ResultMessage::new(test_result(&format!("of-a-batch-{number}")));
+    let result = |number| ResultMessage::new(test_result(&format!("batch-{number}")));
     messages("ResultsQueue", (0..BATCH).map(|number| serde_json::to_string(&result(number)).expect("JSON")))
 }
 
-/// That a package is read, as the queue of requests has it from the event bus.
+/// A `PackageRequested` event for a package that is still read, from the queue of requests.
 pub fn package_read() -> Value {
     let package = "nuget/acme.kit".parse().expect("a package");
     let request = PackageRequest::new(package, Reason::StillRead, Clock::System.now());
@@ -103,7 +102,7 @@ fn messages(queue: &str, bodies: impl IntoIterator<Item = String>) -> Value {
     json!({ "Records": records.collect::<Vec<_>>() })
 }
 
-/// It is time to refresh what is due.
+/// The event of the refresh schedule.
 pub fn schedule() -> Value {
     json!({
         "version": "0",

@@ -1,4 +1,4 @@
-//! Calls to AWS that go wrong, between the SDK and the embedded services.
+//! Faults between the SDK and the embedded services.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -14,25 +14,25 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use embedded_aws::{Aws, response};
 use serde_json::{Value, json};
 
-/// What becomes of a call.
+/// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing is done, and AWS says that it failed.
+    /// AWS does nothing and answers with an error.
     Fails,
-    /// Nothing is done, and no answer ever comes.
+    /// AWS does nothing and never answers.
     TimesOut,
-    /// It is done, and the connection breaks before the answer.
+    /// AWS executes the call, and the connection breaks before the answer.
     LosesAnswer,
-    /// It is done, and no answer ever comes.
+    /// AWS executes the call and never answers.
     AnswerTimesOut,
-    /// Nothing is done, and DynamoDB says that it is too much.
+    /// DynamoDB throttles the call.
     Throttles,
-    /// For `BatchWriteItem`: of the writes, only the first is done; the others come back unprocessed.
+    /// `BatchWriteItem` writes the first item only, and returns the others as unprocessed.
     LeavesUnprocessed,
 }
 
 impl Fault {
-    /// Nothing is done or all of it, once and for as long as it is not healed: what every promise has to survive.
+    /// The call is lost before or after its execution, once or until [`Faults::heal`].
     pub const LOST_CALLS: [(Self, usize); 4] = [
         (Self::Fails, 1),
         (Self::Fails, usize::MAX),
@@ -41,16 +41,14 @@ impl Fault {
     ];
 }
 
-/// One call that was made.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// `SendMessage` and so on.
+    /// `SendMessage`, for example.
     pub operation: String,
-    /// The request.
     pub body: Value,
 }
 
-/// Stands between the SDK and AWS: passes calls on, keeps a record, and does harm where told to.
+/// An HTTP client that passes calls to AWS, records them, and injects the planned faults.
 #[derive(Debug, Clone)]
 pub struct Faults {
     aws: Aws,
@@ -60,37 +58,36 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct State {
     calls: Vec<Call>,
-    /// The operation, what becomes of it, and how often still; one after the other.
+    /// The operation, its fault, and how often the fault still occurs; in this order.
     planned: VecDeque<(String, Fault, usize)>,
 }
 
 impl Faults {
-    /// No fault yet.
     pub fn new(aws: Aws) -> Self {
         Self { aws, state: Arc::default() }
     }
 
-    /// From now on the next `times` calls of `operation` go wrong.
+    /// Injects `fault` into the next `times` calls of `operation`, in place of all planned faults.
     pub fn plan(&self, operation: &str, fault: Fault, times: usize) {
         self.state.lock().unwrap().planned = VecDeque::from([(operation.to_owned(), fault, times)]);
     }
 
-    /// And after these, the next `times` in another way.
+    /// Injects `fault` into `times` calls of `operation` after the faults that are planned already.
     pub fn then_plan(&self, operation: &str, fault: Fault, times: usize) {
         self.state.lock().unwrap().planned.push_back((operation.to_owned(), fault, times));
     }
 
-    /// No call goes wrong any more.
+    /// Removes all planned faults.
     pub fn heal(&self) {
         self.state.lock().unwrap().planned.clear();
     }
 
-    /// The calls so far; forgets them.
+    /// Takes the calls so far.
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.state.lock().unwrap().calls)
     }
 
-    /// How many of the calls so far were of `operation`; forgets all of them.
+    /// Takes the calls so far, and counts those of `operation`.
     pub fn take_count(&self, operation: &str) -> usize {
         self.take_calls().iter().filter(|call| call.operation == operation).count()
     }
@@ -145,7 +142,7 @@ impl HttpConnector for Faults {
     }
 }
 
-/// The first write of a batch, and the others.
+/// A batch with its first write only, and the other writes.
 fn split(batch: &Value) -> (Value, Value) {
     let (mut first, mut rest) = (batch.clone(), batch["RequestItems"].clone());
     for writes in first["RequestItems"].as_object_mut().into_iter().flatten() {

@@ -1,22 +1,16 @@
-//! The functions, as the template deploys them.
+//! The functions that the template deploys.
 
 use embedded_aws::template;
 
-/// One of the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {
-    /// Takes results.
     IngestApi,
-    /// Stores them.
     Processor,
-    /// Looks after packages.
     Refresher,
-    /// Answers with badges.
     BadgeApi,
 }
 
 impl Function {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::IngestApi, Self::Processor, Self::Refresher, Self::BadgeApi];
 
     /// The name of its package and program.
@@ -39,18 +33,27 @@ impl Function {
         }
     }
 
-    /// The variables that the template gives it and that name resources, whose names are their logical ids here. The
-    /// others are parameters of the stack, with defaults in the code.
+    /// The calls that it makes to open its connections before its first event, sorted.
+    pub fn warm_up_calls(self) -> &'static [&'static str] {
+        match self {
+            Self::IngestApi => &["GetSecretValue", "UpdateItem"],
+            Self::Processor => &["BatchWriteItem"],
+            Self::Refresher => &[],
+            Self::BadgeApi => &["Query"],
+        }
+    }
+
+    /// The variables of the template that name resources; here each resource is named by its logical id. The other
+    /// variables are parameters of the stack, with defaults in the code.
     pub fn environment(self) -> Vec<(String, String)> {
         let document = template::document().expect("the template");
         let resources = &document["Resources"];
         let variables = &resources[self.logical_id()]["Properties"]["Environment"]["Variables"];
         let variables = variables.as_object().expect("variables").iter();
-        let is_resource = |value: &str| !resources[value].is_null();
-        let variables = variables.filter_map(|(name, value)| Some((name, value.as_str()?)));
-        let of_resources = variables.filter(|(_, value)| is_resource(value));
-        let of_resources = of_resources.map(|(name, value)| (name.clone(), value.to_owned()));
-        // With it, a function writes its metrics.
-        of_resources.chain([("STACK_NAME".to_owned(), "badgesmith".to_owned())]).collect()
+        let resource_names = variables
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .filter(|(_, value)| !resources[value].is_null());
+        // A function without it writes no metrics.
+        resource_names.chain([("STACK_NAME".to_owned(), "badgesmith".to_owned())]).collect()
     }
 }

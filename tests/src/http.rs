@@ -1,4 +1,4 @@
-//! The API over HTTP, by base URL: what a client sees of the pipeline, wherever that runs.
+//! The HTTP API of the pipeline, by base URL.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use crate::client::{Answer, Post};
 
-/// API Gateway waits no longer for a function.
+/// The longest time that API Gateway waits for a function.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
-/// Who is turned away by the gateway itself is not told for how long.
+/// The delay after an error of the gateway itself, which has no `Retry-After`.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The API at one base URL. It has connections of its own, which do not outlive the test's runtime.
+/// The API at one base URL, with its own connections, which end with the test's runtime.
 #[derive(Debug, Clone)]
 pub struct Api {
     client: Client,
@@ -23,16 +23,14 @@ pub struct Api {
 }
 
 impl Api {
-    /// The API at `base`, `http://127.0.0.1:9474` for example. No redirect is followed.
+    /// The API at `base`, such as `http://127.0.0.1:9474`. It follows no redirect.
     pub fn new(base: &str) -> Self {
         let client = Client::builder().redirect(Policy::none()).timeout(ANSWER_TIME_MAX).build();
         Self { client: client.expect("a client"), base: base.trim_end_matches('/').to_owned() }
     }
 
-    /// Sends a post.
-    ///
     /// # Errors
-    /// When there is no whole answer: the post may have been accepted nevertheless.
+    /// Without a complete answer. The post may have been accepted nevertheless.
     pub async fn send(&self, post: &Post) -> reqwest::Result<Answer> {
         let mut request = self.client.post(format!("{}{}", self.base, post.path)).body(post.body.clone());
         for (name, value) in &post.headers {
@@ -44,7 +42,7 @@ impl Api {
     /// Sends a request without a body.
     ///
     /// # Errors
-    /// When there is no whole answer.
+    /// Without a complete answer.
     pub async fn request(
         &self,
         method: Method,
@@ -58,18 +56,16 @@ impl Api {
         answer(request).await
     }
 
-    /// Reads a path.
-    ///
     /// # Errors
-    /// When there is no whole answer.
+    /// Without a complete answer.
     pub async fn get(&self, path: &str) -> reqwest::Result<Answer> {
         self.request(Method::GET, path, &[]).await
     }
 
-    /// The history of a repository, in pages of `limit` results; `query` is `&branch=main` for example.
+    /// The history of a repository, in pages of `limit` results, with a query such as `&branch=main`.
     ///
     /// # Errors
-    /// When there is no whole answer.
+    /// Without a complete answer.
     pub async fn history(&self, repository: &str, query: &str, limit: usize) -> reqwest::Result<Vec<Value>> {
         let mut results = Vec::new();
         let mut cursor = String::new();
@@ -86,7 +82,7 @@ impl Api {
             };
             assert_eq!(found.len(), limit, "{path}: only the last page is short");
             let next = format!("&cursor={next}");
-            assert_ne!(next, cursor, "{path}: the next page is this one");
+            assert_ne!(next, cursor, "{path}: the next page is the current one");
             cursor = next;
         }
     }
@@ -98,9 +94,9 @@ async fn answer(request: RequestBuilder) -> reqwest::Result<Answer> {
     Ok(Answer { status, headers, text: response.text().await? })
 }
 
-/// How long a client waits before it sends the same bytes again; nothing where the answer stands.
+/// The time after which a client sends the same bytes again; `None` if the answer is final.
 pub fn send_again_after(answer: &Answer) -> Option<Duration> {
     let again = matches!(answer.status, 429 | 503) || answer.verdict() == "409 SUBMISSION_IN_PROGRESS";
-    let told = || answer.header("retry-after")?.parse().ok().map(Duration::from_secs);
-    again.then(|| told().unwrap_or(RETRY_AFTER))
+    let seconds = || answer.header("retry-after")?.parse().ok().map(Duration::from_secs);
+    again.then(|| seconds().unwrap_or(RETRY_AFTER))
 }

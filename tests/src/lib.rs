@@ -1,5 +1,5 @@
-//! What the tests and the benchmarks share: a client that signs, a world to run the pipeline in, and faults; and what it
-//! takes to run a function as a process of its own, AWS over TLS and a sandbox.
+//! The harness of the tests and the benchmarks: a signing client, the pipeline in one process, fake upstreams
+//! and faults; and, for functions as processes, AWS over TLS and a Lambda sandbox.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,16 +1,13 @@
-//! NuGet V3 and GitHub Packages as they are on the wire, on a port of this machine: what the tests and the
-//! benchmark fetch versions from instead of api.nuget.org and api.github.com.
+//! NuGet V3 and GitHub Packages on a local port, in place of api.nuget.org and api.github.com.
 //!
-//! It knows only what a client of package versions asks for: no search, no downloads, no HEAD. It holds no
-//! clock: its dates are made up, and a limit that was reached stays so until the test sets another.
+//! It serves only what a client of package versions requests: no search, no downloads, no HEAD. It has no
+//! clock: its dates are invented, and a rate limit stays exhausted until the test sets another one.
 
 mod document;
+mod fault;
 mod github;
-mod misbehaviour;
 mod nuget;
 mod version;
-#[cfg(test)]
-mod wire;
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,56 +24,53 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 
+pub use self::fault::UpstreamFault;
 pub use self::github::{Account, Visibility};
-pub use self::misbehaviour::Misbehaviour;
 
 use self::document::response;
+use self::fault::Sent;
 use self::github::GitHub;
-use self::misbehaviour::Sent;
 use self::nuget::Feed;
 
-/// The paths of GitHub begin with this, those of NuGet do not.
+/// The prefix of GitHub's paths. NuGet's paths have none.
 const GITHUB: &str = "/github";
 
-/// Both upstreams, at one address. Clones are the same; it stops when the last is dropped.
+/// Both upstreams at one address. Clones share the server, which stops with the last of them.
 ///
-/// It runs on a thread and a runtime of its own, so that a test's paused clock does not hold it up.
+/// It has its own thread and runtime, so that a test's paused clock does not stop it.
 #[derive(Debug, Clone)]
 pub struct Upstream {
     running: Arc<Running>,
 }
 
-/// One request that came in.
 #[derive(Debug, Clone)]
-pub struct Asked {
-    /// `GET`, mostly.
+pub struct RecordedRequest {
+    /// `GET` in most cases.
     pub method: Method,
-    /// Path and query, as they came: `/v3-flatcontainer/acme.kit/index.json`.
+    /// Path and query, such as `/v3-flatcontainer/acme.kit/index.json`.
     pub path: String,
-    /// All headers.
     pub headers: HeaderMap,
-    /// What was answered, or is about to be; nothing if the connection was dropped.
+    /// The status of the answer; `None` if the connection was dropped.
     pub status: Option<u16>,
 }
 
-impl Asked {
-    /// The value of a header.
+impl RecordedRequest {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
 impl Upstream {
-    /// An upstream with no packages, no tokens and no limit, on a free port of 127.0.0.1.
+    /// An upstream without packages, tokens and rate limit, on a free port of 127.0.0.1.
     pub fn start() -> Self {
         Self::start_at("127.0.0.1:0").unwrap()
     }
 
-    /// The same at `HOST:PORT`, for clients that were told beforehand where it will be. Its documents name
-    /// the host as it is written here.
+    /// The same at `HOST:PORT`, for clients with a fixed configuration. Its documents spell the host as it is
+    /// spelled here.
     ///
     /// # Errors
-    /// When it cannot listen there.
+    /// If it cannot listen there.
     pub fn start_at(place: &str) -> std::io::Result<Self> {
         let listener = TcpListener::bind(place)?;
         let host = place.rsplit_once(':').map_or(place, |(host, _)| host);
@@ -94,44 +88,46 @@ impl Upstream {
         self.running.url.clone()
     }
 
-    /// Where a client of NuGet begins.
+    /// The URL of NuGet's service index.
     pub fn nuget_service_index(&self) -> String {
         format!("{}/v3/index.json", self.url())
     }
 
-    /// What stands for `https://api.github.com`.
+    /// The URL in place of `https://api.github.com`.
     pub fn github_api(&self) -> String {
         format!("{}{GITHUB}", self.url())
     }
 
-    /// NuGet gets versions of a package, listed, in one go and in this order. One that was there is listed
-    /// again. What is no version of NuGet's it refuses by a panic.
+    /// Publishes NuGet versions in this order, as one change. Lists a version again that exists.
+    ///
+    /// # Panics
+    /// If a version is invalid for NuGet.
     pub fn publish(&self, id: &str, versions: &[&str]) {
         self.state().feed.publish(id, versions);
     }
 
-    /// Hides a version of NuGet's: it may be downloaded, and is not to be shown.
+    /// Unlists a NuGet version.
     pub fn unlist(&self, id: &str, version: &str) {
         self.state().feed.list(id, version, false);
     }
 
-    /// Shows a version again that was unlisted.
+    /// Lists a NuGet version again.
     pub fn relist(&self, id: &str, version: &str) {
         self.state().feed.list(id, version, true);
     }
 
-    /// NuGet has no such package any more.
+    /// Deletes a NuGet package.
     pub fn remove(&self, id: &str) {
         self.state().feed.remove(id);
     }
 
-    /// The service index offers `PackageBaseAddress/3.0.0` only, as simple feeds do.
+    /// Removes the registrations from the service index, as in simple feeds that have only `PackageBaseAddress/3.0.0`.
     pub fn leave_out_registrations(&self) {
         self.state().feed.leave_out_registrations();
     }
 
-    /// GitHub gets versions of a package, the last of them the newest. Any name will do for a version. The
-    /// package has this visibility from now on.
+    /// Publishes GitHub versions, the newest last, and sets the package's visibility. GitHub accepts any text as a
+    /// version.
     pub fn github_publish(
         &self,
         account: Account<'_>,
@@ -142,63 +138,61 @@ impl Upstream {
         self.state().github.publish(account, package, visibility, versions);
     }
 
-    /// GitHub has no such package any more.
+    /// Deletes a GitHub package.
     pub fn github_delete(&self, account: Account<'_>, package: &str) {
         self.state().github.delete(account, package);
     }
 
-    /// GitHub has no such version any more; the others stay in their order.
+    /// Deletes a GitHub version.
     pub fn github_delete_version(&self, account: Account<'_>, package: &str, version: &str) {
         self.state().github.delete_version(account, package, version);
     }
 
-    /// Who sees a package of GitHub's.
     pub fn github_set_visibility(&self, account: Account<'_>, package: &str, visibility: Visibility) {
         self.state().github.set_visibility(account, package, visibility);
     }
 
-    /// A token with `read:packages`. Of what is not public it sees the packages of these accounts.
+    /// Adds a token with `read:packages`. It reads the private packages of these accounts.
     pub fn github_token(&self, token: &str, sees_private_of: &[&str]) {
         self.state().github.set_token(token, true, sees_private_of);
     }
 
-    /// A token without `read:packages`.
+    /// Adds a token without `read:packages`.
     pub fn github_token_without_scope(&self, token: &str) {
         self.state().github.set_token(token, false, &[]);
     }
 
-    /// The token is as good as none.
     pub fn github_revoke_token(&self, token: &str) {
         self.state().github.revoke_token(token);
     }
 
-    /// The primary limit, which all tokens share: so many requests more are answered. Those answered with
-    /// 304 or 401 do not count. At zero every request is refused, whether it is conditional or not, since
-    /// GitHub does not say that it spares those. Nothing happens at `reset`: the test sets a new limit.
+    /// Sets the number of requests that are left of the primary rate limit, which all tokens share. Answers with
+    /// 304 or 401 do not count. At zero every request is rejected, conditional or not: GitHub does not document
+    /// an exception. Nothing happens at `reset`; the test sets a new limit.
     pub fn github_limit(&self, remaining: u64, reset_epoch_seconds: i64) {
         self.state().github.set_limit(remaining, reset_epoch_seconds);
     }
 
-    /// The next `times` requests whose path and query contain `part` go wrong. What was planned first comes
-    /// first.
-    pub fn misbehave(&self, part: &str, how: Misbehaviour, times: usize) {
-        let planned = Planned { part: part.to_owned(), how, left: times };
+    /// Injects a fault into the next `times` requests whose path and query contain `part`, after the faults that
+    /// are planned already.
+    pub fn plan_fault(&self, part: &str, fault: UpstreamFault, times: usize) {
+        let planned = Planned { part: part.to_owned(), fault, left: times };
         self.state().planned.push(planned);
     }
 
-    /// Nothing that was planned goes wrong any more.
-    pub fn behave(&self) {
+    /// Removes all planned faults.
+    pub fn heal(&self) {
         self.state().planned.clear();
     }
 
-    /// From now on each answer waits that long.
+    /// Delays every answer.
     pub fn set_latency(&self, latency: Duration) {
         self.state().latency = latency;
     }
 
-    /// The requests so far, in the order in which they came; forgets them.
-    pub fn take_requests(&self) -> Vec<Asked> {
-        std::mem::take(&mut self.state().asked)
+    /// Takes the requests so far, in order of arrival.
+    pub fn take_requests(&self) -> Vec<RecordedRequest> {
+        std::mem::take(&mut self.state().requests)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -219,7 +213,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It has told of its panic itself.
+            // A panic there has been printed already.
             thread.join().ok();
         }
     }
@@ -231,20 +225,19 @@ struct State {
     github: GitHub,
     planned: Vec<Planned>,
     latency: Duration,
-    asked: Vec<Asked>,
+    requests: Vec<RecordedRequest>,
 }
 
 #[derive(Debug)]
 struct Planned {
     part: String,
-    how: Misbehaviour,
+    fault: UpstreamFault,
     left: usize,
 }
 
-/// What becomes of a request.
 struct Reply {
     after: Duration,
-    /// Without one the connection is dropped.
+    /// `None` drops the connection.
     response: Option<Response<Sent>>,
 }
 
@@ -255,36 +248,36 @@ impl State {
             github: GitHub::new(&format!("{base}{GITHUB}")),
             planned: Vec::new(),
             latency: Duration::ZERO,
-            asked: Vec::new(),
+            requests: Vec::new(),
         }
     }
 
-    /// Decides at once what is answered, however long it then takes to arrive.
+    /// Decides the answer at once, whatever the delay.
     fn reply(&mut self, head: &Parts) -> Reply {
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-        let misbehaviour = self.misbehaviour(path);
-        let response = match &misbehaviour {
-            None => Some(self.truth(head).map(Sent::whole)),
-            Some(how) => how.answer(|conditional| self.truth(&considering(head, conditional))),
+        let fault = self.fault(path);
+        let response = match &fault {
+            None => Some(self.answer(head).map(Sent::whole)),
+            Some(fault) => fault.answer(|conditional| self.answer(&with_conditions(head, conditional))),
         };
-        self.asked.push(Asked {
+        self.requests.push(RecordedRequest {
             method: head.method.clone(),
             path: path.to_owned(),
             headers: head.headers.clone(),
             status: response.as_ref().map(|response| response.status().as_u16()),
         });
-        let slowed = misbehaviour.map_or(Duration::ZERO, |how| how.delay());
+        let slowed = fault.map_or(Duration::ZERO, |fault| fault.delay());
         Reply { after: self.latency + slowed, response }
     }
 
-    fn misbehaviour(&mut self, path: &str) -> Option<Misbehaviour> {
+    fn fault(&mut self, path: &str) -> Option<UpstreamFault> {
         let planned =
             self.planned.iter_mut().find(|planned| planned.left > 0 && path.contains(&planned.part))?;
         planned.left -= 1;
-        Some(planned.how.clone())
+        Some(planned.fault.clone())
     }
 
-    fn truth(&mut self, head: &Parts) -> Response<Bytes> {
+    fn answer(&mut self, head: &Parts) -> Response<Bytes> {
         if head.method != Method::GET {
             let mut refused = response(405, "text/plain", "only GET");
             refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
@@ -300,8 +293,8 @@ impl State {
     }
 }
 
-/// The request, with its conditions or without.
-fn considering(head: &Parts, conditional: bool) -> Parts {
+/// The request with or without its conditions.
+fn with_conditions(head: &Parts, conditional: bool) -> Parts {
     let mut head = head.clone();
     if !conditional {
         head.headers.remove(IF_NONE_MATCH);
@@ -310,11 +303,11 @@ fn considering(head: &Parts, conditional: bool) -> Parts {
     head
 }
 
-/// Serves until it is told to stop, then drops what is at work.
+/// Serves until the sender is dropped, then aborts all connections.
 fn run(listener: TcpListener, state: &Arc<Mutex<State>>, stopped: oneshot::Receiver<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.spawn(accept(listener, Arc::clone(state)));
-    // Nothing is ever sent: the sender is dropped, and that is an error.
+    // An error: the sender is dropped without a value.
     runtime.block_on(stopped).ok();
 }
 
@@ -323,19 +316,19 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        // Small answers are not to wait for more.
+        // Sends small answers at once.
         stream.set_nodelay(true).unwrap();
         let state = Arc::clone(&state);
         let service = service_fn(move |request| serve(Arc::clone(&state), request));
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
         tokio::spawn(async move {
-            // A client that breaks off is its own affair, and a misbehaviour is meant to end like this.
+            // Clients and faults may end a connection.
             connection.await.ok();
         });
     }
 }
 
-/// An error makes hyper drop the connection.
+/// hyper drops the connection on an error.
 async fn serve(
     state: Arc<Mutex<State>>,
     request: Request<Incoming>,
@@ -349,79 +342,4 @@ async fn serve(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::TcpStream;
-    use std::time::Instant;
-
-    use super::*;
-
-    /// `127.0.0.1:PORT`.
-    fn place(upstream: &Upstream) -> String {
-        upstream.url().replace("http://", "")
-    }
-
-    #[test]
-    fn a_connection_serves_more_than_one_request() {
-        let upstream = Upstream::start();
-        let mut stream = TcpStream::connect(place(&upstream)).unwrap();
-        for _ in 0..2 {
-            stream.write_all(b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-            let mut read = Vec::new();
-            while !read.ends_with(b"</Error>") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                read.extend(byte);
-            }
-            assert!(read.starts_with(b"HTTP/1.1 404"));
-        }
-    }
-
-    #[test]
-    fn it_is_where_its_clients_were_told() {
-        let free = TcpListener::bind("localhost:0").unwrap().local_addr().unwrap().port();
-        let upstream = Upstream::start_at(&format!("localhost:{free}")).unwrap();
-        let index = wire::get(&format!("http://localhost:{free}/v3/index.json"), &[]).json();
-        let resource = index["resources"][0]["@id"].as_str().unwrap();
-        assert!(resource.starts_with(&format!("http://localhost:{free}/")), "{resource}");
-        assert!(Upstream::start_at(&place(&upstream)).is_err(), "it is taken");
-    }
-
-    #[test]
-    fn requests_are_remembered_once() {
-        let upstream = Upstream::start();
-        let index = upstream.nuget_service_index();
-        assert_eq!(wire::get(&format!("{index}?a=b"), &[("X-Tried", "yes")]).status, 200);
-        let asked = upstream.take_requests();
-        assert_eq!(asked.len(), 1);
-        assert_eq!(asked[0].method, Method::GET);
-        assert_eq!(asked[0].path, "/v3/index.json?a=b");
-        assert_eq!(asked[0].header("x-tried"), Some("yes"));
-        assert_eq!(asked[0].status, Some(200));
-        assert!(upstream.take_requests().is_empty());
-    }
-
-    #[test]
-    fn it_is_as_slow_as_asked() {
-        let upstream = Upstream::start();
-        upstream.set_latency(Duration::from_millis(60));
-        let started = Instant::now();
-        assert_eq!(wire::get(&upstream.nuget_service_index(), &[]).status, 200);
-        assert!(started.elapsed() >= Duration::from_millis(60));
-    }
-
-    #[test]
-    fn it_stops_with_the_last_clone() {
-        let upstream = Upstream::start();
-        let place = place(&upstream);
-        upstream.set_latency(Duration::from_hours(1));
-        let mut waiting = TcpStream::connect(&place).unwrap();
-        waiting.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-        let clone = upstream.clone();
-        drop(upstream);
-        assert!(TcpStream::connect(&place).is_ok());
-        drop(clone);
-        assert!(TcpStream::connect(&place).is_err());
-        assert_eq!(waiting.read(&mut [0]).unwrap_or(0), 0, "a waiting client is cut off");
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
-//! The pipeline in one process, with a clock of its own: nothing happens by itself in it, so that every
-//! order of events can be told as a story.
+//! The pipeline in one process, with a manual clock. Nothing happens unless a test asks for it, so a test can
+//! create every order of events.
 
 use std::time::Duration;
 
@@ -29,18 +29,18 @@ use crate::faults::Faults;
 use crate::function::Function;
 use crate::upstream::Upstream;
 
-/// A message that was not deleted is delivered again after this long.
+/// The time after which SQS delivers a message again that was not deleted.
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(3);
 
-/// A package counts as fresh for this long.
+/// The time for which a package is fresh.
 pub const FRESH_FOR: Duration = Duration::from_mins(15);
 
-/// The pipeline and what is around it.
+/// The pipeline, its embedded AWS and its clock.
 #[derive(Debug)]
 pub struct World {
     /// Stands still at 2026-01-15T10:30:00Z until it is advanced.
     pub clock: Clock,
-    /// Every call to AWS goes through here.
+    /// Sees every call to AWS.
     pub faults: Faults,
     aws: Aws,
     stack: Stack,
@@ -54,8 +54,8 @@ impl Default for World {
 }
 
 impl World {
-    /// A world with one repository, [`REPOSITORY`], whose client signs with [`KEY`]. Its upstreams cannot be
-    /// reached.
+    /// A world with one repository, [`REPOSITORY`], whose client signs with [`KEY`]. Its upstreams are
+    /// unreachable.
     pub fn new() -> Self {
         let nowhere: Url = "http://127.0.0.1:9/".parse().unwrap();
         let upstreams = Upstreams {
@@ -75,7 +75,7 @@ impl World {
         world
     }
 
-    /// A world in which packages come from `upstream`.
+    /// A world whose packages come from `upstream`.
     pub fn with_upstream(upstream: &Upstream) -> Self {
         let mut world = Self::new();
         world.upstreams.nuget_service_index = upstream.nuget_service_index().parse().unwrap();
@@ -84,23 +84,22 @@ impl World {
         world
     }
 
-    /// Gives a repository a key, or a new one.
+    /// Sets or rotates the key of a repository.
     pub fn set_key(&self, repository: &str, key: &str) {
         let secret = Secret::new(repository.parse().unwrap(), key).unwrap();
         self.set_secret(repository, &secret.value);
     }
 
-    /// Gives a repository a secret, whatever it holds.
+    /// Sets the secret of a repository to any text.
     pub fn set_secret(&self, repository: &str, value: &str) {
         self.aws.secrets().put(&format!("badge/repo/{repository}"), value).unwrap();
     }
 
-    /// Takes a repository's secret away.
     pub fn delete_secret(&self, repository: &str) {
         self.aws.secrets().delete(&format!("badge/repo/{repository}")).unwrap();
     }
 
-    /// Does what a function does last in its init phase.
+    /// Runs the last step of a function's init phase.
     pub async fn warm_up(&self, function: Function) {
         match function {
             Function::IngestApi => Box::pin(self.stack.gateway.ingest_api.warm_up()).await,
@@ -110,53 +109,51 @@ impl World {
         }
     }
 
-    /// The functions start anew, with nothing in memory; what is in AWS stays.
+    /// Starts the functions again, with empty memory. The state in AWS stays.
     pub fn restart_functions(&mut self) {
         let config = embedded_aws::config(SharedHttpClient::new(self.faults.clone()));
         self.stack = Stack::new(&config, &self.upstreams, &self.clock);
     }
 
-    /// The functions start anew, with other patience for upstreams.
-    pub fn set_patience(&mut self, patience: Patience) {
+    /// Restarts the functions with other timeouts for upstreams.
+    pub fn set_upstream_timeouts(&mut self, patience: Patience) {
         self.upstreams.patience = patience;
         self.restart_functions();
     }
 
-    /// The functions start anew, and look for NuGet packages elsewhere.
+    /// Restarts the functions with another NuGet feed.
     pub fn set_nuget_service_index(&mut self, url: &str) {
         self.upstreams.nuget_service_index = url.parse().unwrap();
         self.restart_functions();
     }
 
-    /// Registers a token for an organisation's public packages (`acme`), or for one package (`acme/kit`).
+    /// Registers a token for an organization's public packages (`acme`), or for one package (`acme/kit`).
     pub async fn set_github_token(&self, of: &str, token: &str) {
         github_token(of, token).register(&self.aws, self.now()).await.unwrap();
     }
 
-    /// Takes away what [`Self::set_github_token`] has mapped; the secret stays.
+    /// Deletes the mapping of [`Self::set_github_token`]; the secret stays.
     pub async fn delete_github_token(&self, of: &str) {
         let GitHubToken { organization, package, .. } = github_token(of, "");
         let mappings = SecretMappings::new(&self.sdk_config(), SECRETS_TABLE.to_owned());
         mappings.delete(&organization, package.as_ref()).await.unwrap();
     }
 
-    /// What [`Self::set_github_token`] has put into a secret becomes this, whatever it is.
+    /// Sets the secret of [`Self::set_github_token`] to any text.
     pub fn set_github_secret(&self, of: &str, value: &str) {
         let GitHubToken { organization, package, .. } = github_token(of, "");
         self.aws.secrets().put(&token_secret_name(&organization, package.as_ref()), value).unwrap();
     }
 
-    /// The present time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// A post of one result, of now.
+    /// A post of one result with the current time.
     pub fn post(&self) -> Post {
         Post::json(&result(self.now()))
     }
 
-    /// Sends a post.
     pub async fn submit(&self, post: &Post) -> Answer {
         self.stack.gateway.answer(post.request()).await.into()
     }
@@ -170,7 +167,6 @@ impl World {
         self.stack.gateway.answer(request.body(Bytes::new()).unwrap()).await.into()
     }
 
-    /// Reads a path.
     pub async fn get(&self, path: &str) -> Answer {
         self.request(Method::GET, path, &[]).await
     }
@@ -191,7 +187,7 @@ impl World {
         answer.json()["message"].as_str().expect("a badge has a message").to_owned()
     }
 
-    /// Asks for a package, has it looked up, and returns what a reader without a memory then sees.
+    /// Requests a package, processes the request, and returns the badge's message without any cache.
     pub async fn look_up(&mut self, package: &str) -> String {
         self.version(package).await;
         self.drain_requests().await;
@@ -199,36 +195,36 @@ impl World {
         self.version(package).await
     }
 
-    /// Has every request for a package worked on.
+    /// Processes all visible requests for packages.
     pub async fn drain_requests(&self) {
         while matches!(self.stack.requests.poll(0).await, Ok(1..)) {}
     }
 
-    /// Has what is due looked up, as the schedule does.
+    /// Refreshes the packages that are due, as the schedule does.
     pub async fn refresh_due(&self) -> Report {
         self.stack.refresh_due().await.unwrap()
     }
 
-    /// The same, with a timeout of its own.
+    /// Refreshes the packages that are due, with this timeout.
     pub async fn refresh_due_within(&self, timeout: Duration) -> Report {
         self.stack.refresh_due_within(timeout).await.unwrap()
     }
 
-    /// Puts a request for a package on the event bus, past the badge API.
+    /// Publishes a `PackageRequested` event without the badge API.
     pub async fn publish_request(&self, package: &str, reason: Reason) {
         let request = PackageRequest::new(package.parse().unwrap(), reason, self.now());
         let bus = EventBus::new(&self.sdk_config(), "EventBus".to_owned());
         bus.publish_requested(&request).await.unwrap();
     }
 
-    /// Puts a message on a queue, whatever it holds.
+    /// Sends any text to a queue.
     pub async fn send(&self, queue: &str, body: &str) {
         let client = aws_sdk_sqs::Client::new(&self.sdk_config());
         client.send_message().queue_url(Queues::url(queue)).message_body(body).send().await.unwrap();
     }
 
-    /// Writes nonsense over the content of an item of the table of packages.
-    pub async fn spoil(&self, partition: &str, sort: &str) {
+    /// Overwrites an item of the packages table with one that cannot be decoded.
+    pub async fn corrupt_item(&self, partition: &str, sort: &str) {
         let client = aws_sdk_dynamodb::Client::new(&self.sdk_config());
         let text = |text: &str| AttributeValue::S(text.to_owned());
         client
@@ -242,7 +238,7 @@ impl World {
             .unwrap();
     }
 
-    /// How many items there are, in all tables.
+    /// The number of items in all tables.
     pub async fn items(&self) -> usize {
         let client = aws_sdk_dynamodb::Client::new(&self.sdk_config());
         let mut items = 0;
@@ -252,39 +248,39 @@ impl World {
         items
     }
 
-    /// What is in the dead-letter queue of requests.
+    /// The depth of the dead-letter queue of package requests.
     pub fn refresh_dead_letters(&self) -> usize {
         self.depth(REFRESH_DEAD_LETTER_QUEUE)
     }
 
-    /// What is in the queue of requests for packages, visible or not.
+    /// The depth of the queue of package requests, in-flight messages included.
     pub fn requested(&self) -> usize {
         self.depth(REFRESH_QUEUE)
     }
 
-    /// The history of [`REPOSITORY`], all of it.
+    /// The whole history of [`REPOSITORY`].
     pub async fn history(&self) -> Vec<Value> {
         let answer = self.get("/tests/results/acme/kit?limit=200").await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         answer.json()["results"].as_array().unwrap().clone()
     }
 
-    /// Has every visible message processed, or tried; a queue that cannot be read ends it.
+    /// Processes all visible results, until the queue is empty or cannot be read.
     pub async fn drain(&self) {
         while matches!(self.stack.results.poll(0).await, Ok(1..)) {}
     }
 
-    /// What is in the queue of results, visible or not.
+    /// The depth of the queue of results, in-flight messages included.
     pub fn queued(&self) -> usize {
         self.depth(RESULTS_QUEUE)
     }
 
-    /// What is in the dead-letter queue.
+    /// The depth of the dead-letter queue of results.
     pub fn dead_letters(&self) -> usize {
         self.depth(RESULTS_DEAD_LETTER_QUEUE)
     }
 
-    /// The configuration of an SDK in this world, past all faults.
+    /// An SDK configuration for this world that bypasses all faults.
     pub fn sdk_config(&self) -> aws_types::SdkConfig {
         self.aws.sdk_config()
     }

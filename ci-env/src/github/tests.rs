@@ -1,5 +1,5 @@
-//! One environment for each event. The events' files are cut down to what tells the source, and what
-//! could mislead.
+//! One environment for each event. The event files are cut down to the fields that identify the source and
+//! those that could mislead.
 
 use crate::testing::check;
 
@@ -39,12 +39,12 @@ const PULL_REQUEST: &str = "GITHUB_EVENT_NAME=pull_request\nGITHUB_REF=refs/pull
 const PULL_REQUEST_TARGET: &str = "GITHUB_EVENT_NAME=pull_request_target\nGITHUB_REF=refs/heads/main\n\
     GITHUB_REF_NAME=main\nGITHUB_HEAD_REF=main\nGITHUB_BASE_REF=main";
 const FORKS_GET_NONE: &str = "no key: builds of forks get no secrets";
-const DEPENDABOT_GETS_NONE: &str = "no key: runs that Dependabot starts get its own secrets only";
+const DEPENDABOT_GETS_NONE: &str = "no key: runs started by Dependabot get only the secrets of Dependabot";
 const QUEUE: &str = "! this is a build of a merge queue, whose branch is temporary";
-const NOT_TOLD: &str = "! the event does not tell which branch it is about";
+const NOT_IN_EVENT: &str = "! the event does not name the branch";
 
 #[test]
-fn pushes_schedules_and_dispatches() {
+fn pushes_schedules_and_dispatches_count_for_their_branch() {
     for event in ["push", "schedule", "workflow_dispatch", "repository_dispatch"] {
         let push =
             format!("GITHUB_EVENT_NAME={event}\nGITHUB_REF=refs/heads/feature/x\nGITHUB_REF_NAME=feature/x");
@@ -54,7 +54,7 @@ fn pushes_schedules_and_dispatches() {
 }
 
 #[test]
-fn reruns_are_further_attempts() {
+fn reruns_are_later_attempts() {
     check(
         &format!("GITHUB_RUN_ATTEMPT=2\nGITHUB_REF=refs/heads/main\nRUNNER_OS=macOS\n{ANY}"),
         "",
@@ -96,7 +96,7 @@ fn pull_requests_count_for_their_head() {
 }
 
 #[test]
-fn branches_of_forks_are_not_ours() {
+fn branches_of_forks_have_their_owner() {
     check_with(PULL_REQUEST, &pull_request("mona/kit", "main"), "mona:main", HEAD, FORKS_GET_NONE);
     check_with(PULL_REQUEST_TARGET, &pull_request("mona/kit", "main"), "mona:main", HEAD, "");
     let deleted =
@@ -105,17 +105,17 @@ fn branches_of_forks_are_not_ours() {
 }
 
 #[test]
-fn a_run_within_a_fork_has_no_secrets_of_its_parent() {
+fn a_run_in_a_fork_has_no_secrets_of_its_parent() {
     let push = "GITHUB_EVENT_NAME=push\nGITHUB_REF=refs/heads/main";
     check_with(push, r#"{"repository": {"fork": true}}"#, "main", SHA, FORKS_GET_NONE);
     check_with(push, r#"{"repository": {"fork": false}}"#, "main", SHA, "");
 }
 
 #[test]
-fn without_its_file_nothing_tells_whose_branch_it_is() {
+fn a_pull_request_without_its_event_file_has_no_branch() {
     for event in ["", "{", "[]", "{}"] {
-        check_with(PULL_REQUEST, event, NOT_TOLD, "", "");
-        check_with(PULL_REQUEST_TARGET, event, NOT_TOLD, "", "");
+        check_with(PULL_REQUEST, event, NOT_IN_EVENT, "", "");
+        check_with(PULL_REQUEST_TARGET, event, NOT_IN_EVENT, "", "");
     }
 }
 
@@ -123,13 +123,13 @@ fn without_its_file_nothing_tells_whose_branch_it_is() {
 fn comments_on_a_pull_request_are_not_runs_of_the_default_branch() {
     let comment = "GITHUB_EVENT_NAME=issue_comment\nGITHUB_REF=refs/heads/main";
     let of_pull_request = r#"{"issue": {"number": 14, "pull_request": {"url": "https://api.github.com/"}}}"#;
-    check_with(comment, of_pull_request, NOT_TOLD, "", "");
-    check_with(comment, "", NOT_TOLD, "", "");
+    check_with(comment, of_pull_request, NOT_IN_EVENT, "", "");
+    check_with(comment, "", NOT_IN_EVENT, "", "");
     check_with(comment, r#"{"issue": {"number": 14}}"#, "main", SHA, "");
 }
 
 #[test]
-fn dependabot_has_secrets_of_its_own() {
+fn runs_started_by_dependabot_have_only_its_secrets() {
     let branch = "dependabot/nuget/Kit-1.0";
     let by_dependabot =
         format!("GITHUB_ACTOR=dependabot[bot]\nGITHUB_TRIGGERING_ACTOR=octocat\n{PULL_REQUEST}");
@@ -139,8 +139,8 @@ fn dependabot_has_secrets_of_its_own() {
     check_with(&push, "{}", branch, SHA, DEPENDABOT_GETS_NONE);
 }
 
-/// The event of a run after a run of the branch `branch` of `repository`.
-fn run_after(repository: &str, branch: &str) -> String {
+/// The event of a run that was triggered by a run of the branch `branch` of `repository`.
+fn triggered_by(repository: &str, branch: &str) -> String {
     format!(
         r#"{{"action": "completed", "workflow_run": {{"id": 30433642, "run_attempt": 3, "event": "pull_request",
             "head_branch": "{branch}", "head_sha": "{HEAD}", "pull_requests": [],
@@ -149,7 +149,7 @@ fn run_after(repository: &str, branch: &str) -> String {
 }
 
 #[track_caller]
-fn check_after(event: &str, branch: &str) {
+fn check_triggered(event: &str, branch: &str) {
     check(
         &format!(
             "GITHUB_EVENT_NAME=workflow_run\nGITHUB_REF=refs/heads/main\nGITHUB_ACTOR=dependabot[bot]\n{ANY}"
@@ -163,15 +163,15 @@ fn check_after(event: &str, branch: &str) {
 }
 
 #[test]
-fn a_run_after_another_speaks_for_that_one() {
-    check_after(&run_after("acme/kit", "feature/x"), "feature/x");
-    check_after(&run_after("mona/kit", "main"), "mona:main");
-    check_after(&run_after("acme/kit", "gh-readonly-queue/main/pr-104"), QUEUE);
-    check_after(&run_after("acme/kit", "null").replace("\"null\"", "null"), NOT_TOLD);
+fn a_workflow_run_counts_for_the_run_that_triggered_it() {
+    check_triggered(&triggered_by("acme/kit", "feature/x"), "feature/x");
+    check_triggered(&triggered_by("mona/kit", "main"), "mona:main");
+    check_triggered(&triggered_by("acme/kit", "gh-readonly-queue/main/pr-104"), QUEUE);
+    check_triggered(&triggered_by("acme/kit", "null").replace("\"null\"", "null"), NOT_IN_EVENT);
 }
 
 #[test]
-fn hostile_names_are_passed_on_as_they_are() {
+fn hostile_names_are_passed_on_unchanged() {
     check_with(
         PULL_REQUEST,
         &pull_request("acme/kit", "$(id)`;{{a}}%2F::error::"),
@@ -184,7 +184,7 @@ fn hostile_names_are_passed_on_as_they_are() {
 }
 
 #[test]
-fn servers_without_tls_have_no_address() {
+fn servers_without_tls_have_no_run_url() {
     check(
         "GITHUB_ACTIONS=true\nGITHUB_REPOSITORY=acme/kit\nGITHUB_REF=refs/heads/main\nGITHUB_RUN_ID=1\n\
          GITHUB_SERVER_URL=http://github.test\nRUNNER_OS=Windows",

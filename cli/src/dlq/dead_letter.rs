@@ -29,7 +29,7 @@ impl DeadLetter {
     pub(super) fn new(queue: DeadLetterQueue, mut message: ReceivedMessage) -> Self {
         let (subject, error) = match queue {
             DeadLetterQueue::Results => match ResultMessage::parse(&message.body) {
-                Ok(parsed) => (Some(parsed.result.repository.to_string()), None),
+                Ok(parsed) => (Some(parsed.result.run.repository.to_string()), None),
                 Err(error) => (repository_in(&message.body), Some(error.to_string())),
             },
             DeadLetterQueue::Refresh | DeadLetterQueue::RefreshEvents => {

@@ -168,17 +168,17 @@ impl fmt::Display for RefreshStatus {
 fn results_table(results: &[TestResult], now: Timestamp) -> Table {
     let mut table = Table::new(&["AGE", "PLATFORM", "BRANCH", "PASSED", "FAILED", "SKIPPED", "RUN"]);
     for result in results {
-        let counts = &result.counts;
+        let run = &result.run;
         let [passed, failed, skipped] =
-            [counts.passed(), counts.failed(), counts.skipped()].map(|count| count.to_string());
+            [run.counts.passed(), run.counts.failed(), run.counts.skipped()].map(|count| count.to_string());
         table.row([
-            age(result.timestamp, now),
-            result.platform.to_string(),
-            result.branch.to_string(),
+            age(run.timestamp, now),
+            run.platform.to_string(),
+            run.branch.to_string(),
             passed,
             failed,
             skipped,
-            result.run_id.as_str().to_owned(),
+            run.run_id.as_str().to_owned(),
         ]);
     }
     table

@@ -1,4 +1,4 @@
-//! What `badgesmith submit` is told.
+//! Options of `badgesmith submit`.
 
 use std::path::PathBuf;
 
@@ -6,82 +6,81 @@ use clap::Args;
 
 const EXAMPLES: &str = "\
 Examples:
-  Everything but the address and the reports is taken from the CI system:
+  In a known CI system, which provides everything but the service and the reports:
     badgesmith submit --url https://badges.example.org 'results/**/*.xml'
 
-  Without a CI system, and with counts instead of reports:
+  Anywhere else, with counts instead of reports:
     badgesmith submit --url http://127.0.0.1:9474 --repo acme/kit --platform linux --branch main \\
       --run-id 1 --passed 190
 
-  What a test tool prints, which is not to hide that it failed (`-` reads stdin):
+  From the output of a test tool, keeping its exit code:
     set -o pipefail; cargo test 2>&1 | tee tests.log
     badgesmith submit --url https://badges.example.org tests.log
 
-The key is read from the environment variable BADGESMITH_KEY, or from --key-file. It is never an argument, since
-arguments can be read by everybody on the machine.
+The key is read from the environment variable BADGESMITH_KEY or from --key-file. It is never an
+argument, because every user of a machine can read the arguments of its processes.
 
 Exit codes:
-  0  accepted; or not, without --fail-on-error
+  0  accepted; or not accepted, without --fail-on-error; or nothing to submit
   1  not accepted, with --fail-on-error
-  2  something is missing or wrong in what was given";
+  2  an option, the key or a report is missing or invalid";
 
-/// Sends the results of a test run, and prints the badge for a README.
 #[derive(Debug, Args)]
-#[expect(clippy::doc_markdown, reason = "it is shown as it is by --help")]
+#[expect(clippy::doc_markdown, reason = "--help prints it as it is")]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// Reports, or patterns of their paths (`results/**/*.xml`); `-` is stdin. They add up
+    /// Report files, glob patterns (`results/**/*.xml`), or `-` for stdin; their counts add up
     ///
-    /// JUnit XML, TRX, NUnit 3, xUnit v2, TAP, the output of `cargo test` and of `go test -json`: what a report is, is
-    /// seen from its content.
+    /// Formats, detected from the content: JUnit XML, TRX, NUnit 3, xUnit v2, TAP, and the output of `cargo test` and
+    /// `go test -json`.
     #[arg(value_name = "REPORT", required_unless_present = "passed", conflicts_with_all = ["passed", "failed", "skipped"])]
     pub(crate) reports: Vec<String>,
-    /// Where the service is
+    /// URL of the service
     #[arg(long, value_name = "URL", env = "BADGESMITH_URL")]
     pub(crate) url: Option<String>,
-    /// Whose tests ran
+    /// Repository the results belong to [default: from the CI system or git]
     #[arg(long, value_name = "OWNER/REPO")]
     pub(crate) repo: Option<String>,
-    /// What they ran on: linux, windows or macos
+    /// Platform the tests ran on: linux, windows or macos [default: from the CI system or this machine]
     #[arg(long)]
     pub(crate) platform: Option<String>,
-    /// What they ran of
+    /// Branch that was tested [default: from the CI system or git]
     #[arg(long)]
     pub(crate) branch: Option<String>,
-    /// The commit that was tested
+    /// Commit that was tested [default: from the CI system or git]
     #[arg(long, value_name = "SHA")]
     pub(crate) commit: Option<String>,
-    /// The CI system's name for the run
+    /// ID of the CI run [default: from the CI system]
     #[arg(long, value_name = "ID")]
     pub(crate) run_id: Option<String>,
-    /// Which attempt of the run, from 1
+    /// Attempt of the CI run, from 1 [default: from the CI system, or 1]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) run_attempt: Option<u64>,
-    /// The run's page, where a click on the badge leads
+    /// Page of the CI run, which the badge links to [default: from the CI system]
     #[arg(long, value_name = "URL")]
     pub(crate) run_url: Option<String>,
-    /// How many tests passed, instead of reports
+    /// Number of tests that passed, instead of reports
     #[arg(long, value_name = "NUMBER")]
     pub(crate) passed: Option<u32>,
-    /// How many failed, beside --passed
+    /// Number of tests that failed, with --passed
     #[arg(long, value_name = "NUMBER", requires = "passed", default_value_t = 0)]
     pub(crate) failed: u32,
-    /// How many were skipped, beside --passed
+    /// Number of tests that were skipped, with --passed
     #[arg(long, value_name = "NUMBER", requires = "passed", default_value_t = 0)]
     pub(crate) skipped: u32,
-    /// A file with the repository's key; BADGESMITH_KEY if not given
+    /// File with the repository's key, instead of BADGESMITH_KEY
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
-    /// How long to try, in seconds
+    /// Time to keep retrying, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub(crate) retry_for: u64,
-    /// Show the request, and send nothing
+    /// Print the request without sending it
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Fail when the result was not accepted; otherwise that is a warning
+    /// Exit with 1 if the result is not accepted, instead of printing a warning
     #[arg(long)]
     pub(crate) fail_on_error: bool,
-    /// Print one JSON object to stdout instead of text
+    /// Print one JSON object to stdout instead of Markdown
     #[arg(long)]
     pub(crate) json: bool,
 }

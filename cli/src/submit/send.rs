@@ -1,11 +1,12 @@
-//! Sending a result until it is accepted: <https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2> does not make a
-//! POST safe to repeat, but the service does, for the same bytes.
+//! Sends a result until it is accepted. A POST is not idempotent
+//! (<https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2>), but the service makes it so for the same bytes.
 
 use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::sdk::causes;
 use badgesmith_domain::signature::HmacKey;
+use badgesmith_domain::test_result::TestRun;
 use badgesmith_domain::timestamp::Timestamp;
 use reqwest::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -13,67 +14,58 @@ use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::address::ServiceUrl;
-use super::result::{RunResult, Signed};
+use super::payload::SignedRequest;
+use super::urls::ServiceUrl;
 
-/// The service takes a timestamp for five minutes; a minute is left for the way.
-const FRESH: Duration = Duration::from_mins(4);
-/// A whole attempt. API Gateway waits for 30 s at most.
-const ATTEMPT: Duration = Duration::from_secs(31);
-/// Before the second attempt, doubled before each further one, half of it by chance.
+/// The service accepts a timestamp for five minutes; one minute is left for the request.
+const SIGNATURE_AGE_MAX: Duration = Duration::from_mins(4);
+/// For a whole attempt. API Gateway waits for 30 s at most.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(31);
+/// Before the second attempt; doubles with each attempt, and half of it is random.
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
-/// No answer has more to say.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// More than any response of the service has.
+const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
 /// Why a result was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
-    /// No client could be made.
-    #[error("cannot send anything: {0}")]
+    #[error("failed to create an HTTP client: {0}")]
     Client(reqwest::Error),
-    /// Sending it again would not help.
-    #[error("the service refused the result: {0}")]
-    Refused(String),
-    /// Not an answer of BadgeSmith.
-    #[error("{0} is no answer of BadgeSmith: check --url")]
-    Stranger(StatusCode),
-    /// This machine's clock is wrong.
-    #[error("the clock of this machine is wrong: it is {ours} here and {theirs} at the service")]
-    Clock {
-        /// Here.
-        ours: Timestamp,
-        /// As the service's answer says.
-        theirs: String,
-    },
-    /// The time was up.
-    #[error("the service did not accept the result within {} s: {last}", .within.as_secs())]
-    GaveUp {
-        /// How long was tried.
-        within: Duration,
-        /// What the last attempt came to.
+    /// Retrying would not help.
+    #[error("the service rejected the result: {0}")]
+    Rejected(String),
+    #[error("unexpected response {0}: check that --url is the URL of BadgeSmith")]
+    UnexpectedResponse(StatusCode),
+    #[error(
+        "the clock of this machine is wrong: it is {local} here and {service} at the service; synchronize it"
+    )]
+    ClockSkew { local: Timestamp, service: String },
+    #[error("the service did not accept the result within {} s: {last}; submit it again later", .retry_for.as_secs())]
+    TimedOut {
+        retry_for: Duration,
+        /// The outcome of the last attempt.
         last: String,
     },
 }
 
-/// A result that is safe with the service.
+/// A result that the service has stored or will store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Accepted {
     pub(crate) test_result_id: String,
 }
 
-/// What an attempt came to.
 enum Attempt {
     Accepted(Accepted),
-    /// Worth another try, not before so long.
-    Again(String, Duration),
+    /// The reason, and the least time to wait.
+    Retry(String, Duration),
     Failed(SendError),
 }
 
-/// An answer of the service, as far as it matters.
+/// The fields of a response's body that matter here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Answer {
+struct ResponseBody {
     message: String,
     test_result_id: String,
     error_details: Vec<ErrorDetail>,
@@ -85,58 +77,56 @@ struct ErrorDetail {
     property_name: Option<String>,
 }
 
-/// Where results are sent, and for how long.
+/// The service, and how results are sent to it.
 #[derive(Debug)]
 pub(crate) struct Service<'a> {
-    /// Where it is.
-    pub(crate) base: &'a ServiceUrl,
-    /// What results are signed with.
+    pub(crate) url: &'a ServiceUrl,
     pub(crate) key: &'a HmacKey,
-    /// For how long is tried.
-    pub(crate) patience: Duration,
-    /// What results are dated by.
+    /// How long attempts go on.
+    pub(crate) retry_for: Duration,
+    /// The source of timestamps.
     pub(crate) clock: Clock,
 }
 
-/// A client of the service that waits for `patience` for a whole answer. It follows no redirect: a signed body goes where
-/// it was sent, and nowhere else.
+/// A client that waits for `timeout` for a whole response. It follows no redirect, so a signed body goes only to
+/// the URL that was given.
 ///
 /// # Errors
-/// When the platform's certificates cannot be read, for example.
-pub(crate) fn client(patience: Duration) -> reqwest::Result<Client> {
-    let client = Client::builder().user_agent(concat!("badgesmith/", env!("CARGO_PKG_VERSION")));
-    client.timeout(patience).redirect(Policy::none()).build()
+/// If the platform's certificates cannot be read, for example.
+pub(crate) fn client(timeout: Duration) -> reqwest::Result<Client> {
+    Client::builder()
+        .user_agent(concat!("badgesmith/", env!("CARGO_PKG_VERSION")))
+        .timeout(timeout)
+        .redirect(Policy::none())
+        .build()
 }
 
-/// Sends `result` until it is accepted, refused, or the patience is over. The same bytes are sent again as long as
-/// they are fresh; `retrying` is told of each failed attempt.
-///
-/// # Errors
-/// [`SendError`], which says what to do.
+/// Sends `test_run` until it is accepted or rejected, or `retry_for` is over. Retries send the same bytes while
+/// their timestamp is fresh; `retrying` is called before each with the reason and the time to wait.
 pub(crate) async fn send(
     service: &Service<'_>,
-    result: &RunResult,
+    test_run: &TestRun,
     mut retrying: impl FnMut(&str, Duration),
 ) -> Result<Accepted, SendError> {
-    let Service { base, key, patience, clock } = service;
-    let client = client(ATTEMPT).map_err(SendError::Client)?;
-    let url = format!("{base}/tests/results");
+    let Service { url, key, retry_for, clock } = service;
+    let client = client(ATTEMPT_TIMEOUT).map_err(SendError::Client)?;
+    let url = url.results();
     let started = Instant::now();
-    let mut signed = result.sign(key, clock.now());
+    let mut request = SignedRequest::new(test_run, key, clock.now());
     let mut backoff = BACKOFF_FIRST;
     loop {
-        if clock.now().since(signed.at) > FRESH {
-            signed = result.sign(key, clock.now());
+        if clock.now().since(request.timestamp) > SIGNATURE_AGE_MAX {
+            request = SignedRequest::new(test_run, key, clock.now());
         }
-        let (last, wait) = match attempt(&client, &url, &signed).await {
+        let (last, wait) = match attempt(&client, &url, &request).await {
             Attempt::Accepted(accepted) => return Ok(accepted),
             Attempt::Failed(error) => return Err(error),
-            Attempt::Again(last, retry_after) => {
-                (last, retry_after.max(backoff.mul_f64(0.5 + fastrand::f64() / 2.0)))
+            Attempt::Retry(reason, retry_after) => {
+                (reason, retry_after.max(backoff.mul_f64(0.5 + fastrand::f64() / 2.0)))
             }
         };
-        if started.elapsed().saturating_add(wait) > *patience {
-            return Err(SendError::GaveUp { within: *patience, last });
+        if started.elapsed().saturating_add(wait) > *retry_for {
+            return Err(SendError::TimedOut { retry_for: *retry_for, last });
         }
         retrying(&last, wait);
         tokio::time::sleep(wait).await;
@@ -144,67 +134,67 @@ pub(crate) async fn send(
     }
 }
 
-async fn attempt(client: &Client, url: &str, signed: &Signed) -> Attempt {
-    let request = client
+async fn attempt(client: &Client, url: &str, request: &SignedRequest) -> Attempt {
+    let response = client
         .post(url)
         .header(CONTENT_TYPE, "application/json")
-        .header("x-repo-secret", &signed.repository)
-        .header("x-signature", &signed.signature)
-        .body(signed.body.clone());
-    match request.send().await {
-        Ok(response) => judge(response, signed).await,
-        Err(error) => Attempt::Again(format!("{url}: {}", causes(&error.without_url())), Duration::ZERO),
+        .header("x-repo-secret", &request.repository)
+        .header("x-signature", &request.signature)
+        .body(request.body.clone())
+        .send()
+        .await;
+    match response {
+        Ok(response) => classify(response, request).await,
+        Err(error) => Attempt::Retry(format!("{url}: {}", causes(&error.without_url())), Duration::ZERO),
     }
 }
 
-/// What an answer means for the result.
-async fn judge(response: Response, signed: &Signed) -> Attempt {
+async fn classify(response: Response, request: &SignedRequest) -> Attempt {
     let status = response.status();
     let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
-    let retry_after = header(RETRY_AFTER).and_then(|seconds| seconds.parse().ok()).unwrap_or_default();
+    let retry_after_seconds = header(RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
+    let retry_after = Duration::from_secs(retry_after_seconds.unwrap_or_default());
     let date = header(DATE);
-    let answer = match body(response).await {
-        Ok(body) => serde_json::from_str::<Answer>(&body).unwrap_or_default(),
-        Err(error) => return Attempt::Again(causes(&error), Duration::ZERO),
+    let body = match read_body(response).await {
+        Ok(body) => serde_json::from_str::<ResponseBody>(&body).unwrap_or_default(),
+        Err(error) => return Attempt::Retry(causes(&error), Duration::ZERO),
     };
-    let code = answer.error_details.first().map_or("", |detail| detail.error_code.as_str());
+    let code = body.error_details.first().map_or("", |detail| detail.error_code.as_str());
     match (status, code) {
         (StatusCode::ACCEPTED, _) | (StatusCode::CONFLICT, "ALREADY_ACCEPTED")
-            if !answer.test_result_id.is_empty() =>
+            if !body.test_result_id.is_empty() =>
         {
-            Attempt::Accepted(Accepted { test_result_id: answer.test_result_id })
+            Attempt::Accepted(Accepted { test_result_id: body.test_result_id })
         }
         (StatusCode::CONFLICT, "SUBMISSION_IN_PROGRESS") | (StatusCode::TOO_MANY_REQUESTS, _) => {
-            Attempt::Again(said(status, &answer), Duration::from_secs(retry_after))
+            Attempt::Retry(describe(status, &body), retry_after)
         }
-        (StatusCode::UNAUTHORIZED, "TIMESTAMP_NOT_FRESH") => Attempt::Failed(SendError::Clock {
-            ours: signed.at,
-            theirs: date.unwrap_or_else(|| "another time".to_owned()),
+        (StatusCode::UNAUTHORIZED, "TIMESTAMP_NOT_FRESH") => Attempt::Failed(SendError::ClockSkew {
+            local: request.timestamp,
+            service: date.unwrap_or_else(|| "another time".to_owned()),
         }),
-        _ if status.is_server_error() => {
-            Attempt::Again(said(status, &answer), Duration::from_secs(retry_after))
-        }
-        _ if answer.error_details.is_empty() => Attempt::Failed(SendError::Stranger(status)),
-        _ => Attempt::Failed(SendError::Refused(said(status, &answer))),
+        _ if status.is_server_error() => Attempt::Retry(describe(status, &body), retry_after),
+        _ if body.error_details.is_empty() => Attempt::Failed(SendError::UnexpectedResponse(status)),
+        _ => Attempt::Failed(SendError::Rejected(describe(status, &body))),
     }
 }
 
-async fn body(mut response: Response) -> reqwest::Result<String> {
+async fn read_body(mut response: Response) -> reqwest::Result<String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
-        if body.len() > ANSWER_BYTES_MAX {
+        if body.len() > RESPONSE_BYTES_MAX {
             break;
         }
     }
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
-/// What the service says, for a person: its sentence, and the fields that it complains of.
-fn said(status: StatusCode, answer: &Answer) -> String {
-    let message = if answer.message.is_empty() { "no reason given" } else { &answer.message };
+/// Status and message, and the fields that the message is about.
+fn describe(status: StatusCode, body: &ResponseBody) -> String {
+    let message = if body.message.is_empty() { "no reason given" } else { &body.message };
     let properties: Vec<_> =
-        answer.error_details.iter().filter_map(|detail| detail.property_name.as_deref()).collect();
+        body.error_details.iter().filter_map(|detail| detail.property_name.as_deref()).collect();
     if properties.is_empty() {
         format!("{status}: {message}")
     } else {
@@ -218,23 +208,22 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::thread::JoinHandle;
 
-    use badgesmith_domain::test_result::{Counts, RunAttempt};
-
+    use super::super::payload::testing::test_run;
     use super::*;
 
     const ACCEPTED: &str = r#"202 Accepted|{"test_result_id":"6f1f0c7e"}"#;
     const KEY: &[u8] = b"correct horse battery staple";
 
-    /// Answers one request after the other, each `STATUS|BODY` or `STATUS|BODY|HEADER: VALUE`; an empty answer
-    /// closes the connection. Returns what was posted.
-    fn serve(answers: &'static [&'static str]) -> (ServiceUrl, JoinHandle<Vec<String>>) {
+    /// Serves one response after the other, each `STATUS|BODY` or `STATUS|BODY|HEADER: VALUE`; an empty one closes
+    /// the connection. The thread returns the requests.
+    fn serve(responses: &'static [&'static str]) -> (ServiceUrl, JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let base = ServiceUrl::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let url = ServiceUrl::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let server = std::thread::spawn(move || {
-            let answer_one = |answer: &&str| {
+            let serve_one = |response: &&str| {
                 let (mut stream, _) = listener.accept().unwrap();
                 let posted = read(&mut stream);
-                if let Some((status, rest)) = answer.split_once('|') {
+                if let Some((status, rest)) = response.split_once('|') {
                     let (body, header) = rest.split_once('|').unwrap_or((rest, "X-None: 0"));
                     let length = body.len();
                     let head = format!(
@@ -244,12 +233,12 @@ mod tests {
                 }
                 posted
             };
-            answers.iter().map(answer_one).collect()
+            responses.iter().map(serve_one).collect()
         });
-        (base, server)
+        (url, server)
     }
 
-    /// The body of a request, and its signature.
+    /// The signature and the body of a request.
     fn read(stream: &mut TcpStream) -> String {
         let mut request = Vec::new();
         let mut buffer = [0; 4096];
@@ -268,32 +257,19 @@ mod tests {
         }
     }
 
-    fn result() -> RunResult {
-        RunResult {
-            repository: "acme/kit".parse().unwrap(),
-            platform: "linux".parse().unwrap(),
-            branch: "main".parse().unwrap(),
-            counts: Counts::new(190, 0, 0, 190).unwrap(),
-            run_id: "1".parse().unwrap(),
-            run_attempt: RunAttempt::default(),
-            commit: None,
-            run_url: None,
-        }
-    }
-
-    async fn sent(
-        base: &ServiceUrl,
+    async fn send_to(
+        url: &ServiceUrl,
         clock: Clock,
         retrying: impl FnMut(&str, Duration),
     ) -> Result<Accepted, SendError> {
         let key = HmacKey::new(KEY).unwrap();
-        send(&Service { base, key: &key, patience: Duration::from_secs(10), clock }, &result(), retrying)
+        send(&Service { url, key: &key, retry_for: Duration::from_secs(10), clock }, &test_run(), retrying)
             .await
     }
 
     #[tokio::test]
     async fn the_same_bytes_are_sent_until_they_are_accepted() {
-        let (base, server) = serve(&[
+        let (url, server) = serve(&[
             "503 Service Unavailable|{}|Retry-After: 0",
             "",
             r#"409 Conflict|{"error_details":[{"error_code":"SUBMISSION_IN_PROGRESS"}]}|Retry-After: 0"#,
@@ -301,7 +277,7 @@ mod tests {
             ACCEPTED,
         ]);
         let mut retries = 0;
-        let accepted = sent(&base, Clock::System, |_, _| retries += 1).await.unwrap();
+        let accepted = send_to(&url, Clock::System, |_, _| retries += 1).await.unwrap();
         assert_eq!((accepted.test_result_id.as_str(), retries), ("6f1f0c7e", 4));
         let posted = server.join().unwrap();
         assert!(posted.iter().all(|post| *post == posted[0]), "{posted:?}");
@@ -310,50 +286,52 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_longer_fresh_is_signed_anew() {
-        let (base, server) = serve(&["503 Service Unavailable|{}", ACCEPTED]);
+    async fn a_stale_request_is_signed_again() {
+        let (url, server) = serve(&["503 Service Unavailable|{}", ACCEPTED]);
         let clock = Clock::manual("2026-01-15T10:30:00Z".parse().unwrap());
-        let hands = clock.clone();
-        sent(&base, clock, |_, _| hands.advance(FRESH + Duration::from_secs(1))).await.unwrap();
+        let same_clock = clock.clone();
+        send_to(&url, clock, |_, _| same_clock.advance(SIGNATURE_AGE_MAX + Duration::from_secs(1)))
+            .await
+            .unwrap();
         let posted = server.join().unwrap();
         assert!(posted[0].contains("10:30:00.000Z") && posted[1].contains("10:34:01.000Z"), "{posted:?}");
     }
 
     #[tokio::test]
-    async fn accepted_before_is_accepted() {
-        let (base, _) = serve(&[
+    async fn a_result_that_was_accepted_before_is_accepted() {
+        let (url, _) = serve(&[
             r#"409 Conflict|{"error_details":[{"error_code":"ALREADY_ACCEPTED"}],"test_result_id":"7"}"#,
         ]);
-        assert_eq!(sent(&base, Clock::System, |_, _| {}).await.unwrap().test_result_id, "7");
+        assert_eq!(send_to(&url, Clock::System, |_, _| {}).await.unwrap().test_result_id, "7");
     }
 
     #[track_caller]
     fn check(result: Result<Accepted, SendError>, expected: &str) {
-        let message = result.expect_err("it was not accepted").to_string();
+        let message = result.expect_err("the result is not accepted").to_string();
         assert!(message.contains(expected), "{message}");
     }
 
     #[tokio::test]
-    async fn what_cannot_get_better_is_not_tried_again() {
-        let never = |reason: &str, _| panic!("tried again: {reason}");
-        let (base, _) = serve(&[
+    async fn permanent_failures_are_not_retried() {
+        let never = |reason: &str, _| panic!("retried: {reason}");
+        let (url, _) = serve(&[
             r#"400 Bad Request|{"message":"total: expected the sum","error_details":[{"error_code":"INVALID_TOTAL","property_name":"total"}]}"#,
         ]);
-        check(sent(&base, Clock::System, never).await, "400 Bad Request: total: expected the sum (total)");
-        let (base, _) = serve(&[
+        check(send_to(&url, Clock::System, never).await, "400 Bad Request: total: expected the sum (total)");
+        let (url, _) = serve(&[
             r#"401 Unauthorized|{"error_details":[{"error_code":"TIMESTAMP_NOT_FRESH"}]}|Date: Thu, 15 Jan 2026 10:30:00 GMT"#,
         ]);
-        check(sent(&base, Clock::System, never).await, "Thu, 15 Jan 2026 10:30:00 GMT at the service");
-        let (base, _) = serve(&["302 Found||Location: http://127.0.0.1:9/"]);
-        check(sent(&base, Clock::System, never).await, "302 Found is no answer of BadgeSmith: check --url");
-        let (base, _) = serve(&["202 Accepted|{}"]);
-        check(sent(&base, Clock::System, never).await, "check --url");
+        check(send_to(&url, Clock::System, never).await, "Thu, 15 Jan 2026 10:30:00 GMT at the service");
+        let (url, _) = serve(&["302 Found||Location: http://127.0.0.1:9/"]);
+        check(send_to(&url, Clock::System, never).await, "unexpected response 302 Found: check that --url");
+        let (url, _) = serve(&["202 Accepted|{}"]);
+        check(send_to(&url, Clock::System, never).await, "check that --url");
     }
 
     #[tokio::test]
-    async fn patience_ends() {
-        let (base, _) =
+    async fn retries_end_after_the_time_given() {
+        let (url, _) =
             serve(&["503 Service Unavailable|{\"message\":\"busy\"}|Retry-After: 18446744073709551615"]);
-        check(sent(&base, Clock::System, |_, _| {}).await, "within 10 s: 503 Service Unavailable: busy");
+        check(send_to(&url, Clock::System, |_, _| {}).await, "within 10 s: 503 Service Unavailable: busy");
     }
 }

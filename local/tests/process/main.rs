@@ -21,7 +21,7 @@ use badgesmith_aws::clock::Clock;
 use serde_json::json;
 use tests::client::{Post, REPOSITORY, result, with};
 use tests::http::{Api, send_again_after};
-use tests::upstream::{Account, Asked, Upstream, Visibility};
+use tests::upstream::{Account, RecordedRequest, Upstream, Visibility};
 
 const SECRET: &str = "acme/kit=correct horse battery staple";
 
@@ -293,7 +293,7 @@ async fn packages_are_looked_up_and_kept_warm() {
     upstream.take_requests();
     let mut asked = Vec::new();
     // Whoever is asked for again was written before.
-    let twice = |asked: &[Asked], name: &str| {
+    let twice = |asked: &[RecordedRequest], name: &str| {
         asked.iter().filter(|request| request.path.to_lowercase().contains(name)).count() > 1
     };
     while !(twice(&asked, "acme.kit") && twice(&asked, "shown")) {

@@ -13,20 +13,17 @@ use serde::Serialize;
 
 use crate::route::Route;
 
-/// The content type of every JSON answer.
 const JSON: &str = "application/json; charset=utf-8";
 
-/// What a function reads of an event.
+/// The request in an event.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a>(&'a ApiGatewayV2httpRequest);
 
 impl<'a> Request<'a> {
-    /// The request in `event`.
     pub fn new(event: &'a ApiGatewayV2httpRequest) -> Self {
         Self(event)
     }
 
-    /// The method.
     pub fn method(&self) -> &'a Method {
         &self.0.request_context.http.method
     }
@@ -36,16 +33,15 @@ impl<'a> Request<'a> {
         self.0.raw_path.as_deref().unwrap_or("/")
     }
 
-    /// What the path addresses.
+    /// The route of the path; `None` for an unknown path.
     pub fn route(&self) -> Option<Route<'a>> {
-        Route::parse(self.path(), self.query("branch"))
+        Route::parse(self.path(), self.query().get("branch").map(str::to_owned))
     }
 
-    /// The first value of a query parameter, decoded. A blank one counts as absent.
-    pub fn query(&self, name: &str) -> Option<String> {
-        let query = self.0.raw_query_string.as_deref().unwrap_or_default();
-        let (_, value) = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name)?;
-        Some(value.into_owned()).filter(|value| !value.is_empty())
+    /// The query string, parsed.
+    pub fn query(&self) -> Query<'a> {
+        let text = self.0.raw_query_string.as_deref().unwrap_or_default();
+        Query(form_urlencoded::parse(text.as_bytes()).collect())
     }
 
     /// The value of a header. The HTTP API joins several values of one header with commas.
@@ -53,11 +49,11 @@ impl<'a> Request<'a> {
         self.0.headers.get(name)?.to_str().ok()
     }
 
-    /// The raw bytes of the body; `None` when there are more than `bytes_max`. What is said to be base64
-    /// and is not, which no gateway sends, is taken as it is.
+    /// The raw bytes of the body; `None` when there are more than `bytes_max`. A body that is marked as base64 but
+    /// is not, which no gateway sends, is taken as it is.
     pub fn body(&self, bytes_max: usize) -> Option<Cow<'a, [u8]>> {
         let text = self.0.body.as_deref().unwrap_or_default();
-        // Four characters for three bytes: what is too long is not even decoded.
+        // Four characters hold three bytes: a body that is too long is not even decoded.
         if text.len() / 4 > bytes_max / 3 + 1 && self.0.is_base64_encoded {
             return None;
         }
@@ -67,7 +63,19 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A response in the making.
+/// The parameters of a query string, decoded.
+#[derive(Debug)]
+pub struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl Query<'_> {
+    /// The first value of the parameter. An empty value counts as absent.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
+        Some(&**value).filter(|value| !value.is_empty())
+    }
+}
+
+/// A response.
 #[derive(Debug)]
 pub struct Response(ApiGatewayV2httpResponse);
 
@@ -81,7 +89,7 @@ impl Response {
 
     /// A response with `body` as JSON.
     pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
-        // Only a map with keys that are no strings could fail, and no answer has one.
+        // Only a map whose keys are not strings could fail, and no answer has one.
         Self::json_text(status, serde_json::to_string(body).unwrap_or_default())
     }
 
@@ -92,25 +100,25 @@ impl Response {
         response
     }
 
-    /// Adds a header. A value that cannot stand in a header is left out, and logged.
+    /// Adds a header. An invalid value is left out and logged.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.0.headers.insert(name, value);
         } else {
-            tracing::error!(header = %name, "a header's value is not fit to be sent");
+            tracing::error!(header = %name, "left out a header with an invalid value");
         }
         self
     }
 
-    /// Takes the body away, as for `HEAD` and 304.
+    /// The response without its body, as for `HEAD`.
     #[must_use]
     pub fn without_body(mut self) -> Self {
         self.0.body = None;
         self
     }
 
-    /// The response as the HTTP API takes it.
+    /// The response in the form that the HTTP API expects.
     pub fn into_event(self) -> ApiGatewayV2httpResponse {
         self.0
     }

@@ -1,24 +1,24 @@
-//! What a client is told when its request is not granted.
+//! The body of every error answer. It is older than RFC 9457 and does not follow it.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use badgesmith_domain::ids::ParseError;
+use badgesmith_domain::test_result::TestResultId;
 use http::{StatusCode, header};
 use serde::Serialize;
 
 use crate::http::Response;
-use badgesmith_domain::ids::ParseError;
-use badgesmith_domain::test_result::TestResultId;
 
 /// After a failure of ours, a client may try again this soon.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// No answer lists more flaws than this; who sends thousands does not read them.
-const FLAWS_MAX: usize = 20;
+/// No answer lists more errors than this.
+const ERRORS_MAX: usize = 20;
 /// A property's name comes from outside; no answer repeats more characters of it than this.
 const PROPERTY_CHARACTERS_MAX: usize = 100;
 
-/// A request that was not granted:
+/// An error answer:
 ///
 /// ```json
 /// {"message":"platform: expected linux, windows or macos",
@@ -36,14 +36,14 @@ pub struct Problem {
     test_result_id: Option<TestResultId>,
 }
 
-/// What a header tells the client to do instead.
+/// What a header advises the client to do.
 #[derive(Debug)]
 enum Advice {
     Allow(&'static str),
     RetryAfterSeconds(u64),
 }
 
-/// One thing that is wrong.
+/// One error.
 #[derive(Debug, Serialize)]
 struct Detail {
     /// A constant for programs.
@@ -65,21 +65,21 @@ impl Problem {
         }
     }
 
-    /// The answer where a path addresses nothing.
+    /// 404 for an unknown path.
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "there is nothing at this path", "NOT_FOUND")
+        Self::new(StatusCode::NOT_FOUND, "unknown path", "NOT_FOUND")
     }
 
-    /// The answer where a path does not take the method; `allow` lists what it takes.
+    /// 405; `allow` lists the methods that the path takes.
     pub fn method_not_allowed(allow: &'static str) -> Self {
-        let message = format!("this path takes {allow}");
+        let message = format!("method not allowed: use {allow}");
         let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, message, "METHOD_NOT_ALLOWED");
         Self { advice: Some(Advice::Allow(allow)), ..problem }
     }
 
-    /// The answer while a dependency fails: to be tried again, as it is.
+    /// 503 while a dependency fails. The client should send the same request again.
     pub fn unavailable() -> Self {
-        let message = "this cannot be done just now: send the same request again";
+        let message = "temporarily unavailable: send the same request again";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message, "UNAVAILABLE").retry_after(RETRY_AFTER)
     }
 
@@ -99,9 +99,9 @@ impl Problem {
         Self { advice: Some(Advice::RetryAfterSeconds(seconds.max(1))), ..self }
     }
 
-    /// The same problem, which concerns a result that is already there.
+    /// The same problem, with the id of the result that exists already.
     #[must_use]
-    pub fn about(self, id: TestResultId) -> Self {
+    pub fn with_test_result_id(self, id: TestResultId) -> Self {
         Self { test_result_id: Some(id), ..self }
     }
 
@@ -118,8 +118,8 @@ impl Problem {
     }
 }
 
-/// What is wrong with the properties of a request, gathered so that all of it is told at once. Displays as
-/// the error codes, for a log.
+/// All errors in the properties of a request, collected so that one answer lists them all. Displays as the
+/// error codes, for a log.
 #[derive(Debug, Default)]
 pub struct ValidationErrors {
     messages: Vec<String>,
@@ -127,25 +127,24 @@ pub struct ValidationErrors {
 }
 
 impl ValidationErrors {
-    /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.details.is_empty()
     }
 
-    /// Notes that `property` is not what it should be, under the code `INVALID_{PROPERTY}`.
-    pub fn add(&mut self, property: &'static str, expected: impl fmt::Display) {
+    /// Adds an error about `property` with the code `INVALID_{PROPERTY}`.
+    pub fn push(&mut self, property: &'static str, expected: impl fmt::Display) {
         let code = format!("INVALID_{}", property.to_uppercase().replace('-', "_"));
-        self.add_as(code, Some(property), expected);
+        self.push_with_code(code, Some(property), expected);
     }
 
-    /// Notes a flaw under a code of its own.
-    pub fn add_as(
+    /// Adds an error with another code.
+    pub fn push_with_code(
         &mut self,
         code: impl Into<Cow<'static, str>>,
         property: Option<&str>,
         expected: impl fmt::Display,
     ) {
-        if self.details.len() == FLAWS_MAX {
+        if self.details.len() == ERRORS_MAX {
             return;
         }
         let property = property.map(|name| name.chars().take(PROPERTY_CHARACTERS_MAX).collect::<String>());
@@ -156,9 +155,9 @@ impl ValidationErrors {
         self.details.push(Detail { error_code: code.into(), property_name: property });
     }
 
-    /// What was parsed, or `None` and a flaw.
-    pub fn note<T>(&mut self, property: &'static str, parsed: Result<T, ParseError>) -> Option<T> {
-        parsed.map_err(|invalid| self.add(property, invalid)).ok()
+    /// The parsed value, or `None` and an error.
+    pub fn check<T>(&mut self, property: &'static str, parsed: Result<T, ParseError>) -> Option<T> {
+        parsed.map_err(|error| self.push(property, error)).ok()
     }
 }
 
@@ -170,12 +169,12 @@ impl fmt::Display for ValidationErrors {
 }
 
 impl From<ValidationErrors> for Problem {
-    fn from(flaws: ValidationErrors) -> Self {
+    fn from(errors: ValidationErrors) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
             advice: None,
-            message: flaws.messages.join("; "),
-            error_details: flaws.details,
+            message: errors.messages.join("; "),
+            error_details: errors.details,
             test_result_id: None,
         }
     }

@@ -1,4 +1,4 @@
-//! The addresses of the HTTP API, in one table: which paths there are, and which methods each takes.
+//! The paths of the HTTP API, and the methods that each takes.
 //!
 //! A path arrives as API Gateway's HTTP API hands it on: decoded except for `%25`. Each name in it is
 //! decoded once more here, invalid sequences left alone, so that every name arrives exactly as the
@@ -6,9 +6,8 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
-
 use badgesmith_domain::package::{Package, Provider};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 
 /// Everything but what RFC 3986 calls unreserved.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -16,22 +15,22 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// What a path addresses. Names are decoded, not yet checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route<'a> {
-    /// `/tests/results`: a signed result goes in, its names in the body.
-    Submit,
-    /// `/tests/results/{platform}/{owner}/{repo}/{branch}`: the same, its names in the path.
-    SubmitTo(RawTarget<'a>),
+    /// `POST /tests/results` with the names in the body, or
+    /// `POST /tests/results/{platform}/{owner}/{repo}/{branch}`.
+    Submit(Option<RawTarget<'a>>),
+    /// Everything else is read.
+    Read(ReadRoute<'a>),
+}
+
+/// What can be read. Everything below `/badges/tests` and below `/badges/packages/{provider}` is a badge, whether
+/// or not its subject exists: shields.io shows nothing but badges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadRoute<'a> {
     /// `/tests/results/{owner}/{repo}`: the history of a repository.
-    History {
-        /// The repository's owner.
-        owner: Cow<'a, str>,
-        /// Its name.
-        repo: Cow<'a, str>,
-    },
-    /// `/badges/tests/{platform}/{owner}/{repo}/{branch}`. Everything below `/badges/tests` is a badge,
-    /// whether or not it can be found.
+    History { owner: Cow<'a, str>, repo: Cow<'a, str> },
+    /// `/badges/tests/{platform}/{owner}/{repo}/{branch}`
     TestBadge(Option<RawTarget<'a>>),
-    /// `/badges/packages/nuget/{package}` or `/badges/packages/github/{org}/{package}`: everything below
-    /// `/badges/packages` of one provider is a badge, and has no package if it names none.
+    /// `/badges/packages/nuget/{package}` or `/badges/packages/github/{org}/{package}`
     PackageBadge(Provider, Option<Package>),
     /// `/redirect/test-results/{platform}/{owner}/{repo}/{branch}`: to the run behind a badge.
     Redirect(RawTarget<'a>),
@@ -39,45 +38,56 @@ pub enum Route<'a> {
     Health,
 }
 
-/// The names in a path that point at the results of one branch on one platform.
+/// A platform and branch of a repository as they stand in a path: decoded, not parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawTarget<'a> {
-    /// The operating system.
     pub platform: Cow<'a, str>,
-    /// The repository's owner.
     pub owner: Cow<'a, str>,
-    /// Its name.
     pub repo: Cow<'a, str>,
     /// The rest of the path, or the query's `branch`.
     pub branch: Cow<'a, str>,
 }
 
 impl<'a> Route<'a> {
-    /// What `path` addresses; `None` when there is nothing. `branch` is the query's, already decoded: it
-    /// overrides the path's, for addresses written by hand.
+    /// What `path` addresses; `None` for an unknown path. `branch` is the query's, already decoded: it overrides
+    /// the path's.
     pub fn parse(path: &'a str, branch: Option<String>) -> Option<Self> {
         let path = path.strip_prefix('/')?;
+        if let Some(route) = ReadRoute::parse(path, branch.clone()) {
+            return Some(Self::Read(route));
+        }
+        match path.strip_prefix("tests/results")? {
+            "" => Some(Self::Submit(None)),
+            rest => RawTarget::parse(rest.strip_prefix('/')?, branch).map(Some).map(Self::Submit),
+        }
+    }
+
+    /// The methods that the path takes, as the value of an `Allow` header.
+    pub fn allow(&self) -> &'static str {
+        match self {
+            Self::Submit(_) => "POST, OPTIONS",
+            Self::Read(_) => "GET, HEAD, OPTIONS",
+        }
+    }
+}
+
+impl<'a> ReadRoute<'a> {
+    fn parse(path: &'a str, branch: Option<String>) -> Option<Self> {
         if path == "health" {
             return Some(Self::Health);
         }
-        if let Some(place) = path.strip_prefix("badges/tests/") {
-            return Some(Self::TestBadge(RawTarget::parse(place, branch)));
+        if let Some(target) = path.strip_prefix("badges/tests/") {
+            return Some(Self::TestBadge(RawTarget::parse(target, branch)));
         }
         if let Some(names) = path.strip_prefix("badges/packages/") {
             return Self::package_badge(names);
         }
-        if let Some(place) = path.strip_prefix("redirect/test-results/") {
-            return RawTarget::parse(place, branch).map(Self::Redirect);
+        if let Some(target) = path.strip_prefix("redirect/test-results/") {
+            return RawTarget::parse(target, branch).map(Self::Redirect);
         }
-        let rest = path.strip_prefix("tests/results")?;
-        let Some(names) = rest.strip_prefix('/') else {
-            return rest.is_empty().then_some(Self::Submit);
-        };
-        match names.split_once('/') {
-            Some((owner, repo)) if !repo.contains('/') => {
-                Some(Self::History { owner: decode(owner), repo: decode(repo) })
-            }
-            _ => RawTarget::parse(names, branch).map(Self::SubmitTo),
+        match path.strip_prefix("tests/results/")?.split_once('/')? {
+            (_, rest) if rest.contains('/') => None,
+            (owner, repo) => Some(Self::History { owner: decode(owner), repo: decode(repo) }),
         }
     }
 
@@ -88,19 +98,9 @@ impl<'a> Route<'a> {
             "github" => Provider::GitHub,
             _ => return None,
         };
-        // A decoded `/` in a name makes it no name, as it should.
+        // A name with a decoded `/` is rightly invalid.
         let package = format!("{provider}/{}", decode(names)).parse().ok();
         Some(Self::PackageBadge(provider, package))
-    }
-
-    /// The methods that the path takes, as an `Allow` header says it.
-    pub fn allow(&self) -> &'static str {
-        if self.takes_posts() { "POST, OPTIONS" } else { "GET, HEAD, OPTIONS" }
-    }
-
-    /// Whether results are posted here; everything else is read.
-    pub fn takes_posts(&self) -> bool {
-        matches!(self, Self::Submit | Self::SubmitTo(_))
     }
 }
 
@@ -116,7 +116,7 @@ impl<'a> RawTarget<'a> {
     }
 }
 
-/// `name` as one segment of a path, or as one value of a query.
+/// `name` encoded as one segment of a path, or as one value of a query.
 pub fn segment(name: &str) -> String {
     utf8_percent_encode(name, ESCAPED).to_string()
 }
@@ -142,7 +142,7 @@ mod tests {
 
     fn branch_of(path: &str, query: Option<&str>) -> String {
         match Route::parse(path, query.map(str::to_owned)) {
-            Some(Route::TestBadge(Some(place))) => place.branch.into_owned(),
+            Some(Route::Read(ReadRoute::TestBadge(Some(target)))) => target.branch.into_owned(),
             other => panic!("{path}: {other:?}"),
         }
     }
@@ -171,13 +171,17 @@ mod tests {
     #[test]
     fn paths_have_one_meaning() {
         let route = |path| Route::parse(path, None);
-        assert_eq!(route("/health"), Some(Route::Health));
-        assert_eq!(route("/tests/results"), Some(Route::Submit));
-        assert!(matches!(route("/tests/results/acme/kit"), Some(Route::History { .. })));
-        assert!(matches!(route("/tests/results/linux/acme/kit/main"), Some(Route::SubmitTo(_))));
-        assert!(matches!(route("/tests/results/linux/acme/kit/feature/x"), Some(Route::SubmitTo(_))));
-        assert!(matches!(route("/redirect/test-results/linux/acme/kit/main"), Some(Route::Redirect(_))));
-        assert_eq!(route("/badges/tests/linux/acme/kit"), Some(Route::TestBadge(None)));
+        let read = |path| match route(path) {
+            Some(Route::Read(route)) => Some(route),
+            Some(Route::Submit(_)) | None => None,
+        };
+        assert_eq!(read("/health"), Some(ReadRoute::Health));
+        assert_eq!(route("/tests/results"), Some(Route::Submit(None)));
+        assert!(matches!(read("/tests/results/acme/kit"), Some(ReadRoute::History { .. })));
+        assert!(matches!(route("/tests/results/linux/acme/kit/main"), Some(Route::Submit(Some(_)))));
+        assert!(matches!(route("/tests/results/linux/acme/kit/feature/x"), Some(Route::Submit(Some(_)))));
+        assert!(matches!(read("/redirect/test-results/linux/acme/kit/main"), Some(ReadRoute::Redirect(_))));
+        assert_eq!(read("/badges/tests/linux/acme/kit"), Some(ReadRoute::TestBadge(None)));
         for (path, package) in [
             ("/badges/packages/nuget/Newtonsoft.Json", Some("nuget/newtonsoft.json")),
             ("/badges/packages/NuGet/a%2Eb", Some("nuget/a.b")),
@@ -187,7 +191,7 @@ mod tests {
             ("/badges/packages/nuget/a b", None),
             ("/badges/packages/github/kit", None),
         ] {
-            let Some(Route::PackageBadge(_, found)) = route(path) else { panic!("{path} is a badge") };
+            let Some(ReadRoute::PackageBadge(_, found)) = read(path) else { panic!("{path} is a badge") };
             assert_eq!(found.map(|package| package.to_string()).as_deref(), package, "{path}");
         }
         for nothing in [

@@ -1,22 +1,23 @@
-//! The tables, one type for each, with a method for each question asked of it.
+//! The tables, one type for each, with a method for each question that the code asks of it.
 
+#[cfg(feature = "admin")]
+mod admin;
 mod history;
 mod nonces;
 mod package_leases;
 mod packages;
+mod result_item;
 mod results;
 mod secret_mappings;
-#[cfg(feature = "admin")]
-mod tables;
 
+#[cfg(feature = "admin")]
+pub use admin::table_status;
 pub use history::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery};
 pub use nonces::{Nonces, Reservation, ReservationOutcome};
 pub use package_leases::{Content, Lease, LeaseOutcome};
 pub use packages::{DuePackage, DuePage, DuePosition, Packages};
 pub use results::Results;
 pub use secret_mappings::{SecretMapping, SecretMappings};
-#[cfg(feature = "admin")]
-pub use tables::table_status;
 
 use std::collections::HashMap;
 
@@ -24,8 +25,33 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use badgesmith_domain::timestamp::Timestamp;
 
+use crate::sdk::AwsError;
+
 /// An item as the SDK has it.
 type Item = HashMap<String, AttributeValue>;
+
+/// Why a table did not answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// DynamoDB failed.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// An item does not hold what its writer put there.
+    #[error("corrupt item {key}: {cause}")]
+    CorruptItem {
+        /// Its partition and sort key.
+        key: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+impl StoreError {
+    fn corrupt(item: &Item, cause: impl Into<String>) -> Self {
+        let key = [PK, SK].map(|name| text(item, name).unwrap_or("?")).join(" ");
+        Self::CorruptItem { key, cause: cause.into() }
+    }
+}
 
 /// The partition key of every table.
 const PK: &str = "PK";

@@ -3,6 +3,7 @@
 mod error;
 mod trust_store;
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -21,13 +22,13 @@ use crate::env::{self, Missing};
 
 pub use error::{AwsError, AwsErrorKind, causes};
 
-/// How long the init phase waits for a connection. Without it, the first request opens its own.
+/// How long the init phase waits for a connection. Without one, the first request opens its own.
 const WARM_UP_MAX: Duration = Duration::from_millis(300);
 
 /// The configuration of a Lambda function: region, credentials and endpoint from its environment, and one
 /// HTTP client for all SDK clients.
 ///
-/// There is no credential chain. The credentials in the environment outlive the sandbox's use of them.
+/// There is no credential chain: the credentials in the environment outlive the sandbox.
 ///
 /// # Errors
 /// [`Missing`] when Lambda's own variables are not set.
@@ -42,30 +43,30 @@ pub fn config_from_env() -> Result<SdkConfig, Missing> {
     let region = env::required(env::AWS_REGION)?;
     Ok(match env::optional(env::AWS_ENDPOINT_URL) {
         Some(url) => config(region, credentials, https_client()).into_builder().endpoint_url(url).build(),
-        None => config(region.clone(), credentials, client_that_trusts(trust_store::of_aws(&region))),
+        None => config(region.clone(), credentials, client_with(trust_store::of_aws(&region))),
     })
 }
 
-/// An HTTP client that trusts whom the platform trusts, or `SSL_CERT_FILE` says: for who may be behind a proxy
-/// with a certificate of its own, and for emulators.
+/// An HTTP client with the platform's trust anchors, or those in `SSL_CERT_FILE`: for machines behind a proxy with
+/// its own certificate, and for emulators.
 pub fn https_client() -> SharedHttpClient {
-    client_that_trusts(TrustStore::default())
+    client_with(TrustStore::default())
 }
 
-/// The one HTTP client that is compiled in, with the one TLS stack.
-fn client_that_trusts(trusted: TrustStore) -> SharedHttpClient {
+/// The only HTTP client that is compiled in, with the only TLS stack.
+fn client_with(trusted: TrustStore) -> SharedHttpClient {
     let builder = aws_smithy_http_client::Builder::new();
-    #[expect(clippy::expect_used, reason = "only names of servers can be wrong, and there are none")]
+    #[expect(clippy::expect_used, reason = "only invalid server names fail, and there are none")]
     let context = TlsContext::builder().with_trust_store(trusted).build().expect("a context");
     builder.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).tls_context(context).build_https()
 }
 
-/// The version of the SDK's defaults that all of the code was tried with.
+/// The version of the SDK's defaults that the code was tested with.
 pub fn behavior_version() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }
 
-/// The configuration common to all who use AWS: a Lambda function, and the embedded services.
+/// The configuration that the functions and the embedded services share.
 pub fn config(region: String, credentials: Credentials, http_client: SharedHttpClient) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(behavior_version())
@@ -77,24 +78,23 @@ pub fn config(region: String, credentials: Credentials, http_client: SharedHttpC
         .build()
 }
 
-/// How long calls to AWS may take. Each function sets its own, so that what it does in one invocation
-/// adds up to less than its timeout.
+/// How long calls to AWS may take. Each function sets its own timeouts, so that the calls of one invocation add up
+/// to less than its timeout.
 #[derive(Debug, Clone, Copy)]
 pub struct CallTimeouts {
-    /// One try of a call.
+    /// One attempt.
     pub attempt: Duration,
-    /// The call with all its tries.
+    /// All attempts of a call together.
     pub call: Duration,
 }
 
 impl CallTimeouts {
-    /// A try, and two more after a throttled, failed or lost one.
     const ATTEMPTS: u32 = 3;
-    /// Before the second try, doubled before the third, with full jitter.
+    /// The wait before the second attempt, doubled before the third, with full jitter.
     const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
-    /// `config`, bounded by this budget.
-    pub fn bound(self, config: &SdkConfig) -> SdkConfig {
+    /// `config` with these timeouts, and two retries of throttled, failed or lost calls.
+    pub fn apply_to(self, config: &SdkConfig) -> SdkConfig {
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(self.attempt)
             .operation_timeout(self.call)
@@ -106,13 +106,13 @@ impl CallTimeouts {
     }
 }
 
-/// Makes a call within the init phase, where Lambda gives a whole CPU whatever the function's memory: the first
-/// request then finds a connection, and code that has run before. It waits no longer than that is worth, and what
-/// comes of the call does not matter, since the first request makes its own.
-pub async fn warm_up(call: impl Future<Output = Result<(), AwsError>>) {
+/// Makes `call` during the init phase, where Lambda gives a whole CPU whatever the function's memory, so that the
+/// first request finds an open connection and code that has run before. Waits at most 300 ms. The result of the call
+/// does not matter: the first request makes its own.
+pub async fn warm_up<E: Display>(call: impl Future<Output = Result<(), E>>) {
     match tokio::time::timeout(WARM_UP_MAX, call).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "no connection was opened in advance"),
-        Err(_) => tracing::warn!("no connection was opened in advance within {WARM_UP_MAX:?}"),
+        Ok(Err(error)) => tracing::warn!(%error, "failed to open a connection in advance"),
+        Err(_) => tracing::warn!("failed to open a connection in advance within {WARM_UP_MAX:?}"),
     }
 }

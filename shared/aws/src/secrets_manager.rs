@@ -4,7 +4,7 @@
 mod admin;
 
 #[cfg(feature = "admin")]
-pub use admin::{CreateOutcome, SecretDescription};
+pub use admin::{CreateOutcome, SecretDescription, repository_secret, token_secret, token_secret_name};
 
 use std::fmt;
 use std::time::Duration;
@@ -12,11 +12,9 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_types::SdkConfig;
-use serde_json::json;
 
 use crate::sdk::AwsError;
 use badgesmith_domain::ids::Repository;
-use badgesmith_domain::package::{Organization, PackageName};
 use badgesmith_domain::timestamp::Timestamp;
 
 /// The name of the secret that holds a repository's HMAC key: `badge/repo/{owner}/{repo}`.
@@ -26,27 +24,6 @@ pub fn repository_secret_name(repository: &Repository) -> String {
 
 /// The name of no repository's secret, which would have two parts. Who may read those may look for it.
 const NO_REPOSITORY_SECRET: &str = "badge/repo/none";
-
-/// The secret of a repository that signs with `key`, base64 or not; [`SecretKeys::parse`](badgesmith_domain::signature::SecretKeys::parse)
-/// reads it.
-pub fn repository_secret(key: &str) -> String {
-    json!({ "hmac_key": key, "type": "repo_hmac" }).to_string()
-}
-
-/// The secret that holds a token for GitHub.
-pub fn token_secret(token: &str) -> String {
-    json!({ "token": token, "type": "github_pat" }).to_string()
-}
-
-/// The name of the secret that holds the token with which one package of GitHub, or all public ones of an
-/// organisation, are read: `badge/github/{organization}` or `badge/github/{organization}/{package}`. The table of
-/// secrets has the last word.
-pub fn token_secret_name(organization: &Organization, package: Option<&PackageName>) -> String {
-    match package {
-        Some(package) => format!("badge/github/{organization}/{package}"),
-        None => format!("badge/github/{organization}"),
-    }
-}
 
 /// How long the key before a rotation is still accepted.
 pub const PREVIOUS_KEY_LIFETIME: Duration = Duration::from_hours(24);

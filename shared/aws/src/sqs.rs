@@ -52,7 +52,7 @@ impl Queue {
         // A group makes the queue a fair one: while one repository has much in it, others do not wait behind that.
         // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
         // Its name has at most 128 characters, which those of a repository may exceed.
-        let group = Digest::of(message.result.repository.to_string().as_bytes()).to_string();
+        let group = Digest::of(message.result.run.repository.to_string().as_bytes()).to_string();
         let mut request =
             self.client.send_message().queue_url(&self.url).message_body(body).message_group_id(group);
         if let Some(value) = trace.and_then(trace_header) {

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io::Write;
 
+use badgesmith_domain::timestamp::Timestamp;
 use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -14,7 +15,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::clock::Clock;
 use crate::env;
 use crate::metrics::{DIMENSION, NAMESPACE, TARGET};
-use badgesmith_domain::timestamp::Timestamp;
 
 /// Starts logging to stdout at `info` and above, with the fields of the enclosing spans, among them the
 /// request id that the Lambda runtime puts around each invocation. Where the stack has a name, metrics are

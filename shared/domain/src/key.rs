@@ -146,9 +146,8 @@ pub struct ResultOrder(String);
 impl ResultOrder {
     /// The place of `result`. Run ids of digits alone are compared as numbers (up to 20 digits).
     pub fn of(result: &TestResult) -> Self {
-        let run_id = result.run_id.as_str();
-        let attempt = result.run_attempt.get();
-        let (timestamp, id) = (result.timestamp, result.id);
+        let TestResult { id, run } = result;
+        let (timestamp, run_id, attempt) = (run.timestamp, run.run_id.as_str(), run.run_attempt.get());
         Self(if run_id.bytes().all(|byte| byte.is_ascii_digit()) {
             format!("{timestamp}#{run_id:0>20}.{attempt:04}#{id}")
         } else {
@@ -228,11 +227,10 @@ mod tests {
 
     use super::*;
     use crate::ids::{Owner, Repo};
-    use crate::test_result::{Counts, RunAttempt, TestResultId};
+    use crate::test_result::{Counts, RunAttempt, TestResultId, TestRun};
 
     fn result(timestamp: i64, run_id: &str, attempt: u64) -> TestResult {
-        TestResult {
-            id: TestResultId::derive(run_id),
+        let run = TestRun {
             repository: "acme/kit".parse().unwrap(),
             platform: Platform::Linux,
             branch: "main".parse().unwrap(),
@@ -243,7 +241,8 @@ mod tests {
             commit: None,
             url_html: None,
             workflow_run_url: None,
-        }
+        };
+        TestResult { id: TestResultId::derive(run_id), run }
     }
 
     fn slug() -> impl Strategy<Value = String> {

@@ -1,4 +1,4 @@
-//! What travels through the queue of results.
+//! The message on the results queue.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +17,10 @@ const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResultMessage {
     version: u32,
-    /// What was accepted.
     pub result: TestResult,
 }
 
-/// Why a message will never be understood.
+/// Why a message cannot be read, now or later.
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
     /// Not JSON, or not of the form above.
@@ -39,18 +38,22 @@ impl ResultMessage {
     }
 
     /// # Errors
-    /// [`MessageError`] when `body` can never be understood by this version.
+    /// [`MessageError`] when this version cannot read `body`, now or later.
     pub fn parse(body: &str) -> Result<Self, MessageError> {
         #[derive(Deserialize)]
-        struct Envelope {
+        struct Versioned {
             version: u32,
         }
-        // First the version alone: a newer message need not look like this one.
-        let Envelope { version } = serde_json::from_str(body)?;
-        if version > VERSION {
-            return Err(MessageError::Newer(version));
+        let malformed = match serde_json::from_str(body) {
+            Ok(message @ Self { version: ..=VERSION, .. }) => return Ok(message),
+            Ok(Self { version, .. }) => return Err(MessageError::Newer(version)),
+            Err(error) => error,
+        };
+        // A newer message need not look like this one.
+        match serde_json::from_str(body) {
+            Ok(Versioned { version }) if version > VERSION => Err(MessageError::Newer(version)),
+            Ok(_) | Err(_) => Err(MessageError::Malformed(malformed)),
         }
-        Ok(serde_json::from_str(body)?)
     }
 }
 
@@ -64,20 +67,20 @@ mod tests {
         "total":1,"timestamp":"2025-01-15T10:30:00.000Z","run_id":"7"}}"#;
 
     #[test]
-    fn reads_what_the_first_version_wrote() {
+    fn reads_messages_of_the_first_version() {
         let message = ResultMessage::parse(FIRST).unwrap();
-        assert_eq!(message.result.run_attempt.get(), 1);
+        assert_eq!(message.result.run.run_attempt.get(), 1);
         assert_eq!(ResultMessage::parse(&serde_json::to_string(&message).unwrap()).unwrap(), message);
     }
 
     #[test]
-    fn ignores_what_a_later_version_added() {
+    fn ignores_fields_that_a_later_version_added() {
         let later = FIRST.replace(r#""run_id":"7""#, r#""run_id":"7","duration_ms":12"#);
         assert_eq!(ResultMessage::parse(&later).unwrap(), ResultMessage::parse(FIRST).unwrap());
     }
 
     #[test]
-    fn refuses_what_it_cannot_understand() {
+    fn refuses_newer_and_malformed_messages() {
         let newer = r#"{"version":2,"results":[]}"#;
         assert!(matches!(ResultMessage::parse(newer), Err(MessageError::Newer(2))));
         for malformed in ["", "null", "{}", r#"{"version":1}"#, &FIRST.replace("\"total\":1", "\"total\":2")]

@@ -75,7 +75,7 @@ impl PackageRequest {
     /// Reads a request from `body`: a whole event as EventBridge hands it to a queue, the request its detail.
     ///
     /// # Errors
-    /// [`RequestError`] when `body` can never be understood by this version.
+    /// [`RequestError`] when this version cannot read `body`, now or later.
     pub fn parse_event(body: &str) -> Result<Self, RequestError> {
         #[derive(Deserialize)]
         struct Event<T> {
@@ -85,13 +85,18 @@ impl PackageRequest {
         struct Versioned {
             version: u32,
         }
-        // First the version alone: a newer request need not look like this one.
-        let Event { detail: Versioned { version } } = serde_json::from_str(body)?;
-        if version > VERSION {
-            return Err(RequestError::Newer(version));
+        let malformed = match serde_json::from_str(body) {
+            Ok(Event { detail: request @ Self { version: ..=VERSION, .. } }) => return Ok(request),
+            Ok(Event { detail: Self { version, .. } }) => return Err(RequestError::Newer(version)),
+            Err(error) => error,
+        };
+        // A newer request need not look like this one.
+        match serde_json::from_str(body) {
+            Ok(Event { detail: Versioned { version } }) if version > VERSION => {
+                Err(RequestError::Newer(version))
+            }
+            Ok(_) | Err(_) => Err(RequestError::Malformed(malformed)),
         }
-        let Event { detail } = serde_json::from_str(body)?;
-        Ok(detail)
     }
 }
 

@@ -1,13 +1,12 @@
 //! One line of TAP, without its indentation.
 
-use super::Outcome;
+use crate::counts::Outcome;
 
-/// What a line says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
     /// `TAP version 14`
     Version,
-    /// `1..4`, and whether a reason follows: `1..0 # SKIP no database`.
+    /// `1..4`; `reason` is whether one follows, as in `1..0 # SKIP no database`.
     Plan { count: u64, reason: bool },
     /// `not ok 3 - adds # TODO later`
     Point(Point),
@@ -21,13 +20,11 @@ pub(super) enum Line {
     Other,
 }
 
-/// A test point.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Point {
     pub(super) outcome: Outcome,
-    /// It has a number.
     pub(super) numbered: bool,
-    /// Its subtest follows in braces.
+    /// Whether its subtest follows in braces.
     pub(super) opens: bool,
 }
 
@@ -107,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn points_and_directives() {
+    fn directives_decide_the_outcome_of_a_point() {
         for passed in
             ["ok", "ok 1", "ok - a", "ok 1 - a # b", r"ok 1 - a \# SKIP", "ok 1 a#skip", "ok 1 # time=1ms"]
         {
@@ -127,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lines() {
+    fn lines_without_a_result_are_parsed() {
         assert_eq!(Line::parse("1..4 "), Line::Plan { count: 4, reason: false });
         assert_eq!(Line::parse("1..0 # SKIP a"), Line::Plan { count: 0, reason: true });
         assert_eq!(Line::parse("1..n"), Line::Other);

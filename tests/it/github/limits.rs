@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests::upstream::{Misbehaviour, Visibility};
+use tests::upstream::{UpstreamFault, Visibility};
 use tests::world::{FRESH_FOR, World};
 
 use super::{ACME, MINUTE, knowing, paths, refresh, status};
@@ -30,7 +30,7 @@ async fn a_limit_is_obeyed_and_takes_nothing_away() {
             None => upstream.github_limit(0, reset_in(&world, minutes)),
             Some((code, after, body)) => {
                 let after: Vec<_> = after.iter().map(|after| ("retry-after", (*after).to_owned())).collect();
-                upstream.misbehave("/github/", status(code, &after, body), 1);
+                upstream.plan_fault("/github/", status(code, &after, body), 1);
             }
         }
         assert_eq!(world.refresh_due().await.failed, 1, "{context}");
@@ -60,7 +60,7 @@ async fn a_limit_that_ends_at_a_known_time_is_not_tested_before() {
     let reset = world.now().plus(MINUTE * 30).unix_seconds().to_string();
     // The primary limit, which GitHub may answer with 429 as well.
     let spent = [("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", reset)];
-    upstream.misbehave("/github/", status(429, &spent, "{}"), 1);
+    upstream.plan_fault("/github/", status(429, &spent, "{}"), 1);
     world.refresh_due().await;
     upstream.take_requests();
     for _ in 0..29 {
@@ -81,8 +81,8 @@ async fn an_answer_that_was_under_way_does_not_end_a_limit() {
     world.version("github/acme/slow").await;
     world.drain_requests().await;
     world.clock.advance(FRESH_FOR);
-    upstream.misbehave("/slow", Misbehaviour::Slow(Duration::from_millis(100)), 1);
-    upstream.misbehave("/acme.kit", status(429, &[("retry-after", "1200".to_owned())], "{}"), 1);
+    upstream.plan_fault("/slow", UpstreamFault::Slow(Duration::from_millis(100)), 1);
+    upstream.plan_fault("/acme.kit", status(429, &[("retry-after", "1200".to_owned())], "{}"), 1);
     assert_eq!(
         world.refresh_due().await.failed,
         2,

@@ -19,23 +19,21 @@ use super::document::{Document, JSON, Stamp, response, set};
 const PER_PAGE_DEFAULT: usize = 30;
 const PER_PAGE_MAX: usize = 100;
 
-/// Who owns a package. An organisation and a user of the same name are two.
+/// The owner of a package. An organization and a user may have the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Account<'a> {
-    /// Below `/orgs`.
     Org(&'a str),
-    /// Below `/users`.
     User(&'a str),
 }
 
-/// Who sees a package.
+/// The tokens that may read a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
     /// Every token.
     Public,
     /// The tokens of the account.
     Private,
-    /// The tokens of the account too; GitHub means the members of its enterprise.
+    /// The tokens of the account here; the members of the enterprise at GitHub.
     Internal,
 }
 
@@ -65,8 +63,8 @@ pub(super) struct GitHub {
     owners: HashMap<(Kind, String), Owner>,
 }
 
-/// What a path asks for.
-struct Asked<'a> {
+/// The package that a path names.
+struct Requested<'a> {
     owner: &'a Owner,
     package: &'a Package,
     is_list: bool,
@@ -78,7 +76,7 @@ impl GitHub {
             base: base.to_owned(),
             access: Access::default(),
             changes: 0,
-            // More than 32 bits hold.
+            // Ids at GitHub have more than 32 bits.
             last_id: 3_102_445_876,
             owners: HashMap::new(),
         }
@@ -144,7 +142,7 @@ impl GitHub {
         self.access.set_limit(remaining, reset_epoch_seconds);
     }
 
-    /// The answer to a GET of a path below the base, which begins with a slash.
+    /// The answer to a GET of a path below the base. The path begins with a slash.
     pub(super) fn answer(&mut self, path: &str, query: &str, headers: &HeaderMap) -> Response<Bytes> {
         let refusal = self.access.refusal(headers);
         let is_granted = refusal.is_none();
@@ -152,12 +150,12 @@ impl GitHub {
         if is_granted && answer.status() != 304 {
             self.access.count();
         }
-        self.access.tell_limit(&mut answer);
+        self.access.set_limit_headers(&mut answer);
         answer
     }
 
     fn granted(&self, path: &str, query: &str, headers: &HeaderMap) -> Response<Bytes> {
-        let (name, token) = self.access.token(headers).expect("no token was refused before");
+        let (name, token) = self.access.token(headers).expect("checked by refusal");
         let segments: Vec<_> = path
             .split('/')
             .skip(1)
@@ -176,23 +174,23 @@ impl GitHub {
             let what = if is_list { "a package's versions" } else { "a package" };
             return error(403, &format!("You need at least read:packages scope to get {what}."));
         }
-        let asked = self
+        let requested = self
             .owner(accounts, login)
             .and_then(|owner| {
                 let package = owner.packages.get(&package.to_lowercase())?;
-                Some(Asked { owner, package, is_list })
+                Some(Requested { owner, package, is_list })
             })
-            // What must not be seen is not there.
-            .filter(|Asked { owner, package, .. }| {
+            // GitHub answers with 404 to a token without access.
+            .filter(|Requested { owner, package, .. }| {
                 *kind == "nuget" && (package.visibility == Visibility::Public || token.sees(&owner.login))
             });
-        match asked {
-            Some(asked) => self.found(&asked, &format!("{path}?{query}"), name, headers),
+        match requested {
+            Some(requested) => self.found(&requested, &format!("{path}?{query}"), name, headers),
             None => error(404, "Package not found."),
         }
     }
 
-    /// By name, or by the number that the addresses of further pages have in its place.
+    /// By name, or by the number in the addresses of further pages.
     fn owner(&self, accounts: &str, login: &str) -> Option<&Owner> {
         let by_name = |kind| self.owners.get(&(kind, login.to_lowercase()));
         let by_number =
@@ -206,9 +204,15 @@ impl GitHub {
         }
     }
 
-    /// The tag belongs to the address as it was asked for, and to the token.
-    fn found(&self, asked: &Asked<'_>, target: &str, token: &str, headers: &HeaderMap) -> Response<Bytes> {
-        let Asked { owner, package, is_list } = asked;
+    /// The entity tag depends on the address and the token.
+    fn found(
+        &self,
+        requested: &Requested<'_>,
+        target: &str,
+        token: &str,
+        headers: &HeaderMap,
+    ) -> Response<Bytes> {
+        let Requested { owner, package, is_list } = requested;
         let list = is_list.then(|| List::new(target, package.versions.len()));
         let mut documents = package.documents.borrow_mut();
         let document = documents.entry((target.to_owned(), token.to_owned())).or_insert_with(|| {
@@ -232,7 +236,7 @@ impl GitHub {
     }
 }
 
-/// Which page of the list was asked for.
+/// The requested page of the list.
 struct List {
     per_page: usize,
     /// From 1.
@@ -255,7 +259,7 @@ impl List {
         (self.page - 1).saturating_mul(self.per_page)
     }
 
-    /// The value of `Link`, unless one page holds everything.
+    /// The value of `Link`; `None` if there is one page only.
     fn links(&self, address: &str) -> Option<String> {
         let (page, pages) = (self.page, self.pages);
         if pages <= 1 && page == 1 {
@@ -283,6 +287,3 @@ fn error(status: u16, message: &str) -> Response<Bytes> {
     });
     response(status, JSON, body.to_string())
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,5 @@
-//! A NuGet V3 feed: service index, flat container and registrations, with what nuget.org does beyond its
-//! documentation. <https://learn.microsoft.com/nuget/api/overview>
+//! A NuGet V3 feed: service index, flat container and registrations, with undocumented behavior of nuget.org.
+//! <https://learn.microsoft.com/nuget/api/overview>
 
 mod leaf;
 
@@ -15,16 +15,15 @@ use self::leaf::Release;
 use super::document::{Document, Stamp, hash, response, set};
 use super::version::Version;
 
-/// As many leaves are in a page.
+/// The leaves of a registration page.
 const PAGE_LEAVES: usize = 64;
-/// With as many versions or more the index names its pages and does not contain them.
+/// The number of versions from which the index names its pages instead of containing them.
 const BARE_PAGES_MIN: usize = 128;
 const FLAT_CONTAINER: &str = "v3-flatcontainer";
-/// The hives below `/v3`, both compressed. The first is there to be taken by mistake: it leaves out every
-/// version that needs `SemVer` 2.0.0, without a word.
+/// The hives below `/v3`, both compressed, and whether they contain versions that need `SemVer` 2.0.0. A client must
+/// not use the first one.
 const HIVES: [(&str, bool); 2] = [("registration5-gz", false), ("registration5-gz-semver2", true)];
 
-/// The feed, with all its packages.
 #[derive(Debug)]
 pub(super) struct Feed {
     base: String,
@@ -36,14 +35,13 @@ pub(super) struct Feed {
 
 #[derive(Debug)]
 struct Package {
-    /// In the order of publication, which the flat container keeps.
+    /// In the order of publication, which is that of the flat container.
     releases: Vec<Release>,
     hives: Vec<Hive>,
-    /// By path. Empty after each change.
+    /// By path. Cleared by each change.
     documents: HashMap<String, Document>,
 }
 
-/// A registration of one package.
 #[derive(Debug)]
 struct Hive {
     address: String,
@@ -53,9 +51,8 @@ struct Hive {
 
 #[derive(Debug)]
 struct Page {
-    /// In the order of precedence.
     releases: Vec<Release>,
-    /// When these became the page's releases.
+    /// The time of the last change of `releases`.
     changed: Stamp,
 }
 
@@ -65,7 +62,7 @@ impl Feed {
         Self { base: base.to_owned(), changes: 0, packages: HashMap::new(), service_index }
     }
 
-    /// Each version has a moment of its own; the pages change at the last of them.
+    /// Each version has its own time; the pages have the time of the last version.
     pub(super) fn publish(&mut self, id: &str, versions: &[&str]) {
         let before = self.changes;
         self.changes += versions.len() as u64;
@@ -109,7 +106,7 @@ impl Feed {
         package.documents.clear();
     }
 
-    /// The answer to a GET. Paths are those of blobs: in another case they are others.
+    /// The answer to a GET. Paths are case-sensitive.
     pub(super) fn answer(&mut self, path: &str, conditions: &HeaderMap) -> Response<Bytes> {
         let path = percent_decode_str(path).decode_utf8_lossy().into_owned();
         let segments: Vec<_> = path.split('/').skip(1).collect();
@@ -127,7 +124,7 @@ impl Feed {
                 else {
                     return not_found();
                 };
-                // Compressed whatever the client accepts.
+                // Compressed even if the client does not accept it.
                 (document.answer(conditions, true), "no-store")
             }
             _ => return not_found(),
@@ -138,7 +135,7 @@ impl Feed {
         answer
     }
 
-    /// The document at a path of a package: the one at hand, or else a new one.
+    /// The cached or new document at a path of a package.
     fn document(
         &mut self,
         id: &str,
@@ -185,7 +182,7 @@ impl Package {
 }
 
 impl Hive {
-    /// Divides the releases into pages. A page that holds the same as before has not changed.
+    /// Divides the releases into pages. A page with the same releases as before keeps its time.
     fn arrange(&mut self, releases: &[Release], now: Stamp) {
         let mut taken: Vec<_> = releases
             .iter()
@@ -230,11 +227,11 @@ impl Hive {
 
 impl Page {
     fn bounds(&self) -> (String, String) {
-        let bound = |release: Option<&Release>| release.expect("a page has releases").version.normalised();
+        let bound = |release: Option<&Release>| release.expect("a page has releases").version.normalized();
         (bound(self.releases.first()), bound(self.releases.last()))
     }
 
-    /// Nothing to be guessed: it is another one as soon as the bounds are others.
+    /// It depends on the bounds, so a client cannot guess it.
     fn address(&self, hive: &Hive) -> String {
         let (lower, upper) = self.bounds();
         if hive.is_bare() {
@@ -261,7 +258,6 @@ impl Page {
     }
 }
 
-/// A GUID.
 fn commit_id(changed: Stamp) -> String {
     let hash = hash(&[&changed.0.to_be_bytes()]);
     format!("{}-{}-{}-{}-{}", &hash[..8], &hash[8..12], &hash[12..16], &hash[16..20], &hash[20..32])
@@ -271,7 +267,7 @@ fn time(stamp: Stamp) -> String {
     format!("{}.1234567+00:00", stamp.iso())
 }
 
-/// One address ends in a slash, another does not: both are in use.
+/// Feeds use addresses with and without a slash at the end.
 fn service_index(base: &str, registrations: bool, changed: Stamp) -> Document {
     let mut resources = vec![json!({
         "@id": format!("{base}/{FLAT_CONTAINER}/"), "@type": "PackageBaseAddress/3.0.0",
@@ -296,12 +292,9 @@ fn service_index(base: &str, registrations: bool, changed: Stamp) -> Document {
     Document::strong(body.to_string(), changed)
 }
 
-/// The storage's words, which are no JSON.
+/// The storage answers in XML.
 fn not_found() -> Response<Bytes> {
     let body = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>BlobNotFound</Code>\
         <Message>The specified blob does not exist.</Message></Error>";
     response(404, "application/xml", body)
 }
-
-#[cfg(test)]
-mod tests;

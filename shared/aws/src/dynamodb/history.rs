@@ -1,61 +1,56 @@
-//! The history of a repository: which keys a query covers, and reading them page by page.
+//! The history of a repository: the key ranges of a query, and reading them page by page.
 
-use super::results::{Results, from_item};
-use super::{Item, PK, SK, string};
-use crate::sdk::AwsError;
 use badgesmith_domain::ids::{Branch, Platform, Repository};
 use badgesmith_domain::key::{self, ResultOrder, ResultRange};
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 
-/// What of a repository's history is wanted.
+use super::results::Results;
+use super::{PK, SK, StoreError, item_key, result_item, string};
+use crate::sdk::AwsError;
+
+/// A query of a repository's history.
 #[derive(Debug, Clone)]
 pub struct HistoryQuery {
-    /// Whose results.
     pub repository: Repository,
-    /// Of one platform, or all.
+    /// One platform, or all.
     pub platform: Option<Platform>,
-    /// Of one branch, with when, or all.
+    /// One branch, or all.
     pub branch: Option<BranchHistory>,
-    /// At most this many results.
+    /// The maximum number of results on a page.
     pub limit: usize,
-    /// Where the page before this one ended.
+    /// The end of the page before this one.
     pub after: Option<HistoryPosition>,
 }
 
-/// One branch's results of a period.
+/// The results of one branch, from a time (inclusive) to a time (exclusive).
 #[derive(Debug, Clone)]
 pub struct BranchHistory {
-    /// The branch.
     pub branch: Branch,
-    /// Not before this.
     pub from: Option<Timestamp>,
-    /// Before this.
     pub to: Option<Timestamp>,
 }
 
-/// The place of the last result of a page, opaque to clients.
+/// The position of the last result of a page, opaque to clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryPosition(String);
 
 impl HistoryPosition {
-    /// Reads what [`HistoryPosition::as_str`] gave out.
+    /// The position from [`HistoryPosition::as_str`].
     pub fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The position as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Some results, and where to go on.
+/// Some results, and the position of the next page.
 #[derive(Debug)]
 pub struct HistoryPage {
-    /// In the order that was asked for.
     pub results: Vec<TestResult>,
-    /// Absent at the end.
+    /// `None` on the last page.
     pub next: Option<HistoryPosition>,
 }
 
@@ -66,11 +61,11 @@ impl Results {
     /// first inside a group.
     ///
     /// # Errors
-    /// [`AwsError`] when DynamoDB could not be asked, or an item is none of ours. `None` when
-    /// `query.after` is no position in what the query asks for.
-    pub async fn history(&self, query: &HistoryQuery) -> Result<Option<HistoryPage>, AwsError> {
+    /// [`StoreError`] when DynamoDB fails, or an item is corrupt. `None` when `query.after` is not a position in
+    /// the results of the query.
+    pub async fn history(&self, query: &HistoryQuery) -> Result<Option<HistoryPage>, StoreError> {
         let partition = key::results_partition(&query.repository);
-        // One more than wanted tells whether there is another page.
+        // One more than the limit shows whether there is another page.
         let wanted = query.limit + 1;
         let Some(ranges) = ranges(query) else { return Ok(None) };
         let mut found = Vec::new();
@@ -92,12 +87,9 @@ impl Results {
         partition: &str,
         range: &KeyRange,
         wanted: usize,
-    ) -> Result<Vec<TestResult>, AwsError> {
+    ) -> Result<Vec<TestResult>, StoreError> {
         let mut results = Vec::new();
-        let mut start = range
-            .after
-            .as_ref()
-            .map(|sort| Item::from([(PK.to_owned(), string(partition)), (SK.to_owned(), string(sort))]));
+        let mut start = range.after.as_ref().map(|sort| item_key(partition, sort));
         // A page of DynamoDB ends after 1 MB even if it holds fewer results than wanted.
         loop {
             let missing = i32::try_from(wanted - results.len()).unwrap_or(i32::MAX);
@@ -118,7 +110,7 @@ impl Results {
                 .await
                 .map_err(|error| AwsError::new("dynamodb:Query", error))?;
             for item in output.items() {
-                results.push(from_item(item)?);
+                results.push(result_item::to_result(item)?);
             }
             start = output.last_evaluated_key;
             if start.is_none() || results.len() >= wanted {
@@ -136,7 +128,7 @@ struct KeyRange {
 }
 
 impl KeyRange {
-    /// `None` when `after` is no key, or none of the range.
+    /// `None` when `after` is not a key in the range.
     fn new((first, last): (String, String), after: Option<String>) -> Option<Self> {
         let inside = after
             .as_ref()
@@ -145,7 +137,7 @@ impl KeyRange {
     }
 }
 
-/// The ranges of keys that together hold what `query` asks for; `None` when its position is in none.
+/// The key ranges that together hold the results of `query`; `None` when its position is in none of them.
 fn ranges(query: &HistoryQuery) -> Option<Vec<KeyRange>> {
     let after = query.after.as_ref().map(HistoryPosition::as_str);
     let Some(BranchHistory { branch, from, to }) = &query.branch else {
@@ -155,7 +147,7 @@ fn ranges(query: &HistoryQuery) -> Option<Vec<KeyRange>> {
     if from.zip(*to).is_some_and(|(from, to)| from >= to) {
         return Some(Vec::new());
     }
-    // Not every text is a place among the results of a branch: one of another query is not.
+    // The position of another kind of query is not an order.
     let after = after.map(str::parse::<ResultOrder>).transpose().ok()?;
     let platforms = query.platform.map_or(Platform::ALL.to_vec(), |platform| vec![platform]);
     platforms
@@ -168,12 +160,12 @@ fn ranges(query: &HistoryQuery) -> Option<Vec<KeyRange>> {
         .collect()
 }
 
-/// Where the page that ends with `last` ends: in one range a sort key; across platforms, whose ranges
-/// differ in their prefix, an order.
+/// The position of `last`: a sort key within one range; an order across platforms, whose ranges differ in their
+/// prefix.
 fn position_of(query: &HistoryQuery, last: &TestResult) -> HistoryPosition {
     let order = ResultOrder::of(last);
     HistoryPosition(match query.branch {
         Some(_) => order.to_string(),
-        None => key::result_sort(last.platform, &last.branch, &order),
+        None => key::result_sort(last.run.platform, &last.run.branch, &order),
     })
 }

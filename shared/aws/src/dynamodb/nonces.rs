@@ -8,14 +8,14 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use aws_types::SdkConfig;
-use uuid::Uuid;
-
-use super::{Item, PK, SK, TTL, integer, number, string, text};
-use crate::sdk::AwsError;
 use badgesmith_domain::key;
 use badgesmith_domain::signature::Digest;
 use badgesmith_domain::test_result::TestResultId;
 use badgesmith_domain::timestamp::Timestamp;
+use uuid::Uuid;
+
+use super::{Item, PK, SK, TTL, integer, number, string, text};
+use crate::sdk::AwsError;
 
 const STATE: &str = "state";
 const RESERVED: &str = "RESERVED";

@@ -5,10 +5,12 @@ use aws_sdk_secretsmanager::operation::delete_secret::DeleteSecretError;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use aws_sdk_secretsmanager::primitives::DateTime;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{SecretsManager, Stage};
 use crate::sdk::AwsError;
+use badgesmith_domain::package::{Organization, PackageName};
 use badgesmith_domain::timestamp::Timestamp;
 
 /// A secret without its values.
@@ -33,6 +35,27 @@ pub enum CreateOutcome {
     AlreadyExists,
     /// A secret of that name is scheduled for deletion. It can be restored.
     ScheduledForDeletion,
+}
+
+/// The value of a secret that holds the key of a repository, base64 or not;
+/// [`SecretKeys::parse`](badgesmith_domain::signature::SecretKeys::parse) reads it.
+pub fn repository_secret(key: &str) -> String {
+    json!({ "hmac_key": key, "type": "repo_hmac" }).to_string()
+}
+
+/// The value of a secret that holds a token for GitHub.
+pub fn token_secret(token: &str) -> String {
+    json!({ "token": token, "type": "github_pat" }).to_string()
+}
+
+/// The name of the secret that holds the token for one package of GitHub, or for all public ones of an organization:
+/// `badge/github/{organization}/{package}` or `badge/github/{organization}`. The table of secrets may map a package to
+/// another secret.
+pub fn token_secret_name(organization: &Organization, package: Option<&PackageName>) -> String {
+    match package {
+        Some(package) => format!("badge/github/{organization}/{package}"),
+        None => format!("badge/github/{organization}"),
+    }
 }
 
 impl SecretsManager {

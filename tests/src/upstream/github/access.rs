@@ -1,4 +1,4 @@
-//! Who may ask, and how often.
+//! Tokens and the rate limit.
 
 use std::collections::HashMap;
 
@@ -9,18 +9,17 @@ use http::{HeaderMap, HeaderName, Response};
 use super::super::document::{response, set};
 use super::error;
 
-/// An hour's requests of a user.
+/// The requests of a user per hour.
 const HOURLY: u64 = 5000;
-/// 2026-01-15T11:00:00Z, half an hour after the tests' clocks begin.
+/// 2026-01-15T11:00:00Z, half an hour after the start of the tests' clocks.
 const RESET_DEFAULT: i64 = 1_768_474_800;
-/// What `X-GitHub-Api-Version` may be.
+/// The valid values of `X-GitHub-Api-Version`.
 const API_VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
 
-/// The tokens and the limit.
 #[derive(Debug)]
 pub(super) struct Access {
     tokens: HashMap<String, Token>,
-    /// None until a test sets it: a benchmark asks more often than 5000 times.
+    /// `None` until a test sets it: a benchmark sends more than 5000 requests.
     remaining: Option<u64>,
     reset: i64,
 }
@@ -59,14 +58,14 @@ impl Access {
         self.reset = reset;
     }
 
-    /// The token that a request has, if it is valid.
+    /// The token of a request, if it is valid.
     pub(super) fn token(&self, headers: &HeaderMap) -> Option<(&str, &Token)> {
         let (scheme, token) = text(headers, AUTHORIZATION)?.split_once(' ')?;
         let known = self.tokens.get_key_value(token).filter(|_| scheme.eq_ignore_ascii_case("bearer"));
         known.map(|(name, token)| (name.as_str(), token))
     }
 
-    /// Why a request is not looked at, if it is not.
+    /// The error that a request gets before its path is read.
     pub(super) fn refusal(&self, headers: &HeaderMap) -> Option<Response<Bytes>> {
         if text(headers, USER_AGENT).is_none_or(str::is_empty) {
             let why = "Request forbidden by administrative rules. Please make sure your request has a \
@@ -84,13 +83,12 @@ impl Access {
         (self.remaining == Some(0)).then(|| error(403, "API rate limit exceeded for user ID 583231."))
     }
 
-    /// One request less.
     pub(super) fn count(&mut self) {
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(1));
     }
 
-    /// Every answer tells of the limit, even one that has nothing to do with it.
-    pub(super) fn tell_limit(&self, answer: &mut Response<Bytes>) {
+    /// Every answer has the headers of the limit.
+    pub(super) fn set_limit_headers(&self, answer: &mut Response<Bytes>) {
         let remaining = self.remaining.unwrap_or(HOURLY - 1);
         let limit = remaining.max(HOURLY);
         for (name, value) in [

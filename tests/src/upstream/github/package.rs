@@ -1,4 +1,4 @@
-//! Accounts, packages and versions, and how GitHub describes them.
+//! Accounts, packages and versions, and their JSON.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,7 +9,6 @@ use super::super::document::{Document, Stamp};
 use super::{Kind, Visibility};
 use crate::client::segment;
 
-/// An account with packages.
 #[derive(Debug)]
 pub(super) struct Owner {
     pub(super) kind: Kind,
@@ -26,9 +25,8 @@ pub(super) struct Package {
     created: Stamp,
     updated: Stamp,
     pub(super) visibility: Visibility,
-    /// The oldest first.
     pub(super) versions: Vec<Version>,
-    /// By path and query, and token. Empty after each change.
+    /// By path with query, and token. Cleared by each change.
     pub(super) documents: RefCell<HashMap<(String, String), Document>>,
 }
 
@@ -51,7 +49,7 @@ impl Owner {
         }
     }
 
-    /// Where people find the packages.
+    /// The web page of the packages.
     fn site(&self) -> String {
         format!("https://github.com/{}/{}/packages/nuget", self.accounts(), self.login)
     }
@@ -90,7 +88,7 @@ impl Package {
         self.documents.get_mut().clear();
     }
 
-    /// Where the pages of the list are, by number instead of name.
+    /// The address of the list with the owner's number in place of its name.
     pub(super) fn numbered(&self, owner: &Owner, base: &str) -> String {
         let accounts = match owner.kind {
             Kind::Org => "organizations",
@@ -103,7 +101,7 @@ impl Package {
         format!("{base}/{}/{}/packages/nuget/{}", owner.accounts(), owner.login, segment(&self.name))
     }
 
-    /// `per_page` versions, the newest first, from the one at `first` on.
+    /// `per_page` versions, newest first, from the one at `first`.
     pub(super) fn page(&self, owner: &Owner, base: &str, first: usize, per_page: usize) -> Value {
         let versions = self.versions.iter().rev().skip(first).take(per_page);
         versions.map(|version| self.version(version, owner, base)).collect()
@@ -117,7 +115,7 @@ impl Package {
             "package_html_url": format!("{site}/package/{package}"),
             "created_at": format!("{}Z", created.iso()), "updated_at": format!("{}Z", created.iso()),
         });
-        // What may be missing is missing in some.
+        // Optional fields are absent in some.
         if id % 3 != 0 {
             described["html_url"] = format!("{site}/{package}/{id}").into();
             described["description"] = "Small parts from which services are put together.".into();
@@ -129,7 +127,6 @@ impl Package {
         described
     }
 
-    /// The package itself.
     pub(super) fn description(&self, owner: &Owner, base: &str) -> Value {
         let address = self.address(owner, base);
         let visibility = match self.visibility {

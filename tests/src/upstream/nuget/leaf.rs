@@ -1,4 +1,4 @@
-//! One version of a package, and the leaf of a registration page that tells of it.
+//! One version of a package, and its leaf in a registration page.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::super::document::Stamp;
 use super::super::version::Version;
 use super::{FLAT_CONTAINER, commit_id, time};
 
-/// What nuget.org gives as the date of publication of an unlisted version.
+/// The date of publication that nuget.org gives an unlisted version.
 const NEVER: &str = "1900-01-01T00:00:00+00:00";
 const DESCRIPTION: &str = "Acme.Kit is a set of small parts from which services are put together: settings \
     that are read once, clocks that can be set, clients that give up in time, and logs that say what was \
@@ -16,10 +16,9 @@ const DESCRIPTION: &str = "Acme.Kit is a set of small parts from which services 
 const FRAMEWORKS: [&str; 2] = [".NETStandard2.0", "net8.0"];
 const DEPENDENCY: (&str, &str) = ("Acme.Diagnostics", "[6.0.1, 9.0.0)");
 
-/// A version that was published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Release {
-    /// In the case in which the package was published.
+    /// In the case of the publication.
     id: String,
     pub(super) version: Version,
     listed: bool,
@@ -28,7 +27,6 @@ pub(super) struct Release {
 }
 
 impl Release {
-    /// A listed one.
     pub(super) fn new(id: &str, version: Version, now: Stamp) -> Self {
         Self { id: id.to_owned(), version, listed: true, published: now, changed: now }
     }
@@ -39,8 +37,8 @@ impl Release {
         }
     }
 
-    /// The leaf in a registration at this address, of a size as nuget.org's are. Every fourth version or so
-    /// has no `listed`, which is optional: if one of these is unlisted, only the date tells.
+    /// The leaf in a registration at this address, as large as those of nuget.org. About every fourth version
+    /// has no `listed`, which is optional: only the date shows that such a version is unlisted.
     pub(super) fn leaf(&self, registration: &str) -> Value {
         let base = registration.split("/v3/").next().unwrap_or_default();
         let (id, version) = (self.id.to_lowercase(), self.version.key());
@@ -60,7 +58,7 @@ impl Release {
         })
     }
 
-    /// What a client of versions has no use for, but for the version.
+    /// The catalog entry. Clients of versions use its `version` only.
     fn details(&self, base: &str, variant: u8) -> Value {
         let (id, version) = (self.id.to_lowercase(), self.version.key());
         let catalog = format!("{base}/v3/catalog0/data/{}/{id}.{version}.json", self.published.iso());
@@ -94,7 +92,7 @@ impl Release {
     }
 }
 
-/// One with a dependency, and one without the very key.
+/// One group with a dependency, and one without the optional key.
 fn dependency_groups(catalog: &str, base: &str) -> Value {
     let [mut older, newer] = FRAMEWORKS.map(|framework| {
         json!({

@@ -1,0 +1,136 @@
+//! Finds and reads reports, and adds up their counts.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use badgesmith_domain::test_result::Counts;
+use glob::{MatchOptions, Pattern};
+use test_reports::ReportError;
+use walkdir::WalkDir;
+
+use crate::terminal;
+
+/// A report is read into memory as a whole.
+const REPORT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Why there are no counts.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CollectError {
+    #[error("invalid pattern {pattern:?}: {reason}")]
+    Pattern { pattern: String, reason: &'static str },
+    #[error(
+        "{} is a directory: name the reports in it, for example {}",
+        .0.display(),
+        .0.join("**/*.xml").display()
+    )]
+    Directory(PathBuf),
+    #[error("no file matches {0:?}: check that the tests ran and wrote a report")]
+    NoMatch(String),
+    #[error("failed to read {path}: {source}")]
+    Read { path: String, source: io::Error },
+    #[error("failed to read {path}: {source}")]
+    Report { path: String, source: ReportError },
+    #[error("{0} is larger than 256 MB: split the report")]
+    TooLarge(String),
+    #[error("more than {} tests: a badge cannot show so many", u32::MAX)]
+    TooManyTests,
+}
+
+/// Adds up the counts of all reports that match the patterns; `-` is stdin. A file counts once, however many
+/// patterns and links lead to it.
+///
+/// # Errors
+/// [`CollectError`] if any report is missing or invalid: part of a result would be a wrong one.
+pub(crate) fn collect(patterns: &[String]) -> Result<Counts, CollectError> {
+    let (stdin, patterns): (Vec<_>, Vec<_>) = patterns.iter().partition(|pattern| *pattern == "-");
+    let mut paths = BTreeMap::new();
+    for pattern in patterns {
+        for path in matching_files(pattern)? {
+            paths.entry(path.canonicalize().unwrap_or_else(|_| path.clone())).or_insert(path);
+        }
+    }
+    let mut counts = test_reports::Counts::default();
+    if !stdin.is_empty() {
+        counts += read_report("stdin", io::stdin().lock())?;
+    }
+    for path in paths.into_values() {
+        let name = path.display().to_string();
+        let file = File::open(&path).map_err(|source| CollectError::Read { path: name.clone(), source })?;
+        counts += read_report(&name, file)?;
+    }
+    checked(counts)
+}
+
+/// The counts as a result has them, of at most [`u32::MAX`] tests.
+pub(crate) fn checked(counts: test_reports::Counts) -> Result<Counts, CollectError> {
+    let part = |count: u64| u32::try_from(count).map_err(|_| CollectError::TooManyTests);
+    let (passed, failed, skipped) = (part(counts.passed)?, part(counts.failed)?, part(counts.skipped)?);
+    Counts::new(passed, failed, skipped, part(counts.total())?).map_err(|_| CollectError::TooManyTests)
+}
+
+fn read_report(path: &str, reader: impl Read) -> Result<test_reports::Counts, CollectError> {
+    let mut content = Vec::new();
+    reader
+        .take(REPORT_BYTES_MAX + 1)
+        .read_to_end(&mut content)
+        .map_err(|source| CollectError::Read { path: path.to_owned(), source })?;
+    if u64::try_from(content.len()).is_ok_and(|length| length > REPORT_BYTES_MAX) {
+        return Err(CollectError::TooLarge(path.to_owned()));
+    }
+    let report = test_reports::read(&content)
+        .map_err(|source| CollectError::Report { path: path.to_owned(), source })?;
+    terminal::note(&format!("read {path}: {}, {}", report.format, checked(report.counts)?));
+    Ok(report.counts)
+}
+
+/// The files that a pattern matches. An existing path is never a pattern, whatever characters it has. Linked
+/// directories are not entered: they may lead in circles, or to files that are counted already.
+fn matching_files(pattern: &str) -> Result<Vec<PathBuf>, CollectError> {
+    const WILDCARDS: [char; 3] = ['*', '?', '['];
+    const WHOLE_NAMES: MatchOptions = MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: false,
+    };
+    let path = Path::new(pattern);
+    if path.is_dir() {
+        return Err(CollectError::Directory(path.to_owned()));
+    }
+    if path.exists() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let glob = Pattern::new(pattern)
+        .map_err(|error| CollectError::Pattern { pattern: pattern.to_owned(), reason: error.msg })?;
+    let without_wildcards =
+        path.components().take_while(|part| !part.as_os_str().to_string_lossy().contains(WILDCARDS));
+    let root: PathBuf = without_wildcards.collect();
+    let is_current = root.as_os_str().is_empty();
+    let (mut files, mut directory) = (Vec::new(), None);
+    for entry in WalkDir::new(if is_current { Path::new(".") } else { &root }) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // The root does not exist, so nothing matches.
+            Err(error) if error.depth() == 0 => break,
+            Err(error) => {
+                let path = error.path().unwrap_or(&root).display().to_string();
+                return Err(CollectError::Read { path, source: error.into() });
+            }
+        };
+        let path =
+            if is_current { entry.path().strip_prefix(".").unwrap_or(entry.path()) } else { entry.path() };
+        if glob.matches_path_with(path, WHOLE_NAMES) {
+            if path.is_file() {
+                files.push(path.to_owned());
+            } else if path.is_dir() {
+                directory = Some(path.to_owned());
+            }
+        }
+    }
+    if files.is_empty() {
+        Err(directory.map_or_else(|| CollectError::NoMatch(pattern.to_owned()), CollectError::Directory))
+    } else {
+        Ok(files)
+    }
+}

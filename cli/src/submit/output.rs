@@ -1,0 +1,238 @@
+//! What a submission reports: to stdout, and to later steps of a GitHub Actions job.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use badgesmith_domain::ids::{Branch, Platform};
+use badgesmith_domain::test_result::{Counts, TestRun};
+use serde::Serialize;
+
+use super::send::{Accepted, SendError};
+use super::urls::BadgeUrls;
+
+/// The outcome of a submission. `--json` prints it as JSON; it displays as the badge in Markdown.
+#[derive(Debug, Serialize)]
+pub(crate) struct SubmitOutput {
+    accepted: bool,
+    /// Present if the result was accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_result_id: Option<String>,
+    /// Present if the result was not accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    repository: String,
+    platform: Platform,
+    branch: Branch,
+    #[serde(flatten)]
+    counts: Counts,
+    #[serde(flatten)]
+    urls: BadgeUrls,
+    markdown: String,
+}
+
+/// What `--json` prints if nothing was sent.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct NothingSent {
+    /// Always false.
+    accepted: bool,
+    /// Present if something is missing or invalid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Present if there is nothing to send, for example from a build of a tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<String>,
+}
+
+impl NothingSent {
+    pub(crate) fn error(error: String) -> Self {
+        Self { error: Some(error), ..Self::default() }
+    }
+
+    pub(crate) fn skipped(reason: String) -> Self {
+        Self { skipped: Some(reason), ..Self::default() }
+    }
+}
+
+/// Files of a GitHub Actions runner:
+/// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RunnerFiles {
+    /// `GITHUB_OUTPUT`
+    pub(crate) output: Option<PathBuf>,
+    /// `GITHUB_STEP_SUMMARY`
+    pub(crate) step_summary: Option<PathBuf>,
+}
+
+impl SubmitOutput {
+    pub(crate) fn new(test_run: &TestRun, urls: BadgeUrls, outcome: &Result<Accepted, SendError>) -> Self {
+        Self {
+            accepted: outcome.is_ok(),
+            test_result_id: outcome.as_ref().ok().map(|accepted| accepted.test_result_id.clone()),
+            error: outcome.as_ref().err().map(ToString::to_string),
+            repository: test_run.repository.to_string(),
+            platform: test_run.platform,
+            branch: test_run.branch.clone(),
+            counts: test_run.counts,
+            markdown: urls.markdown(),
+            urls,
+        }
+    }
+
+    /// Writes the outputs of the step, and its summary.
+    pub(crate) fn write(&self, files: &RunnerFiles) -> io::Result<()> {
+        if let Some(path) = &files.output {
+            append(path, &self.step_outputs())?;
+        }
+        if let Some(path) = &files.step_summary {
+            append(path, &self.step_summary())?;
+        }
+        Ok(())
+    }
+
+    /// `name=value` lines. No value has a line break: numbers, IDs and URLs, which are percent-encoded.
+    fn step_outputs(&self) -> String {
+        let Self { counts, urls, markdown, .. } = self;
+        [
+            ("passed", counts.passed().to_string()),
+            ("failed", counts.failed().to_string()),
+            ("skipped", counts.skipped().to_string()),
+            ("total", counts.total().to_string()),
+            ("badge-url", urls.badge_url.clone()),
+            ("markdown", markdown.clone()),
+            ("test-result-id", self.test_result_id.clone().unwrap_or_default()),
+        ]
+        .map(|(name, value)| format!("{name}={value}\n"))
+        .concat()
+    }
+
+    /// Markdown. The branch is untrusted text, so it is in a code span and has no backtick that could end it.
+    fn step_summary(&self) -> String {
+        let Self { platform, counts, markdown, .. } = self;
+        let branch = self.branch.as_str().replace(['`', '\r', '\n'], "'");
+        let (passed, failed, skipped, total) =
+            (counts.passed(), counts.failed(), counts.skipped(), counts.total());
+        let warning = if self.accepted {
+            ""
+        } else {
+            "\nThe service did **not accept** the result; the log of this step has the reason.\n"
+        };
+        format!(
+            "### Tests of `{branch}` on {platform}\n\n| passed | failed | skipped | total |\n|---|---|---|---|\n\
+             | {passed} | {failed} | {skipped} | {total} |\n{warning}\n{markdown}\n\n```markdown\n{markdown}\n```\n"
+        )
+    }
+}
+
+impl fmt::Display for SubmitOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.markdown)
+    }
+}
+
+fn append(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::payload::testing::test_run;
+    use super::super::urls::ServiceUrl;
+    use super::*;
+
+    fn output(outcome: &Result<Accepted, SendError>) -> SubmitOutput {
+        let test_run = TestRun { branch: "ma`in".parse().unwrap(), ..test_run() };
+        let service = ServiceUrl::parse("https://badges.test").unwrap();
+        let TestRun { repository, platform, branch, .. } = &test_run;
+        let urls = BadgeUrls::new(&service, repository, *platform, branch);
+        SubmitOutput::new(&test_run, urls, outcome)
+    }
+
+    #[test]
+    fn an_accepted_result_has_an_id() {
+        let output = output(&Ok(Accepted { test_result_id: "6f1f0c7e".to_owned() }));
+        insta::assert_snapshot!(serde_json::to_string_pretty(&output).unwrap(), @r#"
+        {
+          "accepted": true,
+          "test_result_id": "6f1f0c7e",
+          "repository": "acme/kit",
+          "platform": "linux",
+          "branch": "ma`in",
+          "passed": 190,
+          "failed": 2,
+          "skipped": 1,
+          "total": 193,
+          "badge_url": "https://badges.test/badges/tests/linux/acme/kit/ma%60in",
+          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in",
+          "link_url": "https://badges.test/redirect/test-results/linux/acme/kit/ma%60in",
+          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)"
+        }
+        "#);
+        insta::assert_snapshot!(output.step_outputs(), @r"
+        passed=190
+        failed=2
+        skipped=1
+        total=193
+        badge-url=https://badges.test/badges/tests/linux/acme/kit/ma%60in
+        markdown=[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+        test-result-id=6f1f0c7e
+        ");
+        insta::assert_snapshot!(output.step_summary(), @r"
+        ### Tests of `ma'in` on linux
+
+        | passed | failed | skipped | total |
+        |---|---|---|---|
+        | 190 | 2 | 1 | 193 |
+
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+
+        ```markdown
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+        ```
+        ");
+    }
+
+    #[test]
+    fn a_rejected_result_has_an_error() {
+        let output = output(&Err(SendError::Rejected("401 Unauthorized: unknown repository".to_owned())));
+        insta::assert_snapshot!(serde_json::to_string_pretty(&output).unwrap(), @r#"
+        {
+          "accepted": false,
+          "error": "the service rejected the result: 401 Unauthorized: unknown repository",
+          "repository": "acme/kit",
+          "platform": "linux",
+          "branch": "ma`in",
+          "passed": 190,
+          "failed": 2,
+          "skipped": 1,
+          "total": 193,
+          "badge_url": "https://badges.test/badges/tests/linux/acme/kit/ma%60in",
+          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in",
+          "link_url": "https://badges.test/redirect/test-results/linux/acme/kit/ma%60in",
+          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)"
+        }
+        "#);
+        insta::assert_snapshot!(output.step_summary(), @r"
+        ### Tests of `ma'in` on linux
+
+        | passed | failed | skipped | total |
+        |---|---|---|---|
+        | 190 | 2 | 1 | 193 |
+
+        The service did **not accept** the result; the log of this step has the reason.
+
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+
+        ```markdown
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+        ```
+        ");
+    }
+
+    #[test]
+    fn nothing_sent_has_one_reason() {
+        let skipped = NothingSent::skipped("builds of forks get no secrets".to_owned());
+        insta::assert_snapshot!(serde_json::to_string(&skipped).unwrap(), @r#"{"accepted":false,"skipped":"builds of forks get no secrets"}"#);
+    }
+}

@@ -1,0 +1,53 @@
+//! The signed request that submits a run.
+
+use badgesmith_domain::ids::Nonce;
+use badgesmith_domain::signature::HmacKey;
+use badgesmith_domain::test_result::TestRun;
+use badgesmith_domain::timestamp::Timestamp;
+use uuid::Uuid;
+
+/// A signed request. Every retry sends the same bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedRequest {
+    pub(crate) body: String,
+    pub(crate) signature: String,
+    /// `OWNER/REPO`, for the header `X-Repo-Secret`.
+    pub(crate) repository: String,
+    pub(crate) timestamp: Timestamp,
+}
+
+impl SignedRequest {
+    /// Signs `run` with the timestamp `now` and a new nonce.
+    pub(crate) fn new(run: &TestRun, key: &HmacKey, now: Timestamp) -> Self {
+        let body = body(run, now);
+        let signature = key.sign(body.as_bytes()).to_string();
+        Self { body, signature, repository: run.repository.to_string(), timestamp: now }
+    }
+}
+
+/// The body of the request, with the timestamp `now` and a new nonce.
+#[expect(clippy::expect_used, reason = "a UUID is a nonce, and strings and integers are always JSON")]
+pub(crate) fn body(run: &TestRun, now: Timestamp) -> String {
+    let nonce: Nonce = Uuid::new_v4().to_string().parse().expect("36 visible characters");
+    TestRun { timestamp: now, ..run.clone() }.to_body(&nonce).expect("a flat object")
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use badgesmith_domain::test_result::{Counts, RunAttempt, TestRun};
+
+    pub(crate) fn test_run() -> TestRun {
+        TestRun {
+            repository: "acme/kit".parse().unwrap(),
+            platform: "linux".parse().unwrap(),
+            branch: "main".parse().unwrap(),
+            counts: Counts::new(190, 2, 1, 193).unwrap(),
+            timestamp: "2026-01-15T10:30:00Z".parse().unwrap(),
+            run_id: "1".parse().unwrap(),
+            run_attempt: RunAttempt::default(),
+            commit: None,
+            url_html: None,
+            workflow_run_url: None,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! URLs of the service and of a badge.
+
+use std::fmt;
+
+use badgesmith_api::route::segment;
+use badgesmith_domain::ids::{Branch, Platform, Repository};
+use reqwest::Url;
+use serde::Serialize;
+
+/// The base URL of a service, without a slash at the end. It is printed, so it never has a password.
+#[derive(Debug, Clone)]
+pub(crate) struct ServiceUrl(String);
+
+/// A text is not a [`ServiceUrl`]. The text may contain a password, so it is not displayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "invalid --url: expected the http or https URL of a service, without user, password, query and fragment"
+)]
+pub(crate) struct InvalidServiceUrl;
+
+impl ServiceUrl {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidServiceUrl> {
+        let url = Url::parse(text).map_err(|_| InvalidServiceUrl)?;
+        let is_http = matches!(url.scheme(), "http" | "https");
+        let has_credentials = !url.username().is_empty() || url.password().is_some();
+        let has_query_or_fragment = url.query().is_some() || url.fragment().is_some();
+        if !is_http || has_credentials || has_query_or_fragment {
+            return Err(InvalidServiceUrl);
+        }
+        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+    }
+
+    /// Where results are posted.
+    pub(crate) fn results(&self) -> String {
+        format!("{self}/tests/results")
+    }
+}
+
+impl fmt::Display for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The URLs of the badge of a branch on a platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the fields of `--json`")]
+pub(crate) struct BadgeUrls {
+    /// The service's JSON for shields.io.
+    pub(crate) badge_url: String,
+    /// The image, from shields.io.
+    pub(crate) image_url: String,
+    /// The service's redirect to the run behind the badge.
+    pub(crate) link_url: String,
+}
+
+impl BadgeUrls {
+    /// Each name is percent-encoded as one segment of the path.
+    pub(crate) fn new(
+        service: &ServiceUrl,
+        repository: &Repository,
+        platform: Platform,
+        branch: &Branch,
+    ) -> Self {
+        let target = format!("{platform}/{repository}/{}", segment(branch.as_str()));
+        let badge_url = format!("{service}/badges/tests/{target}");
+        Self {
+            image_url: format!("https://img.shields.io/endpoint?url={}", segment(&badge_url)),
+            link_url: format!("{service}/redirect/test-results/{target}"),
+            badge_url,
+        }
+    }
+
+    /// The linked badge as Markdown. The URLs have no character that Markdown could interpret.
+    pub(crate) fn markdown(&self) -> String {
+        format!("[![Tests]({})]({})", self.image_url, self.link_url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_encoded_for_the_path_and_once_more_for_shields() {
+        let markdown = |branch: &str| {
+            let service = ServiceUrl::parse("https://badges.test/").unwrap();
+            let repository = "Acme/Kit".parse().unwrap();
+            BadgeUrls::new(&service, &repository, Platform::Linux, &branch.parse().unwrap()).markdown()
+        };
+        insta::assert_snapshot!(["main", "feature/x#1", "100%)](evil"].map(markdown).join("\n"), @r"
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fmain)](https://badges.test/redirect/test-results/linux/acme/kit/main)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Ffeature%252Fx%25231)](https://badges.test/redirect/test-results/linux/acme/kit/feature%2Fx%231)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2F100%2525%2529%255D%2528evil)](https://badges.test/redirect/test-results/linux/acme/kit/100%25%29%5D%28evil)
+        ");
+    }
+
+    #[test]
+    fn a_service_url_has_no_credentials_query_or_fragment() {
+        for (text, url) in [
+            ("https://badges.test", Some("https://badges.test")),
+            ("HTTP://127.0.0.1:9474/base//", Some("http://127.0.0.1:9474/base")),
+            ("https://me:hunter2@badges.test", None),
+            ("https://token@badges.test", None),
+            ("https://badges.test/?key=1", None),
+            ("https://badges.test/#a", None),
+            ("ftp://badges.test", None),
+            ("badges.test", None),
+            ("", None),
+        ] {
+            assert_eq!(ServiceUrl::parse(text).map(|url| url.to_string()).ok().as_deref(), url, "{text}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The fields of a body, each parsed and checked.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use badgesmith_api::problem::ValidationErrors;
+use badgesmith_api::route::RawTarget;
+use badgesmith_domain::ids::{Branch, Nonce, Owner, ParseError, Platform, Repo, Repository};
+use badgesmith_domain::test_result::{Commit, Counts, HttpsUrl, RunAttempt, RunId, TestRun};
+use badgesmith_domain::timestamp::Timestamp;
+use serde_json::Value;
+
+use crate::json_object::JsonObject;
+
+/// The fields of a body, and the errors in the request so far.
+pub(crate) struct Body {
+    values: BTreeMap<String, Value>,
+    pub(crate) errors: ValidationErrors,
+}
+
+impl Body {
+    /// Reads a body; `errors` are those found before.
+    ///
+    /// # Errors
+    /// All errors so far, when the body is not a JSON object: then there are no fields to check.
+    pub(crate) fn parse(body: &[u8], mut errors: ValidationErrors) -> Result<Self, ValidationErrors> {
+        match serde_json::from_slice::<JsonObject>(body) {
+            Ok(JsonObject { values, duplicates }) => {
+                for name in &duplicates {
+                    errors.push_with_code("DUPLICATE_FIELD", Some(name), "expected only once");
+                }
+                Ok(Self { values, errors })
+            }
+            Err(error) => {
+                let found = if body.is_empty() {
+                    "found an empty body".to_owned()
+                } else {
+                    format!("see line {} column {}", error.line(), error.column())
+                };
+                let expected = format!("expected the body to be one JSON object, {found}");
+                errors.push_with_code("MALFORMED_JSON", None, expected);
+                Err(errors)
+            }
+        }
+    }
+
+    /// The run and its nonce; `None` when a field is missing or invalid, which is then among the errors.
+    ///
+    /// With `path`, the names come from the path. The signature does not cover those, so a name that the body
+    /// repeats must agree. A nonce in the body is optional then; it makes the same reservation as in the other
+    /// form, so that no submission can be made once in each.
+    pub(crate) fn read(&mut self, path: Option<&RawTarget<'_>>) -> Option<(TestRun, Option<Nonce>)> {
+        let (owner, repo, platform, branch, nonce);
+        if let Some(path) = path {
+            owner = self.in_path("owner", &path.owner);
+            repo = self.in_path("repo", &path.repo);
+            platform = self.in_path("platform", &path.platform);
+            branch = self.in_path("branch", &path.branch);
+            nonce = self.values.get("nonce").and_then(text);
+        } else {
+            owner = self.required("owner", Owner::EXPECTED, text);
+            repo = self.required("repo", Repo::EXPECTED, text);
+            platform = self.required("platform", Platform::EXPECTED, text);
+            branch = self.required("branch", Branch::EXPECTED, text);
+            nonce = self.required("nonce", Nonce::EXPECTED, text);
+        }
+        let counts = ["passed", "failed", "skipped", "total"]
+            .map(|name| self.required(name, Counts::EXPECTED, |value| value.as_u64()?.try_into().ok()));
+        let timestamp = self.required("timestamp", Timestamp::EXPECTED, text);
+        let run_id = self.required("run_id", RunId::EXPECTED, |value| match value.as_number() {
+            Some(number) if !number.is_f64() => number.to_string().parse().ok(),
+            Some(_) | None => text(value),
+        });
+        let run_attempt =
+            self.optional("run_attempt", RunAttempt::EXPECTED, |value| value.as_u64()?.try_into().ok());
+        let commit = self.optional("commit", Commit::EXPECTED, text);
+        let url_html = self.url("url_html");
+        let workflow_run_url = self.url("workflow_run_url");
+        let [passed, failed, skipped, total] = counts;
+        let counts = self.errors.check("total", Counts::new(passed?, failed?, skipped?, total?))?;
+        let run = TestRun {
+            repository: Repository { owner: owner?, repo: repo? },
+            platform: platform?,
+            branch: branch?,
+            counts,
+            timestamp: timestamp?,
+            run_id: run_id?,
+            run_attempt: run_attempt.unwrap_or_default(),
+            commit,
+            url_html,
+            workflow_run_url,
+        };
+        Some((run, nonce))
+    }
+
+    fn required<T>(
+        &mut self,
+        name: &'static str,
+        expected: &str,
+        parse: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.values.get(name);
+        let parsed = value.and_then(parse);
+        if parsed.is_none() {
+            let found = if value.is_none() { ", but the field is missing" } else { "" };
+            self.errors.push(name, format!("expected {expected}{found}"));
+        }
+        parsed
+    }
+
+    /// `null` counts as absent.
+    fn optional<T>(
+        &mut self,
+        name: &'static str,
+        expected: &str,
+        parse: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        match self.values.get(name) {
+            None | Some(Value::Null) => None,
+            Some(_) => self.required(name, expected, parse),
+        }
+    }
+
+    /// An empty URL counts as absent.
+    fn url(&mut self, name: &'static str) -> Option<HttpsUrl> {
+        if self.values.get(name).and_then(Value::as_str) == Some("") {
+            return None;
+        }
+        self.optional(name, HttpsUrl::EXPECTED, text)
+    }
+
+    /// A name from the path. The body may repeat it, in any case; then the body's spelling counts, since it is signed.
+    fn in_path<T: FromStr<Err = ParseError>>(&mut self, name: &'static str, in_path: &str) -> Option<T> {
+        let spelling = match self.values.get(name) {
+            None | Some(Value::Null) => in_path,
+            Some(Value::String(in_body)) if in_body.eq_ignore_ascii_case(in_path) => in_body,
+            Some(_) => {
+                let expected = "expected the same value in the path and in the body";
+                self.errors.push_with_code("PATH_BODY_MISMATCH", Some(name), expected);
+                return None;
+            }
+        };
+        self.errors.check(name, spelling.parse())
+    }
+}
+
+fn text<T: FromStr>(value: &Value) -> Option<T> {
+    value.as_str()?.parse().ok()
+}

@@ -1,0 +1,73 @@
+//! How the tests of a run ended.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::ids::ParseError;
+
+/// How many tests passed, failed and were skipped; they add up to the total. Displays as
+/// `190 passed, 2 failed, 1 skipped`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    passed: u32,
+    failed: u32,
+    skipped: u32,
+    total: u32,
+}
+
+impl Counts {
+    /// What a valid count looks like, as a noun phrase.
+    pub const EXPECTED: &str = "an integer from 0 to 4294967295";
+
+    /// # Errors
+    /// [`ParseError`] when `passed`, `failed` and `skipped` do not add up to `total`.
+    pub fn new(passed: u32, failed: u32, skipped: u32, total: u32) -> Result<Self, ParseError> {
+        let sum = u64::from(passed) + u64::from(failed) + u64::from(skipped);
+        if sum == u64::from(total) {
+            Ok(Self { passed, failed, skipped, total })
+        } else {
+            Err(ParseError { expected: "the sum of passed, failed and skipped" })
+        }
+    }
+
+    /// Tests that passed.
+    pub fn passed(self) -> u32 {
+        self.passed
+    }
+
+    /// Tests that failed.
+    pub fn failed(self) -> u32 {
+        self.failed
+    }
+
+    /// Tests that were not run.
+    pub fn skipped(self) -> u32 {
+        self.skipped
+    }
+
+    /// All of them.
+    pub fn total(self) -> u32 {
+        self.total
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { passed, failed, skipped, .. } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_add_up() {
+        assert_eq!(Counts::new(1, 2, 3, 6).map(Counts::total), Ok(6));
+        assert_eq!(Counts::new(1, 2, 3, 6).unwrap().to_string(), "1 passed, 2 failed, 3 skipped");
+        assert!(Counts::new(1, 2, 3, 7).is_err());
+        assert!(Counts::new(u32::MAX, u32::MAX, 2, 0).is_err(), "the sum must not wrap around");
+    }
+}

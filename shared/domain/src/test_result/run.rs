@@ -1,0 +1,88 @@
+//! What identifies a run at its CI system.
+
+use std::num::NonZeroU16;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ParseError, string_newtype};
+
+string_newtype! {
+    /// The CI system's name for a run. GitHub's are digits, others use letters too.
+    RunId, "1 to 64 characters of A-Z a-z 0-9 _ -", |text| {
+        let fits = (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        fits.then(|| text.to_owned())
+    }
+}
+
+string_newtype! {
+    /// The hash of a commit, in lower case; it may be abbreviated.
+    Commit, "7 to 64 hex digits", |text| {
+        let fits = (7..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        fits.then(|| text.to_ascii_lowercase())
+    }
+}
+
+/// Which attempt of a run this is, 1 to 9999. Clients that do not say are at their first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u16")]
+pub struct RunAttempt(NonZeroU16);
+
+impl RunAttempt {
+    /// What a valid value looks like, as a noun phrase.
+    pub const EXPECTED: &str = "an integer from 1 to 9999";
+
+    /// The attempt's number.
+    pub fn get(self) -> u16 {
+        self.0.get()
+    }
+}
+
+impl Default for RunAttempt {
+    fn default() -> Self {
+        Self(NonZeroU16::MIN)
+    }
+}
+
+impl FromStr for RunAttempt {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        text.parse::<u64>().map_err(|_| ParseError { expected: Self::EXPECTED })?.try_into()
+    }
+}
+
+impl TryFrom<u64> for RunAttempt {
+    type Error = ParseError;
+
+    fn try_from(number: u64) -> Result<Self, ParseError> {
+        u16::try_from(number)
+            .ok()
+            .filter(|number| *number <= 9999)
+            .and_then(NonZeroU16::new)
+            .map(Self)
+            .ok_or(ParseError { expected: Self::EXPECTED })
+    }
+}
+
+impl From<RunAttempt> for u16 {
+    fn from(attempt: RunAttempt) -> Self {
+        attempt.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_attempts_are_one_to_9999() {
+        assert_eq!(RunAttempt::default().get(), 1);
+        assert_eq!(RunAttempt::try_from(9999).map(RunAttempt::get), Ok(9999));
+        assert_eq!("9999".parse::<RunAttempt>().map(RunAttempt::get), Ok(9999));
+        assert!("first".parse::<RunAttempt>().is_err());
+        assert!(RunAttempt::try_from(0).is_err());
+        assert!(RunAttempt::try_from(10_000).is_err());
+    }
+}
