@@ -17,7 +17,6 @@ mod submit;
 mod table;
 mod terminal;
 mod token;
-mod told;
 
 use std::process::ExitCode;
 

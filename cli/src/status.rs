@@ -7,14 +7,14 @@ use std::time::Duration;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::{BranchHistory, HistoryQuery};
 use badgesmith_aws::sdk::AwsError;
-use badgesmith_aws::sqs::{Depth, Queue};
+use badgesmith_aws::sqs::{Queue, QueueDepth};
 use badgesmith_domain::ids::{Branch, Repository};
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
 
 use self::output::{Oldest, QueueStatus, RefreshStatus, Status};
-use crate::dlq::Which;
+use crate::dlq::DeadLetterQueue;
 use crate::error::CliError;
 use crate::help;
 use crate::output::Output;
@@ -86,10 +86,10 @@ async fn queues(stack: &Stack, now: Timestamp) -> Result<Vec<QueueStatus>, CliEr
     for resource in Resource::QUEUES {
         let queue = stack.queue(resource)?;
         let depth = queue.depth().await?;
-        let dead_letter_queue = Which::of(resource);
+        let dead_letter_queue = DeadLetterQueue::from_resource(resource);
         // On other queues a receive counts as an attempt to process the message.
         let oldest = match dead_letter_queue {
-            Some(_) if depth.waiting > 0 => oldest(&queue, depth, now).await,
+            Some(_) if depth.visible > 0 => oldest(&queue, depth, now).await,
             Some(_) | None => Ok(None),
         };
         queues.push(QueueStatus::new(resource.logical_id(), dead_letter_queue, depth, oldest));
@@ -98,10 +98,10 @@ async fn queues(stack: &Stack, now: Timestamp) -> Result<Vec<QueueStatus>, CliEr
 }
 
 /// The oldest of at most ten dead letters: SQS returns any ten, and only CloudWatch has the age of the oldest of all.
-async fn oldest(queue: &Queue, depth: Depth, now: Timestamp) -> Result<Option<Oldest>, AwsError> {
-    let sample = queue.take(Queue::BATCH, SAMPLE_VISIBILITY_TIMEOUT, SAMPLE_WAIT).await?;
-    let handles: Vec<_> = sample.iter().map(|message| message.handle.clone()).collect();
-    queue.hide(&handles, Duration::ZERO).await?;
+async fn oldest(queue: &Queue, depth: QueueDepth, now: Timestamp) -> Result<Option<Oldest>, AwsError> {
+    let sample = queue.receive(Queue::BATCH, SAMPLE_VISIBILITY_TIMEOUT, SAMPLE_WAIT).await?;
+    let handles: Vec<_> = sample.iter().map(|message| message.receipt_handle.clone()).collect();
+    queue.change_visibility(&handles, Duration::ZERO).await?;
     let is_sample =
         sample.len() == Queue::BATCH || u64::try_from(sample.len()).unwrap_or(u64::MAX) < depth.total();
     let sent_at = sample.iter().map(|message| message.sent_at).min();

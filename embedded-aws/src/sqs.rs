@@ -138,6 +138,7 @@ impl Queues {
             delay_seconds: 0,
             message_attributes: Map::new(),
             message_system_attributes: Map::new(),
+            message_group_id: None,
         };
         self.send(&Self::url(name), &content)?;
         Ok(())

@@ -4,13 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use badgesmith_aws::sdk::AwsError;
-use badgesmith_aws::sqs::Depth;
+use badgesmith_aws::sqs::QueueDepth;
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
-use crate::dlq::Which;
+use crate::dlq::DeadLetterQueue;
 use crate::duration::{age, format_duration};
 use crate::error::CliError;
 use crate::table::Table;
@@ -45,7 +45,7 @@ pub(super) struct QueueStatus {
     /// Whether there may be older messages than that.
     oldest_is_sample: Option<bool>,
     #[serde(skip)]
-    dead_letter_queue: Option<Which>,
+    dead_letter_queue: Option<DeadLetterQueue>,
     /// Why the age of the oldest message is unknown.
     #[serde(skip)]
     oldest_error: Option<CliError>,
@@ -87,8 +87,8 @@ impl Status {
 impl QueueStatus {
     pub(super) fn new(
         queue: &'static str,
-        dead_letter_queue: Option<Which>,
-        depth: Depth,
+        dead_letter_queue: Option<DeadLetterQueue>,
+        depth: QueueDepth,
         oldest: Result<Option<Oldest>, AwsError>,
     ) -> Self {
         let (oldest, oldest_error) = match oldest {
@@ -98,8 +98,8 @@ impl QueueStatus {
         Self {
             queue,
             dead_letters: dead_letter_queue.is_some(),
-            visible: depth.waiting,
-            in_flight: depth.hidden,
+            visible: depth.visible,
+            in_flight: depth.in_flight,
             delayed: depth.delayed,
             oldest_seconds: oldest.as_ref().map(|oldest| oldest.age.as_secs()),
             oldest_is_sample: oldest.as_ref().map(|oldest| oldest.is_sample),
@@ -123,10 +123,11 @@ impl QueueStatus {
 
     fn dead_letters_line(&self) -> Option<String> {
         let queue = self.dead_letter_queue?;
+        let (name, command) = (queue.name(), queue.list_command());
         match self.visible + self.in_flight + self.delayed {
             0 => None,
-            1 => Some(format!("1 dead letter in {}: `{}` lists it", queue.name(), queue.list())),
-            count => Some(format!("{count} dead letters in {}: `{}` lists them", queue.name(), queue.list())),
+            1 => Some(format!("1 dead letter in {name}: `{command}` lists it")),
+            count => Some(format!("{count} dead letters in {name}: `{command}` lists them")),
         }
     }
 }
@@ -189,14 +190,19 @@ mod tests {
     use super::*;
 
     fn status(results: Vec<TestResult>) -> Status {
-        let depth = |waiting, hidden| Depth { waiting, hidden, delayed: 0 };
+        let depth = |visible, in_flight| QueueDepth { visible, in_flight, delayed: 0 };
         let oldest = Oldest { age: Duration::from_mins(90), is_sample: true };
         let queues = vec![
             QueueStatus::new("ResultsQueue", None, depth(3, 2), Ok(None)),
-            QueueStatus::new("ResultsDeadLetterQueue", Some(Which::Results), depth(12, 0), Ok(Some(oldest))),
+            QueueStatus::new(
+                "ResultsDeadLetterQueue",
+                Some(DeadLetterQueue::Results),
+                depth(12, 0),
+                Ok(Some(oldest)),
+            ),
             QueueStatus::new(
                 "RefreshDeadLetterQueue",
-                Some(Which::Refresh),
+                Some(DeadLetterQueue::Refresh),
                 depth(0, 1),
                 Err(AwsError::unexpected("sqs:ReceiveMessage", "no answer")),
             ),

@@ -6,9 +6,9 @@
 mod dead_letters;
 mod help;
 mod keys;
-mod out_of_order;
 mod packages;
-mod standard_queues;
+mod proxy;
+mod redelivery;
 mod status;
 
 use std::io::Write;

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::{Connection, params};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::batch::{self, Address};
@@ -33,6 +33,7 @@ pub(super) struct Content {
     pub(super) message_attributes: Map<String, Value>,
     #[serde(default)]
     pub(super) message_system_attributes: Map<String, Value>,
+    pub(super) message_group_id: Option<String>,
 }
 
 impl Content {
@@ -144,6 +145,10 @@ fn insert(
 ) -> Result<Map<String, Value>, ServiceError> {
     content.check()?;
     let message_id = Uuid::new_v4().to_string();
+    let mut system_attributes = content.message_system_attributes.clone();
+    if let Some(group_id) = &content.message_group_id {
+        system_attributes.insert("MessageGroupId".to_owned(), json!({ "StringValue": group_id }));
+    }
     connection.execute(
         "INSERT INTO message (queue, message_id, body, attributes, system_attributes, sent_at, visible_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -152,7 +157,7 @@ fn insert(
             message_id,
             content.message_body,
             serde_json::to_string(&content.message_attributes)?,
-            serde_json::to_string(&content.message_system_attributes)?,
+            serde_json::to_string(&system_attributes)?,
             now,
             now + content.delay_seconds * 1000,
         ],
