@@ -1,16 +1,9 @@
-//! How fast packages are refreshed and their badges read, and what a flood of invented names costs, all of it
-//! on one machine, with upstreams of its own.
+//! How fast packages are refreshed and their badges read, on one machine, with an upstream of its own.
 //!
-//! `cargo bench --bench packages` prints tables, and takes minutes; `cargo bench --bench packages -- --help`
-//! lists the options. It measures
+//! `cargo bench --bench packages` prints tables, and takes minutes; `-- --quick` seconds. It measures
 //! - how many packages one scheduled run refreshes a second, and in how much memory;
-//! - how long a run over 10,000 packages takes, of an upstream as slow as a distant one;
-//! - how fast badges of a package with 3,000 versions are read;
-//! - what becomes of a million reads of invented names within an hour, and of known packages meanwhile.
-//!
-//! Rates and memory have no thresholds, since they depend on the machine. The exit code is 1 if the large run
-//! did not come to its end in time, or the flood cost more than the budgets allow, or a known package waited
-//! for it.
+//! - how long a run over 10,000 packages takes if the upstream is slow, and fails if that is too long;
+//! - how fast badges of a package with 3,000 versions are read.
 
 #![expect(
     clippy::expect_used,
@@ -21,187 +14,122 @@
     reason = "a benchmark writes to the terminal, and stops when something is wrong"
 )]
 
-#[path = "packages/feed.rs"]
-mod feed;
-#[path = "packages/flood.rs"]
-mod flood;
 mod measure;
 
-use std::process::ExitCode;
-use std::sync::Arc;
+use std::io::{BufRead, BufReader, Write};
+use std::ops::RangeInclusive;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use badgesmith_domain::package_request::Reason;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use refresher::Report;
 use tests::upstream::Upstream;
 use tests::world::{FRESH_FOR, World};
 
-use crate::feed::{Feed, serve, versions};
-use crate::measure::{Extent, Load, TIMES, cells, grouped, heading, per_second, progress, row};
+use crate::measure::{Extent, TIMES, cells, grouped, heading, per_second, progress, row};
 
-/// Columns of scheduled runs: the rate, what was resident before, and the most that was meanwhile.
+/// Columns of scheduled runs: the rate, the resident memory before, and its peak.
 const REFRESHES: [&str; 3] = ["per second", "MB before", "MB peak"];
-/// As fast as names that were never seen may come: so many at once, half a second for each.
+/// New names are looked up so many at once, and in half a second each.
 const AT_ONCE: usize = 50;
 const PER_NAME: Duration = Duration::from_millis(500);
-/// The clock of a scheduled run ticks so often.
+/// The world's clock follows the time by such steps during a scheduled run.
 const TICK: Duration = Duration::from_millis(10);
 /// The function's timeout.
 const RUN_MAX: Duration = Duration::from_mins(5);
-/// The badge API serves what it has read from memory for so long.
+/// A slow upstream takes so long for each answer.
+const LATENCY: Duration = Duration::from_millis(50);
+/// The badge API serves a package from memory for so long.
 const KEPT_FOR: Duration = Duration::from_mins(2);
 
-/// Measure packages on this machine.
 #[derive(Parser)]
 struct Options {
-    /// Measure this alone
-    #[arg(long, value_enum, value_name = "PART")]
-    only: Option<Part>,
-
     #[command(flatten)]
     extent: Extent,
 
-    /// Be the upstream of the process that started this one
-    #[arg(long, hide = true)]
-    serve: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Part {
-    /// Scheduled runs, and their memory
-    Refreshing,
-    /// One scheduled run over many packages
-    Many,
-    /// Badges of a package with many versions
-    Reading,
-    /// Names that nobody has published
-    Flood,
+    /// Be the upstream of the process that started this one, with so many packages of so many versions
+    #[arg(long, hide = true, num_args = 2)]
+    serve: Vec<usize>,
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn main() {
     let options = Options::parse();
-    if options.serve {
-        serve().await;
-        return ExitCode::SUCCESS;
+    if let [packages, versions] = options.serve[..] {
+        return serve(packages, versions).await;
     }
-    let asked = |part| options.only.is_none_or(|only| only == part);
-    let mut is_good = true;
-    if asked(Part::Refreshing) {
-        measure_refreshing(&options.extent).await;
-    }
-    if asked(Part::Many) {
-        is_good &= check_many(&options.extent).await;
-    }
-    if asked(Part::Reading) {
-        measure_reading(&options.extent).await;
-    }
-    if asked(Part::Flood) {
-        is_good &= flood::check(&options.extent).await;
-    }
-    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("Memory is that of this process with its tables; the upstream is another process.");
+    measure_refreshing(options.extent.pick(1000, 50)).await;
+    measure_slow_upstream(options.extent.pick(10_000, 200)).await;
+    measure_reading(&options.extent).await;
 }
 
-/// Runs the schedule when all packages are due: all of them unchanged, then all with a new version.
-async fn measure_refreshing(extent: &Extent) {
-    let count = extent.pick(1000, 50);
-    let mut feed = Feed::start();
-    feed.publish(count, 1, 99);
+async fn measure_refreshing(count: usize) {
+    let mut feed = Feed::start(count, 99);
     let world = world_of(&feed, count).await;
-    println!("\nMemory is all of this process, its tables included: VmRSS before a run, VmHWM during it.");
-    println!("The upstream is another process.");
     heading("one scheduled run, SQLite in memory, no latency", REFRESHES);
-    let unchanged = run(&world).await;
-    assert_eq!(unchanged.report.unchanged, count, "{:?}", unchanged.report);
-    unchanged.print(&format!("{} packages, all unchanged: 304", grouped(count)), count);
-    feed.publish(count, 100, 100);
-    let changed = run(&world).await;
-    assert_eq!(changed.report.changed, count, "{:?}", changed.report);
-    changed.print(&format!("{} packages of 100 versions, one new: 200", grouped(count)), count);
+    let report = run(&world, &format!("{} packages, all unchanged: 304", grouped(count)), count).await;
+    assert_eq!(report.unchanged, count, "{report:?}");
+    feed.command("publish");
+    let name = format!("{} packages of 100 versions, one new: 200", grouped(count));
+    let report = run(&world, &name, count).await;
+    assert_eq!(report.changed, count, "{report:?}");
 }
 
-/// Runs the schedule for more packages; tells whether all were looked up in the time that there is.
-async fn check_many(extent: &Extent) -> bool {
-    let count = extent.pick(10_000, 200);
-    let mut feed = Feed::start();
-    feed.publish(count, 1, 1);
+async fn measure_slow_upstream(count: usize) {
+    let mut feed = Feed::start(count, 1);
     let world = world_of(&feed, count).await;
-    feed.set_latency(50);
-    feed.take_unchanged();
-    heading("one scheduled run, SQLite in memory, latency 50 ms", REFRESHES);
-    let many = run(&world).await;
-    many.print(&format!("{} packages, all unchanged: 304", grouped(count)), count);
-    let asked = feed.take_unchanged();
-    let Report { unchanged, unfinished, lag_seconds, .. } = many.report;
-    println!(
-        "  {} looked up in {:.1} s, unfinished: {unfinished}, lag {} s; {} times 304",
-        grouped(unchanged),
-        many.elapsed.as_secs_f64(),
-        grouped(lag_seconds.try_into().expect("seconds")),
-        grouped(asked),
-    );
-    let is_good = !unfinished && many.elapsed <= RUN_MAX && (unchanged, asked) == (count, count);
-    if !is_good {
-        println!("  wrong: {:?}", many.report);
-    }
-    is_good
+    feed.command("latency");
+    heading(&format!("one scheduled run, SQLite in memory, latency {LATENCY:?}"), REFRESHES);
+    let started = Instant::now();
+    let report = run(&world, &format!("{} packages, all unchanged: 304", grouped(count)), count).await;
+    let elapsed = started.elapsed();
+    println!("  {:.1} s in all", elapsed.as_secs_f64());
+    let Report { unchanged, unfinished, .. } = report;
+    assert!(unchanged == count && !unfinished && elapsed <= RUN_MAX, "{elapsed:?}: {report:?}");
 }
 
-/// Reads badges of a package with many versions, the registration of which has pages.
+/// The registration of the package has pages.
 async fn measure_reading(extent: &Extent) {
     let upstream = Upstream::start();
-    let versions = versions(1, 3000);
+    let versions: Vec<_> = (1..=3000).map(|major| format!("{major}.0.0")).collect();
     upstream.publish("kit.0", &versions.iter().map(String::as_str).collect::<Vec<_>>());
     let mut world = World::with_upstream(&upstream);
     assert_eq!(world.look_up("nuget/kit.0").await, "3000.0.0");
-    let world = Arc::new(world);
     heading("badge of 3,000 versions, one client, without HTTP", TIMES);
-    let ways = [
+    for (name, package, expected, operation) in [
         ("without a range", "nuget/kit.0", "3000.0.0", "GetItem"),
         ("with a range", "nuget/kit.0?version=[1.0,2000.0)", "1999.0.0", "Query"),
-    ];
-    for (name, package, expected, _) in ways {
-        assert_eq!(world.version(package).await, expected);
+    ] {
+        let read = async || {
+            let called = Instant::now();
+            assert_eq!(world.version(package).await, expected);
+            called.elapsed()
+        };
+        read().await;
         world.faults.take_calls();
         let period = extent.pick(Duration::from_secs(3), Duration::from_millis(300));
-        let often = Load { clients: 1, count: usize::MAX, period };
-        let reads = often.run(Arc::clone(&world), move |world, _| async move {
-            assert_eq!(world.version(package).await, expected);
-            Some(())
-        });
-        reads.await.print(&format!("{name}, from memory"));
+        let (started, mut times) = (Instant::now(), Vec::new());
+        while started.elapsed() < period {
+            times.push(read().await);
+        }
+        row(&format!("{name}, from memory"), Some((times.len(), started.elapsed())), &times);
         assert_eq!(world.faults.take_calls().len(), 0, "nothing is read from the table");
-    }
-    for (name, package, expected, operation) in ways {
-        let times = read_anew(&world, package, expected, operation, extent.pick(1000, 20)).await;
+        times.clear();
+        for _ in 0..extent.pick(1000, 20) {
+            world.clock.advance(KEPT_FOR + Duration::from_secs(1));
+            // The badge of a stale package would also publish an event.
+            world.refresh_due().await;
+            world.faults.take_calls();
+            times.push(read().await);
+            assert_eq!(world.faults.take_count(operation), 1, "it is read from the table");
+        }
         row(&format!("{name}, from the table"), Some((times.len(), times.iter().sum())), &times);
     }
 }
 
-/// Reads a badge so many times, when what is in memory has just become too old.
-async fn read_anew(
-    world: &World,
-    package: &str,
-    expected: &str,
-    operation: &str,
-    count: usize,
-) -> Vec<Duration> {
-    let mut times = Vec::new();
-    for _ in 0..count {
-        world.clock.advance(KEPT_FOR + Duration::from_secs(1));
-        // Readers have nothing to tell of what is fresh.
-        world.refresh_due().await;
-        world.faults.take_calls();
-        let called = Instant::now();
-        assert_eq!(world.version(package).await, expected);
-        times.push(called.elapsed());
-        assert_eq!(world.faults.take_count(operation), 1, "it is read from the table");
-    }
-    times
-}
-
-/// A world that knows the packages `nuget/kit.0`, `nuget/kit.1` and so on of a feed, all of them due.
+/// A world that knows the packages `nuget/kit.0`, `nuget/kit.1` and so on of a feed.
 async fn world_of(feed: &Feed, count: usize) -> World {
     let mut world = World::new();
     world.set_nuget_service_index(&feed.index);
@@ -211,21 +139,14 @@ async fn world_of(feed: &Feed, count: usize) -> World {
         if number.is_multiple_of(AT_ONCE) {
             world.drain_requests().await;
             world.faults.take_calls();
-            progress(number, count, "packages made known");
+            progress(number, count, "packages looked up for the first time");
         }
     }
     world
 }
 
-/// One run of the schedule, how long it took, and what was resident: before, and at most, in KB.
-struct Scheduled {
-    report: Report,
-    elapsed: Duration,
-    memory: [Option<u64>; 2],
-}
-
-/// Runs the schedule when everything is due. The world's clock runs meanwhile.
-async fn run(world: &World) -> Scheduled {
+/// Runs the schedule when all packages are due, and prints the rate and the memory.
+async fn run(world: &World, name: &str, count: usize) -> Report {
     world.clock.advance(FRESH_FOR * 2);
     let (clock, faults) = (world.clock.clone(), world.faults.clone());
     let ticking = tokio::spawn(async move {
@@ -233,32 +154,92 @@ async fn run(world: &World) -> Scheduled {
         loop {
             ticks.tick().await;
             clock.advance(TICK);
-            // The record of calls is none of the refresher's memory.
+            // The record of calls is not the refresher's memory.
             faults.take_calls();
         }
     });
-    // Makes the peak what is resident now. Where that is not to be had, the peak is that of the whole process.
+    // Makes what is resident now the peak. Without this file, the peak is that of the whole process.
     std::fs::write("/proc/self/clear_refs", "5").ok();
-    let before = resident("VmRSS:");
+    let before = resident_mb("VmRSS:");
     let started = Instant::now();
     let report = world.refresh_due().await;
     let elapsed = started.elapsed();
     ticking.abort();
-    Scheduled { report, elapsed, memory: [before, resident("VmHWM:")] }
+    cells(name, [per_second(count, elapsed), before, resident_mb("VmHWM:")]);
+    report
 }
 
-impl Scheduled {
-    fn print(&self, name: &str, count: usize) {
-        let [before, peak] = self.memory.map(|kilobytes| {
-            kilobytes.map_or(String::new(), |kilobytes| format!("{:.1}", kilobytes as f64 / 1024.0))
-        });
-        cells(name, [per_second(count, self.elapsed), before, peak]);
+/// A line of `/proc/self/status`, or nothing without that file.
+fn resident_mb(name: &str) -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+    let kilobytes = kilobytes.and_then(|kilobytes| kilobytes.parse::<f64>().ok());
+    kilobytes.map_or(String::new(), |kilobytes| format!("{:.1}", kilobytes / 1024.0))
+}
+
+/// An upstream in a process of its own, which ends when this is dropped.
+struct Feed {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    /// The URL of its service index.
+    index: String,
+}
+
+impl Feed {
+    fn start(packages: usize, versions: usize) -> Self {
+        let program = std::env::current_exe().expect("the path of this program");
+        let mut command = Command::new(program);
+        command.arg("--serve").args([packages.to_string(), versions.to_string()]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a process");
+        let output = BufReader::new(child.stdout.take().expect("its output"));
+        let mut feed = Self { child, output, index: String::new() };
+        feed.index = feed.line();
+        feed
+    }
+
+    fn command(&mut self, command: &str) {
+        writeln!(self.child.stdin.as_mut().expect("its input"), "{command}").expect("a running upstream");
+        assert_eq!(self.line(), command, "it answers when it is done");
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a line");
+        line.trim_end().to_owned()
     }
 }
 
-/// A line of `/proc/self/status`, in KB; nothing where there is no such file.
-fn resident(name: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_whitespace().next()?.parse().ok()
+impl Drop for Feed {
+    fn drop(&mut self) {
+        // Closes its input, at which it ends.
+        self.child.wait().ok();
+    }
+}
+
+/// Serves packages until the input ends. `publish` adds a version to each, `latency` delays each answer.
+async fn serve(packages: usize, versions: usize) {
+    let upstream = Upstream::start();
+    publish(&upstream, packages, 1..=versions).await;
+    println!("{}", upstream.nuget_service_index());
+    for line in std::io::stdin().lines() {
+        let line = line.expect("text");
+        match line.as_str() {
+            "publish" => publish(&upstream, packages, versions + 1..=versions + 1).await,
+            _ => upstream.set_latency(LATENCY),
+        }
+        println!("{line}");
+    }
+}
+
+/// Publishes `kit.0`, `kit.1` and so on, and reads each registration, so that it is made before it is measured.
+async fn publish(upstream: &Upstream, packages: usize, versions: RangeInclusive<usize>) {
+    let versions: Vec<_> = versions.map(|major| format!("{major}.0.0")).collect();
+    let versions: Vec<_> = versions.iter().map(String::as_str).collect();
+    let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+    for number in 0..packages {
+        upstream.publish(&format!("kit.{number}"), &versions);
+        let url = format!("{}/v3/registration5-gz-semver2/kit.{number}/index.json", upstream.url());
+        let answer = http.get(url).send().await.and_then(reqwest::Response::error_for_status);
+        answer.expect("a registration").bytes().await.expect("all of it");
+    }
 }

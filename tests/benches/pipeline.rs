@@ -1,15 +1,14 @@
-//! How fast the pipeline is on one machine: all of it in this process, its clients beside it, and real HTTP
-//! over keep-alive connections in between.
+//! How fast the pipeline is on one machine. The pipeline and its clients run in this process and talk HTTP over
+//! keep-alive connections.
 //!
-//! `cargo bench --bench pipeline` prints a table, and takes minutes; `cargo bench --bench pipeline -- --help`
-//! lists the options. It measures
-//! - how fast results that come all at once are accepted, how fast they are processed, how long after its 202 a
-//!   result shows in its badge meanwhile, and that none is lost;
-//! - how long that is when there is only one;
+//! `cargo bench --bench pipeline` prints a table, and takes minutes; `-- --help` lists the options. It measures
+//! - how fast results of many clients are accepted and processed, and how long after its 202 a result shows in its
+//!   badge meanwhile;
+//! - how long that takes for a single result;
 //! - how fast badges are read from the table, from memory, and again with their entity tag;
-//! - how long it takes to read a badge of a repository with 100 results, and of one with a million.
+//! - how fast badges are read of a repository with 100 results, and of one with a million.
 //!
-//! There are no thresholds, since figures depend on the machine. The exit code is 1 if a result was lost.
+//! There are no thresholds, since figures depend on the machine. The exit code is 1 if an accepted result was lost.
 
 #![expect(
     clippy::expect_used,
@@ -20,6 +19,8 @@
     reason = "a benchmark writes to the terminal, and stops when something is wrong"
 )]
 
+#[path = "pipeline/load.rs"]
+mod load;
 mod measure;
 
 use std::collections::HashMap;
@@ -41,22 +42,22 @@ use local::stack::RESULTS_QUEUE;
 use serde_json::{Value, json};
 use tests::client::{Answer, KEY, Post, result, with};
 
-use crate::measure::{Extent, Load, Run, TIMES, grouped, heading, progress, row};
+use crate::load::{Load, Run};
+use crate::measure::{Extent, TIMES, grouped, heading, progress, row};
 
-/// How many repositories results are posted to.
+/// Repositories that results are posted to.
 const REPOSITORIES: usize = 4;
-/// How many branches results are spread over.
+/// Branches that results are spread over.
 const BRANCHES: usize = 1000;
-/// One post in so many is of a branch without results, whose badge is watched from its 202 on.
+/// One post in so many goes to a branch without results, whose badge is polled from its 202 on.
 const WATCHED: usize = 20;
-/// How often it is looked at. Looking costs what posting costs.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// How many of these are in each repository that has few results: one result each.
+/// Between two polls of such a badge. A poll costs as much as a post.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Results of each repository that has few, one per branch.
 const FEW: usize = 100;
-/// How many results that are not posted are stored at once.
-const PORTION: usize = 1000;
-/// Nothing is waited for longer than this.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// Results that are stored in one call without being posted.
+const CHUNK: usize = 1000;
+const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Measure the pipeline on this machine.
 #[derive(Parser)]
@@ -65,9 +66,9 @@ struct Options {
     #[arg(long, value_name = "N")]
     posts: Option<NonZero<usize>>,
 
-    /// Concurrent clients
-    #[arg(long, value_name = "C", default_value = "64")]
-    clients: NonZero<usize>,
+    /// Concurrent clients [default: 64]
+    #[arg(long, value_name = "C")]
+    clients: Option<NonZero<usize>>,
 
     /// Results in the repository that has many; a million take 3 GB of memory [default: 1000000]
     #[arg(long, value_name = "N")]
@@ -87,60 +88,61 @@ async fn main() -> ExitCode {
     if nothing_lost { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Measures what clients see; tells whether nothing was lost.
+/// Measures what clients see; returns whether nothing was lost.
 async fn measure_pipeline(options: &Options) -> bool {
-    // Beside the build, which is on a disk; where the system keeps temporary files may be memory.
+    // The system's temporary directory may be in memory; that of the build is on disk.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let storage = Storage::Directory(directory.path().to_owned());
-    let places = RawTarget::spread("kit", REPOSITORIES, BRANCHES + options.extent.pick(100, 10));
-    let (places, fresh) = places.split_at(BRANCHES);
-    let secret = |place: &RawTarget| {
-        let repository = format!("acme/{}", place.repo).parse().expect("a repository");
+    let branches = Branch::spread("kit", REPOSITORIES, BRANCHES + options.extent.pick(100, 10));
+    let (branches, fresh) = branches.split_at(BRANCHES);
+    let secret = |branch: &Branch| {
+        let repository = format!("acme/{}", branch.repo).parse().expect("a repository");
         Secret::new(repository, KEY).expect("a key that is long enough")
     };
-    let secrets: Vec<_> = places[..REPOSITORIES].iter().map(secret).collect();
+    let secrets: Vec<_> = branches[..REPOSITORIES].iter().map(secret).collect();
     let server = Server::start(Setup { storage, secrets, ..setup() }).await.expect("a server");
     let client = Client::of(&server);
-    let clients = options.clients.get();
+    // A busy machine can keep 64 clients waiting for longer than a function waits for its table.
+    let clients = options.clients.map_or(options.extent.pick(64, 8), NonZero::get);
     heading(&format!("{clients} clients, SQLite on disk"), TIMES);
     let count = options.posts.map_or(options.extent.pick(10_000, 200), NonZero::get);
-    let posts = Load { clients, count, period: PATIENCE };
-    let accepted = measure_posts(&server, &client, posts, places).await;
-    let nothing_lost = check_history(&client, &accepted, &places[..REPOSITORIES]).await;
+    let posts = Load { clients, count, period: TIMEOUT };
+    let accepted = measure_posts(&server, &client, posts, branches).await;
+    let nothing_lost = check_history(&client, &accepted, &branches[..REPOSITORIES]).await;
 
     let each = Load { count: unwatched(posts.count).min(BRANCHES), ..posts };
-    read(&client, each, places, "").await.print("badges read from the table");
+    read(&client, each, branches, "").await.print("badges read from the table");
     let often = options.extent.pick(Duration::from_secs(3), Duration::from_millis(300));
     let often = Load { clients, count: usize::MAX, period: often };
-    read(&client, often, &places[..1], "").await.print("a badge read from memory");
-    let badge = client.get(&places[0].badge(), "").await;
+    read(&client, often, &branches[..1], "").await.print("a badge read from memory");
+    let badge = client.get(&branches[0].badge(), "").await;
     let tag = badge.header("etag").expect("an entity tag");
-    read(&client, often, &places[..1], tag).await.print("the same with If-None-Match: 304");
+    read(&client, often, &branches[..1], tag).await.print("the same with If-None-Match: 304");
     heading("one client, SQLite on disk", TIMES);
     measure_visibility(&client, fresh).await;
     server.stop().await;
     nothing_lost
 }
 
-/// Posts results and waits until they are processed; returns the ids of those that were accepted.
-async fn measure_posts(server: &Server, client: &Client, posts: Load, places: &[RawTarget]) -> Vec<String> {
+/// Posts results and waits until they are processed; returns the ids of accepted ones.
+async fn measure_posts(server: &Server, client: &Client, posts: Load, branches: &[Branch]) -> Vec<String> {
     let started = Instant::now();
-    let state = (client.clone(), Arc::<[RawTarget]>::from(places));
-    let run = posts.run(state, |(client, places), number| async move {
+    let state = (client.clone(), Arc::<[Branch]>::from(branches));
+    let run = posts.run(state, |(client, branches), number| async move {
         let is_watched = number % WATCHED == 0;
-        let mut place = places[unwatched(number) % places.len()].clone();
+        let mut branch = branches[unwatched(number) % branches.len()].clone();
         if is_watched {
-            place.branch = format!("watched-{number}");
+            branch.name = format!("watched-{number}");
         }
-        let answer = client.post(&place).await;
+        let answer = client.post(&branch).await;
         let id = (answer.status == 202).then(|| answer.json()["test_result_id"].to_string())?;
-        Some((id, is_watched.then(|| tokio::spawn(client.shows_after(place, LOOK_AGAIN)))))
+        Some((id, is_watched.then(|| tokio::spawn(client.shows_after(branch, POLL_INTERVAL)))))
     });
     let Run { outcomes, times, elapsed } = run.await;
     let (ids, watched): (Vec<_>, Vec<_>) = outcomes.into_iter().unzip();
     let waiting = || server.aws().queues().depth(RESULTS_QUEUE).expect("the queue's depth") > 0;
     while waiting() {
-        assert!(started.elapsed() < PATIENCE, "the queue does not drain");
+        assert!(started.elapsed() < TIMEOUT, "the queue does not drain");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let processed = started.elapsed();
@@ -155,15 +157,15 @@ async fn measure_posts(server: &Server, client: &Client, posts: Load, places: &[
     ids
 }
 
-/// How many of the first posts are of no branch that is watched.
+/// The number of posts, of so many, that go to branches without a poll.
 fn unwatched(posts: usize) -> usize {
     posts - posts.div_ceil(WATCHED)
 }
 
-/// Reads all of the history, page by page; tells whether each of `accepted` is there exactly once.
-async fn check_history(client: &Client, accepted: &[String], repositories: &[RawTarget]) -> bool {
+/// Reads the whole history, page by page; returns whether it has each of `accepted` exactly once.
+async fn check_history(client: &Client, accepted: &[String], repositories: &[Branch]) -> bool {
     let mut found: HashMap<String, usize> = HashMap::new();
-    for RawTarget { repo, .. } in repositories {
+    for Branch { repo, .. } in repositories {
         let first = format!("/tests/results/acme/{repo}?limit=200");
         let mut next = Some(first.clone());
         while let Some(path) = next {
@@ -183,24 +185,24 @@ async fn check_history(client: &Client, accepted: &[String], repositories: &[Raw
     wrong.is_empty()
 }
 
-/// Measures how long after its 202 a result shows, each on a fresh branch: that a branch has no result is
-/// never kept in memory, so that the first one shows at once.
-async fn measure_visibility(client: &Client, fresh: &[RawTarget]) {
+/// Measures how long after its 202 a result shows, each on a fresh branch. badge-api does not cache that a branch has no
+/// result, so the first one shows at once.
+async fn measure_visibility(client: &Client, fresh: &[Branch]) {
     let mut times = Vec::new();
-    for place in fresh {
-        let answer = client.post(place).await;
+    for branch in fresh {
+        let answer = client.post(branch).await;
         assert_eq!(answer.status, 202, "{}", answer.text);
-        times.push(client.clone().shows_after(place.clone(), Duration::ZERO).await);
+        times.push(client.clone().shows_after(branch.clone(), Duration::ZERO).await);
     }
     row("from a 202 until the badge shows", None, &times);
 }
 
-/// Reads badges in turn; with an entity tag, to be told that they are still the same.
-async fn read(client: &Client, load: Load, places: &[RawTarget], tag: &str) -> Run<()> {
-    let state = (client.clone(), Arc::<[RawTarget]>::from(places), tag.to_owned());
-    let run = load.run(state, |(client, places, tag), number| async move {
-        let place = &places[number % places.len()];
-        assert!(client.shows(place, &tag).await, "{place:?} does not show");
+/// Reads badges one after the other; with an entity tag, expects 304.
+async fn read(client: &Client, load: Load, branches: &[Branch], tag: &str) -> Run<()> {
+    let state = (client.clone(), Arc::<[Branch]>::from(branches), tag.to_owned());
+    let run = load.run(state, |(client, branches, tag), number| async move {
+        let branch = &branches[number % branches.len()];
+        assert!(client.shows(branch, &tag).await, "{branch:?} does not show");
         Some(())
     });
     run.await
@@ -212,20 +214,19 @@ fn setup() -> Setup {
     options.setup().expect("options that are known to be good")
 }
 
-/// Reads badges for the first time, and so from the table: of repositories with few results, then of one
-/// with many.
+/// Reads badges from the table, for the first time: of repositories with few results, then of one with many.
 async fn compare_repositories(options: &Options) {
     let server = Server::start(setup()).await.expect("a server");
     let client = Client::of(&server);
     let results = Results::new(&server.aws().sdk_config(), "TestResultsTable".to_owned());
     heading("one client, SQLite in memory", TIMES);
-    let few = RawTarget::spread("small", BRANCHES / FEW, BRANCHES);
+    let few = Branch::spread("small", BRANCHES / FEW, BRANCHES);
     store(&results, &few, few.len()).await;
-    let each = Load { clients: 1, count: few.len(), period: PATIENCE };
+    let each = Load { clients: 1, count: few.len(), period: TIMEOUT };
     read(&client, each, &few, "").await.print(&format!("badges of repositories with {FEW} results"));
 
     let count = options.stored.unwrap_or(options.extent.pick(1_000_000, 2000));
-    let many = RawTarget::spread("large", 1, BRANCHES.min(count));
+    let many = Branch::spread("large", 1, BRANCHES.min(count));
     let started = Instant::now();
     store(&results, &many, count).await;
     row("results stored without being posted", Some((count, started.elapsed())), &[]);
@@ -233,13 +234,13 @@ async fn compare_repositories(options: &Options) {
     read(&client, each, &many, "").await.print(&format!("badges of a repository with {}", grouped(count)));
 }
 
-/// Stores results without posting them, in every place in turn.
-async fn store(results: &Results, places: &[RawTarget], count: usize) {
-    let load = Load { clients: 4, count: count.div_ceil(PORTION), period: Duration::MAX };
-    let state = (results.clone(), Arc::<[RawTarget]>::from(places), count);
-    let run = load.run(state, |(results, places, count), portion| async move {
-        let numbers = portion * PORTION..count.min((portion + 1) * PORTION);
-        let stored = numbers.clone().map(|number| places[number % places.len()].stored());
+/// Stores results without posting them, spread over the branches.
+async fn store(results: &Results, branches: &[Branch], count: usize) {
+    let load = Load { clients: 4, count: count.div_ceil(CHUNK), period: Duration::MAX };
+    let state = (results.clone(), Arc::<[Branch]>::from(branches), count);
+    let run = load.run(state, |(results, branches, count), chunk| async move {
+        let numbers = chunk * CHUNK..count.min((chunk + 1) * CHUNK);
+        let stored = numbers.clone().map(|number| branches[number % branches.len()].stored());
         assert!(results.put_all(&stored.collect::<Vec<_>>()).await.is_empty(), "a result was not stored");
         progress(numbers.end, count, "results stored");
         Some(())
@@ -249,28 +250,28 @@ async fn store(results: &Results, places: &[RawTarget], count: usize) {
 
 /// A branch of one of acme's repositories.
 #[derive(Debug, Clone)]
-struct RawTarget {
+struct Branch {
     repo: String,
-    branch: String,
+    name: String,
 }
 
-impl RawTarget {
-    /// Branches spread over repositories, in each of these in turn.
+impl Branch {
+    /// Branches spread evenly over repositories.
     fn spread(name: &str, repositories: usize, branches: usize) -> Vec<Self> {
-        let place = |number| Self {
+        let branch = |number| Self {
             repo: format!("{name}-{}", number % repositories),
-            branch: format!("branch-{}", number / repositories),
+            name: format!("branch-{}", number / repositories),
         };
-        (0..branches).map(place).collect()
+        (0..branches).map(branch).collect()
     }
 
     fn badge(&self) -> String {
-        format!("/badges/tests/linux/acme/{}/{}", self.repo, self.branch)
+        format!("/badges/tests/linux/acme/{}/{}", self.repo, self.name)
     }
 
     /// A result of now, as it is posted.
     fn result(&self) -> Value {
-        with(result(Clock::System.now()), &json!({ "repo": self.repo, "branch": self.branch }))
+        with(result(Clock::System.now()), &json!({ "repo": self.repo, "branch": self.name }))
     }
 
     /// A result of now, as it is stored.
@@ -281,7 +282,7 @@ impl RawTarget {
     }
 }
 
-/// Sends requests over connections that are kept; clones share them.
+/// Clones share the keep-alive connections.
 #[derive(Clone)]
 struct Client {
     http: reqwest::Client,
@@ -302,8 +303,8 @@ impl Client {
         Answer { status, headers, text: response.text().await.expect("all of the answer") }
     }
 
-    async fn post(&self, place: &RawTarget) -> Answer {
-        self.send(Post::json(&place.result()).request()).await
+    async fn post(&self, branch: &Branch) -> Answer {
+        self.send(Post::json(&branch.result()).request()).await
     }
 
     async fn get(&self, path: &str, tag: &str) -> Answer {
@@ -311,19 +312,19 @@ impl Client {
         self.send(request.expect("a request")).await
     }
 
-    /// How long it takes from now until the badge shows a result.
-    async fn shows_after(self, place: RawTarget, look_again: Duration) -> Duration {
+    /// The time from now until the badge shows a result.
+    async fn shows_after(self, branch: Branch, interval: Duration) -> Duration {
         let started = Instant::now();
-        while !self.shows(&place, "").await {
-            assert!(started.elapsed() < PATIENCE, "{place:?} does not show");
-            tokio::time::sleep(look_again).await;
+        while !self.shows(&branch, "").await {
+            assert!(started.elapsed() < TIMEOUT, "{branch:?} does not show");
+            tokio::time::sleep(interval).await;
         }
         started.elapsed()
     }
 
-    /// Whether the badge shows a result; with an entity tag, that it is still the same.
-    async fn shows(&self, place: &RawTarget, tag: &str) -> bool {
-        let badge = self.get(&place.badge(), tag).await;
+    /// Whether the badge shows a result; with an entity tag, expects 304.
+    async fn shows(&self, branch: &Branch, tag: &str) -> bool {
+        let badge = self.get(&branch.badge(), tag).await;
         assert_eq!(badge.status, if tag.is_empty() { 200 } else { 304 }, "{}", badge.text);
         badge.json()["isError"] != true
     }

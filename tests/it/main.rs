@@ -11,6 +11,7 @@ mod admin;
 mod badges;
 mod cold_start;
 mod faults;
+mod flood;
 mod github;
 mod history;
 mod iam;

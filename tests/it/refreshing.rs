@@ -253,48 +253,6 @@ async fn a_name_that_does_not_exist_is_looked_up_at_most_once_an_hour() {
 }
 
 #[tokio::test]
-async fn lookups_of_invented_names_are_limited_and_do_not_delay_known_packages() {
-    let upstream = Upstream::start();
-    let world = world_with(&upstream, 5).await;
-    upstream.github_token("token", &[]);
-    world.set_github_token("acme", "token").await;
-    world.clock.advance(Duration::from_mins(5));
-    world.faults.take_calls();
-    for second in 0..20 {
-        for number in 0..20 {
-            world.publish_request(&format!("nuget/invented.{second}.{number}"), Reason::FirstRequested).await;
-            world
-                .publish_request(&format!("github/acme/invented.{second}.{number}"), Reason::FirstRequested)
-                .await;
-            world
-                .publish_request(&format!("github/org-{second}-{number}/invented"), Reason::FirstRequested)
-                .await;
-        }
-        world.drain_requests().await;
-        world.clock.advance(Duration::from_secs(1));
-    }
-    assert_eq!(world.requested(), 0, "requests beyond the limit are dropped");
-    let requests = upstream.take_requests();
-    let github = requests.iter().filter(|request| request.path.starts_with("/github")).count();
-    assert!(
-        github <= 2 * (10 + 4),
-        "10 at once and 10 a minute of one organization, two requests each: {github}"
-    );
-    assert!(github > 0);
-    let nuget = requests.len() - github;
-    assert!((50..=50 + 2 * 20 + 1).contains(&nuget), "50 at once and 2 a second: {nuget}");
-    let items = world.faults.take_count("PutItem");
-    assert!(items <= 50 + 40 + 20 + 20, "the table grows within the limit: {items}");
-    world.clock.advance(FRESH_FOR);
-    let report = world.refresh_due().await;
-    assert_eq!(
-        (report.unchanged, report.not_found, report.postponed),
-        (5, 0, 0),
-        "no invented name is scheduled"
-    );
-}
-
-#[tokio::test]
 async fn known_packages_come_before_invented_names_while_an_upstream_is_down() {
     let upstream = Upstream::start();
     let world = world_with(&upstream, 5).await;

@@ -1,4 +1,4 @@
-//! What each function is asked, and the calls that it may make for it.
+//! Events for each function, and the calls to AWS that it makes for each.
 
 use std::io;
 use std::path::Path;
@@ -11,52 +11,52 @@ use tests::faults::Faults;
 use tests::function::Function;
 use tests::sandbox::Sandbox;
 
-/// What came of a process that was started and asked.
-pub(crate) struct Told {
+/// What one process did.
+pub(crate) struct Outcome {
     /// Until the first answer.
     pub(crate) cpu_time: Duration,
-    /// Calls and answers that were not as they should be.
-    pub(crate) unexpected: Vec<String>,
+    /// Calls and answers that were not expected.
+    pub(crate) faults: Vec<String>,
 }
 
-/// A question, with the status of its answer and the calls that it takes.
+/// An event with the status of its answer and the calls that it takes.
 struct Step {
-    what: &'static str,
+    name: &'static str,
     event: Value,
-    /// Of what answers HTTP.
+    /// If the answer is HTTP.
     status: Option<u16>,
     calls: &'static [&'static str],
 }
 
-/// Starts a process of a function, and asks it what it is for.
-pub(crate) async fn tell(function: Function, program: &Path) -> io::Result<Told> {
+/// Starts a process of a function, and sends it the events of its scenario.
+pub(crate) async fn run(function: Function, program: &Path) -> io::Result<Outcome> {
     let calls = Faults::new(aws_with(&[events::test_result("main")]).await);
     let endpoint = Endpoint::start(calls.clone(), &[]).await;
     let mut environment = function.environment();
     environment.extend(endpoint.environment());
-    let mut sandbox = Sandbox::start(program, &environment).await?;
-    let mut unexpected = Vec::from_iter(compare("its start", when_started(function), &calls));
+    let mut sandbox = Sandbox::start(program, &environment, None).await?;
+    let mut faults = Vec::from_iter(compare("the start", calls_of_start(function), &calls));
     let (mut first, opened) = (None, endpoint.connections());
-    for Step { what, event, status, calls: expected } in steps(function) {
-        let (answer, cpu_time) = sandbox.invoke(event).await?;
+    for Step { name, event, status, calls: expected } in steps(function) {
+        let answer = sandbox.invoke(&event).await?.body;
         if first.is_none() {
-            first = Some(cpu_time);
-            // One that opens none before has to open its own.
+            first = Some(sandbox.cpu_time().await?);
+            // A function that opens none before has to open one now.
             if opened > 0 && endpoint.connections() > opened {
-                unexpected.push("its first answer has to wait for a connection".to_owned());
+                faults.push("the first answer has to wait for a connection".to_owned());
             }
         }
-        unexpected.extend(compare(what, expected, &calls));
+        faults.extend(compare(name, expected, &calls));
         let failed = answer["batchItemFailures"].as_array().is_some_and(|failed| !failed.is_empty());
         if failed || status.map(u64::from) != answer["statusCode"].as_u64() {
-            unexpected.push(format!("{what} is answered with {answer}"));
+            faults.push(format!("{name} is answered with {answer}"));
         }
     }
-    Ok(Told { cpu_time: first.unwrap_or_default(), unexpected })
+    Ok(Outcome { cpu_time: first.unwrap_or_default(), faults })
 }
 
 /// The calls that open connections; see `prime` in each function.
-fn when_started(function: Function) -> &'static [&'static str] {
+fn calls_of_start(function: Function) -> &'static [&'static str] {
     match function {
         Function::IngestApi => &["GetSecretValue", "UpdateItem"],
         Function::Processor => &["BatchWriteItem"],
@@ -66,7 +66,7 @@ fn when_started(function: Function) -> &'static [&'static str] {
 }
 
 fn steps(function: Function) -> Vec<Step> {
-    let step = |what, event, status, calls| Step { what, event, status, calls };
+    let step = |name, event, status, calls| Step { name, event, status, calls };
     match function {
         Function::IngestApi => vec![
             step(
@@ -81,7 +81,7 @@ fn steps(function: Function) -> Vec<Step> {
             vec![step("a batch", events::full_batch(), None, &["BatchWriteItem", "PutEvents"])]
         }
         Function::Refresher => vec![
-            step("that a package is read", events::package_read(), None, &["UpdateItem"]),
+            step("a read package", events::package_read(), None, &["UpdateItem"]),
             step("the schedule", events::schedule(), None, &["Query"; 9]),
         ],
         Function::BadgeApi => vec![
@@ -93,11 +93,11 @@ fn steps(function: Function) -> Vec<Step> {
     }
 }
 
-/// Holds the calls since the last time to what is expected, in any order.
-fn compare(what: &str, expected: &[&str], calls: &Faults) -> Option<String> {
+/// Compares the calls since the last time with the expected ones, in any order.
+fn compare(name: &str, expected: &[&str], calls: &Faults) -> Option<String> {
     let mut made: Vec<_> = calls.take_calls().into_iter().map(|call| call.operation).collect();
     made.sort();
     let mut expected = expected.to_vec();
     expected.sort_unstable();
-    (made != expected).then(|| format!("{what} makes the calls {made:?}, and should make {expected:?}"))
+    (made != expected).then(|| format!("{name} makes the calls {made:?}, and should make {expected:?}"))
 }

@@ -1,4 +1,4 @@
-//! The AWS that the functions are measured beside.
+//! The AWS that the functions call while they are measured.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use tests::endpoint::{Endpoint, aws_with};
 use tests::events;
 use tests::function::Function;
 
-/// More than badge-api keeps in memory: read in turn, each badge is read from the table.
+/// More than badge-api keeps in memory: if they are read one after the other, each badge is read from the table.
 pub(crate) const BRANCHES: usize = 1200;
 
 /// The beginning of a reservation's key.
 const RESERVATION: &str = "NONCE#";
 
-/// AWS, and what every function has to know of it.
-pub(crate) struct Beside {
+/// The embedded services over TLS.
+pub(crate) struct FakeAws {
     endpoint: Endpoint,
 }
 
@@ -28,18 +28,18 @@ pub(crate) fn branch(number: usize) -> String {
     if number == 0 { "main".to_owned() } else { format!("branch-{number}") }
 }
 
-impl Beside {
+impl FakeAws {
     pub(crate) async fn start() -> Self {
         let stored: Vec<_> = (0..BRANCHES).map(|number| events::test_result(&branch(number))).collect();
         let aws = aws_with(&stored).await;
         // As many roots as a function has on AWS, and the endpoint's own.
         let roots = amazon_roots();
         let roots: Vec<_> = roots.iter().map(PathBuf::as_path).collect();
-        let endpoint = Endpoint::start(NeverSeen { aws, count: Arc::default() }, &roots).await;
+        let endpoint = Endpoint::start(FreshNonces { aws, count: Arc::default() }, &roots).await;
         Self { endpoint }
     }
 
-    /// What a function is started with.
+    /// The variables of a function that calls this.
     pub(crate) fn environment(&self, function: Function) -> Vec<(String, String)> {
         function.environment().into_iter().chain(self.endpoint.environment()).collect()
     }
@@ -51,15 +51,15 @@ fn amazon_roots() -> Vec<PathBuf> {
     files.map(|file| file.expect("a file").path()).collect()
 }
 
-/// Makes every reservation that of another submission. So the ruler may send one post again and again, and each has
-/// its three calls and its 202, where it would be told that it was accepted before.
+/// Gives every reservation a key of its own. One signed post can then be sent again and again, and each takes the calls
+/// of a new one.
 #[derive(Debug, Clone)]
-struct NeverSeen {
+struct FreshNonces {
     aws: Aws,
     count: Arc<AtomicUsize>,
 }
 
-impl HttpConnector for NeverSeen {
+impl HttpConnector for FreshNonces {
     fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let count = match target {

@@ -1,0 +1,64 @@
+//! What a function costs as it is deployed: the size of its program, the CPU time until its first answer, and its calls
+//! to AWS. None of it depends on the speed of the machine, unless that is many times slower.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use tests::function::Function;
+
+use crate::scenario;
+
+/// Starts of each function. The lowest CPU time counts, which other work on the machine disturbs least.
+const STARTS: usize = 5;
+/// Until the first answer, over TLS. It is some 4 ms; the CPU jitter entropy that `.cargo/config.toml` leaves out
+/// takes 30 ms alone.
+const CPU_TIME_MAX: Duration = Duration::from_millis(10);
+/// The SDK's clients are most of a program, and reading it is most of a cold start on a machine that has not run it
+/// before.
+const BYTES_MAX: u64 = 6_000_000;
+/// The refresher has a second HTTP client, for its upstreams.
+const REFRESHER_BYTES_MAX: u64 = 6_700_000;
+
+/// Checks the functions in a directory that `sam build` has filled.
+pub(crate) async fn run(built: &Path) -> io::Result<()> {
+    let mut faults = Vec::new();
+    for function in Function::ALL {
+        let program = built.join(function.logical_id()).join("bootstrap");
+        let found = check(function, &program).await;
+        let found = found.map_err(|error| io::Error::other(format!("{}: {error}", program.display())))?;
+        faults.extend(found.into_iter().map(|fault| format!("{}: {fault}", function.name())));
+    }
+    for fault in &faults {
+        eprintln!("wrong: {fault}");
+    }
+    if faults.is_empty() { Ok(()) } else { Err(io::Error::other("functions cost more than they should")) }
+}
+
+async fn check(function: Function, program: &Path) -> io::Result<Vec<String>> {
+    let bytes = fs::metadata(program)?.len();
+    let mut faults = Vec::new();
+    let mut cpu_time = Duration::MAX;
+    for _ in 0..STARTS {
+        let outcome = scenario::run(function, program).await?;
+        cpu_time = cpu_time.min(outcome.cpu_time);
+        faults.extend(outcome.faults);
+    }
+    faults.sort();
+    faults.dedup();
+    println!(
+        "{}: {:.2} MB, {:.1} ms of CPU until the first answer",
+        function.name(),
+        bytes as f64 / 1e6,
+        cpu_time.as_secs_f64() * 1e3
+    );
+    if cpu_time > CPU_TIME_MAX {
+        faults.push(format!("the first answer takes {cpu_time:?} of CPU, more than {CPU_TIME_MAX:?}"));
+    }
+    let bytes_max = if function == Function::Refresher { REFRESHER_BYTES_MAX } else { BYTES_MAX };
+    if bytes > bytes_max {
+        faults.push(format!("the program has {bytes} bytes, more than {bytes_max}"));
+    }
+    Ok(faults)
+}
