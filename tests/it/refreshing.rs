@@ -88,7 +88,9 @@ async fn a_run_ends_before_its_deadline_and_the_next_run_continues() {
     let run = world.refresh_due_within(Duration::from_mins(5));
     let time_passes = async {
         // The last refresh starts 40 s before the deadline; the run takes some 4 rounds of 50 ms.
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        while upstream.request_count() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         world.clock.advance(Duration::from_secs(261));
     };
     let (first, ()) = tokio::join!(run, time_passes);
