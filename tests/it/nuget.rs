@@ -324,7 +324,7 @@ async fn check(how: UpstreamFault, requests: usize) {
     upstream.publish("Acme.New", &["3.0.0"]);
     let is_slow = matches!(how, UpstreamFault::Slow(_));
     if is_slow {
-        let [first_backoff, read] = [1, 150].map(Duration::from_millis);
+        let [first_backoff, read] = [1, 500].map(Duration::from_millis);
         world.set_upstream_timeouts(UpstreamTimeouts { read, first_backoff, ..UpstreamTimeouts::default() });
     }
     upstream.plan_fault("/acme.", how, ALWAYS);
@@ -461,7 +461,7 @@ async fn a_failing_package_is_retried_with_backoff_of_at_most_an_hour() {
 async fn three_failures_of_a_host_stop_all_requests_to_it_but_a_probe() {
     let upstream = Upstream::start();
     let mut world = World::with_upstream(&upstream);
-    let [first_backoff, breaker_open] = [1, 600].map(Duration::from_millis);
+    let [first_backoff, breaker_open] = [1, 1500].map(Duration::from_millis);
     world.set_upstream_timeouts(UpstreamTimeouts {
         first_backoff,
         breaker_open,
