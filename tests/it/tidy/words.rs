@@ -6,9 +6,7 @@ use std::path::Path;
 use super::tokens::{Token, tokens};
 
 /// Sources that still contain such words. An entry is the beginning of a path.
-const NOT_YET: &[&str] = &[
-    "cli/",
-];
+const NOT_YET: &[&str] = &["cli/"];
 
 /// Words that are forbidden in identifiers, file names and help. Several words are a phrase.
 const FORBIDDEN: &[&str] = &[
