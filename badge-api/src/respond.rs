@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn if_none_match_is_a_list_of_tags_or_a_star() {
+    fn if_none_match_is_a_list_of_tags_or_an_asterisk() {
         for (header, expected) in [
             ("\"a\"", true),
             ("W/\"a\"", true),

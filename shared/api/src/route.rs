@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_branch_arrives_exactly() {
+    fn every_branch_is_decoded_exactly() {
         for (path, branch) in [
             ("main", "main"),
             ("feature/x", "feature/x"),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_have_one_meaning() {
+    fn each_path_has_one_route() {
         let route = |path| Route::parse(path, None);
         let read = |path| match route(path) {
             Some(Route::Read(route)) => Some(route),

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_trace_headers_go_on() {
+    fn only_valid_trace_headers_are_forwarded() {
         let root = "Root=1-5759e988-bd862e3fe1be46a994272793";
         for good in
             [root.to_owned(), format!("{root};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a87bd80c:1")]
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_fit_to_be_sent() {
+    fn reasons_are_valid_message_attributes() {
         assert_eq!(printable("a\nb\u{ffff}"), "a b");
         assert_eq!(printable(""), "unknown");
         assert_eq!(printable(&"\u{e9}".repeat(1000)).chars().count(), REASON_CHARACTERS_MAX);

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_wording_and_colour() {
+    fn every_outcome_has_its_message_and_color() {
         let tests = |passed, failed, skipped| {
             Badge::tests(Counts::new(passed, failed, skipped, passed + failed + skipped).unwrap())
         };

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn branches_keep_their_case_and_refuse_what_git_refuses_in_a_path() {
+    fn branches_keep_their_case_and_reject_what_git_rejects() {
         for good in
             ["main", "feature/X", "release/1.0", "dependabot/npm_and_yarn/a-1", "a#b%2F", "ä b", "\u{2603}"]
         {

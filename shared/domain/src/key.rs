@@ -264,7 +264,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2048))]
 
         #[test]
-        fn different_places_have_different_keys(a in place(), b in place()) {
+        fn different_targets_have_different_keys(a in place(), b in place()) {
             let keys = |(owner, repo, platform, branch): &(Owner, Repo, Platform, Branch)| {
                 let repository = Repository { owner: owner.clone(), repo: repo.clone() };
                 let order = ResultOrder::of(&result(0, "1", 1));
@@ -278,7 +278,7 @@ mod tests {
         }
 
         #[test]
-        fn a_group_holds_its_own_results_only(a in branch(), b in branch(), platform in 0..3_usize, other in 0..3_usize) {
+        fn a_range_holds_the_results_of_its_target_only(a in branch(), b in branch(), platform in 0..3_usize, other in 0..3_usize) {
             let (platform, other) = (Platform::ALL[platform], Platform::ALL[other]);
             let key = result_sort(other, &b, &ResultOrder::of(&result(0, "1", 1)));
             let holds = |group: ResultRange<'_>| {
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_look_as_documented() {
+    fn keys_have_the_documented_form() {
         let repository = "Acme/Kit".parse().unwrap();
         let branch = "a#b%/C".parse().unwrap();
         let order = ResultOrder::of(&result(0, "7", 2));
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_packages_look_as_documented_and_are_read_back() {
+    fn package_keys_have_the_documented_form_and_parse_back() {
         for (package, partition) in [
             ("nuget/Newtonsoft.Json", "PACKAGE#nuget#-#newtonsoft.json"),
             ("github/Acme/Acme.Kit", "PACKAGE#github#acme#acme.kit"),

@@ -67,20 +67,20 @@ mod tests {
         "total":1,"timestamp":"2025-01-15T10:30:00.000Z","run_id":"7"}}"#;
 
     #[test]
-    fn reads_messages_of_the_first_version() {
+    fn messages_of_the_first_version_parse() {
         let message = ResultMessage::parse(FIRST).unwrap();
         assert_eq!(message.result.run.run_attempt.get(), 1);
         assert_eq!(ResultMessage::parse(&serde_json::to_string(&message).unwrap()).unwrap(), message);
     }
 
     #[test]
-    fn ignores_fields_that_a_later_version_added() {
+    fn unknown_fields_of_a_message_are_ignored() {
         let later = FIRST.replace(r#""run_id":"7""#, r#""run_id":"7","duration_ms":12"#);
         assert_eq!(ResultMessage::parse(&later).unwrap(), ResultMessage::parse(FIRST).unwrap());
     }
 
     #[test]
-    fn refuses_newer_and_malformed_messages() {
+    fn newer_and_malformed_messages_are_rejected() {
         let newer = r#"{"version":2,"results":[]}"#;
         assert!(matches!(ResultMessage::parse(newer), Err(MessageError::Newer(2))));
         for malformed in ["", "null", "{}", r#"{"version":1}"#, &FIRST.replace("\"total\":1", "\"total\":2")]

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn packages_are_named_as_their_registries_do() {
+    fn package_names_follow_their_registries() {
         check("nuget/Newtonsoft.Json", Some("nuget/newtonsoft.json"));
         check("nuget/_a-b.C_1", Some("nuget/_a-b.c_1"));
         check(&format!("nuget/{}", "a".repeat(100)), Some(&format!("nuget/{}", "a".repeat(100))));

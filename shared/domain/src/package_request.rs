@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_format_is_fixed_and_read_back() {
+    fn the_format_is_stable_and_parses_back() {
         let request = PackageRequest::new(
             "github/acme/acme.kit".parse().unwrap(),
             Reason::FirstRequested,

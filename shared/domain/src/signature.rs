@@ -180,7 +180,7 @@ mod tests {
     ];
 
     #[test]
-    fn signs_and_verifies_the_vectors_of_rfc_4231() {
+    fn signatures_match_the_vectors_of_rfc_4231() {
         for (key, data, expected) in RFC_4231 {
             let key = if key == "AA*131" { vec![0xaa; 131] } else { hex::decode(key).unwrap() };
             // One vector's key is shorter than this service accepts.
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_stands_for_the_decoded_bytes_and_for_the_string_itself() {
+    fn a_base64_secret_is_a_key_as_text_and_as_bytes() {
         let raw = [7_u8; 32];
         let written = STANDARD.encode(raw);
         let keys = parse(&written).unwrap();
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_malformed_secrets_are_refused() {
+    fn short_and_malformed_secrets_are_rejected() {
         for short in ["", "c2hvcnQ=", "fifteen-letters"] {
             assert_eq!(parse(short).unwrap_err(), SecretError::TooShort, "{short}");
         }
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_do_not_show_in_debug_output() {
+    fn debug_output_contains_no_key() {
         let keys = parse("correct horse battery staple").unwrap();
         assert_eq!(format!("{keys:?}"), "SecretKeys([HmacKey(..)])");
     }

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn are_distinct_and_highest_first() {
+    fn versions_are_distinct_and_highest_first() {
         let given =
             ["1.0", "2.0.0-RC.1", "1.0.0+b", "2.0-rc.1", "0.9", "2.0.0-Rc.1", "1.0.0.0", "1.0.0--0", "1.0-0"];
         assert_eq!(printed(&listed(&given)), ["2.0.0-rc.1", "1.0.0", "1.0.0-0", "0.9.0"]);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn are_the_highest_when_too_many() {
+    fn only_the_highest_versions_are_kept() {
         let many: Versions = (0..=Versions::MAX).map(|minor| version(&format!("1.{minor}"))).collect();
         assert_eq!(many.len(), Versions::MAX);
         assert_eq!(many.iter().next(), Some(&version("1.10000")));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_is_stable_if_there_is_one() {
+    fn the_latest_version_is_stable_if_one_exists() {
         check_latest("", false, Some("1.2.0"));
         check_latest("", true, Some("3.0.0-alpha"));
         check_latest("(,1.2)", false, Some("1.0.0"));
@@ -135,7 +135,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn do_not_depend_on_the_order_given(
+        fn versions_do_not_depend_on_the_input_order(
             (given, shuffled) in prop::collection::vec(versions(), 0..30)
                 .prop_map(|some| some.into_iter().flat_map(|one| [in_lower_case(&one), one]).collect::<Vec<_>>())
                 .prop_flat_map(|given| (Just(given.clone()), Just(given).prop_shuffle())),

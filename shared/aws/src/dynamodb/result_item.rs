@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_version_wrote_no_attempt() {
+    fn an_item_without_an_attempt_is_the_first_attempt() {
         let mut item = from_result(&result());
         item.remove(RUN_ATTEMPT);
         assert_eq!(to_result(&item).unwrap().run.run_attempt.get(), 1);

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kind_is_that_of_the_services_code() {
+    fn the_kind_follows_the_error_code_of_the_service() {
         for (code, kind) in [
             ("AccessDeniedException", AwsErrorKind::AccessDenied),
             ("ExpiredTokenException", AwsErrorKind::InvalidCredentials),

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn roots_are_what_their_names_say_and_are_good_for_years() {
+    fn roots_match_their_names_and_are_valid_for_years() {
         let this_year: u16 = crate::clock::Clock::System.now().to_string()[..4].parse().unwrap();
         for (name, pem) in AMAZON {
             let [certificate] = &CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Vec<_>>()[..]
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn only_public_regions_are_known_to_be_amazons() {
+    fn only_public_regions_use_the_roots_of_amazon() {
         for region in ["us-east-1", "eu-central-1", "ap-southeast-7", "il-central-1", "mx-central-1"] {
             assert!(is_public(region), "{region}");
         }

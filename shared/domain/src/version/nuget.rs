@@ -202,7 +202,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn reads_and_normalises_as_nuget_does() {
+    fn versions_parse_and_normalize_as_in_nuget() {
         for (input, expected) in [
             // The page on package versioning.
             ("1.00", "1.0.0"),
@@ -244,7 +244,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn refuses_what_nuget_refuses() {
+    fn versions_that_nuget_rejects_are_rejected() {
         for bad in [
             // NuGet's own tests.
             ["", "         ", "1beta", "$version$", "1.2Av^c"],
@@ -267,7 +267,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn texts_are_bounded() {
+    fn long_versions_are_rejected() {
         let label = "a".repeat(250);
         check(&format!("1.0.0-{label}"), Some(&format!("1.0.0-{label}")));
         check(&format!("1.0.0-{label}a"), None);
@@ -287,7 +287,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn orders_as_nuget_does() {
+    fn versions_are_ordered_as_in_nuget() {
         // The page on package versioning, the other way round.
         check_order(&[
             "1.0.1-aaa",
@@ -322,7 +322,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn is_equal_regardless_of_form_case_and_metadata() {
+    fn equality_ignores_form_case_and_metadata() {
         for (a, b) in [
             ("1.0", "1.0.0.0"),
             ("1.23.01", "1.23.1"),
@@ -345,14 +345,14 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn printed_versions_read_back(version in versions()) {
+        fn printed_versions_parse_back(version in versions()) {
             let read: NuGetVersion = version.to_string().parse().unwrap();
             prop_assert_eq!(&read, &version);
             prop_assert_eq!(read.to_string(), version.to_string());
         }
 
         #[test]
-        fn any_text_is_read_or_refused(
+        fn parsing_any_text_does_not_panic(
             text in "\\PC*",
             near in "[ \\t]?[0-9]{0,3}(\\.[ 0-9]{0,11}){0,4}[+-]?[0-9a-cA-C.+-]{0,9}",
         ) {

@@ -169,7 +169,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn reads_and_normalises_as_nuget_does() {
+    fn ranges_parse_and_normalize_as_in_nuget() {
         for (input, expected) in [
             // The page on package versioning.
             ("1.0", "[1.0.0, )"),
@@ -205,7 +205,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_floating_version_is_its_lowest() {
+    fn a_floating_version_starts_at_its_lowest_version() {
         for (input, expected) in [
             // NuGet's own tests.
             ("*", "[0.0.0, )"),
@@ -246,7 +246,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn refuses_what_nuget_refuses() {
+    fn ranges_that_nuget_rejects_are_rejected() {
         for bad in [
             // The page on package versioning, and NuGet's own tests.
             ["(1.0)", "[2.0.0)", "(2.0.0]", "", "      "],
@@ -282,7 +282,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn holds_what_is_within_the_bounds() {
+    fn a_range_contains_the_versions_within_its_bounds() {
         check_satisfies("1.0", true, &["1.0.0", "1.0.0.0+b", "1.0.1-beta", "9"]);
         check_satisfies("1.0", false, &["1.0.0-rc", "0.9"]);
         check_satisfies("(1.0,)", false, &["1.0.0", "1.0.0+b", "1.0.0-rc"]);
@@ -304,12 +304,12 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn printed_ranges_read_back(range in ranges()) {
+        fn printed_ranges_parse_back(range in ranges()) {
             prop_assert_eq!(range.to_string().parse::<VersionRange>().unwrap(), range);
         }
 
         #[test]
-        fn bounds_mean_what_the_order_says(lower in versions(), upper in versions(), tried in versions()) {
+        fn bounds_follow_the_order_of_versions(lower in versions(), upper in versions(), tried in versions()) {
             if let Ok(range) = format!("[{lower},{upper})").parse::<VersionRange>() {
                 prop_assert_eq!(range.satisfies(&tried), lower <= tried && tried < upper);
             } else {
@@ -318,7 +318,7 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused(
+        fn parsing_any_text_does_not_panic(
             text in "\\PC*",
             near in "[\\[(]?[0-2a.*+ -]{0,8},?[0-9a. -]{0,5}[\\])]?",
         ) {

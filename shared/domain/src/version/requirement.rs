@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_ranges_and_comparators() {
+    fn ranges_and_comparators_parse() {
         for (text, expected) in [
             ("", "(, )"),
             (" \t\n", "(, )"),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest() {
+    fn invalid_requirements_are_rejected() {
         for bad in [
             ["^1.0", "~1.0", ">=1.0 || <0.5", ">=1.*", "<*"],
             ["==1.0", "!=1.0", "=>1.0", ">", ">=1.0 <"],
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn is_empty_until_something_is_asked() {
+    fn a_requirement_without_parameters_is_empty() {
         assert!(Requirement::default().is_empty());
         assert!(requirement("  ").unwrap().is_empty());
         assert!(!requirement("0").unwrap().is_empty());
@@ -261,7 +261,7 @@ mod tests {
         }
 
         #[test]
-        fn operators_are_the_comparators(given in comparisons(), space in "[ \\t]{0,2}") {
+        fn operators_match_the_comparators(given in comparisons(), space in "[ \\t]{0,2}") {
             let mut text = String::new();
             let mut expected = Requirement::default();
             for (index, version) in given {
@@ -273,7 +273,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text in "\\PC*", near in "([<>=]{0,2} ?[0-9.*a-]{0,3} ?){0,3}") {
+        fn parsing_any_text_does_not_panic(text in "\\PC*", near in "([<>=]{0,2} ?[0-9.*a-]{0,3} ?){0,3}") {
             let _ = (requirement(&text), requirement(&near));
         }
     }
