@@ -1,6 +1,8 @@
 //! Packages of a NuGet feed: the requests to the feed, the versions in its responses, and the badge while the feed
 //! fails.
 
+mod circuit_breaker;
+
 use std::time::{Duration, Instant};
 
 use refresher::{Report, UpstreamTimeouts};
@@ -455,45 +457,4 @@ async fn a_failing_package_is_retried_with_backoff_of_at_most_an_hour() {
     assert!(doubled.iter().zip(&gaps).all(|(expected, gap)| expected.contains(gap)), "{gaps:?}");
     assert!(gaps.len() >= doubled.len() + 20, "{gaps:?}");
     assert!(gaps[doubled.len()..].iter().all(|gap| (50..=60).contains(gap)), "{gaps:?}");
-}
-
-#[tokio::test]
-async fn three_failures_of_a_host_stop_all_requests_to_it_but_a_probe() {
-    let upstream = Upstream::start();
-    let mut world = World::with_upstream(&upstream);
-    let [first_backoff, breaker_open] = [1, 1500].map(Duration::from_millis);
-    world.set_upstream_timeouts(UpstreamTimeouts {
-        first_backoff,
-        breaker_open,
-        ..UpstreamTimeouts::default()
-    });
-    upstream.publish("acme.new", &["1.0.0"]);
-    for package in ["acme.kit", "acme.tools", "acme.clock"] {
-        upstream.publish(package, &["1.0.0"]);
-        world.version(&format!("nuget/{package}")).await;
-    }
-    world.drain_requests().await;
-    upstream.take_requests();
-    upstream.plan_fault("/acme.", status(500, &[]), ALWAYS);
-    assert_eq!(refresh(&world, FRESH_FOR).await.failed, 3);
-    assert_eq!(requests_to(&upstream, "/acme.").len(), 3 * 4, "three failures, each with its retries");
-    world.version("nuget/acme.new").await;
-    world.drain_requests().await;
-    assert_eq!(world.version("nuget/acme.new").await, "unavailable");
-    assert_eq!(refresh(&world, MINUTE * 5).await.failed, 4);
-    assert_eq!(requests_to(&upstream, "/acme.").len(), 0, "no requests for these or other packages");
-    assert_eq!(world.version("nuget/acme.kit").await, "1.0.0");
-
-    tokio::time::sleep(breaker_open * 11 / 10).await;
-    assert_eq!(refresh(&world, MINUTE).await.failed, 4);
-    let probes = requests_to(&upstream, "/acme.");
-    assert!(probes.iter().all(|probe| probe.path == probes[0].path), "one package is requested: {probes:?}");
-    assert_eq!(probes.len(), 4, "with all its retries");
-
-    upstream.heal();
-    tokio::time::sleep(breaker_open * 11 / 10).await;
-    // While the probe is in flight, other requests may still be refused.
-    refresh(&world, MINUTE * 5).await;
-    assert_eq!(refresh(&world, MINUTE).await.failed, 0, "the probe closes the circuit breaker");
-    assert_eq!(world.version("nuget/acme.new").await, "1.0.0");
 }
