@@ -49,7 +49,7 @@ impl PackageDescription {
             latest_stable: version(|known| known.latest_stable.as_ref()),
             latest_prerelease: version(|known| known.latest_prerelease.as_ref()),
             private: known.is_some_and(|known| known.private),
-            scheduled: known.is_some_and(|known| known.scheduled),
+            scheduled: known.is_some_and(|known| known.is_scheduled),
             fetched_at: known.map(|known| known.fetched_at),
             changed_at: known.map(|known| known.changed_at),
             refresh_after: record.refresh_after,
@@ -148,7 +148,7 @@ mod tests {
             changed_at: at("2026-04-01T10:00:00Z"),
             consecutive_not_found: 0,
             private: false,
-            scheduled: true,
+            is_scheduled: true,
         };
         let record = PackageRecord {
             state: PackageState::Known(known),

@@ -16,11 +16,10 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use embedded_aws::Storage;
 use embedded_aws::endpoint::Endpoint;
-use local::server::{Server, Setup};
-use local::stack::Upstreams;
-use refresher::Patience;
+use local::config::Config;
+use local::server::Server;
+use local::stack::UpstreamConfig;
 use serde_json::Value;
 use tests::http::Api;
 use tests::upstream::Upstream;
@@ -69,20 +68,12 @@ impl From<Output> for CommandOutput {
 impl World {
     async fn start() -> Self {
         let upstream = Upstream::start();
-        let setup = Setup {
-            storage: Storage::Memory,
-            port: 0,
-            secrets: Vec::new(),
-            tokens: Vec::new(),
-            upstreams: Upstreams {
-                nuget_service_index: upstream.nuget_service_index().parse().unwrap(),
-                github_api: upstream.github_api().parse().unwrap(),
-                fresh_for: Duration::from_mins(15),
-                patience: Patience::default(),
-            },
-            refresh_every: Duration::from_secs(1),
-        };
-        let mut server = Server::start(setup).await.unwrap();
+        let upstreams = UpstreamConfig::new(
+            upstream.nuget_service_index().parse().unwrap(),
+            upstream.github_api().parse().unwrap(),
+        );
+        let config = Config { refresh_every: Duration::from_secs(1), ..Config::ephemeral(upstreams) };
+        let mut server = Server::start(config).await.unwrap();
         let endpoint = Endpoint::bind(0).await.unwrap();
         let aws = endpoint.address();
         server.serve_aws(endpoint);

@@ -4,17 +4,22 @@
 mod admin;
 mod history;
 mod nonces;
+mod package_content;
+mod package_item;
 mod package_leases;
+mod package_updates;
 mod packages;
 mod result_item;
 mod results;
 mod secret_mappings;
+mod update_expression;
 
 #[cfg(feature = "admin")]
 pub use admin::table_status;
 pub use history::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery};
 pub use nonces::{Nonces, Reservation, ReservationOutcome};
-pub use package_leases::{Content, Lease, LeaseOutcome};
+pub use package_leases::{Lease, LeaseOutcome};
+pub use package_updates::ContentUpdate;
 pub use packages::{DuePackage, DuePage, DuePosition, Packages};
 pub use results::Results;
 pub use secret_mappings::{SecretMapping, SecretMappings};

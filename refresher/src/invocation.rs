@@ -1,26 +1,24 @@
-//! What the function is invoked with, and answers.
+//! The events that invoke the function, and its results.
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::schedule::Report;
+use crate::report::Report;
 
-/// What EventBridge Scheduler and the rules of EventBridge call an invocation by the clock.
+/// The `detail-type` of an event from a scheduled rule.
 const SCHEDULED: &str = "Scheduled Event";
 
-/// An invocation.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Value")]
-pub enum Event {
+pub enum Invocation {
     /// A batch of messages, each a `PackageRequested` event.
     Requests(SqsEvent),
-    /// It is time to refresh what is due:
-    /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-run-lambda-schedule.html>
+    /// The scheduled rule: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-run-lambda-schedule.html>
     Schedule,
 }
 
-impl TryFrom<Value> for Event {
+impl TryFrom<Value> for Invocation {
     type Error = serde_json::Error;
 
     fn try_from(event: Value) -> Result<Self, serde_json::Error> {
@@ -31,13 +29,11 @@ impl TryFrom<Value> for Event {
     }
 }
 
-/// What came of an invocation.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
-    /// The messages that are to be delivered again (a partial batch response).
+pub enum InvocationResult {
+    /// The messages to deliver again.
     Requests(SqsBatchResponse),
-    /// What was refreshed.
     Schedule(Report),
 }
 
@@ -48,12 +44,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_two_kinds_of_events_are_told_apart() {
-        let event = |value: Value| serde_json::from_value::<Event>(value);
+    fn scheduled_events_and_batches_are_distinguished() {
+        let event = |value: Value| serde_json::from_value::<Invocation>(value);
         let schedule = json!({ "version": "0", "detail-type": "Scheduled Event", "detail": {} });
-        assert!(matches!(event(schedule), Ok(Event::Schedule)));
+        assert!(matches!(event(schedule), Ok(Invocation::Schedule)));
         let batch = json!({ "Records": [{ "messageId": "1", "body": "{}" }] });
-        assert!(matches!(event(batch), Ok(Event::Requests(batch)) if batch.records.len() == 1));
+        assert!(matches!(event(batch), Ok(Invocation::Requests(batch)) if batch.records.len() == 1));
         assert!(event(json!({ "detail-type": "Other" })).is_err());
         assert!(event(json!("Records")).is_err());
     }

@@ -1,13 +1,14 @@
-//! What becomes of messages that were received: they are deleted, or hidden for longer or shorter.
+//! Operations on received messages, by receipt handle: deletion and visibility timeouts.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Deserialize;
 use serde_json::Map;
 use uuid::Uuid;
 
-use super::batch::{self};
-use super::refusal::{invalid_value, missing, within};
-use super::{Queues, receive};
+use super::batch;
+use super::errors::{invalid_value, missing, within};
+use super::queues::Queues;
+use super::receive::VISIBILITY_SECONDS_MAX;
 use crate::error::ServiceError;
 use crate::template::QueueSettings;
 
@@ -26,7 +27,7 @@ struct ChangeVisibility {
 
 impl Queues {
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html>
-    pub(super) fn delete_one(&self, body: &[u8]) -> Result<String, ServiceError> {
+    pub(super) fn delete_message(&self, body: &[u8]) -> Result<String, ServiceError> {
         delete(&self.database.lock(), self.addressed(body)?, &serde_json::from_slice(body)?)?;
         Ok("{}".to_owned())
     }
@@ -42,7 +43,7 @@ impl Queues {
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
     pub(super) fn change_visibility(&self, body: &[u8]) -> Result<String, ServiceError> {
         let now = self.now();
-        hide(&self.database.lock(), self.addressed(body)?, &serde_json::from_slice(body)?, now)?;
+        set_visibility(&self.database.lock(), self.addressed(body)?, &serde_json::from_slice(body)?, now)?;
         self.arrived.notify_waiters();
         Ok("{}".to_owned())
     }
@@ -51,7 +52,7 @@ impl Queues {
     pub(super) fn change_visibility_batch(&self, body: &[u8]) -> Result<String, ServiceError> {
         let now = self.now();
         let answer = self.each(body, &batch::entries(body)?, |connection, queue, request| {
-            hide(connection, queue, request, now)?;
+            set_visibility(connection, queue, request, now)?;
             Ok(Map::new())
         })?;
         self.arrived.notify_waiters();
@@ -59,7 +60,7 @@ impl Queues {
     }
 }
 
-/// A handle that is no longer the last one of its message is no error, and deletes nothing.
+/// The handle of an earlier receive deletes nothing, and is no error.
 fn delete(connection: &Connection, queue: &QueueSettings, request: &Delete) -> Result<(), ServiceError> {
     let mut delete =
         connection.prepare_cached("DELETE FROM message WHERE queue = ?1 AND receipt_handle = ?2")?;
@@ -67,7 +68,7 @@ fn delete(connection: &Connection, queue: &QueueSettings, request: &Delete) -> R
     Ok(())
 }
 
-fn hide(
+fn set_visibility(
     connection: &Connection,
     queue: &QueueSettings,
     request: &ChangeVisibility,
@@ -75,7 +76,7 @@ fn hide(
 ) -> Result<(), ServiceError> {
     let handle = handle(&request.receipt_handle)?;
     let seconds = request.visibility_timeout.ok_or_else(|| missing("VisibilityTimeout"))?;
-    let seconds = within("VisibilityTimeout", seconds, 0, receive::VISIBILITY_SECONDS_MAX)?;
+    let seconds = within("VisibilityTimeout", seconds, 0, VISIBILITY_SECONDS_MAX)?;
     let found: Option<(i64, i64)> = connection
         .query_row(
             "SELECT sequence, visible_at FROM message WHERE queue = ?1 AND receipt_handle = ?2",
@@ -100,7 +101,7 @@ fn hide(
     Ok(())
 }
 
-/// A handle as [`receive`] gives them.
+/// Checks that `text` has the form of a receipt handle.
 fn handle(text: &str) -> Result<&str, ServiceError> {
     if Uuid::try_parse(text).is_ok() {
         return Ok(text);
