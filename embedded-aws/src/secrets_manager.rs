@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::ServiceError;
+
 use versions::CURRENT;
 
 /// All secrets, each with its current and its previous version.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_types::SdkConfig;
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::sdk::AwsError;
+use badgesmith_aws::dynamodb::StoreError;
 use embedded_aws::Queues;
 use refresher::{Report, UpstreamTimeouts};
 use url::Url;
@@ -128,16 +128,16 @@ impl Stack {
     /// Invokes the refresher like its schedule.
     ///
     /// # Errors
-    /// [`AwsError`] when the packages that are due cannot be read.
-    pub async fn refresh_due(&self) -> Result<Report, AwsError> {
+    /// [`StoreError`] when the packages that are due cannot be read.
+    pub async fn refresh_due(&self) -> Result<Report, StoreError> {
         self.refresh_due_within(REFRESHER_TIMEOUT).await
     }
 
     /// Like [`Self::refresh_due`], with another timeout of the function.
     ///
     /// # Errors
-    /// [`AwsError`] when the packages that are due cannot be read.
-    pub async fn refresh_due_within(&self, timeout: Duration) -> Result<Report, AwsError> {
+    /// [`StoreError`] when the packages that are due cannot be read.
+    pub async fn refresh_due_within(&self, timeout: Duration) -> Result<Report, StoreError> {
         self.refresher.refresh_due(self.clock.now().plus(timeout)).await
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_types::SdkConfig;
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::dynamodb::{Packages, SecretMappings};
-use badgesmith_aws::sdk::{AwsError, CallTimeouts};
+use badgesmith_aws::dynamodb::{Packages, SecretMappings, StoreError};
+use badgesmith_aws::sdk::CallTimeouts;
 use badgesmith_aws::secrets_manager::SecretsManager;
 use badgesmith_domain::timestamp::Timestamp;
 use lambda_runtime::{Error, LambdaEvent};
@@ -71,8 +71,8 @@ impl App {
     /// Refreshes the packages that are due, and stops in time before `deadline`.
     ///
     /// # Errors
-    /// [`AwsError`] when the due packages could not be read. Packages that were refreshed before stay refreshed.
-    pub async fn refresh_due(&self, deadline: Timestamp) -> Result<Report, AwsError> {
+    /// [`StoreError`] when the due packages could not be read. Packages that were refreshed before stay refreshed.
+    pub async fn refresh_due(&self, deadline: Timestamp) -> Result<Report, StoreError> {
         schedule::run(&self.refresher, deadline).await
     }
 

@@ -4,8 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::dynamodb::{Lease, Packages};
-use badgesmith_aws::sdk::AwsError;
+use badgesmith_aws::dynamodb::{Lease, Packages, StoreError};
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{PackageState, Validators};
 use badgesmith_domain::timestamp::Timestamp;
@@ -46,12 +45,12 @@ impl Refresher {
     /// Fetches a leased package from its upstream, and writes the result.
     ///
     /// # Errors
-    /// [`AwsError`] when DynamoDB failed. The lease then ends by itself, and the package is still due.
+    /// [`StoreError`] when DynamoDB failed. The lease then ends by itself, and the package is still due.
     pub(crate) async fn refresh(
         &self,
         lease: &Lease,
         deadline: Timestamp,
-    ) -> Result<RefreshOutcome, AwsError> {
+    ) -> Result<RefreshOutcome, StoreError> {
         let now = self.clock.now();
         if let PackageState::Known(known) = &lease.record.state
             && lease.record.unread_for(now) > UNREAD_MAX
@@ -70,7 +69,7 @@ impl Refresher {
         Ok(outcome)
     }
 
-    async fn fetch(&self, lease: &Lease, deadline: Timestamp) -> Result<Transition, AwsError> {
+    async fn fetch(&self, lease: &Lease, deadline: Timestamp) -> Result<Transition, StoreError> {
         let state = &lease.record.state;
         let validators = if lease.record.is_scheduled() {
             self.packages.validators(&lease.package).await?
@@ -97,7 +96,7 @@ impl Refresher {
         &self,
         lease: &Lease,
         fetched: &FetchOutcome,
-    ) -> Result<Option<Versions>, AwsError> {
+    ) -> Result<Option<Versions>, StoreError> {
         match (fetched, &lease.record.state) {
             (FetchOutcome::Found(_), PackageState::Known(_)) => self.packages.versions(&lease.package).await,
             _ => Ok(None),

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use badgesmith_aws::dynamodb::LeaseOutcome;
+use badgesmith_aws::dynamodb::{LeaseOutcome, StoreError};
 use badgesmith_aws::metrics::Metric;
-use badgesmith_aws::sdk::AwsError;
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::PackageState;
 use badgesmith_domain::package_request::{PackageRequest, Reason};
@@ -80,7 +79,7 @@ async fn handle(
     refresher: &Refresher,
     request: &PackageRequest,
     deadline: Timestamp,
-) -> Result<Disposition, AwsError> {
+) -> Result<Disposition, StoreError> {
     let Refresher { packages, clock, .. } = refresher;
     let PackageRequest { package, reason, requested_at, .. } = request;
     let requested_at = clock.now().min(*requested_at);
@@ -114,7 +113,7 @@ async fn lease_unconfirmed(
     refresher: &Refresher,
     package: &Package,
     requested_at: Timestamp,
-) -> Result<LeaseOutcome, AwsError> {
+) -> Result<LeaseOutcome, StoreError> {
     if refresher.may_look_up(package) {
         return refresher.packages.lease_or_create(package, requested_at, refresher.clock.now()).await;
     }
@@ -129,7 +128,7 @@ async fn unschedule(
     refresher: &Refresher,
     package: &Package,
     requested_at: Timestamp,
-) -> Result<Disposition, AwsError> {
+) -> Result<Disposition, StoreError> {
     let Refresher { packages, clock, .. } = refresher;
     let now = clock.now();
     let Some(lease) = packages.lease_to_unschedule(package, requested_at, now).await? else {

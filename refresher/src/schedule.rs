@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use badgesmith_aws::dynamodb::{DuePackage, DuePosition, LeaseOutcome, Packages};
-use badgesmith_aws::sdk::AwsError;
+use badgesmith_aws::dynamodb::{DuePackage, DuePosition, LeaseOutcome, Packages, StoreError};
 use badgesmith_domain::key::DueShard;
 use badgesmith_domain::package::Package;
 use badgesmith_domain::timestamp::Timestamp;
@@ -25,8 +24,8 @@ const POSTPONED_MAX: usize = 1000;
 /// Refreshes the due packages: first the known ones, then the unconfirmed names.
 ///
 /// # Errors
-/// [`AwsError`] when the due packages could not be read. Packages that were refreshed before stay refreshed.
-pub(crate) async fn run(refresher: &Refresher, deadline: Timestamp) -> Result<Report, AwsError> {
+/// [`StoreError`] when the due packages could not be read. Packages that were refreshed before stay refreshed.
+pub(crate) async fn run(refresher: &Refresher, deadline: Timestamp) -> Result<Report, StoreError> {
     let started = refresher.clock.now();
     let mut report = Report::default();
     let known = DueShard::all_known().map(|shard| Cursor::new(shard, started)).collect();
@@ -42,7 +41,7 @@ async fn refresh_all(
     mut due: DueQueue,
     deadline: Timestamp,
     report: &mut Report,
-) -> Result<(), AwsError> {
+) -> Result<(), StoreError> {
     let mut running = FuturesUnordered::new();
     let mut failure = None;
     loop {
@@ -84,7 +83,7 @@ async fn refresh_due(
     refresher: &Refresher,
     package: Package,
     deadline: Timestamp,
-) -> Result<Option<RefreshOutcome>, AwsError> {
+) -> Result<Option<RefreshOutcome>, StoreError> {
     match refresher.packages.lease_due(&package, None, refresher.clock.now()).await? {
         LeaseOutcome::Leased(lease) => refresher.refresh(&lease, deadline).await.map(Some),
         LeaseOutcome::NotDue | LeaseOutcome::Unknown => Ok(None),
@@ -105,7 +104,7 @@ struct Cursor {
 
 impl DueQueue {
     /// Removes the package that is overdue for the longest time.
-    async fn next(&mut self, packages: &Packages) -> Result<Option<(DueShard, DuePackage)>, AwsError> {
+    async fn next(&mut self, packages: &Packages) -> Result<Option<(DueShard, DuePackage)>, StoreError> {
         for filled in join_all(self.0.iter_mut().map(|cursor| cursor.fill(packages))).await {
             filled?;
         }
@@ -121,7 +120,7 @@ impl Cursor {
     }
 
     /// Reads the next page if the last one is used up.
-    async fn fill(&mut self, packages: &Packages) -> Result<(), AwsError> {
+    async fn fill(&mut self, packages: &Packages) -> Result<(), StoreError> {
         while self.page.is_empty() && !self.is_at_end {
             let page = packages.due(self.shard, self.due_at, self.next.take()).await?;
             self.page = page.packages.into();

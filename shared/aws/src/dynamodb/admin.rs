@@ -2,13 +2,13 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_types::SdkConfig;
+use badgesmith_domain::key;
+use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::timestamp::Timestamp;
 
 use super::secret_mappings::{SECRET_ID, SecretMappings};
 use super::{item_key, string, text};
 use crate::sdk::AwsError;
-use badgesmith_domain::key;
-use badgesmith_domain::package::{Organization, PackageName};
-use badgesmith_domain::timestamp::Timestamp;
 
 const PROVIDER: &str = "Provider";
 const ORGANIZATION: &str = "Org";

@@ -4,15 +4,14 @@ use std::io::{Read, Write};
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use badgesmith_domain::package_record::Validators;
+use badgesmith_domain::version::{NuGetVersion, Versions};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
-use super::Item;
-use super::package_item::corrupt_item;
+use super::{Item, StoreError};
 use crate::sdk::AwsError;
-use badgesmith_domain::package_record::Validators;
-use badgesmith_domain::version::{NuGetVersion, Versions};
 
 pub(super) const CONTENT: &str = "content";
 
@@ -34,10 +33,10 @@ pub(super) fn from_versions(versions: &Versions) -> Result<AttributeValue, AwsEr
     }
 }
 
-pub(super) fn to_versions(item: &Item) -> Result<Versions, AwsError> {
+pub(super) fn to_versions(item: &Item) -> Result<Versions, StoreError> {
     let text = decompress(item)?;
     let versions = text.lines().map(str::parse::<NuGetVersion>).collect::<Result<Versions, _>>();
-    versions.map_err(|_| corrupt_item("invalid version"))
+    versions.map_err(|_| StoreError::corrupt(item, "invalid version"))
 }
 
 /// `validators` as an attribute; none of them if they do not fit into an item.
@@ -51,8 +50,8 @@ pub(super) fn from_validators(validators: &Validators) -> Result<AttributeValue,
     Ok(AttributeValue::B(Blob::new(content)))
 }
 
-pub(super) fn to_validators(item: &Item) -> Result<Validators, AwsError> {
-    serde_json::from_str(&decompress(item)?).map_err(corrupt_item)
+pub(super) fn to_validators(item: &Item) -> Result<Validators, StoreError> {
+    serde_json::from_str(&decompress(item)?).map_err(|error| StoreError::corrupt(item, error.to_string()))
 }
 
 fn compress(plain: &[u8]) -> Result<Vec<u8>, AwsError> {
@@ -62,12 +61,12 @@ fn compress(plain: &[u8]) -> Result<Vec<u8>, AwsError> {
     written.map_err(|error| AwsError::unexpected("compressing an item", error))
 }
 
-fn decompress(item: &Item) -> Result<String, AwsError> {
+fn decompress(item: &Item) -> Result<String, StoreError> {
     let content = item.get(CONTENT).and_then(|value| value.as_b().ok());
-    let content = content.ok_or_else(|| corrupt_item("no content"))?;
+    let content = content.ok_or_else(|| StoreError::corrupt(item, "no content"))?;
     let mut text = String::new();
     let mut plain = ZlibDecoder::new(content.as_ref()).take(PLAIN_BYTES_MAX);
-    plain.read_to_string(&mut text).map_err(corrupt_item)?;
+    plain.read_to_string(&mut text).map_err(|error| StoreError::corrupt(item, error.to_string()))?;
     Ok(text)
 }
 

@@ -1,17 +1,15 @@
 //! The item `META` of a package: its state, its latest versions, and when it is due.
 
-use std::error::Error;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-
-use super::{Item, TTL, integer, number, string, text};
-use crate::sdk::AwsError;
 use badgesmith_domain::key::{self, DueShard};
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{Known, PackageRecord, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::NuGetVersion;
+
+use super::{Item, StoreError, TTL, integer, number, string, text};
 
 /// The keys of the index of due packages. An item without them is not on the schedule.
 pub(super) const DUE_PK: &str = "GSI1PK";
@@ -54,10 +52,10 @@ pub(super) fn item_key(package: &Package, sort: &str) -> Item {
     super::item_key(&key::package_partition(package), sort)
 }
 
-pub(super) fn to_record(item: &Item) -> Result<PackageRecord, AwsError> {
+pub(super) fn to_record(item: &Item) -> Result<PackageRecord, StoreError> {
     let version = |name| {
         let version = text(item, name).map(str::parse::<NuGetVersion>).transpose();
-        version.map_err(|_| corrupt_item(format!("invalid version in {name}")))
+        version.map_err(|_| StoreError::corrupt(item, format!("invalid version in {name}")))
     };
     let state = match text(item, STATE) {
         Some(UNCONFIRMED) => PackageState::Unconfirmed,
@@ -71,7 +69,7 @@ pub(super) fn to_record(item: &Item) -> Result<PackageRecord, AwsError> {
             private: item.get(PRIVATE).and_then(|value| value.as_bool().ok()).copied().unwrap_or_default(),
             is_scheduled: item.contains_key(DUE_PK),
         }),
-        _ => return Err(corrupt_item("unknown state")),
+        _ => return Err(StoreError::corrupt(item, "unknown state")),
     };
     Ok(PackageRecord {
         state,
@@ -130,13 +128,9 @@ fn count(item: &Item, name: &str) -> u32 {
     integer(item, name).and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
 }
 
-pub(super) fn timestamp(item: &Item, name: &str) -> Result<Timestamp, AwsError> {
+pub(super) fn timestamp(item: &Item, name: &str) -> Result<Timestamp, StoreError> {
     let timestamp = text(item, name).and_then(|text| text.parse().ok());
-    timestamp.ok_or_else(|| corrupt_item(format!("no timestamp in {name}")))
-}
-
-pub(super) fn corrupt_item(cause: impl Into<Box<dyn Error + Send + Sync>>) -> AwsError {
-    AwsError::unexpected("reading an item of the packages table", cause)
+    timestamp.ok_or_else(|| StoreError::corrupt(item, format!("no timestamp in {name}")))
 }
 
 #[cfg(test)]

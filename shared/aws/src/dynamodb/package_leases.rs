@@ -7,16 +7,16 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
-use uuid::Uuid;
-
-use super::package_item::{self, DUE_PK, KNOWN, LAST_REQUESTED_AT, REFRESH_AFTER, STATE, item_key};
-use super::update_expression::UpdateExpression;
-use super::{Packages, TTL, is_expired, number, string};
-use crate::sdk::AwsError;
 use badgesmith_domain::key;
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{PackageRecord, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
+use uuid::Uuid;
+
+use super::package_item::{self, DUE_PK, KNOWN, LAST_REQUESTED_AT, REFRESH_AFTER, STATE, item_key};
+use super::update_expression::UpdateExpression;
+use super::{Packages, StoreError, TTL, is_expired, number, string};
+use crate::sdk::AwsError;
 
 /// The run that holds the lease, or held it last. Every write of a run is conditional on it. It stays when the lease
 /// ends, so that a write that is sent again, because its answer was lost, succeeds.
@@ -52,13 +52,13 @@ impl Packages {
     /// Leases a package that is due: one conditional write. It records a read at `requested_at`.
     ///
     /// # Errors
-    /// [`AwsError`] when no answer confirmed it, or the item is corrupt.
+    /// [`StoreError`] when no answer confirmed it, or the item is corrupt.
     pub async fn lease_due(
         &self,
         package: &Package,
         requested_at: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<LeaseOutcome, AwsError> {
+    ) -> Result<LeaseOutcome, StoreError> {
         self.lease_due_by(now, package, requested_at, now).await
     }
 
@@ -72,7 +72,7 @@ impl Packages {
         package: &Package,
         requested_at: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<LeaseOutcome, AwsError> {
+    ) -> Result<LeaseOutcome, StoreError> {
         self.lease_due_by(Timestamp::LAST, package, requested_at, now).await
     }
 
@@ -83,7 +83,7 @@ impl Packages {
         package: &Package,
         requested_at: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<LeaseOutcome, AwsError> {
+    ) -> Result<LeaseOutcome, StoreError> {
         let token = Uuid::new_v4().to_string();
         let mut update = lease_update(&token, now);
         if let Some(requested_at) = requested_at {
@@ -108,7 +108,7 @@ impl Packages {
                     let is_known = failed.item().is_some_and(|item| !is_expired(item, now));
                     Ok(if is_known { LeaseOutcome::NotDue } else { LeaseOutcome::Unknown })
                 }
-                _ => Err(AwsError::new("dynamodb:UpdateItem", error)),
+                _ => Err(AwsError::new("dynamodb:UpdateItem", error).into()),
             },
         }
     }
@@ -125,7 +125,7 @@ impl Packages {
         package: &Package,
         requested_at: Timestamp,
         now: Timestamp,
-    ) -> Result<Option<Lease>, AwsError> {
+    ) -> Result<Option<Lease>, StoreError> {
         let token = Uuid::new_v4().to_string();
         let mut update = lease_update(&token, now);
         update.bind(STATE, string(KNOWN));
@@ -155,7 +155,7 @@ impl Packages {
         package: &Package,
         requested_at: Timestamp,
         now: Timestamp,
-    ) -> Result<LeaseOutcome, AwsError> {
+    ) -> Result<LeaseOutcome, StoreError> {
         let token = Uuid::new_v4().to_string();
         let until = now.plus(Self::LEASE);
         // A request may have waited in the queue for days. Without this, what it creates would expire at once.
@@ -190,7 +190,7 @@ impl Packages {
                 Some(PutItemError::ConditionalCheckFailedException(_)) => {
                     self.lease_due(package, Some(requested_at), now).await
                 }
-                _ => Err(AwsError::new("dynamodb:PutItem", error)),
+                _ => Err(AwsError::new("dynamodb:PutItem", error).into()),
             },
         }
     }
@@ -214,7 +214,7 @@ fn lease_update(token: &str, now: Timestamp) -> UpdateExpression {
     update
 }
 
-fn to_lease(package: &Package, token: String, output: UpdateItemOutput) -> Result<Lease, AwsError> {
+fn to_lease(package: &Package, token: String, output: UpdateItemOutput) -> Result<Lease, StoreError> {
     let record = package_item::to_record(&output.attributes.unwrap_or_default())?;
     Ok(Lease { package: package.clone(), record, token })
 }

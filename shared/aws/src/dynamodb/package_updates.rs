@@ -3,6 +3,11 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use badgesmith_domain::key;
+use badgesmith_domain::package::Package;
+use badgesmith_domain::package_record::{Known, PackageRecord, PackageState, Validators};
+use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::version::Versions;
 
 use super::package_content::{CONTENT, from_validators, from_versions};
 use super::package_item::{self, LAST_REQUESTED_AT, OPTIONAL_ATTRIBUTES, UNREAD_LIFETIME, item_key};
@@ -10,11 +15,6 @@ use super::package_leases::{LEASE_TOKEN, LEASE_UNTIL, Lease, unless_refused};
 use super::update_expression::UpdateExpression;
 use super::{Packages, TTL, number, string};
 use crate::sdk::AwsError;
-use badgesmith_domain::key;
-use badgesmith_domain::package::Package;
-use badgesmith_domain::package_record::{Known, PackageRecord, PackageState, Validators};
-use badgesmith_domain::timestamp::Timestamp;
-use badgesmith_domain::version::Versions;
 
 /// The condition of a write to `META`: no other run has taken the lease.
 const HOLDS_LEASE: &str = "#lease_token = :lease_token";

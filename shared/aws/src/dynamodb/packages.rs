@@ -3,18 +3,16 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_types::SdkConfig;
-
-use super::package_content::{to_validators, to_versions};
-use super::package_item::{
-    DUE_PK, DUE_SK, UNCONFIRMED_LIFETIME, corrupt_item, item_key, timestamp, to_record,
-};
-use super::{Item, PK, SK, is_expired, string, text};
-use crate::sdk::AwsError;
 use badgesmith_domain::key::{self, DueShard};
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{PackageRecord, Validators};
 use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::Versions;
+
+use super::package_content::{to_validators, to_versions};
+use super::package_item::{DUE_PK, DUE_SK, UNCONFIRMED_LIFETIME, item_key, timestamp, to_record};
+use super::{Item, PK, SK, StoreError, is_expired, string, text};
+use crate::sdk::AwsError;
 
 const DUE_INDEX: &str = "GSI1";
 /// Due packages that one query of the index returns at most.
@@ -55,8 +53,8 @@ impl Packages {
     /// What is known of a package, without its versions: one item, read eventually consistent.
     ///
     /// # Errors
-    /// [`AwsError`] when DynamoDB could not be read, or the item is corrupt.
-    pub async fn find(&self, package: &Package, now: Timestamp) -> Result<Option<PackageRecord>, AwsError> {
+    /// [`StoreError`] when DynamoDB fails, or the item is corrupt.
+    pub async fn find(&self, package: &Package, now: Timestamp) -> Result<Option<PackageRecord>, StoreError> {
         let output = self
             .client
             .get_item()
@@ -74,12 +72,12 @@ impl Packages {
     /// What is known of a package, with its versions: one query, eventually consistent.
     ///
     /// # Errors
-    /// [`AwsError`] when DynamoDB could not be read, or an item is corrupt.
+    /// [`StoreError`] when DynamoDB fails, or an item is corrupt.
     pub async fn find_with_versions(
         &self,
         package: &Package,
         now: Timestamp,
-    ) -> Result<Option<(PackageRecord, Versions)>, AwsError> {
+    ) -> Result<Option<(PackageRecord, Versions)>, StoreError> {
         let output = self
             .client
             .query()
@@ -101,13 +99,13 @@ impl Packages {
     /// that no upstream has confirmed within [`UNCONFIRMED_LIFETIME`], which have expired.
     ///
     /// # Errors
-    /// [`AwsError`] when DynamoDB could not be read.
+    /// [`StoreError`] when DynamoDB fails.
     pub async fn due(
         &self,
         shard: DueShard,
         now: Timestamp,
         from: Option<DuePosition>,
-    ) -> Result<DuePage, AwsError> {
+    ) -> Result<DuePage, StoreError> {
         let oldest = match shard {
             DueShard::Known(_) => Timestamp::from_unix_milliseconds(i64::MIN),
             DueShard::Unconfirmed => now.minus(UNCONFIRMED_LIFETIME),
@@ -140,8 +138,8 @@ impl Packages {
     /// corrupt: the next refresh then reads and writes everything.
     ///
     /// # Errors
-    /// [`AwsError`] when DynamoDB could not be read.
-    pub async fn validators(&self, package: &Package) -> Result<Validators, AwsError> {
+    /// [`StoreError`] when DynamoDB fails.
+    pub async fn validators(&self, package: &Package) -> Result<Validators, StoreError> {
         let item = self.content_item(package, key::UPSTREAM).await?;
         Ok(item.and_then(|item| unless_corrupt(package, to_validators(&item))).unwrap_or_default())
     }
@@ -149,13 +147,13 @@ impl Packages {
     /// The stored versions of a package; `None` when there are none, or when they are corrupt.
     ///
     /// # Errors
-    /// [`AwsError`] when DynamoDB could not be read.
-    pub async fn versions(&self, package: &Package) -> Result<Option<Versions>, AwsError> {
+    /// [`StoreError`] when DynamoDB fails.
+    pub async fn versions(&self, package: &Package) -> Result<Option<Versions>, StoreError> {
         let item = self.content_item(package, key::VERSIONS).await?;
         Ok(item.and_then(|item| unless_corrupt(package, to_versions(&item))))
     }
 
-    async fn content_item(&self, package: &Package, sort: &str) -> Result<Option<Item>, AwsError> {
+    async fn content_item(&self, package: &Package, sort: &str) -> Result<Option<Item>, StoreError> {
         let output = self
             .client
             .get_item()
@@ -170,12 +168,12 @@ impl Packages {
     }
 }
 
-fn to_due_package(item: &Item) -> Result<DuePackage, AwsError> {
+fn to_due_package(item: &Item) -> Result<DuePackage, StoreError> {
     let package = text(item, PK).and_then(key::package_of);
-    let package = package.ok_or_else(|| corrupt_item("the partition key names no package"))?;
+    let package = package.ok_or_else(|| StoreError::corrupt(item, "the partition key names no package"))?;
     Ok(DuePackage { package, since: timestamp(item, DUE_SK)? })
 }
 
-fn unless_corrupt<T>(package: &Package, content: Result<T, AwsError>) -> Option<T> {
+fn unless_corrupt<T>(package: &Package, content: Result<T, StoreError>) -> Option<T> {
     content.inspect_err(|error| tracing::error!(%package, %error, "failed to read stored content")).ok()
 }

@@ -5,13 +5,13 @@ use aws_sdk_secretsmanager::operation::delete_secret::DeleteSecretError;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use aws_sdk_secretsmanager::primitives::DateTime;
+use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::timestamp::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{SecretsManager, Stage};
 use crate::sdk::AwsError;
-use badgesmith_domain::package::{Organization, PackageName};
-use badgesmith_domain::timestamp::Timestamp;
 
 /// A secret without its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
