@@ -27,7 +27,7 @@ pub enum MessageError {
     #[error("malformed message: {0}")]
     Malformed(#[from] serde_json::Error),
     /// Written by a newer version of BadgeSmith.
-    #[error("message version {0} is newer than this reader's {VERSION}")]
+    #[error("message version {0} is newer than the supported version {VERSION}")]
     Newer(u32),
 }
 

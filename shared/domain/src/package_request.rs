@@ -51,7 +51,7 @@ pub enum RequestError {
     #[error("malformed request: {0}")]
     Malformed(#[from] serde_json::Error),
     /// Written by a newer version of BadgeSmith.
-    #[error("request version {0} is newer than this reader's {VERSION}")]
+    #[error("request version {0} is newer than the supported version {VERSION}")]
     Newer(u32),
 }
 
