@@ -32,11 +32,8 @@ const CALL_TIMEOUTS: CallTimeouts =
 /// Where the function finds its resources.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The table of test results.
     pub test_results_table: String,
-    /// The table of packages.
     pub packages_table: String,
-    /// The name of the event bus.
     pub event_bus_name: String,
 }
 
@@ -83,7 +80,7 @@ impl App {
         sdk::warm_up(self.results.warm_up_reads()).await;
     }
 
-    /// Answers one request; a failure is an answer, too.
+    /// Handles one request. A failure becomes an error badge or an error response.
     pub async fn handle(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let request = Request::new(&event);
         let response = match request.route() {
@@ -139,7 +136,7 @@ impl App {
         let target = parse_target(&target).map_err(|_| Problem::not_found())?;
         let latest = self.latest.get(&target, self.clock.now()).await.map_err(respond::unavailable)?;
         let Some(link) = latest.as_ref().and_then(|result| result.run.link()) else {
-            return Err(Problem::new(StatusCode::NOT_FOUND, "this badge has no run to show", "NO_RUN"));
+            return Err(Problem::new(StatusCode::NOT_FOUND, "this badge has no run to link to", "NO_RUN"));
         };
         Ok(Response::new(StatusCode::FOUND)
             .header(header::LOCATION, &link.encoded())
@@ -147,7 +144,7 @@ impl App {
     }
 
     async fn history(&self, request: Request<'_>, owner: &str, repo: &str) -> Result<Response, Problem> {
-        // Each read of a page is bounded, and so is their sum.
+        // Each call has its own timeout. This one bounds their sum.
         let page = history::page(&self.results, request, owner, repo, self.clock.now());
         match tokio::time::timeout(CALL_TIMEOUTS.call, page).await {
             Ok(answer) => answer,

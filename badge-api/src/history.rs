@@ -59,7 +59,7 @@ fn parse(query: &Query<'_>, owner: &str, repo: &str) -> Result<HistoryQuery, Val
     let branch: Option<Branch> = parameter(query, "branch", str::parse, &mut errors);
     let time: fn(&str) -> Result<Timestamp, ParseError> = match query.get("branch") {
         Some(_) => str::parse,
-        None => |_| Err(ParseError { expected: "the parameter branch as well" }),
+        None => |_| Err(ParseError { expected: "the branch parameter as well" }),
     };
     let from = parameter(query, "from", time, &mut errors);
     let to = parameter(query, "to", time, &mut errors);

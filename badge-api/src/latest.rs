@@ -10,9 +10,9 @@ use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 use lru::LruCache;
 
-/// How long a result is served from memory, by wall clock: a sandbox may sleep in between.
+/// How long a result is served from memory, by wall clock, because a sandbox may be frozen in between.
 const LIFETIME: Duration = Duration::from_secs(30);
-/// Cached results, some 6 KB each at most; the least recently used leave first.
+/// The maximum number of cached results, of up to 6 KB each. The least recently used are evicted first.
 const CACHED_MAX: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 
 /// The results that a test badge shows: one platform and branch of a repository.
@@ -23,8 +23,8 @@ pub(crate) struct Target {
     pub(crate) branch: Branch,
 }
 
-/// The latest results, read through a bounded cache. A missing result is never cached, so that a first result
-/// shows at once.
+/// The latest results, read through a bounded cache. A missing result is never cached, so that the first result
+/// shows immediately.
 #[derive(Debug)]
 pub(crate) struct LatestResults {
     results: Results,
@@ -36,7 +36,7 @@ impl LatestResults {
         Self { results, cache: Mutex::new(LruCache::new(CACHED_MAX)) }
     }
 
-    /// The latest result, if there is one. While DynamoDB fails, a cached result is served however old.
+    /// The latest result, if there is one. While DynamoDB fails, a cached result is served regardless of its age.
     pub(crate) async fn get(
         &self,
         target: &Target,
@@ -59,7 +59,7 @@ impl LatestResults {
                 Ok(latest)
             }
             (Err(error), Some((result, _))) => {
-                tracing::warn!(%error, "served a cached result after its lifetime");
+                tracing::warn!(%error, "served a stale cached result");
                 Ok(Some(result))
             }
             (Err(error), None) => Err(error),

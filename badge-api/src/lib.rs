@@ -1,7 +1,7 @@
-//! The function that answers readers: badges, the redirect behind them, history and health.
+//! The function that serves badges, the redirect behind them, history and health.
 //!
-//! It only reads, and never calls an upstream: it requests the refresh of a package by an event. Badges are always
-//! answered with 200, since shields.io shows nothing else; an error is a badge, too.
+//! It only reads and never calls an upstream. It publishes an event to request the refresh of a package. Every
+//! badge has the status 200, because shields.io shows nothing else. An error is a badge, too.
 
 mod app;
 mod history;

@@ -19,7 +19,7 @@ struct VersionQuery {
     prerelease: bool,
 }
 
-/// Answers a request for the badge of `package`; `None` is a name that no package can have.
+/// Responds with the badge of `package`; `None` means that its name is invalid.
 pub(crate) async fn answer(
     packages: &PackageReader,
     request: Request<'_>,
@@ -60,7 +60,7 @@ pub(crate) async fn answer(
     }
 }
 
-/// The highest version that fits the query.
+/// The highest version that matches the query.
 fn latest<'a>(known: &'a Known, found: &'a CachedPackage, query: &VersionQuery) -> Option<&'a NuGetVersion> {
     match &found.versions {
         Some(versions) if !query.requirement.is_empty() => {

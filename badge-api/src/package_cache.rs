@@ -10,18 +10,18 @@ use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::Versions;
 use lru::LruCache;
 
-/// How long a package is served from memory, by wall clock: a sandbox may sleep in between.
+/// How long a package is served from memory, by wall clock, because a sandbox may be frozen in between.
 pub(crate) const LIFETIME: Duration = Duration::from_mins(2);
-/// Cached packages; the least recently used leave first.
+/// The maximum number of cached packages. The least recently used are evicted first.
 const PACKAGES_MAX: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
-/// Cached versions of all packages together; each takes some 40 bytes.
+/// The maximum number of cached versions of all packages together. Each takes about 40 bytes.
 const VERSIONS_MAX: usize = 50_000;
 
 /// A package as it was read.
 #[derive(Debug, Clone)]
 pub(crate) struct CachedPackage {
     pub(crate) record: PackageRecord,
-    /// `None` if they were not read.
+    /// `None` if the versions were not read.
     pub(crate) versions: Option<Arc<Versions>>,
 }
 
@@ -62,7 +62,7 @@ impl PackageCache {
 }
 
 impl CachedPackage {
-    /// Takes the versions of `before`, if none were read now and they have not changed since.
+    /// Takes over the versions of `before` if none were read now and they have not changed since.
     pub(crate) fn keep_versions_of(&mut self, before: Self) {
         if let (PackageState::Known(now), PackageState::Known(then)) =
             (&self.record.state, &before.record.state)

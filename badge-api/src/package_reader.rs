@@ -14,12 +14,11 @@ use tokio::time::Instant;
 use crate::package_cache::{self, CachedPackage, PackageCache};
 use crate::refresh_requests::{RequestLimiter, refresh_reason};
 
-/// All packages.
 #[derive(Debug)]
 pub(crate) struct PackageReader {
     packages: Packages,
     events: EventBus,
-    /// How long a read and its request to the refresher may take in all.
+    /// How long a read and its request to the refresher may take together.
     answer_within: Duration,
     cache: Mutex<PackageCache>,
     limiter: Mutex<RequestLimiter>,
@@ -32,8 +31,8 @@ impl PackageReader {
         Self { packages, events, answer_within, cache, limiter }
     }
 
-    /// A package, with its versions if they are needed, at the cost of one read or none. While DynamoDB fails, a
-    /// cached package is served however old. Requests a refresh if there is a reason to.
+    /// Reads a package, with its versions if they are needed, in at most one call to DynamoDB. While DynamoDB
+    /// fails, a cached package is served regardless of its age. Requests a refresh if there is a reason to.
     pub(crate) async fn get(
         &self,
         package: &Package,
@@ -74,7 +73,7 @@ impl PackageReader {
                 Ok(found)
             }
             (Err(error), Some((found, _))) => {
-                tracing::warn!(%package, %error, "served a cached package after its lifetime");
+                tracing::warn!(%package, %error, "served a stale cached package");
                 Ok(Some(found))
             }
             (Err(error), None) => Err(error),
@@ -95,8 +94,8 @@ impl PackageReader {
         Ok(found.map(|(record, versions)| CachedPackage { record, versions: Some(Arc::new(versions)) }))
     }
 
-    /// Publishes `PackageRequested` if there is a reason to, until `deadline` at the latest. If that fails, the next
-    /// read tries again.
+    /// Publishes `PackageRequested` if there is a reason to, by `deadline`. If that fails, the next read tries
+    /// again.
     async fn request_refresh(
         &self,
         package: &Package,

@@ -10,17 +10,17 @@ use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::token_bucket::TokenBucket;
 use lru::LruCache;
 
-/// A scheduled package that is overdue by more than this is requested.
+/// A scheduled package is requested if it is overdue by at least this long.
 const STALE_AFTER: Duration = Duration::from_mins(10);
-/// How often the read of a package is reported.
+/// How often a read of the same package is reported.
 const READ_REPORT_INTERVAL: Duration = Duration::from_hours(24);
-/// How soon the same package is requested again.
+/// The minimum interval between requests for the same package.
 const REQUEST_INTERVAL: Duration = Duration::from_mins(1);
-/// Recently requested packages that are remembered.
+/// The maximum number of recently requested packages to remember.
 const RECENT_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
-/// Limits requests to the refresher. Names that may be invented have a limit apart from known packages, so that a
-/// flood of them blocks no other request.
+/// Limits requests to the refresher. Unknown names, which may be made up, and known packages have separate limits,
+/// so that a flood of unknown names blocks no other request.
 #[derive(Debug)]
 pub(crate) struct RequestLimiter {
     recent: LruCache<Package, Timestamp>,
@@ -37,7 +37,7 @@ impl RequestLimiter {
         }
     }
 
-    /// Whether a request may be sent now. If so, it counts.
+    /// Whether a request may be sent now. If so, it counts toward the limits.
     pub(crate) fn try_acquire(&mut self, package: &Package, reason: Reason, now: Timestamp) -> bool {
         if self.recent.get(package).is_some_and(|at| now.since(*at) < REQUEST_INTERVAL) {
             return false;
@@ -59,7 +59,7 @@ impl RequestLimiter {
     }
 }
 
-/// Why a package that is read must be requested; `None`, mostly.
+/// Why a read of a package must request its refresh; usually `None`.
 pub(crate) fn refresh_reason(record: Option<&PackageRecord>, now: Timestamp) -> Option<Reason> {
     let Some(record) = record else { return Some(Reason::FirstRequested) };
     let is_due = record.refresh_after <= now;

@@ -37,14 +37,14 @@ impl CachePolicy {
     }
 }
 
-/// `body` as JSON with its entity tag, or 304 when the client has it already (RFC 9110, 13.1.2).
+/// `body` as JSON with its entity tag, or 304 if the client already has it (RFC 9110, 13.1.2).
 pub(crate) fn cached(
     request: Request<'_>,
     body: &impl Serialize,
     policy: CachePolicy,
     last_modified: Option<Timestamp>,
 ) -> Response {
-    // Only a map whose keys are not strings could fail, and no answer has one.
+    // Serialization fails only for maps with non-string keys, and no response has one.
     let text = serde_json::to_string(body).unwrap_or_default();
     let entity_tag = entity_tag(&text);
     let unchanged = request.header("if-none-match").is_some_and(|tags| matches(tags, &entity_tag));
@@ -60,7 +60,7 @@ pub(crate) fn cached(
     }
 }
 
-/// The answer to `OPTIONS`, such as a browser's preflight.
+/// The response to `OPTIONS`, such as a browser's preflight.
 pub(crate) fn options(allow: &'static str) -> Response {
     Response::new(StatusCode::NO_CONTENT)
         .header(header::ALLOW, allow)
@@ -69,7 +69,7 @@ pub(crate) fn options(allow: &'static str) -> Response {
         .header(header::ACCESS_CONTROL_MAX_AGE, "86400")
 }
 
-/// The answer, outside of badges, while DynamoDB fails.
+/// The response to anything but a badge while DynamoDB fails.
 pub(crate) fn unavailable(error: impl Display) -> Problem {
     tracing::error!(%error, "failed to answer a request");
     Problem::unavailable()
@@ -81,8 +81,8 @@ fn entity_tag(body: &str) -> String {
     format!("\"{}\"", digest.get(..32).unwrap_or(&digest))
 }
 
-/// Whether `If-None-Match`, a list of tags or `*`, names the tag by weak comparison (RFC 9110, 8.8.3.2). Our tags
-/// hold no comma, so splitting at commas is enough.
+/// Whether `If-None-Match`, a list of tags or `*`, names the tag by weak comparison (RFC 9110, 8.8.3.2).
+/// BadgeSmith's tags contain no comma, so splitting at commas is enough.
 fn matches(if_none_match: &str, entity_tag: &str) -> bool {
     if_none_match
         .split(',')

@@ -11,7 +11,6 @@ const EXAMPLES: &str =
     badgesmith completions zsh > ~/.zfunc/_badgesmith
     badgesmith completions fish > ~/.config/fish/completions/badgesmith.fish";
 
-/// Print a shell completion script
 #[derive(Debug, Args)]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {

@@ -44,10 +44,6 @@ const EXAMPLES: &str = "    badgesmith doctor --stack badgesmith
   Send a result, and read it back from the branch badgesmith-doctor:
     BADGESMITH_KEY=... badgesmith doctor --stack badgesmith --repo acme/kit";
 
-/// Check a stack, from credentials to a stored result
-///
-/// Checks credentials, the clock, tables, queues, the event bus and secrets. With --repo it also sends a result of that
-/// repository and waits until it is stored.
 #[derive(Debug, Args)]
 #[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
 #[command(after_long_help = help::with_examples(EXAMPLES))]

@@ -49,6 +49,9 @@ enum Command {
     /// Show queues, dead letters, overdue packages, and the last results of a repository
     Status(status::Options),
     /// Check a stack, from credentials to a stored result
+    ///
+    /// Checks credentials, the clock, tables, queues, the event bus and secrets. With --repo it also sends a result of that
+    /// repository and waits until it is stored.
     Doctor(doctor::Options),
     /// Print a shell completion script
     Completions(completions::Options),

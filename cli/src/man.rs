@@ -12,7 +12,6 @@ use crate::output::Output;
 const EXAMPLES: &str = "    badgesmith man | man -l -
     badgesmith man --directory ~/.local/share/man/man1";
 
-/// Print the manual page, or write one for each command
 #[derive(Debug, Args)]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {

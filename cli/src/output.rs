@@ -57,9 +57,9 @@ impl Output {
 }
 
 /// Prints what a command returned, and returns the exit code.
-pub(crate) fn emit(output: Result<impl Into<Output>, CliError>, json: bool) -> ExitCode {
+pub(crate) fn emit(output: Result<Output, CliError>, json: bool) -> ExitCode {
     let output = match output {
-        Ok(output) => output.into(),
+        Ok(output) => output,
         Err(error) => return emit_error(&error, json),
     };
     let printed = match output.text.as_str() {

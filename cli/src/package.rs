@@ -31,7 +31,6 @@ const CONCURRENT_READS: usize = 32;
 /// A package that was never confirmed is due within this time, and deleted after a day.
 const UNCONFIRMED_DUE_WITHIN: Duration = Duration::from_hours(1);
 
-/// Manage the packages that are kept up to date
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Look up a package and keep it up to date, before its badge is first read

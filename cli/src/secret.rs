@@ -25,7 +25,6 @@ use crate::terminal;
 /// As long as the hash of HMAC-SHA256.
 const KEY_BYTES: usize = 32;
 
-/// Manage the keys that repositories sign results with
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create the key of a repository
@@ -48,7 +47,7 @@ pub(crate) enum Command {
     Show(RepositoryArgs),
     /// Delete the key of a repository
     ///
-    /// Results of the repository are refused within an hour, as long as running functions cache keys. For 30 days `aws
+    /// Results of the repository are refused within an hour: running functions cache keys for that long. For 30 days `aws
     /// secretsmanager restore-secret` restores the key.
     #[command(after_long_help = help::with_examples(DELETE))]
     Delete(Delete),

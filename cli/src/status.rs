@@ -30,7 +30,6 @@ const EXAMPLES: &str = "    badgesmith status --stack badgesmith
     badgesmith status --stack badgesmith --repo acme/kit
     badgesmith status --endpoint-url http://127.0.0.1:9475 --json";
 
-/// Show queues, dead letters, overdue packages, and the last results of a repository
 #[derive(Debug, Args)]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {

@@ -21,7 +21,6 @@ use crate::terminal;
 
 const TOKEN_BYTES_MAX: u64 = 4096;
 
-/// Manage the tokens that packages of GitHub are read with
 #[derive(Debug, Subcommand)]
 #[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
 pub(crate) enum Command {

@@ -1,4 +1,4 @@
-//! The six steps of a submission, in their order.
+//! The six steps of a submission, in order.
 
 use std::time::Duration;
 
@@ -23,18 +23,16 @@ use crate::error::{Reason, SubmitError};
 use crate::repository_keys::RepositoryKeys;
 use crate::submission::{Submission, Unverified};
 
-/// A submission makes at most seven calls: both versions of the secret, twice, the reservation, the queue, and
-/// the mark. Together they take less than the function's timeout of 12 s, which in turn is less than
-/// [`Nonces::LEASE`].
+/// A submission makes at most seven calls: it reads both versions of the secret, twice, makes the reservation,
+/// sends the message, and marks the reservation as enqueued. Together they take less than the function's timeout
+/// of 12 s, which in turn is less than [`Nonces::LEASE`].
 const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_millis(600), call: Duration::from_millis(1500) };
 
 /// Where the function finds its resources.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The table of nonces.
     pub nonces_table: String,
-    /// The URL of the queue that results wait in.
     pub results_queue_url: String,
 }
 
@@ -86,7 +84,7 @@ impl App {
         tokio::join!(sdk::warm_up(self.keys.warm_up()), sdk::warm_up(self.nonces.warm_up()));
     }
 
-    /// Answers one request; a failure is an answer, too.
+    /// Handles one request. A failure becomes an error response.
     pub async fn handle(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let request = Request::new(&event);
         let response = match self.submit(request).await {
@@ -150,7 +148,7 @@ impl App {
         }
     }
 
-    /// Puts the result on the queue, or ends the reservation so that the client can send it again at once.
+    /// Sends the result to the queue. If that fails, ends the reservation so that the client can retry immediately.
     async fn enqueue(
         &self,
         submission: Submission,
@@ -160,12 +158,12 @@ impl App {
         let message = ResultMessage::new(submission.result);
         if let Err(error) = self.queue.send_result(&message, trace).await {
             if let Err(error) = self.nonces.release(reservation).await {
-                tracing::warn!(%error, "failed to release a reservation; its lease ends by itself");
+                tracing::warn!(%error, "failed to release a reservation; its lease expires by itself");
             }
             return Err(SubmitError::Unavailable(error));
         }
         if let Err(error) = self.nonces.mark_enqueued(reservation).await {
-            tracing::warn!(%error, "failed to mark a reservation as enqueued; a second submission is enqueued again, harmlessly");
+            tracing::warn!(%error, "failed to mark a reservation as enqueued; a resubmission is enqueued again, which is harmless");
         }
         Ok(message.result)
     }

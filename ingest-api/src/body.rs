@@ -19,10 +19,10 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// Reads a body; `errors` are those found before.
+    /// Parses a body. `errors` holds the errors found so far.
     ///
     /// # Errors
-    /// All errors so far, when the body is not a JSON object: then there are no fields to check.
+    /// All errors so far, if the body is not a JSON object and there are no fields to check.
     pub(crate) fn parse(body: &[u8], mut errors: ValidationErrors) -> Result<Self, ValidationErrors> {
         match serde_json::from_slice::<JsonObject>(body) {
             Ok(JsonObject { values, duplicates }) => {
@@ -33,22 +33,22 @@ impl Body {
             }
             Err(error) => {
                 let found = if body.is_empty() {
-                    "found an empty body".to_owned()
+                    "but it is empty".to_owned()
                 } else {
-                    format!("see line {} column {}", error.line(), error.column())
+                    format!("but parsing failed at line {} column {}", error.line(), error.column())
                 };
-                let expected = format!("expected the body to be one JSON object, {found}");
+                let expected = format!("expected the body to be a JSON object, {found}");
                 errors.push_with_code("MALFORMED_JSON", None, expected);
                 Err(errors)
             }
         }
     }
 
-    /// The run and its nonce; `None` when a field is missing or invalid, which is then among the errors.
+    /// Reads the run and its nonce. If a field is missing or invalid, adds the error and returns `None`.
     ///
-    /// With `path`, the names come from the path. The signature does not cover those, so a name that the body
-    /// repeats must agree. A nonce in the body is optional then; it makes the same reservation as in the other
-    /// form, so that no submission can be made once in each.
+    /// With `path`, the names come from the path. The signature does not cover the path, so a name that the body
+    /// repeats must match. A nonce in the body is then optional. It leads to the same reservation as without
+    /// `path`, so that a submission is not accepted once in each form.
     pub(crate) fn read(&mut self, path: Option<&RawTarget<'_>>) -> Option<(TestRun, Option<Nonce>)> {
         let (owner, repo, platform, branch, nonce);
         if let Some(path) = path {
@@ -129,7 +129,8 @@ impl Body {
         self.optional(name, HttpsUrl::EXPECTED, text)
     }
 
-    /// A name from the path. The body may repeat it, in any case; then the body's spelling counts, since it is signed.
+    /// A name from the path. If the body repeats it, in upper or lower case, the body's spelling is used because
+    /// it is signed.
     fn in_path<T: FromStr<Err = ParseError>>(&mut self, name: &'static str, in_path: &str) -> Option<T> {
         let spelling = match self.values.get(name) {
             None | Some(Value::Null) => in_path,

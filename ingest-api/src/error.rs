@@ -1,4 +1,4 @@
-//! Why a submission is refused: the log line, and the answer to the client.
+//! Why a submission is refused: the log line, and the response to the client.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use http::StatusCode;
 #[derive(Debug)]
 pub(crate) enum SubmitError {
     NotFound,
-    /// Holds the methods that the path takes.
+    /// Holds the methods that the path accepts.
     MethodNotAllowed(&'static str),
-    /// Holds how many bytes a body may have.
+    /// Holds the maximum size of a body, in bytes.
     TooLarge(usize),
     /// Holds all errors in the request.
     Malformed(ValidationErrors),
@@ -60,7 +60,7 @@ impl SubmitError {
             Self::LookupsExhausted => tracing::warn!("reached the rate limit for reading secrets"),
             Self::Malformed(errors) => {
                 Metric::ResultsRefused.count(1);
-                tracing::info!(flaws = %errors, "refused a malformed submission");
+                tracing::info!(%errors, "refused a malformed submission");
             }
             Self::TooLarge(_) | Self::NonceReused => {
                 Metric::ResultsRefused.count(1);
@@ -72,7 +72,7 @@ impl SubmitError {
         }
     }
 
-    /// The answer to the client.
+    /// The response to the client.
     pub(crate) fn into_problem(self) -> Problem {
         match self {
             Self::NotFound => Problem::not_found(),
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_error_has_its_answer() {
+    fn every_error_has_a_fixed_response() {
         let repository: Repository = "acme/kit".parse().unwrap();
         let mut errors = ValidationErrors::default();
         errors.push("platform", "expected something else");

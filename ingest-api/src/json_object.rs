@@ -1,4 +1,4 @@
-//! A JSON object in which no field may be lost silently.
+//! A JSON object that reports its duplicate fields.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,8 +7,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-/// A JSON object and the names that it holds more than once. A signed body must mean the same to every reader,
-/// and readers disagree about repeated names (RFC 8259, 4).
+/// A JSON object and the names that occur in it more than once. A signed body must mean the same to every parser,
+/// and parsers disagree about duplicate names (RFC 8259, 4).
 pub(crate) struct JsonObject {
     pub(crate) values: BTreeMap<String, Value>,
     pub(crate) duplicates: BTreeSet<String>,

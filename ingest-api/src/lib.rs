@@ -1,4 +1,5 @@
-//! The function that accepts test results: validate, authenticate, reserve, enqueue, answer 202.
+//! The function that accepts test results. It validates, authenticates, reserves and enqueues a submission, then
+//! responds with 202.
 //!
 //! It writes nothing before a request is verified, and never reads a test result.
 

@@ -18,15 +18,16 @@ use crate::error::SubmitError;
 
 /// A secret is read again after this long.
 const LIFETIME: Duration = Duration::from_hours(1);
-/// When no known key fits a signature, the secret is read again early, at most this often for a repository.
-/// A repository without a secret is looked up again as often.
+/// If no known key matches a signature, the secret is read again early, at most this often for each repository. A
+/// repository without a secret is looked up again at the same interval.
 const RELOAD_AFTER: Duration = Duration::from_mins(1);
-/// Repositories whose keys are cached; the least recently used leave first.
+/// The maximum number of repositories whose keys are cached. The least recently used are evicted first.
 const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
-/// Names without a secret that are cached; apart, so that a flood of them evicts no key.
+/// The maximum number of cached names without a secret. They have their own cache, so that a flood of them evicts
+/// no keys.
 const UNKNOWN_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-/// Reads of secrets for unverified clients: a burst, and a rate per second. Unknown and known repositories have
-/// a limit each.
+/// The rate limit on reads of secrets for unverified clients: a burst, and a rate per second. Unknown and known
+/// repositories have separate limits.
 const READ_BURST: f64 = 20.0;
 const READS_PER_SECOND: f64 = 5.0;
 
@@ -37,7 +38,8 @@ pub(crate) struct RepositoryKeys {
     cache: Mutex<Cache>,
     limits: Mutex<LookupLimits>,
     /// Held during a lookup, so that concurrent requests for one repository read its secret once. Lookups of
-    /// different repositories wait for each other, too: a sandbox handles one request at a time.
+    /// different repositories wait for each other, too, which costs nothing: a sandbox handles one request at a
+    /// time.
     lookup: tokio::sync::Mutex<()>,
 }
 
@@ -64,12 +66,12 @@ struct KnownKeys {
     /// The keys before the last rotation, and when they expire.
     previous: Option<(SecretKeys, Timestamp)>,
     read_at: Timestamp,
-    /// When both versions were last read because no key fit.
+    /// When both versions were last read because no key matched.
     reloaded_at: Option<Timestamp>,
 }
 
 impl KnownKeys {
-    /// The keys that count at `now`.
+    /// The keys that are valid at `now`.
     fn at(&self, now: Timestamp) -> Vec<SecretKeys> {
         let previous = self.previous.as_ref().filter(|(_, until)| now < *until);
         self.current.iter().chain(previous.map(|(keys, _)| keys)).cloned().collect()
@@ -87,7 +89,7 @@ impl RepositoryKeys {
         }
     }
 
-    /// The keys of `repository`; none when it is unknown.
+    /// The keys of `repository`; none if it is unknown.
     pub(crate) async fn get(
         &self,
         repository: &Repository,
@@ -121,7 +123,7 @@ impl RepositoryKeys {
         Ok(self.remember(repository, Some(keys), now))
     }
 
-    /// The keys of `repository` after none of the cached ones fit: both versions of its secret, read again
+    /// The keys of `repository` after none of the cached keys matched. Reads both versions of its secret again,
     /// unless that happened within the last minute.
     pub(crate) async fn reload(
         &self,

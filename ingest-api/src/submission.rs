@@ -16,11 +16,11 @@ use badgesmith_domain::timestamp::Timestamp;
 use crate::body::Body;
 use crate::error::{Reason, SubmitError};
 
-/// A larger body is refused unread.
+/// A larger body is refused before it is parsed.
 const BODY_BYTES_MAX: usize = 64 * 1024;
-/// A signature counts for this long after the timestamp that it covers.
+/// A signature is valid for this long after the timestamp that it covers.
 const AGE_MAX: Duration = Duration::from_mins(5);
-/// The client's clock may be this far ahead of ours.
+/// A client's clock may be this far ahead of the server's.
 const LEAD_MAX: Duration = Duration::from_mins(1);
 
 const SIGNATURE_HEADER: &str = "X-Signature";
@@ -73,13 +73,13 @@ impl<'a> Unverified<'a> {
         Ok(Self { body, signature, claimed, header_timestamp, run, reservation })
     }
 
-    /// The repository whose key must have signed this.
+    /// The repository whose key must have signed the request.
     pub(crate) fn repository(&self) -> &Repository {
         &self.run.repository
     }
 
     /// # Errors
-    /// [`SubmitError::Unauthorized`] when the client claims to have used another repository's key.
+    /// [`SubmitError::Unauthorized`] if the client claims to have used another repository's key.
     pub(crate) fn check_claimed_repository(&self) -> Result<(), SubmitError> {
         match &self.claimed {
             Some(claimed) if claimed != self.repository() => {
@@ -108,7 +108,7 @@ impl<'a> Unverified<'a> {
 
 impl Submission {
     /// # Errors
-    /// [`SubmitError::NotFresh`] when its timestamp, or `X-Timestamp`, is too old or too far ahead.
+    /// [`SubmitError::NotFresh`] if its timestamp, or `X-Timestamp`, is too old or too far ahead.
     pub(crate) fn check_fresh(&self, now: Timestamp) -> Result<(), SubmitError> {
         let is_fresh = |time: Timestamp| now.since(time) <= AGE_MAX && time.since(now) <= LEAD_MAX;
         let TestRun { repository, timestamp, .. } = &self.result.run;
@@ -122,7 +122,6 @@ impl Submission {
     }
 }
 
-/// Parses one header.
 fn header<T: FromStr<Err = ParseError>>(
     request: Request<'_>,
     name: &'static str,
@@ -131,7 +130,7 @@ fn header<T: FromStr<Err = ParseError>>(
 ) -> Option<T> {
     let Some(text) = request.header(name) else {
         if required {
-            errors.push(name, "expected this header");
+            errors.push(name, "the header is missing");
         }
         return None;
     };

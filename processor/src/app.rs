@@ -24,11 +24,9 @@ const CALL_TIMEOUTS: CallTimeouts =
 /// Where the function finds its resources.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The table of test results.
     pub test_results_table: String,
     /// The URL of the queue for messages that can never succeed.
     pub results_dead_letter_queue_url: String,
-    /// The name of the event bus.
     pub event_bus_name: String,
 }
 
@@ -46,7 +44,7 @@ impl Settings {
     }
 }
 
-/// The function, ready to take batches.
+/// The function, ready to handle batches.
 #[derive(Debug)]
 pub struct App {
     results: Results,
@@ -55,11 +53,11 @@ pub struct App {
     clock: Clock,
 }
 
-/// A batch, each message parsed.
+/// A batch with all of its messages parsed.
 #[derive(Default)]
 struct ParsedBatch {
     results: Vec<Delivery>,
-    /// Messages that no version or only a newer one can read, with the reason.
+    /// Messages that this version can never read, with the reason.
     poison: Vec<(SqsMessage, MessageError)>,
 }
 
@@ -91,7 +89,7 @@ impl App {
     /// response): <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
     pub async fn handle(&self, batch: SqsEvent) -> SqsBatchResponse {
         let ParsedBatch { results, poison } = ParsedBatch::parse(batch);
-        // Results first: poison must not delay them.
+        // Results come first: poison messages must not delay them.
         let mut failed = self.store(results).await;
         let dead_letters = poison.iter().map(|(message, reason)| self.dead_letter(message, reason));
         failed.extend(join_all(dead_letters).await.into_iter().flatten());

@@ -1,7 +1,7 @@
 //! The function that stores test results: a batch of messages from SQS into DynamoDB.
 //!
-//! It is the only writer of test results. Whether a submission was fresh was the ingest API's business:
-//! here, a message of last week is as good as one of today, so that replays succeed.
+//! It is the only writer of test results. It accepts messages of any age, so that replays succeed: the ingest API
+//! has already checked that each submission was fresh.
 
 mod app;
 

@@ -326,7 +326,7 @@ async fn check(how: UpstreamFault, requests: usize) {
     upstream.publish("Acme.New", &["3.0.0"]);
     let is_slow = matches!(how, UpstreamFault::Slow(_));
     if is_slow {
-        let [first_backoff, read] = [1, 150].map(Duration::from_millis);
+        let [first_backoff, read] = [1, 500].map(Duration::from_millis);
         world.set_upstream_timeouts(UpstreamTimeouts { read, first_backoff, ..UpstreamTimeouts::default() });
     }
     upstream.plan_fault("/acme.", how, ALWAYS);

@@ -106,7 +106,7 @@ async fn poison_goes_to_the_dead_letter_queue_with_its_reason() {
       malformed message: expected ident at line 1 column 2
       2026-01-15T10:30:00.000Z
     {"version":7,"from":"the future"}
-      message version 7 is newer than this reader's 1
+      message version 7 is newer than the supported version 1
       2026-01-15T10:30:00.000Z
     "#);
 }

@@ -80,7 +80,7 @@ async fn dead_letters_are_listed_and_shown_with_their_reasons() {
     assert!(find(json!("acme/poison"))["reason"].as_str().unwrap().starts_with("malformed message"));
     assert!(find(json!("acme/poison"))["failed_at"].is_string());
     assert_eq!(find(json!(REPOSITORY))["reason"], "max receives exceeded");
-    assert_eq!(find(Value::Null)["reason"], "message version 2 is newer than this reader's 1");
+    assert_eq!(find(Value::Null)["reason"], "message version 2 is newer than the supported version 1");
     assert_eq!(listed["reasons"]["max receives exceeded"], 1);
 
     let listed = world.run(&["dlq", "list"]).await.ok();

@@ -15,7 +15,7 @@ use crate::route::Route;
 
 const JSON: &str = "application/json; charset=utf-8";
 
-/// The request in an event.
+/// An HTTP request, as a view of the event from API Gateway.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a>(&'a ApiGatewayV2httpRequest);
 
@@ -38,7 +38,6 @@ impl<'a> Request<'a> {
         Route::parse(self.path(), self.query().get("branch").map(str::to_owned))
     }
 
-    /// The query string, parsed.
     pub fn query(&self) -> Query<'a> {
         let text = self.0.raw_query_string.as_deref().unwrap_or_default();
         Query(form_urlencoded::parse(text.as_bytes()).collect())
@@ -49,11 +48,11 @@ impl<'a> Request<'a> {
         self.0.headers.get(name)?.to_str().ok()
     }
 
-    /// The raw bytes of the body; `None` when there are more than `bytes_max`. A body that is marked as base64 but
-    /// is not, which no gateway sends, is taken as it is.
+    /// The bytes of the body; `None` if there are more than `bytes_max`. A body that is marked as base64 but does
+    /// not decode, which API Gateway never sends, is returned as is.
     pub fn body(&self, bytes_max: usize) -> Option<Cow<'a, [u8]>> {
         let text = self.0.body.as_deref().unwrap_or_default();
-        // Four characters hold three bytes: a body that is too long is not even decoded.
+        // Four characters encode three bytes, so a body that is too long is rejected before it is decoded.
         if text.len() / 4 > bytes_max / 3 + 1 && self.0.is_base64_encoded {
             return None;
         }
@@ -68,14 +67,13 @@ impl<'a> Request<'a> {
 pub struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl Query<'_> {
-    /// The first value of the parameter. An empty value counts as absent.
+    /// The first value of a parameter. An empty value counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
         Some(&**value).filter(|value| !value.is_empty())
     }
 }
 
-/// A response.
 #[derive(Debug)]
 pub struct Response(ApiGatewayV2httpResponse);
 
@@ -89,36 +87,36 @@ impl Response {
 
     /// A response with `body` as JSON.
     pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
-        // Only a map whose keys are not strings could fail, and no answer has one.
+        // Serialization fails only for maps with non-string keys, and no response has one.
         Self::json_text(status, serde_json::to_string(body).unwrap_or_default())
     }
 
-    /// A response with a body that is JSON already.
+    /// A response with a body that is already JSON.
     pub fn json_text(status: StatusCode, text: String) -> Self {
         let mut response = Self::new(status).header(header::CONTENT_TYPE, JSON);
         response.0.body = Some(Body::Text(text));
         response
     }
 
-    /// Adds a header. An invalid value is left out and logged.
+    /// Adds a header. An invalid value is omitted and logged.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.0.headers.insert(name, value);
         } else {
-            tracing::error!(header = %name, "left out a header with an invalid value");
+            tracing::error!(header = %name, "omitted a header with an invalid value");
         }
         self
     }
 
-    /// The response without its body, as for `HEAD`.
+    /// Removes the body, as for `HEAD`.
     #[must_use]
     pub fn without_body(mut self) -> Self {
         self.0.body = None;
         self
     }
 
-    /// The response in the form that the HTTP API expects.
+    /// Converts the response to the form that API Gateway expects.
     pub fn into_event(self) -> ApiGatewayV2httpResponse {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The body of every error answer. It is older than RFC 9457 and does not follow it.
+//! The body of every error response. It predates RFC 9457 and does not follow it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,14 +11,14 @@ use serde::Serialize;
 
 use crate::http::Response;
 
-/// After a failure of ours, a client may try again this soon.
+/// How soon a client may retry after a server failure.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// No answer lists more errors than this.
+/// The maximum number of errors in a response.
 const ERRORS_MAX: usize = 20;
-/// A property's name comes from outside; no answer repeats more characters of it than this.
+/// The maximum length of a property name in a response, since a client can choose it.
 const PROPERTY_CHARACTERS_MAX: usize = 100;
 
-/// An error answer:
+/// An error response:
 ///
 /// ```json
 /// {"message":"platform: expected linux, windows or macos",
@@ -36,17 +36,16 @@ pub struct Problem {
     test_result_id: Option<TestResultId>,
 }
 
-/// What a header advises the client to do.
+/// Advice to the client, sent as a header.
 #[derive(Debug)]
 enum Advice {
     Allow(&'static str),
     RetryAfterSeconds(u64),
 }
 
-/// One error.
 #[derive(Debug, Serialize)]
 struct Detail {
-    /// A constant for programs.
+    /// A constant that programs can match.
     error_code: Cow<'static, str>,
     /// The JSON field, header or query parameter, as sent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +53,7 @@ struct Detail {
 }
 
 impl Problem {
-    /// A problem that concerns the request as a whole.
+    /// A problem with the request as a whole.
     pub fn new(status: StatusCode, message: impl Into<String>, error_code: &'static str) -> Self {
         Self {
             status,
@@ -70,7 +69,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown path", "NOT_FOUND")
     }
 
-    /// 405; `allow` lists the methods that the path takes.
+    /// 405; `allow` lists the methods that the path accepts.
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let message = format!("method not allowed: use {allow}");
         let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, message, "METHOD_NOT_ALLOWED");
@@ -83,7 +82,7 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message, "UNAVAILABLE").retry_after(RETRY_AFTER)
     }
 
-    /// The same problem, which concerns one property.
+    /// Attributes the problem to one property.
     #[must_use]
     pub fn with_property(mut self, name: &str) -> Self {
         for detail in &mut self.error_details {
@@ -92,20 +91,19 @@ impl Problem {
         self
     }
 
-    /// The same problem, to be tried again after `wait`, rounded up to seconds.
+    /// Asks the client to retry after `wait`, rounded up to seconds and at least 1 s.
     #[must_use]
     pub fn retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         Self { advice: Some(Advice::RetryAfterSeconds(seconds.max(1))), ..self }
     }
 
-    /// The same problem, with the id of the result that exists already.
+    /// Adds the id of the result that already exists.
     #[must_use]
     pub fn with_test_result_id(self, id: TestResultId) -> Self {
         Self { test_result_id: Some(id), ..self }
     }
 
-    /// The answer.
     pub fn into_response(self) -> Response {
         let response = Response::json(self.status, &self).header(header::CACHE_CONTROL, "no-store");
         match self.advice {
@@ -118,8 +116,8 @@ impl Problem {
     }
 }
 
-/// All errors in the properties of a request, collected so that one answer lists them all. Displays as the
-/// error codes, for a log.
+/// All errors in the properties of a request, collected so that one response lists them. Displays as the error
+/// codes, for logs.
 #[derive(Debug, Default)]
 pub struct ValidationErrors {
     messages: Vec<String>,
@@ -155,7 +153,7 @@ impl ValidationErrors {
         self.details.push(Detail { error_code: code.into(), property_name: property });
     }
 
-    /// The parsed value, or `None` and an error.
+    /// Returns the parsed value, or adds an error and returns `None`.
     pub fn check<T>(&mut self, property: &'static str, parsed: Result<T, ParseError>) -> Option<T> {
         parsed.map_err(|error| self.push(property, error)).ok()
     }

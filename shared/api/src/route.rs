@@ -1,29 +1,28 @@
-//! The paths of the HTTP API, and the methods that each takes.
+//! The paths of the HTTP API, and the methods that each path accepts.
 //!
-//! A path arrives as API Gateway's HTTP API hands it on: decoded except for `%25`. Each name in it is
-//! decoded once more here, invalid sequences left alone, so that every name arrives exactly as the
-//! client meant it: `feature/x`, `a#b`, even `100%` and a branch that is called `a%2Fb`.
+//! API Gateway's HTTP API decodes a path except for `%25`. This module decodes each name in it once more and leaves
+//! invalid sequences unchanged, so that every name arrives exactly as the client meant it: `feature/x`, `a#b`, even
+//! `100%` and a branch named `a%2Fb`.
 
 use std::borrow::Cow;
 
 use badgesmith_domain::package::{Package, Provider};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 
-/// Everything but what RFC 3986 calls unreserved.
+/// Everything except the unreserved characters of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What a path addresses. Names are decoded, not yet checked.
+/// The route of a path. Names are decoded but not yet validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route<'a> {
     /// `POST /tests/results` with the names in the body, or
     /// `POST /tests/results/{platform}/{owner}/{repo}/{branch}`.
     Submit(Option<RawTarget<'a>>),
-    /// Everything else is read.
     Read(ReadRoute<'a>),
 }
 
-/// What can be read. Everything below `/badges/tests` and below `/badges/packages/{provider}` is a badge, whether
-/// or not its subject exists: shields.io shows nothing but badges.
+/// The routes that only read. Every path below `/badges/tests` and below `/badges/packages/{provider}` is a badge,
+/// even if its subject does not exist, because shields.io shows nothing but badges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadRoute<'a> {
     /// `/tests/results/{owner}/{repo}`: the history of a repository.
@@ -32,25 +31,25 @@ pub enum ReadRoute<'a> {
     TestBadge(Option<RawTarget<'a>>),
     /// `/badges/packages/nuget/{package}` or `/badges/packages/github/{org}/{package}`
     PackageBadge(Provider, Option<Package>),
-    /// `/redirect/test-results/{platform}/{owner}/{repo}/{branch}`: to the run behind a badge.
+    /// `/redirect/test-results/{platform}/{owner}/{repo}/{branch}`: redirects to the run behind a badge.
     Redirect(RawTarget<'a>),
     /// `/health`
     Health,
 }
 
-/// A platform and branch of a repository as they stand in a path: decoded, not parsed.
+/// A platform and branch of a repository in a path: decoded, but not parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawTarget<'a> {
     pub platform: Cow<'a, str>,
     pub owner: Cow<'a, str>,
     pub repo: Cow<'a, str>,
-    /// The rest of the path, or the query's `branch`.
+    /// The rest of the path, or the query parameter `branch`.
     pub branch: Cow<'a, str>,
 }
 
 impl<'a> Route<'a> {
-    /// What `path` addresses; `None` for an unknown path. `branch` is the query's, already decoded: it overrides
-    /// the path's.
+    /// Parses `path`; `None` if it is unknown. `branch` is the decoded query parameter, which overrides the branch
+    /// in the path.
     pub fn parse(path: &'a str, branch: Option<String>) -> Option<Self> {
         let path = path.strip_prefix('/')?;
         if let Some(route) = ReadRoute::parse(path, branch.clone()) {
@@ -62,7 +61,7 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// The methods that the path takes, as the value of an `Allow` header.
+    /// The methods that the path accepts, as the value of an `Allow` header.
     pub fn allow(&self) -> &'static str {
         match self {
             Self::Submit(_) => "POST, OPTIONS",
@@ -98,7 +97,7 @@ impl<'a> ReadRoute<'a> {
             "github" => Provider::GitHub,
             _ => return None,
         };
-        // A name with a decoded `/` is rightly invalid.
+        // A name that contains a decoded `/` is invalid.
         let package = format!("{provider}/{}", decode(names)).parse().ok();
         Some(Self::PackageBadge(provider, package))
     }
@@ -116,12 +115,12 @@ impl<'a> RawTarget<'a> {
     }
 }
 
-/// `name` encoded as one segment of a path, or as one value of a query.
+/// Encodes `name` as one path segment or one query value.
 pub fn segment(name: &str) -> String {
     utf8_percent_encode(name, ESCAPED).to_string()
 }
 
-/// Decodes once. A sequence that does not decode to UTF-8 stays encoded.
+/// Decodes `name` once. A sequence that is not valid UTF-8 stays encoded.
 fn decode(name: &str) -> Cow<'_, str> {
     let decoded = percent_decode_str(name);
     if let Ok(text) = decoded.clone().decode_utf8() {
@@ -194,7 +193,7 @@ mod tests {
             let Some(ReadRoute::PackageBadge(_, found)) = read(path) else { panic!("{path} is a badge") };
             assert_eq!(found.map(|package| package.to_string()).as_deref(), package, "{path}");
         }
-        for nothing in [
+        for unknown in [
             "",
             "/badges/packages/nuget",
             "/badges/packages/npm/left-pad",
@@ -208,7 +207,7 @@ mod tests {
             "/redirect/test-results/linux/acme/kit",
             "health",
         ] {
-            assert_eq!(route(nothing), None, "{nothing}");
+            assert_eq!(route(unknown), None, "{unknown}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The only source of the present time.
+//! The only source of the current time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,12 +6,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use badgesmith_domain::timestamp::Timestamp;
 
-/// Tells the time: the machine's wall clock, or one that only moves when told to.
+/// A source of the current time.
 #[derive(Debug, Clone)]
 pub enum Clock {
     /// The wall clock of the machine.
     System,
-    /// Stands still at the given milliseconds since the Unix epoch; clones share it. For tests.
+    /// A clock for tests that stands still until it is advanced. Holds milliseconds since the Unix epoch, which
+    /// clones share.
     Manual(Arc<AtomicI64>),
 }
 
@@ -21,7 +22,6 @@ impl Clock {
         Self::Manual(Arc::new(AtomicI64::new(now.unix_milliseconds())))
     }
 
-    /// The present time.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_unix_milliseconds(match self {
             Self::System => system_milliseconds(),
@@ -29,7 +29,7 @@ impl Clock {
         })
     }
 
-    /// Moves a manual clock on by `duration`; the system's clock moves by itself.
+    /// Advances a manual clock. Has no effect on the system clock.
     pub fn advance(&self, duration: Duration) {
         if let Self::Manual(milliseconds) = self {
             milliseconds.store(self.now().plus(duration).unix_milliseconds(), Ordering::SeqCst);
@@ -37,7 +37,7 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the system clock")]
 fn system_milliseconds() -> i64 {
     let since_epoch = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)

@@ -1,4 +1,4 @@
-//! The tables, one type for each, with a method for each question that the code asks of it.
+//! The DynamoDB tables: one type for each, with one method for each read and write.
 
 #[cfg(feature = "admin")]
 mod admin;
@@ -32,21 +32,20 @@ use badgesmith_domain::timestamp::Timestamp;
 
 use crate::sdk::AwsError;
 
-/// An item as the SDK has it.
+/// An item as the SDK represents it.
 type Item = HashMap<String, AttributeValue>;
 
-/// Why a table did not answer.
+/// Why a read failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// DynamoDB failed.
+    /// The call to DynamoDB failed.
     #[error(transparent)]
     Aws(#[from] AwsError),
-    /// An item does not hold what its writer put there.
+    /// An attribute of an item is missing or invalid.
     #[error("corrupt item {key}: {cause}")]
     CorruptItem {
-        /// Its partition and sort key.
+        /// The partition and sort key.
         key: String,
-        /// What is wrong with it.
         cause: String,
     },
 }
@@ -58,14 +57,14 @@ impl StoreError {
     }
 }
 
-/// The partition key of every table.
+/// The name of the partition key in every table.
 const PK: &str = "PK";
-/// The sort key of every table.
+/// The name of the sort key in every table.
 const SK: &str = "SK";
-/// When DynamoDB may delete the item, in seconds since the Unix epoch.
+/// When an item expires, in seconds since the Unix epoch.
 const TTL: &str = "ttl";
 
-/// The key of an item, and the beginning of one.
+/// The key of an item, or the first attributes of a new one.
 fn item_key(partition: &str, sort: &str) -> Item {
     Item::from([(PK.to_owned(), string(partition)), (SK.to_owned(), string(sort))])
 }
@@ -78,7 +77,7 @@ fn integer(item: &Item, name: &str) -> Option<i64> {
     item.get(name).and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok())
 }
 
-/// Whether an item's time is over: DynamoDB deletes it days later.
+/// Whether an item has expired. DynamoDB may take days to delete expired items.
 fn is_expired(item: &Item, now: Timestamp) -> bool {
     integer(item, TTL).is_some_and(|ttl| ttl <= now.unix_seconds())
 }

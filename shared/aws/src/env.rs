@@ -1,4 +1,4 @@
-//! The environment of a function: every variable it reads is a constant here, and nothing else reads one.
+//! The environment of a function. Every variable is a constant here, and no other module reads the environment.
 
 /// The table of test results.
 pub const TEST_RESULTS_TABLE: &str = "TEST_RESULTS_TABLE";
@@ -6,21 +6,21 @@ pub const TEST_RESULTS_TABLE: &str = "TEST_RESULTS_TABLE";
 pub const NONCES_TABLE: &str = "NONCES_TABLE";
 /// The table of packages.
 pub const PACKAGES_TABLE: &str = "PACKAGES_TABLE";
-/// The table of the secrets that packages are read with.
+/// The table of secret mappings.
 pub const SECRETS_TABLE: &str = "SECRETS_TABLE";
-/// The URL of the NuGet feed's service index; that of nuget.org if unset.
+/// The URL of the NuGet feed's service index; nuget.org's if unset.
 pub const NUGET_SERVICE_INDEX: &str = "NUGET_SERVICE_INDEX";
 /// The URL of GitHub's REST API; the public one if unset.
 pub const GITHUB_API: &str = "GITHUB_API";
 /// How long a package counts as fresh, in seconds; 900 if unset.
 pub const FRESH_SECONDS: &str = "FRESH_SECONDS";
-/// The URL of the queue that results wait in.
+/// The URL of the results queue.
 pub const RESULTS_QUEUE_URL: &str = "RESULTS_QUEUE_URL";
-/// The URL of the queue for results that could not be stored.
+/// The URL of the results queue's dead-letter queue.
 pub const RESULTS_DEAD_LETTER_QUEUE_URL: &str = "RESULTS_DEAD_LETTER_QUEUE_URL";
 /// The name of the event bus.
 pub const EVENT_BUS_NAME: &str = "EVENT_BUS_NAME";
-/// The name of the stack, for its metrics; none are written if unset.
+/// The name of the stack, the dimension of its metrics. Without it, no metrics are written.
 pub const STACK_NAME: &str = "STACK_NAME";
 
 /// The region, set by Lambda.
@@ -31,25 +31,23 @@ pub const AWS_ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 pub const AWS_SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 /// Credentials of the function's role, set by Lambda.
 pub const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
-/// Where to send requests to AWS instead of AWS; for emulators, unset in production.
+/// The endpoint for all AWS services, for emulators. Unset in production.
 pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
-/// A variable that a function cannot do without.
+/// A required variable is unset or empty.
 #[derive(Debug, thiserror::Error)]
-#[error("the environment variable {0} is not set, or empty")]
+#[error("environment variable {0} is unset or empty")]
 pub struct Missing(&'static str);
 
-/// The value of a variable; an empty one counts as unset, as templates write an absent parameter, and so does one that
-/// is not Unicode.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+/// The value of a variable. An empty value counts as unset, because templates write absent parameters as empty
+/// strings. A value that is not Unicode counts as unset, too.
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
 pub fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The value of a variable.
-///
 /// # Errors
-/// [`Missing`] when it is unset or empty.
+/// [`Missing`] if the variable is unset or empty.
 pub fn required(name: &'static str) -> Result<String, Missing> {
     optional(name).ok_or(Missing(name))
 }

@@ -16,9 +16,9 @@ use crate::sdk::AwsError;
 pub const SOURCE: &str = "badgesmith";
 /// A result has been stored; the detail is the [`TestResult`] as JSON.
 pub const TEST_RESULT_RECORDED: &str = "TestResultRecorded";
-/// A package is read that its readers have to tell of; the detail is a [`PackageRequest`] as JSON.
+/// A package must be looked up; the detail is a [`PackageRequest`] as JSON.
 pub const PACKAGE_REQUESTED: &str = "PackageRequested";
-/// How many events one `PutEvents` takes:
+/// The maximum number of events in one `PutEvents`:
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>
 const ENTRIES_MAX: usize = 10;
 
@@ -30,7 +30,6 @@ pub struct EventBus {
 }
 
 impl EventBus {
-    /// The bus named `name`.
     pub fn new(config: &SdkConfig, name: String) -> Self {
         Self { client: Client::new(config), name }
     }
@@ -38,7 +37,7 @@ impl EventBus {
     /// Publishes `TestResultRecorded` for each of `results`.
     ///
     /// # Errors
-    /// [`AwsError`] when some of it was not taken; what was taken before stays on the bus.
+    /// [`AwsError`] if an event was not accepted. Events that were accepted stay published.
     pub async fn publish_recorded<'a>(
         &self,
         results: impl IntoIterator<Item = &'a TestResult>,
@@ -49,7 +48,7 @@ impl EventBus {
     /// Publishes `PackageRequested`.
     ///
     /// # Errors
-    /// [`AwsError`] when no answer confirmed it.
+    /// [`AwsError`] if EventBridge does not confirm the event.
     pub async fn publish_requested(&self, request: &PackageRequest) -> Result<(), AwsError> {
         self.publish(PACKAGE_REQUESTED, [request]).await
     }
@@ -80,9 +79,9 @@ impl EventBus {
                 .send()
                 .await
                 .map_err(|error| AwsError::new("events:PutEvents", error))?;
-            let refused =
+            let rejected =
                 output.entries().iter().find_map(|entry| Some((entry.error_code()?, entry.error_message())));
-            if let Some((code, message)) = refused {
+            if let Some((code, message)) = rejected {
                 return Err(AwsError::of_entry("events:PutEvents", code, message));
             }
         }

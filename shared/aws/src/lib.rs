@@ -1,10 +1,10 @@
-//! Adapters to AWS, one for each service, always through its SDK: [`dynamodb`], [`sqs`],
-//! [`secrets_manager`] and [`event_bridge`].
+//! Adapters for AWS services, each through its SDK: [`dynamodb`], [`sqs`], [`secrets_manager`] and
+//! [`event_bridge`].
 //!
-//! What a function needs to run: its SDK set-up ([`sdk`]), the [`clock`], the environment ([`mod@env`]), and
-//! [`telemetry`], which writes logs and [`metrics`].
+//! The other modules are what a function needs to run: the SDK configuration ([`sdk`]), the [`clock`], the
+//! environment ([`mod@env`]), and [`telemetry`], which writes logs and [`metrics`].
 //!
-//! The feature `admin` adds what only operators may do. No function enables it.
+//! The feature `admin` adds operations for operators. No function enables it.
 
 pub mod clock;
 pub mod dynamodb;

@@ -1,44 +1,44 @@
-//! The figures that alarms and the dashboard are made of.
+//! The metrics for the alarms and the dashboard.
 //!
 //! A metric is recorded as a [`tracing`] event, like a log line. A function's subscriber ([`crate::telemetry`])
-//! writes it in CloudWatch's embedded metric format, for which no call is made; `local` has none, and lets it pass.
+//! writes it in CloudWatch's embedded metric format, which needs no API call. `local` has no such subscriber and
+//! drops it.
 
 /// The target of the events that carry a metric.
 pub const TARGET: &str = "metrics";
-/// The namespace of all metrics, in CloudWatch.
+/// The namespace of all metrics in CloudWatch.
 pub const NAMESPACE: &str = "BadgeSmith";
-/// Their one dimension: the name of the stack.
+/// The only dimension of all metrics: the name of the stack.
 pub const DIMENSION: &str = "Stack";
 
-/// Each metric there is. Every one has a price, by the month: what AWS counts itself (invocations, errors,
-/// queues, status codes) is not counted here again.
+/// Every metric has a monthly price, so there is none for what AWS already counts: invocations, errors, queues and
+/// status codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
-    /// Results that were answered with 202.
+    /// Submissions that were accepted with 202.
     ResultsAccepted,
-    /// Submissions that were refused for their form, their age or their nonce.
+    /// Submissions that were rejected for their format, their age or their nonce.
     ResultsRefused,
-    /// Submissions that no key of their repository has signed.
+    /// Submissions that were not signed with a key of their repository.
     AuthenticationFailures,
-    /// Messages whose result is in the table.
+    /// Messages whose result is stored in the table.
     ResultsStored,
-    /// Messages that have to be delivered again.
+    /// Messages that must be delivered again.
     ResultsRetried,
-    /// From the queue to the table, in milliseconds: the oldest message of a batch.
+    /// The time from the queue to the table, in milliseconds, for the oldest message of a batch.
     StorageDelay,
-    /// Badges that could not be read, and say "unavailable".
+    /// Badges that say "unavailable" because they could not be read.
     BadgesUnavailable,
-    /// Packages that were looked up, whatever came of it.
+    /// Packages that were looked up, regardless of the outcome.
     PackagesRefreshed,
-    /// Packages that could not be looked up. What is known of them stays.
+    /// Packages that could not be looked up. Their known versions are kept.
     PackagesFailed,
-    /// The longest that a package was overdue when its turn came, in seconds. Zero when nothing was due, so
-    /// that a schedule that does not run shows as a gap.
+    /// How long the most overdue package was overdue when it was looked up, in seconds. Zero if no package was
+    /// due, so that a gap means that the schedule does not run.
     RefreshLag,
 }
 
 impl Metric {
-    /// All of them.
     pub const ALL: [Self; 10] = [
         Self::ResultsAccepted,
         Self::ResultsRefused,
@@ -52,7 +52,7 @@ impl Metric {
         Self::RefreshLag,
     ];
 
-    /// Its name in CloudWatch.
+    /// The name in CloudWatch.
     pub fn name(self) -> &'static str {
         match self {
             Self::ResultsAccepted => "ResultsAccepted",
@@ -68,7 +68,7 @@ impl Metric {
         }
     }
 
-    /// Its unit, in CloudWatch's words:
+    /// The unit, by its name in CloudWatch:
     /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
     pub fn unit(self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ impl Metric {
         tracing::info!(target: TARGET, name = self.name(), unit = self.unit(), value);
     }
 
-    /// Counts something, if there is anything to count.
+    /// Records `number`, unless it is zero.
     pub fn count(self, number: usize) {
         if number > 0 {
             self.record(u64::try_from(number).unwrap_or(u64::MAX));

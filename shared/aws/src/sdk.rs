@@ -1,4 +1,4 @@
-//! How the AWS SDK is set up: lean, since every line here runs in a cold start.
+//! The configuration of the AWS SDK. It is lean because all of it runs in a cold start.
 
 mod error;
 mod trust_store;
@@ -31,7 +31,7 @@ const WARM_UP_MAX: Duration = Duration::from_millis(300);
 /// There is no credential chain: the credentials in the environment outlive the sandbox.
 ///
 /// # Errors
-/// [`Missing`] when Lambda's own variables are not set.
+/// [`Missing`] if Lambda's own variables are not set.
 pub fn config_from_env() -> Result<SdkConfig, Missing> {
     let credentials = Credentials::new(
         env::required(env::AWS_ACCESS_KEY_ID)?,
@@ -53,11 +53,11 @@ pub fn https_client() -> SharedHttpClient {
     client_with(TrustStore::default())
 }
 
-/// The only HTTP client that is compiled in, with the only TLS stack.
-fn client_with(trusted: TrustStore) -> SharedHttpClient {
+/// Builds the only HTTP client that is compiled in, on the only TLS stack.
+fn client_with(trust_store: TrustStore) -> SharedHttpClient {
     let builder = aws_smithy_http_client::Builder::new();
     #[expect(clippy::expect_used, reason = "only invalid server names fail, and there are none")]
-    let context = TlsContext::builder().with_trust_store(trusted).build().expect("a context");
+    let context = TlsContext::builder().with_trust_store(trust_store).build().expect("a context");
     builder.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).tls_context(context).build_https()
 }
 
@@ -93,7 +93,7 @@ impl CallTimeouts {
     /// The wait before the second attempt, doubled before the third, with full jitter.
     const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
-    /// `config` with these timeouts, and two retries of throttled, failed or lost calls.
+    /// Returns `config` with these timeouts and with two retries of a call that fails, times out or is throttled.
     pub fn apply_to(self, config: &SdkConfig) -> SdkConfig {
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(self.attempt)
@@ -106,13 +106,13 @@ impl CallTimeouts {
     }
 }
 
-/// Makes `call` during the init phase, where Lambda gives a whole CPU whatever the function's memory, so that the
-/// first request finds an open connection and code that has run before. Waits at most 300 ms. The result of the call
-/// does not matter: the first request makes its own.
+/// Makes `call` during the init phase, where Lambda provides a full CPU regardless of the function's memory. The
+/// first request then finds an open connection and code that has run before. Waits at most 300 ms. The result of
+/// the call does not matter.
 pub async fn warm_up<E: Display>(call: impl Future<Output = Result<(), E>>) {
     match tokio::time::timeout(WARM_UP_MAX, call).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "failed to open a connection in advance"),
-        Err(_) => tracing::warn!("failed to open a connection in advance within {WARM_UP_MAX:?}"),
+        Ok(Err(error)) => tracing::warn!(%error, "failed to warm up a connection"),
+        Err(_) => tracing::warn!("failed to warm up a connection within {WARM_UP_MAX:?}"),
     }
 }

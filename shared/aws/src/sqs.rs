@@ -1,5 +1,5 @@
-//! Sending to a queue, and looking after one. Receiving what is to be processed is the event source mapping's
-//! business.
+//! Sending to a queue, and administering one. Lambda's event source mapping receives the messages that a function
+//! processes.
 
 #[cfg(feature = "admin")]
 mod admin;
@@ -18,16 +18,16 @@ use badgesmith_domain::message::ResultMessage;
 use badgesmith_domain::signature::Digest;
 use badgesmith_domain::timestamp::Timestamp;
 
-/// Why a message is in a dead-letter queue, as an attribute of the message.
+/// The message attribute with the reason why a message is in a dead-letter queue.
 pub const REASON_ATTRIBUTE: &str = "reason";
-/// When it was put there by the processor, as an attribute of the message.
+/// The message attribute with the time when the processor put it there.
 pub const FAILED_AT_ATTRIBUTE: &str = "failed_at";
-/// A longer trace header is none.
+/// A longer trace header is ignored.
 const TRACE_BYTES_MAX: usize = 256;
-/// A reason is cut to this many characters.
+/// A longer reason is truncated to this many characters.
 const REASON_CHARACTERS_MAX: usize = 500;
 
-/// One queue, to send to.
+/// A queue to send to.
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: Client,
@@ -35,23 +35,22 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The queue at `url`.
     pub fn new(config: &SdkConfig, url: String) -> Self {
         Self { client: Client::new(config), url }
     }
 
-    /// Puts a result on the queue. `trace` is the X-Ray trace header of the request that brought it, and
-    /// goes on with it if it is one; it comes from outside, and no result shall be refused for it:
+    /// Sends a result. `trace` is the X-Ray trace header of the client's request. It is sent along if it is valid
+    /// and ignored otherwise, so that an invalid header never causes a result to be rejected:
     /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html>
     ///
     /// # Errors
-    /// [`AwsError`] when no answer confirmed it. It may be on the queue all the same.
+    /// [`AwsError`] if SQS does not confirm the message. It may be on the queue nevertheless.
     pub async fn send_result(&self, message: &ResultMessage, trace: Option<&str>) -> Result<(), AwsError> {
         let body =
             serde_json::to_string(message).map_err(|error| AwsError::unexpected("sqs:SendMessage", error))?;
-        // A group makes the queue a fair one: while one repository has much in it, others do not wait behind that.
+        // With message groups, the queue is a fair queue: a backlog of one repository does not delay the others.
         // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
-        // Its name has at most 128 characters, which those of a repository may exceed.
+        // A group id has at most 128 characters, and the name of a repository may be longer.
         let group = Digest::of(message.result.run.repository.to_string().as_bytes()).to_string();
         let mut request =
             self.client.send_message().queue_url(&self.url).message_body(body).message_group_id(group);
@@ -63,10 +62,10 @@ impl Queue {
         Ok(())
     }
 
-    /// Puts the body of a message that can never succeed on this dead-letter queue, with the reason.
+    /// Sends the body of a message that can never succeed to this dead-letter queue, with the reason.
     ///
     /// # Errors
-    /// [`AwsError`] when no answer confirmed it.
+    /// [`AwsError`] if SQS does not confirm the message.
     pub async fn send_dead_letter(
         &self,
         body: &str,
@@ -88,16 +87,16 @@ impl Queue {
     }
 }
 
-/// `header` as a message has it, if it is one.
+/// The value of the message attribute for `header`, if it is a valid trace header.
 fn trace_header(header: &str) -> Option<MessageSystemAttributeValue> {
     let value = MessageSystemAttributeValue::builder().data_type("String").string_value(header);
-    value.build().ok().filter(|_| is_trace(header))
+    value.build().ok().filter(|_| is_trace_header(header))
 }
 
-/// Whether `header` begins as a trace header must, `Root=1-{8 hex digits}-{24 hex digits}`, and goes on with
-/// nothing but fields:
+/// Whether `header` starts with `Root=1-{8 hex digits}-{24 hex digits}`, as a trace header must, followed only by
+/// fields:
 /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
-fn is_trace(header: &str) -> bool {
+fn is_trace_header(header: &str) -> bool {
     let hex = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let mut fields = header.split(';');
     let root = fields.next().and_then(|field| field.strip_prefix("Root=1-")?.split_once('-'));
@@ -111,7 +110,8 @@ fn is_trace(header: &str) -> bool {
         })
 }
 
-/// A reason may quote the message; SQS refuses most control characters and an empty value.
+/// Makes `reason` a valid attribute value. A reason may quote the message, and SQS rejects most control characters and
+/// empty values.
 fn printable(reason: &str) -> String {
     let text: String = reason
         .chars()
@@ -132,7 +132,7 @@ mod tests {
         for good in
             [root.to_owned(), format!("{root};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a87bd80c:1")]
         {
-            assert!(is_trace(&good), "{good}");
+            assert!(is_trace_header(&good), "{good}");
         }
         for bad in [
             "",
@@ -144,7 +144,7 @@ mod tests {
             &format!("{root};a=\u{1}"),
             &format!("{root};a={}", "x".repeat(256)),
         ] {
-            assert!(!is_trace(bad), "{bad}");
+            assert!(!is_trace_header(bad), "{bad}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a function writes to stdout, for CloudWatch: its log, one JSON object a line, and its metrics in embedded
+//! Writes logs and metrics to stdout, for CloudWatch: logs as one JSON object per line, metrics in the embedded
 //! metric format.
 
 use std::fmt;
@@ -16,9 +16,8 @@ use crate::clock::Clock;
 use crate::env;
 use crate::metrics::{DIMENSION, NAMESPACE, TARGET};
 
-/// Starts logging to stdout at `info` and above, with the fields of the enclosing spans, among them the
-/// request id that the Lambda runtime puts around each invocation. Where the stack has a name, metrics are
-/// written too.
+/// Starts logging to stdout at `info` and above, with the fields of the enclosing spans, which include the request
+/// id from the Lambda runtime. If `STACK_NAME` is set, metrics are written, too.
 pub fn start() {
     let log = tracing_subscriber::fmt::layer()
         .json()
@@ -35,7 +34,7 @@ fn is_metric(metadata: &Metadata<'_>) -> bool {
     metadata.target() == TARGET
 }
 
-/// Writes each metric as a line that CloudWatch Logs makes a data point of.
+/// Writes each metric as a line that CloudWatch Logs turns into a data point.
 struct Metrics {
     stack: String,
     clock: Clock,
@@ -46,12 +45,12 @@ impl<S: Subscriber> Layer<S> for Metrics {
         let mut metric = Recorded::default();
         event.record(&mut metric);
         let line = format!("{}\n", metric.embedded(&self.stack, self.clock.now()));
-        // Nobody is left to be told when stdout fails.
+        // There is no other place to report an error of stdout.
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
     }
 }
 
-/// What [`crate::metrics::Metric::record`] says.
+/// The fields of an event from [`crate::metrics::Metric::record`].
 #[derive(Debug, Default)]
 struct Recorded {
     name: String,
@@ -102,7 +101,7 @@ mod tests {
     use super::*;
     use crate::metrics::Metric;
 
-    /// Keeps what is recorded, as it would be written.
+    /// Collects the lines that would be written.
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<Value>>>);
 

@@ -1,4 +1,4 @@
-//! Badges in the form that shields.io reads: <https://shields.io/badges/endpoint-badge>.
+//! Badges in the JSON format of shields.io: <https://shields.io/badges/endpoint-badge>.
 
 use serde::Serialize;
 
@@ -6,28 +6,27 @@ use crate::package::Provider;
 use crate::test_result::Counts;
 use crate::version::NuGetVersion;
 
-/// The colours in use, a closed set: shields.io draws a colour it does not know in bright green.
+/// The colors of badges. The set is closed because shields.io draws an unknown color in bright green.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Color {
-    /// All is well.
+    /// Every test passed.
     BrightGreen,
     /// A stable version in a NuGet feed.
     Blue,
     /// A stable version in GitHub Packages.
     Green,
-    /// A prerelease.
+    /// A prerelease version.
     Orange,
-    /// Some failed.
+    /// Some tests failed, but no more than passed.
     Yellow,
-    /// Most failed, or the badge's own address is wrong.
+    /// More tests failed than passed, or the subject of the badge does not exist, or the query is invalid.
     Red,
-    /// Nothing can be said.
+    /// There is no result or version to show.
     LightGrey,
 }
 
-/// One badge. As JSON it holds only what shields.io accepts; what is absent is left out, since it
-/// refuses `null` and unknown keys:
+/// One badge. Its JSON omits absent fields, because shields.io rejects `null` and unknown keys:
 ///
 /// ```
 /// # use badgesmith_domain::badge::{Badge, Subject};
@@ -47,7 +46,7 @@ pub struct Badge {
     color: Color,
     #[serde(skip_serializing_if = "is_false")]
     is_error: bool,
-    /// A slug of <https://simpleicons.org>.
+    /// A slug from <https://simpleicons.org>.
     #[serde(skip_serializing_if = "Option::is_none")]
     named_logo: Option<&'static str>,
 }
@@ -57,17 +56,15 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// What a badge is about: its label, and its logo if it has one.
+/// The subject of a badge. It determines the label, and the logo if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
-    /// Test results.
     Tests,
-    /// The versions of a package.
     Package(Provider),
 }
 
 impl Badge {
-    /// The badge of a test result. A run in which nothing was tested is never green.
+    /// The badge for a test result. A run in which no test passed or failed is never green.
     pub fn tests(counts: Counts) -> Self {
         let (passed, failed) = (counts.passed(), counts.failed());
         let (message, color) = if passed == 0 && failed == 0 {
@@ -82,7 +79,7 @@ impl Badge {
         Self::new(Subject::Tests, message, color)
     }
 
-    /// The badge of a package's version.
+    /// The badge for a version of a package.
     pub fn version(provider: Provider, version: &NuGetVersion) -> Self {
         let color = match provider {
             _ if version.is_prerelease() => Color::Orange,
@@ -92,28 +89,28 @@ impl Badge {
         Self::new(Subject::Package(provider), version.to_string(), color)
     }
 
-    /// The badge of a package that was never asked for, until its upstream has answered.
+    /// The badge for a new package, until its upstream has answered.
     pub fn pending(provider: Provider) -> Self {
         Self::new(Subject::Package(provider), "pending".to_owned(), Color::LightGrey)
     }
 
-    /// The badge of an address that can never have a result, of a package that is not there, and of versions
-    /// none of which is as wanted.
+    /// The badge for a URL that can never have a result, for a package that does not exist, and for a query that
+    /// no version matches.
     pub fn not_found(subject: Subject) -> Self {
         Self::error(subject, "not found", Color::Red)
     }
 
-    /// The badge of a query that is no range of versions.
+    /// The badge for a query that is not a valid version range.
     pub fn invalid_range(provider: Provider) -> Self {
         Self::error(Subject::Package(provider), "invalid range", Color::Red)
     }
 
-    /// The badge of a branch or platform that nothing was reported for yet.
+    /// The badge for a branch or platform without results.
     pub fn no_results() -> Self {
         Self::error(Subject::Tests, "no results", Color::LightGrey)
     }
 
-    /// The badge while the store, or the upstream of a package never seen, cannot be read.
+    /// The badge while DynamoDB fails, or while the upstream of a new package fails.
     pub fn unavailable(subject: Subject) -> Self {
         Self::error(subject, "unavailable", Color::LightGrey)
     }

@@ -1,23 +1,24 @@
-//! Names as their owners write them, each parsed once into a type that cannot hold a bad one.
+//! Owners, repositories, branches, platforms and nonces. Each is parsed once, into a type that holds only valid
+//! values.
 //!
-//! Owner, repository and platform match in any case and are kept in lower case; a branch keeps its
-//! case, as git does.
+//! Owners, repositories and platforms are case-insensitive and stored in lower case. Branches are case-sensitive,
+//! as in git.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a string is not the name it should be. Displays as a fragment that says what was expected, for
-/// example `expected 1 to 100 characters of A-Z a-z 0-9 . _ -`.
+/// A string that does not parse. The message is a fragment that says what was expected, for example
+/// `expected 1 to 100 characters of A-Z a-z 0-9 . _ -`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}")]
 pub struct ParseError {
-    /// The rule, as a noun phrase.
+    /// A description of a valid value, as a noun phrase.
     pub expected: &'static str,
 }
 
-/// A string newtype: `FromStr` by the rule given, `Display`, and both directions of serde.
+/// Defines a string newtype with `FromStr` by the given rule, `Display`, `Serialize` and `Deserialize`.
 macro_rules! string_newtype {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $parse:expr) => {
         $(#[$doc])*
@@ -26,10 +27,9 @@ macro_rules! string_newtype {
         pub struct $name(String);
 
         impl $name {
-            /// What a valid value looks like, as a noun phrase.
+            /// A description of a valid value, as a noun phrase.
             pub const EXPECTED: &str = $expected;
 
-            /// The value as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -68,7 +68,7 @@ macro_rules! string_newtype {
 pub(crate) use string_newtype;
 
 string_newtype! {
-    /// The owner of a repository: a user or an organisation, in lower case.
+    /// The owner of a repository: a user or an organization, in lower case.
     Owner, "1 to 100 characters of A-Z a-z 0-9 . _ -", parse_slug
 }
 
@@ -78,7 +78,7 @@ string_newtype! {
 }
 
 string_newtype! {
-    /// A git branch, exactly as written; no Unicode normalisation.
+    /// A git branch, exactly as written, without Unicode normalization.
     Branch, "1 to 255 bytes of UTF-8 without control characters, a leading or trailing /, or //", |text| {
         let fits = (1..=255).contains(&text.len())
             && !text.chars().any(char::is_control)
@@ -88,7 +88,7 @@ string_newtype! {
 }
 
 string_newtype! {
-    /// What a client puts into a submission so that it is accepted once.
+    /// A unique value that a client puts into a submission so that it is accepted only once.
     Nonce, "8 to 128 visible ASCII characters", |text| {
         let fits = (8..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         fits.then(|| text.to_owned())
@@ -104,14 +104,12 @@ fn parse_slug(text: &str) -> Option<String> {
 /// A repository with its owner; displays as `owner/repo`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Repository {
-    /// The user or organisation.
     pub owner: Owner,
-    /// The repository's own name.
     pub repo: Repo,
 }
 
 impl Repository {
-    /// What a valid value looks like, as a noun phrase.
+    /// A description of a valid value, as a noun phrase.
     pub const EXPECTED: &str = "OWNER/REPO, each 1 to 100 characters of A-Z a-z 0-9 . _ -";
 }
 
@@ -135,21 +133,18 @@ impl FromStr for Repository {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub enum Platform {
-    /// `linux`
     Linux,
-    /// `macos`
     MacOs,
-    /// `windows`
     Windows,
 }
 
 impl Platform {
-    /// Every platform, in the order of their names.
+    /// Every platform, sorted by name.
     pub const ALL: [Self; 3] = [Self::Linux, Self::MacOs, Self::Windows];
-    /// What a valid value looks like, as a noun phrase.
+    /// A description of a valid value, as a noun phrase.
     pub const EXPECTED: &str = "linux, windows or macos";
 
-    /// The lower-case name.
+    /// The name in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Linux => "linux",
@@ -200,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn owners_and_repositories_are_lower_cased_slugs() {
+    fn owners_and_repositories_are_lowercase_slugs() {
         check::<Owner>("LocalStack-Dotnet", Some("localstack-dotnet"));
         check::<Repo>("dotnet.aspire_for-localstack", Some("dotnet.aspire_for-localstack"));
         check::<Owner>(&"a".repeat(100), Some(&"a".repeat(100)));
@@ -228,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn platforms_match_in_any_case() {
+    fn platforms_are_case_insensitive() {
         check::<Platform>("Linux", Some("linux"));
         check::<Platform>("WINDOWS", Some("windows"));
         check::<Platform>("macOS", Some("macos"));

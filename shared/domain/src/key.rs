@@ -1,17 +1,17 @@
-//! Every key of every table, built nowhere else.
+//! Builds every key of every table. No other module builds keys.
 //!
 //! | table | partition key | sort key |
 //! |---|---|---|
 //! | test results | `TEST#{owner}#{repo}` | `RESULT#{platform}#{branch}#{order}` |
-//! | its index of the latest | `LATEST#{owner}#{repo}#{platform}#{branch}` | `{order}` |
+//! | its index of latest results | `LATEST#{owner}#{repo}#{platform}#{branch}` | `{order}` |
 //! | nonces | `NONCE#{owner}/{repo}#{nonce}` | `META` |
 //! | packages | `PACKAGE#{provider}#{organization or -}#{package}` | `META`, `UPSTREAM`, `VERSIONS` |
-//! | their index of what is due | `DUE#{shard}` | `{refresh_after}` |
+//! | its index of due packages | `DUE#{shard}` | `{refresh_after}` |
 //! | secrets | `SECRET#{provider}#{organization}#{package or *}` | `META` |
 //!
-//! `#` and `%` inside a part are percent-encoded, so that no name can forge another key. An order is
-//! `{timestamp}#{run_id}.{run_attempt}#{test_result_id}`: the order of the strings is the order of time,
-//! and of two results of the same millisecond the later run or attempt comes last.
+//! `#` and `%` in names are percent-encoded, so that no name can forge another key. An order is
+//! `{timestamp}#{run_id}.{run_attempt}#{test_result_id}`. Orders sort by time and, within one millisecond, by run
+//! and attempt.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,20 +23,20 @@ use crate::signature::Digest;
 use crate::test_result::TestResult;
 use crate::timestamp::Timestamp;
 
-/// The longest partition key that DynamoDB takes, in bytes:
+/// The maximum length of a partition key in DynamoDB, in bytes:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
 pub const PARTITION_KEY_BYTES_MAX: usize = 2048;
-/// The longest sort key that DynamoDB takes, in bytes.
+/// The maximum length of a sort key in DynamoDB, in bytes.
 pub const SORT_KEY_BYTES_MAX: usize = 1024;
 
-/// A key that no item has, partition and sort key: there is no `#` in it. For calls that are made for nothing but
-/// their connection.
+/// A partition and sort key that no item has, since every partition key contains a `#`. For calls that only open a
+/// connection.
 pub const WARM_UP_KEY: &str = "WARM_UP_KEY";
-/// The sort key of tables that have one item for a partition key; of a package, the item with its state.
+/// The sort key in tables with one item per partition key. For a package, the sort key of the item with its state.
 pub const META: &str = "META";
-/// The sort key of a package's versions.
+/// The sort key of the item with a package's versions.
 pub const VERSIONS: &str = "VERSIONS";
-/// The sort key of what a package's upstream has to be asked with.
+/// The sort key of the item with the validators for conditional requests to a package's upstream.
 pub const UPSTREAM: &str = "UPSTREAM";
 
 /// The partition key of a repository's results.
@@ -49,7 +49,7 @@ pub fn result_sort(platform: Platform, branch: &Branch, order: &ResultOrder) -> 
     format!("{}{order}", ResultRange::Branch(platform, branch).prefix())
 }
 
-/// The partition key, in the index of the latest results, of one platform and branch.
+/// The partition key of one platform and branch in the index of latest results.
 pub fn latest_partition(repository: &Repository, platform: Platform, branch: &Branch) -> String {
     let Repository { owner, repo } = repository;
     format!("LATEST#{}#{}#{platform}#{}", part(owner.as_str()), part(repo.as_str()), part(branch.as_str()))
@@ -75,9 +75,9 @@ pub fn package_partition(package: &Package) -> String {
     }
 }
 
-/// The package whose partition key is `partition`; `None` when it is no package's.
+/// The package with the partition key `partition`; `None` if that is not the key of a package.
 pub fn package_of(partition: &str) -> Option<Package> {
-    // No name of a package has a `#` or `%` that would be encoded.
+    // Package names contain no `#` or `%`, so nothing needs to be decoded.
     let package = match *partition.split('#').collect::<Vec<_>>() {
         ["PACKAGE", "nuget", "-", name] => Package::NuGet(name.parse().ok()?),
         ["PACKAGE", "github", organization, name] => {
@@ -88,39 +88,36 @@ pub fn package_of(partition: &str) -> Option<Package> {
     (package_partition(&package) == partition).then_some(package)
 }
 
-/// The partition key of the secret with which `organization`'s packages are read: `package` alone, or all of
-/// its public ones.
+/// The partition key of the secret mapping for `package`, or for all public packages of `organization`.
 pub fn secret_partition(organization: &Organization, package: Option<&PackageName>) -> String {
     let package = package.map_or(Cow::Borrowed("*"), |name| part(name.as_str()));
     format!("SECRET#github#{}#{package}", part(organization.as_str()))
 }
 
-/// One of the partitions that packages wait in until they are due, in the index of the packages.
+/// One partition of the index of due packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DueShard {
-    /// Packages that are known to exist, spread so that no partition takes all writes.
+    /// Packages that are known to exist, spread over several partitions to distribute the writes.
     Known(u8),
     /// Names that no upstream has confirmed yet.
     Unconfirmed,
 }
 
 impl DueShard {
-    /// How many shards there are of known packages. One partition takes 1,000 writes a second, and a refresh
-    /// costs two: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>
+    /// The number of shards for known packages. One partition accepts 1,000 writes per second, and a refresh costs
+    /// two: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>
     pub const KNOWN: u8 = 8;
 
-    /// The shard of a known package, always the same one.
+    /// The shard of a known package. It never changes.
     pub fn of(package: &Package) -> Self {
         let digest = Digest::of(package.to_string().as_bytes());
         Self::Known(digest.first_byte() % Self::KNOWN)
     }
 
-    /// The shards of all known packages.
     pub fn all_known() -> impl Iterator<Item = Self> {
         (0..Self::KNOWN).map(Self::Known)
     }
 
-    /// The partition key.
     pub fn partition(self) -> String {
         match self {
             Self::Known(shard) => format!("DUE#{shard}"),
@@ -129,8 +126,7 @@ impl DueShard {
     }
 }
 
-/// What makes a submission the same submission: the nonce that its signature covers, or, where there is
-/// none, its bytes.
+/// Identifies a submission by the nonce that its signature covers or, without a nonce, by its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReservationKey {
     /// The nonce of the signed body.
@@ -139,12 +135,12 @@ pub enum ReservationKey {
     Body(Digest),
 }
 
-/// The place of a result in time, among the results of its platform and branch.
+/// The position of a result among the results of its platform and branch, which are ordered by time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResultOrder(String);
 
 impl ResultOrder {
-    /// The place of `result`. Run ids of digits alone are compared as numbers (up to 20 digits).
+    /// The position of `result`. Numeric run ids of up to 20 digits compare as numbers.
     pub fn of(result: &TestResult) -> Self {
         let TestResult { id, run } = result;
         let (timestamp, run_id, attempt) = (run.timestamp, run.run_id.as_str(), run.run_attempt.get());
@@ -159,9 +155,9 @@ impl ResultOrder {
 impl FromStr for ResultOrder {
     type Err = ParseError;
 
-    /// Reads an order back; checks its timestamp, and takes the rest as it is.
+    /// Parses an order. Validates its timestamp and accepts the rest as is.
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let invalid = ParseError { expected: "an order, TIMESTAMP#RUN.ATTEMPT#ID" };
+        let invalid = ParseError { expected: "a result order, TIMESTAMP#RUN.ATTEMPT#ID" };
         let (timestamp, _) = text.split_once('#').ok_or(invalid)?;
         let parsed: Timestamp = timestamp.parse()?;
         if parsed.to_string() == timestamp { Ok(Self(text.to_owned())) } else { Err(invalid) }
@@ -174,19 +170,16 @@ impl fmt::Display for ResultOrder {
     }
 }
 
-/// Results of a repository whose sort keys are one contiguous range.
+/// Results of a repository whose sort keys form one contiguous range.
 #[derive(Debug, Clone, Copy)]
 pub enum ResultRange<'a> {
-    /// All of them.
     All,
-    /// Those of one platform.
     Platform(Platform),
-    /// Those of one branch on one platform.
     Branch(Platform, &'a Branch),
 }
 
 impl ResultRange<'_> {
-    /// What the sort keys of the group, and no others, begin with. Ends in `#`.
+    /// The prefix that exactly the sort keys of these results start with. Ends in `#`.
     pub fn prefix(&self) -> String {
         match self {
             Self::All => "RESULT#".to_owned(),
@@ -195,28 +188,29 @@ impl ResultRange<'_> {
         }
     }
 
-    /// The first and last sort key, both inclusive, of a range that holds all of the group.
+    /// The bounds of the sort keys of these results, both inclusive.
     pub fn range(&self) -> (String, String) {
         let first = self.prefix();
-        // `$` follows `#`, so that this is behind every key with the prefix and before any other.
+        // `$` follows `#` in ASCII, so this bound sorts after every key with the prefix and before every key that
+        // follows those.
         let last = format!("{}$", first.trim_end_matches('#'));
         (first, last)
     }
 
-    /// The first and last sort key, both inclusive, of a range that holds what happened at or after
-    /// `from` and before `to`. Means something for a group of one platform and branch only.
-    pub fn range_of_time(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> (String, String) {
+    /// The bounds of the sort keys of the results at or after `from` and before `to`, both inclusive. Meaningful
+    /// only for [`ResultRange::Branch`].
+    pub fn time_range(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> (String, String) {
         let (first, last) = self.range();
         let prefix = self.prefix();
         (
             from.map_or(first, |from| format!("{prefix}{from}")),
-            // A key of the very moment `to` goes on behind the timestamp, and so lies behind this.
+            // A sort key at the time `to` continues after its timestamp, so it sorts after this bound.
             to.map_or(last, |to| format!("{prefix}{to}")),
         )
     }
 }
 
-/// A name as part of a key.
+/// Encodes a name for use in a key.
 fn part(name: &str) -> Cow<'_, str> {
     if name.contains(['#', '%']) { name.replace('%', "%25").replace('#', "%23").into() } else { name.into() }
 }
@@ -249,9 +243,9 @@ mod tests {
         "[a-z0-9._-]{1,4}"
     }
 
-    /// Short, and made of what keys are made of, so that a forged key would be found.
+    /// Short names made of the characters that separate the parts of keys, so that a forged key would be found.
     fn branch() -> impl Strategy<Value = Branch> {
-        "[a#%/2-5A$ä]{1,6}".prop_filter_map("no branch", |text| text.parse().ok())
+        "[a#%/2-5A$ä]{1,6}".prop_filter_map("an invalid branch", |text| text.parse().ok())
     }
 
     fn place() -> impl Strategy<Value = (Owner, Repo, Platform, Branch)> {
@@ -281,8 +275,8 @@ mod tests {
         fn a_range_holds_the_results_of_its_target_only(a in branch(), b in branch(), platform in 0..3_usize, other in 0..3_usize) {
             let (platform, other) = (Platform::ALL[platform], Platform::ALL[other]);
             let key = result_sort(other, &b, &ResultOrder::of(&result(0, "1", 1)));
-            let holds = |group: ResultRange<'_>| {
-                let (first, last) = group.range();
+            let holds = |range: ResultRange<'_>| {
+                let (first, last) = range.range();
                 first <= key && key <= last
             };
             prop_assert_eq!(holds(ResultRange::Branch(platform, &a)), platform == other && a == b);
@@ -291,7 +285,7 @@ mod tests {
         }
 
         #[test]
-        fn key_order_is_time_order(
+        fn keys_sort_by_time_then_run_then_attempt(
             a in (-2_000_000_000_000_i64..4_000_000_000_000, 0..u64::MAX, 1..=9999_u64),
             b in (-2_000_000_000_000_i64..4_000_000_000_000, 0..u64::MAX, 1..=9999_u64),
             same_time: bool,
@@ -304,11 +298,11 @@ mod tests {
         }
 
         #[test]
-        fn a_range_of_time_is_half_open(at in 0..100_i64, from in 0..100_i64, to in 0..100_i64) {
+        fn a_time_range_is_half_open(at in 0..100_i64, from in 0..100_i64, to in 0..100_i64) {
             let branch = "main".parse().unwrap();
-            let group = ResultRange::Branch(Platform::Linux, &branch);
-            let moment = Timestamp::from_unix_milliseconds;
-            let (first, last) = group.range_of_time(Some(moment(from)), Some(moment(to)));
+            let range = ResultRange::Branch(Platform::Linux, &branch);
+            let time = Timestamp::from_unix_milliseconds;
+            let (first, last) = range.time_range(Some(time(from)), Some(time(to)));
             let key = result_sort(Platform::Linux, &branch, &ResultOrder::of(&result(at, "1", 1)));
             prop_assert_eq!(first <= key && key <= last, from <= at && at < to);
         }
@@ -348,21 +342,22 @@ mod tests {
             assert_eq!(package_partition(&package), partition);
             assert_eq!(package_of(partition), Some(package));
         }
-        for none in ["", "PACKAGE#nuget#acme#kit", "PACKAGE#github#-#kit", "PACKAGE#nuget#-#Kit", "TEST#a#b"]
+        for invalid in
+            ["", "PACKAGE#nuget#acme#kit", "PACKAGE#github#-#kit", "PACKAGE#nuget#-#Kit", "TEST#a#b"]
         {
-            assert_eq!(package_of(none), None, "{none}");
+            assert_eq!(package_of(invalid), None, "{invalid}");
         }
         let (organization, name) = ("Acme".parse().unwrap(), "Acme.Kit".parse().unwrap());
         assert_eq!(secret_partition(&organization, None), "SECRET#github#acme#*");
         assert_eq!(secret_partition(&organization, Some(&name)), "SECRET#github#acme#acme.kit");
-        // Where a package is must not depend on the build that looks for it.
+        // The shard of a package must be the same in every version of this crate.
         let shards = ["nuget/newtonsoft.json", "nuget/serilog", "github/acme/acme.kit"]
             .map(|package| DueShard::of(&package.parse().unwrap()).partition());
         assert_eq!(shards, ["DUE#1", "DUE#4", "DUE#1"]);
     }
 
     #[test]
-    fn no_key_exceeds_the_limits_of_dynamodb() {
+    fn no_key_exceeds_the_size_limits_of_dynamodb() {
         let longest = "x".repeat(100);
         let repository = format!("{longest}/{longest}").parse().unwrap();
         let branch = "#".repeat(255).parse().unwrap();

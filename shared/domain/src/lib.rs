@@ -1,7 +1,7 @@
 //! The domain of BadgeSmith: names, results, packages, versions, keys, signatures, messages and badges.
 //!
-//! Everything here is pure. This crate depends on no AWS SDK, no async runtime and no clock; its
-//! `Cargo.toml` proves it. Time comes in as a parameter.
+//! This crate is pure: it does no I/O and depends on no AWS SDK, no async runtime and no clock. Callers pass the
+//! current time as a parameter.
 
 pub mod badge;
 pub mod ids;

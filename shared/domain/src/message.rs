@@ -4,41 +4,40 @@ use serde::{Deserialize, Serialize};
 
 use crate::test_result::TestResult;
 
-/// The version that this build writes.
+/// The version that this crate writes.
 const VERSION: u32 = 1;
 
-/// The body of a message: `{"version":1,"result":{..}}`, with the result as [`TestResult`] documents it.
+/// The body of a message: `{"version":1,"result":{..}}`, with the JSON of a [`TestResult`].
 ///
-/// Messages outlive deployments: they wait in a queue for days, in a dead-letter queue for two weeks.
-/// - New reader, old message: a field added later must be optional to the reader.
-/// - Old reader, new message: unknown fields are ignored, so adding one keeps the version.
-/// - A change that an old reader would misread raises the version. An old reader refuses it, the message
-///   goes to the dead-letter queue, and a replay after the deployment succeeds.
+/// Messages outlive deployments: they can stay in a queue for days and in a dead-letter queue for two weeks.
+/// - New reader, old message: a field that was added later is optional for the reader.
+/// - Old reader, new message: the reader ignores unknown fields, so a new field does not need a new version.
+/// - A change that an old reader would misread needs a new version. An old reader rejects it, the message goes to
+///   the dead-letter queue, and a replay after the deployment succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResultMessage {
     version: u32,
     pub result: TestResult,
 }
 
-/// Why a message cannot be read, now or later.
+/// Why this version can never read a message.
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
-    /// Not JSON, or not of the form above.
+    /// Not JSON, or not a [`ResultMessage`].
     #[error("malformed message: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// Written by a later version of this software.
-    #[error("message version {0} is newer than this reader's {VERSION}")]
+    /// Written by a newer version of BadgeSmith.
+    #[error("message version {0} is newer than the supported version {VERSION}")]
     Newer(u32),
 }
 
 impl ResultMessage {
-    /// The message about `result`.
     pub fn new(result: TestResult) -> Self {
         Self { version: VERSION, result }
     }
 
     /// # Errors
-    /// [`MessageError`] when this version cannot read `body`, now or later.
+    /// [`MessageError`] if this version can never read `body`.
     pub fn parse(body: &str) -> Result<Self, MessageError> {
         #[derive(Deserialize)]
         struct Versioned {
@@ -49,7 +48,7 @@ impl ResultMessage {
             Ok(Self { version, .. }) => return Err(MessageError::Newer(version)),
             Err(error) => error,
         };
-        // A newer message need not look like this one.
+        // A newer message may have a different structure.
         match serde_json::from_str(body) {
             Ok(Versioned { version }) if version > VERSION => Err(MessageError::Newer(version)),
             Ok(_) | Err(_) => Err(MessageError::Malformed(malformed)),
@@ -61,7 +60,7 @@ impl ResultMessage {
 mod tests {
     use super::*;
 
-    /// As the first version wrote it, with nothing optional. Never change it: such messages exist.
+    /// A message as the first version wrote it, without optional fields. Never change it: such messages exist.
     const FIRST: &str = r#"{"version":1,"result":{"test_result_id":"6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70",
         "owner":"acme","repo":"kit","platform":"linux","branch":"main","passed":1,"failed":0,"skipped":0,
         "total":1,"timestamp":"2025-01-15T10:30:00.000Z","run_id":"7"}}"#;

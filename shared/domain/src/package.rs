@@ -1,4 +1,4 @@
-//! Packages as their registries name them.
+//! Packages and their registries.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{ParseError, string_newtype};
 
 string_newtype! {
-    /// An organisation or user of GitHub, in lower case. Managed users have a `_` in their names:
+    /// A GitHub organization or user, in lower case. Names of managed users contain a `_`:
     /// <https://docs.github.com/en/enterprise-cloud@latest/admin/managing-iam/iam-configuration-reference/username-considerations-for-external-authentication>
-    Organization, "1 to 39 characters of A-Z a-z 0-9 - _, the first no -", |text| {
+    Organization, "1 to 39 characters of A-Z a-z 0-9 - _, not starting with -", |text| {
         let fits = (1..=39).contains(&text.len())
             && !text.starts_with('-')
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
@@ -19,10 +19,10 @@ string_newtype! {
 }
 
 string_newtype! {
-    /// The id of a NuGet package, in lower case, by the rule of NuGet's clients (`^\w+([.-]\w+)*$`, at most 100
-    /// characters), here in ASCII:
+    /// The id of a NuGet package, in lower case. It follows the rule of NuGet's clients (`^\w+([.-]\w+)*$`, at most
+    /// 100 characters), restricted to ASCII:
     /// <https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Packaging/PackageCreation/Utility/PackageIdValidator.cs>
-    PackageName, "1 to 100 characters: words of A-Z a-z 0-9 _, a single . or - between them", |text| {
+    PackageName, "1 to 100 characters: words of A-Z a-z 0-9 _, separated by single . or -", |text| {
         let is_word = |word: &str| {
             !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         };
@@ -31,17 +31,16 @@ string_newtype! {
     }
 }
 
-/// Where packages come from.
+/// A package registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Provider {
     /// A NuGet feed; nuget.org unless configured otherwise.
     NuGet,
-    /// GitHub Packages.
     GitHub,
 }
 
 impl Provider {
-    /// The lower-case name, in addresses, keys and on badges.
+    /// The lower-case name in URLs, in keys and on badges.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NuGet => "nuget",
@@ -56,21 +55,20 @@ impl fmt::Display for Provider {
     }
 }
 
-/// A package. Displays, and is read, as `nuget/newtonsoft.json` or `github/acme/acme.kit`.
+/// A package. Its text form is `nuget/newtonsoft.json` or `github/acme/acme.kit`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Package {
-    /// In the NuGet feed.
+    /// A package in the NuGet feed.
     NuGet(PackageName),
-    /// In GitHub Packages, with the organisation or user that it belongs to.
+    /// A package in GitHub Packages, with its owner.
     GitHub(Organization, PackageName),
 }
 
 impl Package {
-    /// What a valid value looks like, as a noun phrase.
+    /// A description of a valid value, as a noun phrase.
     pub const EXPECTED: &str = "nuget/PACKAGE or github/ORG/PACKAGE";
 
-    /// Where it comes from.
     pub fn provider(&self) -> Provider {
         match self {
             Self::NuGet(_) => Provider::NuGet,

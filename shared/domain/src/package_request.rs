@@ -1,18 +1,18 @@
-//! The `PackageRequested` event: badge-api, or an operator, asks the refresher to look up a package.
+//! The `PackageRequested` event: badge-api or an operator asks the refresher to look up a package.
 
 use serde::{Deserialize, Serialize};
 
 use crate::package::Package;
 use crate::timestamp::Timestamp;
 
-/// The version that this build writes.
+/// The version that this crate writes.
 const VERSION: u32 = 1;
 
 /// The detail of a `PackageRequested` event:
 /// `{"version":1,"package":"nuget/newtonsoft.json","reason":"new","requested_at":"2025-01-15T10:30:00.000Z"}`.
 ///
 /// It evolves like a [`ResultMessage`](crate::message::ResultMessage): fields may be added, and a change that an
-/// old reader would misread raises the version.
+/// old reader would misread needs a new version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageRequest {
     version: u32,
@@ -21,46 +21,46 @@ pub struct PackageRequest {
     pub requested_at: Timestamp,
 }
 
-/// Why a package is requested. Of several reasons the first one counts, but see [`PackageRequest::merge`].
+/// Why a package is requested. When two requests are merged, the variant that is declared first wins, with the
+/// exception that [`PackageRequest::merge`] describes.
 ///
-/// The words on the wire are older than the variants' names.
+/// Some variants have another name on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reason {
-    /// An operator wants it looked up now, whether it is due or not.
+    /// An operator requests a lookup now, even if the package is not due.
     #[serde(rename = "wanted")]
     RefreshNow,
-    /// It is unknown, or was not found an hour ago. Such names may be invented.
+    /// The package is unknown, or was not found an hour ago. Such names may be made up.
     #[serde(rename = "new")]
     FirstRequested,
-    /// It is known and overdue: it has left the schedule, or the schedule lags behind.
+    /// The package is known and overdue: it is no longer scheduled, or the schedule lags behind.
     Stale,
-    /// It is known and fresh, and its reads have not been reported for a day.
+    /// The package is known and fresh, but its reads have not been reported for a day.
     #[serde(rename = "seen")]
     StillRead,
-    /// An operator wants it off the schedule.
+    /// An operator removes the package from the schedule.
     #[serde(rename = "unwanted")]
     Unschedule,
 }
 
-/// Why a request cannot be read, now or later.
+/// Why this version can never read a request.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
-    /// Not an event with such a detail.
+    /// Not an event with a [`PackageRequest`] as its detail.
     #[error("malformed request: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// Written by a later version of this software.
-    #[error("request version {0} is newer than this reader's {VERSION}")]
+    /// Written by a newer version of BadgeSmith.
+    #[error("request version {0} is newer than the supported version {VERSION}")]
     Newer(u32),
 }
 
 impl PackageRequest {
-    /// The request for `package`.
     pub fn new(package: Package, reason: Reason, requested_at: Timestamp) -> Self {
         Self { version: VERSION, package, reason, requested_at }
     }
 
-    /// Merges another request for the same package into this one. Between a lookup and an [`Reason::Unschedule`],
+    /// Merges another request for the same package into this one. Between a lookup and a [`Reason::Unschedule`],
     /// the later request wins.
     pub fn merge(&mut self, other: &Self) {
         let is_lookup = |request: &Self| request.reason != Reason::Unschedule;
@@ -72,10 +72,10 @@ impl PackageRequest {
         self.requested_at = self.requested_at.max(other.requested_at);
     }
 
-    /// Reads a request from `body`: a whole event as EventBridge hands it to a queue, the request its detail.
+    /// Parses `body`, a complete event as EventBridge sends it to a queue, with the request as its detail.
     ///
     /// # Errors
-    /// [`RequestError`] when this version cannot read `body`, now or later.
+    /// [`RequestError`] if this version can never read `body`.
     pub fn parse_event(body: &str) -> Result<Self, RequestError> {
         #[derive(Deserialize)]
         struct Event<T> {
@@ -90,7 +90,7 @@ impl PackageRequest {
             Ok(Event { detail: Self { version, .. } }) => return Err(RequestError::Newer(version)),
             Err(error) => error,
         };
-        // A newer request need not look like this one.
+        // A newer request may have a different structure.
         match serde_json::from_str(body) {
             Ok(Event { detail: Versioned { version } }) if version > VERSION => {
                 Err(RequestError::Newer(version))

@@ -1,4 +1,4 @@
-//! HMAC-SHA256 signatures over a request's raw bytes (RFC 2104).
+//! HMAC-SHA256 signatures over the raw bytes of a request (RFC 2104).
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,10 +11,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::ids::ParseError;
 
-/// A shorter key could be guessed; it is refused.
+/// The minimum length of a key. Shorter keys are rejected because they could be guessed.
 pub const KEY_BYTES_MIN: usize = 16;
 
-/// What a client sends as `X-Signature`: `sha256=` and 64 hex digits of either case.
+/// The value of `X-Signature`: `sha256=` followed by 64 hex digits in either case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature([u8; 32]);
 
@@ -37,30 +37,29 @@ impl fmt::Display for Signature {
     }
 }
 
-/// A key of HMAC-SHA256. Neither `Debug` nor any error shows it.
+/// An HMAC-SHA256 key. Neither `Debug` output nor any error reveals it.
 #[derive(Clone)]
 pub struct HmacKey(Box<[u8]>);
 
 impl HmacKey {
-    /// A key of these bytes; `None` when there are fewer than [`KEY_BYTES_MIN`].
+    /// A key from `bytes`; `None` if there are fewer than [`KEY_BYTES_MIN`].
     pub fn new(bytes: impl Into<Box<[u8]>>) -> Option<Self> {
         let bytes = bytes.into();
         (bytes.len() >= KEY_BYTES_MIN).then_some(Self(bytes))
     }
 
-    /// Signs `body`.
     pub fn sign(&self, body: &[u8]) -> Signature {
         Signature(self.mac(body).finalize().into_bytes().into())
     }
 
-    /// Whether `signature` is this key's for `body`, in constant time.
+    /// Checks in constant time whether this key made `signature` over `body`.
     pub fn verifies(&self, body: &[u8], signature: &Signature) -> bool {
         self.mac(body).verify_slice(&signature.0).is_ok()
     }
 
     fn mac(&self, body: &[u8]) -> Hmac<Sha256> {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104, section 3)")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length will do");
+        #[expect(clippy::expect_used, reason = "HMAC accepts keys of any length (RFC 2104, section 3)")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC accepts keys of any length");
         mac.update(body);
         mac
     }
@@ -72,29 +71,26 @@ impl fmt::Debug for HmacKey {
     }
 }
 
-/// The keys that one version of a repository's secret stands for.
+/// The keys in one version of a repository's secret.
 ///
-/// The secret is `{"hmac_key":"<base64>","type":"repo_hmac"}`. The key is what the base64 decodes to. Many a
-/// shell script signs with the string itself (`openssl dgst -hmac "$KEY"`), so its bytes are a key as well.
+/// The secret is `{"hmac_key":"<base64>","type":"repo_hmac"}`. The key is the decoded base64. Many shell scripts
+/// sign with the string itself (`openssl dgst -hmac "$KEY"`), so its bytes are a key, too.
 #[derive(Debug, Clone)]
 pub struct SecretKeys(Vec<HmacKey>);
 
-/// Why a secret holds no key. Says nothing of what is in it.
+/// Why a secret has no usable key. The message reveals nothing of its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// Not the JSON that it should be.
+    /// Not JSON, or not of the expected form.
     #[error(r#"expected a secret of the form {{"hmac_key":"<base64>","type":"repo_hmac"}}"#)]
     Malformed,
-    /// Too short to be safe.
     #[error("expected a key of at least {KEY_BYTES_MIN} bytes")]
     TooShort,
 }
 
 impl SecretKeys {
-    /// Reads a secret.
-    ///
     /// # Errors
-    /// [`SecretError`] when it is not of the form above, or its key too short.
+    /// [`SecretError`] if the secret is malformed or its key is too short.
     pub fn parse(secret: &str) -> Result<Self, SecretError> {
         #[derive(Deserialize)]
         struct Secret {
@@ -111,23 +107,22 @@ impl SecretKeys {
         if keys.is_empty() { Err(SecretError::TooShort) } else { Ok(Self(keys)) }
     }
 
-    /// Whether `signature` is one of these keys' for `body`.
+    /// Checks whether one of these keys made `signature` over `body`.
     pub fn verify(&self, body: &[u8], signature: &Signature) -> bool {
         self.0.iter().any(|key| key.verifies(body, signature))
     }
 }
 
-/// The SHA-256 of some bytes; displays as 64 hex digits.
+/// A SHA-256 digest; displays as 64 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The first byte, to spread things by.
+    /// The first byte, from which to choose a shard.
     pub fn first_byte(&self) -> u8 {
         let [first, ..] = self.0;
         first
@@ -183,7 +178,7 @@ mod tests {
     fn signatures_match_the_vectors_of_rfc_4231() {
         for (key, data, expected) in RFC_4231 {
             let key = if key == "AA*131" { vec![0xaa; 131] } else { hex::decode(key).unwrap() };
-            // One vector's key is shorter than this service accepts.
+            // The key of one vector is too short for `HmacKey::new`.
             let key = HmacKey(key.into());
             let data = hex::decode(data).unwrap();
             let signature: Signature = format!("sha256={}", expected.to_uppercase()).parse().unwrap();
@@ -230,7 +225,7 @@ mod tests {
         for short in ["", "c2hvcnQ=", "fifteen-letters"] {
             assert_eq!(parse(short).unwrap_err(), SecretError::TooShort, "{short}");
         }
-        // Decodes to 12 bytes, too few; the 16 bytes of the string are a key, the 12 are none.
+        // The string decodes to 12 bytes, which are too few for a key. Its own 16 bytes are a key.
         let weak = "abcdefghijklmnop";
         let decoded = HmacKey(STANDARD.decode(weak).unwrap().into());
         assert!(!parse(weak).unwrap().verify(b"body", &decoded.sign(b"body")));

@@ -18,7 +18,7 @@ pub use run::{Commit, RunAttempt, RunId};
 use crate::ids::{Branch, Nonce, Owner, ParseError, Platform, Repo, Repository};
 use crate::timestamp::Timestamp;
 
-/// How the tests of one run ended: what a client submits.
+/// The outcome of one test run, as a client submits it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestRun {
     pub repository: Repository,
@@ -31,19 +31,19 @@ pub struct TestRun {
     pub run_attempt: RunAttempt,
     /// The commit that was tested.
     pub commit: Option<Commit>,
-    /// The report to show to a reader.
+    /// The test report to link to.
     pub url_html: Option<HttpsUrl>,
-    /// The run at the CI system.
+    /// The run in the CI system.
     pub workflow_run_url: Option<HttpsUrl>,
 }
 
 impl TestRun {
-    /// Where a click on the badge leads: the report, else the run at the CI system.
+    /// The target of a click on the badge: the report or, without one, the run in the CI system.
     pub fn link(&self) -> Option<&HttpsUrl> {
         self.url_html.as_ref().or(self.workflow_run_url.as_ref())
     }
 
-    /// The body of `POST /tests/results`, a JSON object with the names of the HTTP contract.
+    /// The body of `POST /tests/results`, a JSON object with the field names of the HTTP API.
     ///
     /// # Errors
     /// None in practice: every field serializes.
@@ -52,10 +52,9 @@ impl TestRun {
     }
 }
 
-/// A test result that was accepted: a run and its id.
+/// An accepted test result: a run and its id.
 ///
-/// As JSON it is flat and has the field names of the HTTP contract, with `test_result_id` besides;
-/// absent fields are left out:
+/// Its JSON is flat, has the field names of the HTTP API plus `test_result_id`, and omits absent fields:
 ///
 /// ```
 /// # use badgesmith_domain::test_result::TestResult;
@@ -73,8 +72,8 @@ pub struct TestResult {
     pub run: TestRun,
 }
 
-/// The id of a result: a UUID of version 8 (RFC 9562, 5.8) made from the key of its reservation,
-/// so that the same submission always has the same id.
+/// The id of a result: a version 8 UUID (RFC 9562, 5.8) derived from the key of its reservation, so that the same
+/// submission always gets the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TestResultId(Uuid);
@@ -103,7 +102,7 @@ impl fmt::Display for TestResultId {
     }
 }
 
-/// The JSON of a run, alone, with its nonce, or with its id.
+/// The JSON of a run: alone, with its nonce, or with its id.
 #[derive(Serialize, Deserialize)]
 struct Fields {
     #[serde(default, skip_serializing_if = "Option::is_none")]

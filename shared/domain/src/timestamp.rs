@@ -1,4 +1,4 @@
-//! Points in time, in UTC and to the millisecond: what keys, badges and messages hold.
+//! UTC timestamps with millisecond precision, for keys, badges and messages.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::ParseError;
 
-/// A point in time between the years 0000 and 9999, to the millisecond.
+/// A timestamp between the years 0000 and 9999, with millisecond precision.
 ///
-/// Displays in a fixed width, `2025-01-15T10:30:00.000Z`, so that the order of the strings is the
-/// order of time; parses RFC 3339 with any offset and drops what is finer than a millisecond.
+/// Displays with a fixed width, `2025-01-15T10:30:00.000Z`, so that strings sort by time. Parses RFC 3339 with any
+/// offset, and rounds down to the millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp {
@@ -19,60 +19,59 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// What a valid value looks like, as a noun phrase.
+    /// A description of a valid value, as a noun phrase.
     pub const EXPECTED: &str = "an RFC 3339 timestamp such as 2025-01-15T10:30:00Z";
     /// 0000-01-01T00:00:00.000Z
     const FIRST_UNIX_MILLISECONDS: i64 = -62_167_219_200_000;
-    /// 9999-12-30T22:00:00.000Z, the last second that jiff can hold.
+    /// 9999-12-30T22:00:00.000Z, the last second that jiff supports.
     const LAST_UNIX_MILLISECONDS: i64 = 253_402_207_200_000;
 
     /// 1970-01-01T00:00:00.000Z
     pub const UNIX_EPOCH: Self = Self { unix_milliseconds: 0 };
 
-    /// The last moment that there is.
+    /// The latest timestamp that can be represented.
     pub const LAST: Self = Self { unix_milliseconds: Self::LAST_UNIX_MILLISECONDS };
 
-    /// From milliseconds since the Unix epoch; a moment outside the years 0000 to 9999 becomes the
-    /// nearest inside.
+    /// Converts milliseconds since the Unix epoch. A value outside the years 0000 to 9999 becomes the nearest value
+    /// inside.
     pub fn from_unix_milliseconds(milliseconds: i64) -> Self {
         let range = Self::FIRST_UNIX_MILLISECONDS..=Self::LAST_UNIX_MILLISECONDS;
         Self { unix_milliseconds: milliseconds.clamp(*range.start(), *range.end()) }
     }
 
-    /// Milliseconds since the Unix epoch.
     pub fn unix_milliseconds(self) -> i64 {
         self.unix_milliseconds
     }
 
-    /// Whole seconds since the Unix epoch, as DynamoDB's TTL counts.
+    /// Whole seconds since the Unix epoch, the unit of DynamoDB's TTL.
     pub fn unix_seconds(self) -> i64 {
         self.unix_milliseconds.div_euclid(1000)
     }
 
-    /// This moment and `duration` more.
+    /// Adds `duration`, up to the latest timestamp.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self::from_unix_milliseconds(self.unix_milliseconds.saturating_add(milliseconds(duration)))
     }
 
-    /// This moment and `duration` less.
+    /// Subtracts `duration`, down to the year 0000.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self::from_unix_milliseconds(self.unix_milliseconds.saturating_sub(milliseconds(duration)))
     }
 
-    /// How long ago `earlier` was, at this moment; zero when it lies ahead.
+    /// The time from `earlier` to `self`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.unix_milliseconds - earlier.unix_milliseconds).unwrap_or(0))
     }
 
-    /// The form of HTTP's date headers (RFC 9110, 5.6.7): `Wed, 15 Jan 2025 10:30:00 GMT`.
+    /// The format of HTTP date headers (RFC 9110, 5.6.7): `Wed, 15 Jan 2025 10:30:00 GMT`.
     pub fn http_date(self) -> String {
         self.to_jiff().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
     fn to_jiff(self) -> jiff::Timestamp {
-        // Cannot fail, both constructors keep to the range; the epoch would be the mildest wrong answer.
+        // Cannot fail: both constructors enforce the range.
         jiff::Timestamp::from_millisecond(self.unix_milliseconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }
 }
@@ -92,7 +91,8 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let invalid = ParseError { expected: Self::EXPECTED };
-        let parsed: jiff::Timestamp = plain(text).and_then(|plain| plain.parse().ok()).ok_or(invalid)?;
+        let parsed: jiff::Timestamp =
+            strict_rfc_3339(text).and_then(|text| text.parse().ok()).ok_or(invalid)?;
         let milliseconds = parsed.as_nanosecond().div_euclid(1_000_000);
         let milliseconds = i64::try_from(milliseconds).map_err(|_| invalid)?;
         if milliseconds < Self::FIRST_UNIX_MILLISECONDS {
@@ -102,9 +102,9 @@ impl FromStr for Timestamp {
     }
 }
 
-/// `text` with at most nine digits of a second's fraction, if it has the form of RFC 3339, 5.6. jiff reads
-/// more of ISO 8601 than that: basic formats, annotations, commas, offsets with seconds.
-fn plain(text: &str) -> Option<String> {
+/// Returns `text` with at most nine fractional digits if it has the syntax of RFC 3339, 5.6. jiff accepts more of
+/// ISO 8601: basic formats, annotations, commas, offsets with seconds.
+fn strict_rfc_3339(text: &str) -> Option<String> {
     let (date_time, rest) = text.split_at_checked(19)?;
     let [_, _, _, _, b'-', _, _, b'-', _, _, b'T' | b't' | b' ', _, _, b':', _, _, b':', _, _] =
         date_time.as_bytes()
@@ -195,7 +195,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_order_is_time_order_and_round_trips(a: i64, b: i64) {
+        fn text_sorts_by_time_and_round_trips(a: i64, b: i64) {
             let (a, b) = (Timestamp::from_unix_milliseconds(a), Timestamp::from_unix_milliseconds(b));
             prop_assert_eq!(a.cmp(&b), a.to_string().cmp(&b.to_string()));
             prop_assert_eq!(a.to_string().parse::<Timestamp>().unwrap(), a);

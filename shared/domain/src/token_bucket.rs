@@ -1,41 +1,41 @@
-//! Budgets of what is done on behalf of clients that may be anybody.
+//! A rate limit for work on behalf of unauthenticated clients.
 
 use std::time::Duration;
 
 use crate::timestamp::Timestamp;
 
-/// A budget that fills itself up again: a burst at once, and so many a second after.
+/// A token bucket: allows a burst, then a constant rate per second.
 #[derive(Debug, Clone)]
 pub struct TokenBucket {
     burst: f64,
     per_second: f64,
-    left: f64,
+    tokens: f64,
     filled_at: Option<Timestamp>,
 }
 
 impl TokenBucket {
-    /// A full bucket.
+    /// Creates a full bucket.
     pub fn new(burst: f64, per_second: f64) -> Self {
-        Self { burst, per_second, left: burst, filled_at: None }
+        Self { burst, per_second, tokens: burst, filled_at: None }
     }
 
-    /// Takes one from the budget; `false` when nothing is left.
+    /// Takes one token; `false` if none is left.
     #[must_use]
     pub fn take(&mut self, now: Timestamp) -> bool {
         let has_one = self.has_one(now);
         if has_one {
-            self.left -= 1.0;
+            self.tokens -= 1.0;
         }
         has_one
     }
 
-    /// Whether there is one to be taken.
+    /// Whether a token is left.
     #[must_use]
     pub fn has_one(&mut self, now: Timestamp) -> bool {
         let elapsed = self.filled_at.map_or(Duration::ZERO, |at| now.since(at));
-        self.left = (self.left + elapsed.as_secs_f64() * self.per_second).min(self.burst);
+        self.tokens = (self.tokens + elapsed.as_secs_f64() * self.per_second).min(self.burst);
         self.filled_at = Some(now);
-        self.left >= 1.0
+        self.tokens >= 1.0
     }
 }
 

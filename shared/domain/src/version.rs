@@ -1,7 +1,7 @@
-//! Versions of packages, in NuGet's reading and order, and what may be asked of them.
+//! Package versions as NuGet parses and orders them, and requirements on versions.
 //!
-//! The source of every rule is the library [NuGet.Versioning][library] 6 and its [documentation][page].
-//! Only bounds can be asked; which version NuGet would restore for a floating range is not decided here.
+//! Every rule follows the library [NuGet.Versioning][library] 6 and its [documentation][page]. A requirement only
+//! checks bounds. It does not find the version that NuGet would restore for a floating range.
 //!
 //! [library]: https://github.com/NuGet/NuGet.Client/tree/dev/src/NuGet.Core/NuGet.Versioning
 //! [page]: https://learn.microsoft.com/nuget/concepts/package-versioning
@@ -16,16 +16,16 @@ pub use requirement::{Comparator, Requirement};
 
 /// A package's listed versions: distinct, highest first, at most [`Versions::MAX`].
 ///
-/// Of versions that are equal but written differently the one is kept that comes last in the order of
-/// bytes, whatever the order given: `1.0.0-rc` of that and `1.0.0-RC`, for lower case is how the
-/// [package content resource][lower] of NuGet's API writes them all.
+/// Of equal versions with different spellings, only the one that sorts last by bytes is kept, regardless of the
+/// input order: `1.0.0-rc` rather than `1.0.0-RC`. The [package content resource][lower] of NuGet's API writes all
+/// versions in lower case.
 ///
 /// [lower]: https://learn.microsoft.com/nuget/api/package-base-address-resource
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Versions(Box<[NuGetVersion]>);
 
 impl Versions {
-    /// How many are kept, the highest.
+    /// The maximum number of versions. Lower versions are dropped.
     pub const MAX: usize = 10_000;
 
     /// The versions, highest first.
@@ -33,25 +33,23 @@ impl Versions {
         self.0.iter()
     }
 
-    /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The highest stable version that meets `requirement`; when there is none, or with `prerelease`, the
-    /// highest of all that meet it. `None` when nothing does.
+    /// The highest stable version that meets `requirement`. If there is none, or with `prerelease`, the highest
+    /// version that meets it. `None` if no version does.
     pub fn latest(&self, requirement: &Requirement, prerelease: bool) -> Option<&NuGetVersion> {
-        let mut fitting = self.iter().filter(|version| requirement.is_met_by(version));
-        let highest = fitting.next()?;
+        let mut matching = self.iter().filter(|version| requirement.is_met_by(version));
+        let highest = matching.next()?;
         if prerelease || !highest.is_prerelease() {
             return Some(highest);
         }
-        Some(fitting.find(|version| !version.is_prerelease()).unwrap_or(highest))
+        Some(matching.find(|version| !version.is_prerelease()).unwrap_or(highest))
     }
 }
 

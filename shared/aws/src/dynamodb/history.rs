@@ -1,4 +1,4 @@
-//! The history of a repository: the key ranges of a query, and reading them page by page.
+//! Reads the history of a repository page by page.
 
 use badgesmith_domain::ids::{Branch, Platform, Repository};
 use badgesmith_domain::key::{self, ResultOrder, ResultRange};
@@ -13,13 +13,13 @@ use crate::sdk::AwsError;
 #[derive(Debug, Clone)]
 pub struct HistoryQuery {
     pub repository: Repository,
-    /// One platform, or all.
+    /// One platform; `None` for all.
     pub platform: Option<Platform>,
-    /// One branch, or all.
+    /// One branch; `None` for all.
     pub branch: Option<BranchHistory>,
     /// The maximum number of results on a page.
     pub limit: usize,
-    /// The end of the page before this one.
+    /// The end of the previous page.
     pub after: Option<HistoryPosition>,
 }
 
@@ -46,7 +46,7 @@ impl HistoryPosition {
     }
 }
 
-/// Some results, and the position of the next page.
+/// One page of results, and the position of the next.
 #[derive(Debug)]
 pub struct HistoryPage {
     pub results: Vec<TestResult>,
@@ -57,20 +57,20 @@ pub struct HistoryPage {
 impl Results {
     /// One page of a repository's history.
     ///
-    /// With a branch: newest first, the platforms merged. Without: grouped by platform and branch, newest
-    /// first inside a group.
+    /// With a branch, the results are sorted newest first, across platforms. Without a branch, they are grouped by
+    /// platform and branch, and sorted newest first within a group. `None` if `query.after` is not a position in
+    /// the results of the query.
     ///
     /// # Errors
-    /// [`StoreError`] when DynamoDB fails, or an item is corrupt. `None` when `query.after` is not a position in
-    /// the results of the query.
+    /// [`StoreError`] if DynamoDB fails or an item is corrupt.
     pub async fn history(&self, query: &HistoryQuery) -> Result<Option<HistoryPage>, StoreError> {
         let partition = key::results_partition(&query.repository);
         // One more than the limit shows whether there is another page.
-        let wanted = query.limit + 1;
+        let count_max = query.limit + 1;
         let Some(ranges) = ranges(query) else { return Ok(None) };
         let mut found = Vec::new();
         for range in ranges {
-            found.extend(self.newest_first(&partition, &range, wanted).await?);
+            found.extend(self.newest_first(&partition, &range, count_max).await?);
         }
         if query.branch.is_some() {
             found.sort_by_cached_key(|result| std::cmp::Reverse(ResultOrder::of(result)));
@@ -81,18 +81,18 @@ impl Results {
         Ok(Some(HistoryPage { results: found, next }))
     }
 
-    /// At most `wanted` results of a range, from its end.
+    /// At most `count_max` results of a range, newest first.
     async fn newest_first(
         &self,
         partition: &str,
         range: &KeyRange,
-        wanted: usize,
+        count_max: usize,
     ) -> Result<Vec<TestResult>, StoreError> {
         let mut results = Vec::new();
         let mut start = range.after.as_ref().map(|sort| item_key(partition, sort));
-        // A page of DynamoDB ends after 1 MB even if it holds fewer results than wanted.
+        // DynamoDB ends a page after 1 MB, even if it holds fewer results than the limit.
         loop {
-            let missing = i32::try_from(wanted - results.len()).unwrap_or(i32::MAX);
+            let limit = i32::try_from(count_max - results.len()).unwrap_or(i32::MAX);
             let output = self
                 .client
                 .query()
@@ -104,7 +104,7 @@ impl Results {
                 .expression_attribute_values(":first", string(&range.first))
                 .expression_attribute_values(":last", string(&range.last))
                 .scan_index_forward(false)
-                .limit(missing)
+                .limit(limit)
                 .set_exclusive_start_key(start)
                 .send()
                 .await
@@ -113,14 +113,14 @@ impl Results {
                 results.push(result_item::to_result(item)?);
             }
             start = output.last_evaluated_key;
-            if start.is_none() || results.len() >= wanted {
+            if start.is_none() || results.len() >= count_max {
                 return Ok(results);
             }
         }
     }
 }
 
-/// Sort keys from `first` to `last`, both inclusive, read backwards and only what comes before `after`.
+/// Sort keys from `first` to `last`, both inclusive. They are read backwards, starting before `after`.
 struct KeyRange {
     first: String,
     last: String,
@@ -128,7 +128,7 @@ struct KeyRange {
 }
 
 impl KeyRange {
-    /// `None` when `after` is not a key in the range.
+    /// `None` if `after` is not in the range.
     fn new((first, last): (String, String), after: Option<String>) -> Option<Self> {
         let inside = after
             .as_ref()
@@ -137,31 +137,31 @@ impl KeyRange {
     }
 }
 
-/// The key ranges that together hold the results of `query`; `None` when its position is in none of them.
+/// The key ranges that together hold the results of `query`; `None` if its position is not in all of them.
 fn ranges(query: &HistoryQuery) -> Option<Vec<KeyRange>> {
     let after = query.after.as_ref().map(HistoryPosition::as_str);
     let Some(BranchHistory { branch, from, to }) = &query.branch else {
-        let group = query.platform.map_or(ResultRange::All, ResultRange::Platform);
-        return Some(vec![KeyRange::new(group.range(), after.map(str::to_owned))?]);
+        let range = query.platform.map_or(ResultRange::All, ResultRange::Platform);
+        return Some(vec![KeyRange::new(range.range(), after.map(str::to_owned))?]);
     };
     if from.zip(*to).is_some_and(|(from, to)| from >= to) {
         return Some(Vec::new());
     }
-    // The position of another kind of query is not an order.
+    // A position from a query without a branch is not an order.
     let after = after.map(str::parse::<ResultOrder>).transpose().ok()?;
     let platforms = query.platform.map_or(Platform::ALL.to_vec(), |platform| vec![platform]);
     platforms
         .into_iter()
         .map(|platform| {
-            let group = ResultRange::Branch(platform, branch);
-            let after = after.as_ref().map(|order| format!("{}{order}", group.prefix()));
-            KeyRange::new(group.range_of_time(*from, *to), after)
+            let range = ResultRange::Branch(platform, branch);
+            let after = after.as_ref().map(|order| format!("{}{order}", range.prefix()));
+            KeyRange::new(range.time_range(*from, *to), after)
         })
         .collect()
 }
 
-/// The position of `last`: a sort key within one range; an order across platforms, whose ranges differ in their
-/// prefix.
+/// The position of `last`. It is an order if the query has a branch, since the sort keys of different platforms
+/// have different prefixes. Otherwise it is a sort key.
 fn position_of(query: &HistoryQuery, last: &TestResult) -> HistoryPosition {
     let order = ResultOrder::of(last);
     HistoryPosition(match query.branch {

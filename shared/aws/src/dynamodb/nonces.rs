@@ -1,4 +1,4 @@
-//! Reservations: that a submission is accepted once.
+//! Reservations, which ensure that a submission is accepted only once.
 
 use std::time::Duration;
 
@@ -20,61 +20,61 @@ use crate::sdk::AwsError;
 const STATE: &str = "state";
 const RESERVED: &str = "RESERVED";
 const ENQUEUED: &str = "ENQUEUED";
-/// The digest of what was submitted, body and route.
+/// The digest of the submission: its body and its route.
 const DIGEST: &str = "digest";
-/// Names the attempt that holds the reservation.
+/// Identifies the attempt that holds the reservation.
 const TOKEN: &str = "token";
-/// Until when that attempt may be at work, in milliseconds since the Unix epoch.
+/// When that attempt's lease ends, in milliseconds since the Unix epoch.
 const LEASE: &str = "lease";
 const TEST_RESULT_ID: &str = "test_result_id";
 
-/// The table of nonces.
+/// The table of nonces, with one item per reservation.
 #[derive(Debug, Clone)]
 pub struct Nonces {
     client: Client,
     table: String,
 }
 
-/// The reservation of one submission by one attempt to accept it.
+/// A reservation of one submission, held by one attempt to accept it.
 #[derive(Debug)]
 pub struct Reservation {
     partition: String,
     token: String,
 }
 
-/// What came of trying to reserve a submission.
+/// The outcome of [`Nonces::reserve`].
 #[derive(Debug)]
 pub enum ReservationOutcome {
-    /// It is ours to enqueue: new, or left behind by an attempt that died.
+    /// The caller holds the reservation and must enqueue the submission. Either the submission is new, or an
+    /// earlier attempt's lease expired before it was enqueued.
     Reserved(Reservation),
-    /// The same submission was enqueued before.
+    /// The same submission was already enqueued.
     AlreadyAccepted,
-    /// Another submission has used this nonce.
+    /// The nonce was used for another submission.
     Reused,
-    /// Another attempt at the same submission is at work, for at most this long.
+    /// Another attempt at the same submission holds the reservation, for at most this long.
     InProgress(Duration),
 }
 
 impl Nonces {
-    /// An attempt holds its reservation for this long; must exceed the timeout of the function, so that
-    /// a lease that is over belongs to an attempt that is dead.
+    /// How long an attempt holds its reservation. It must exceed the timeout of the function, so that an attempt
+    /// whose lease has expired is no longer running.
     pub const LEASE: Duration = Duration::from_secs(15);
-    /// A nonce may be used again after this long; by then no signature over it is fresh.
+    /// How long a nonce is reserved. When it can be used again, no signature over it is fresh anymore.
     pub const LIFETIME: Duration = Duration::from_mins(45);
 
-    /// The table named `table`.
     pub fn new(config: &SdkConfig, table: String) -> Self {
         Self { client: Client::new(config), table }
     }
 
     /// Reserves the submission under the key `partition` with one conditional write.
     ///
-    /// The write succeeds for a new key, over an expired item (DynamoDB deletes those days later), over a
-    /// reservation of the same submission whose lease is over, and over our own reservation: the SDK sends
-    /// the same write again when an answer was lost.
+    /// The write succeeds if the key is new, if its item has expired (DynamoDB may take days to delete it), if the
+    /// same submission has a reservation whose lease has expired, or if the item is this attempt's own reservation,
+    /// because the SDK retries the write when a response is lost.
     ///
     /// # Errors
-    /// [`AwsError`] when DynamoDB could not be asked; nothing may be concluded then.
+    /// [`AwsError`] if DynamoDB fails. Whether the submission is reserved is then unknown.
     pub async fn reserve(
         &self,
         partition: &str,
@@ -117,10 +117,10 @@ impl Nonces {
         let Err(error) = result else {
             return Ok(ReservationOutcome::Reserved(Reservation { partition: partition.to_owned(), token }));
         };
-        if let Some(PutItemError::ConditionalCheckFailedException(refused)) = error.as_service_error()
-            && let Some(item) = refused.item()
+        if let Some(PutItemError::ConditionalCheckFailedException(failure)) = error.as_service_error()
+            && let Some(item) = failure.item()
         {
-            return Ok(refusal(item, &digest, now));
+            return Ok(outcome_for_existing(item, &digest, now));
         }
         Err(AwsError::new("dynamodb:PutItem", error))
     }
@@ -128,29 +128,29 @@ impl Nonces {
     /// Records that the submission is on the queue.
     ///
     /// # Errors
-    /// [`AwsError`] when that could not be written, or another attempt has taken over. The submission
-    /// is on the queue all the same: at worst it gets there twice, which is harmless.
-    pub async fn mark_enqueued(&self, claim: &Reservation) -> Result<(), AwsError> {
-        self.update(claim, STATE, string(ENQUEUED)).await.map_err(failed_update)
+    /// [`AwsError`] if the write fails, or if another attempt now holds the reservation. The submission is on the
+    /// queue either way. At worst it is enqueued twice, which is harmless.
+    pub async fn mark_enqueued(&self, reservation: &Reservation) -> Result<(), AwsError> {
+        self.update(reservation, STATE, string(ENQUEUED)).await.map_err(failed_update)
     }
 
-    /// Ends the lease, so that the client's next try need not wait for it.
+    /// Ends the lease, so that the client can retry immediately.
     ///
     /// # Errors
-    /// [`AwsError`] when that could not be written; the lease then ends by itself.
-    pub async fn release(&self, claim: &Reservation) -> Result<(), AwsError> {
-        self.update(claim, LEASE, number(0)).await.map_err(failed_update)
+    /// [`AwsError`] if the write fails. The lease then expires by itself.
+    pub async fn release(&self, reservation: &Reservation) -> Result<(), AwsError> {
+        self.update(reservation, LEASE, number(0)).await.map_err(failed_update)
     }
 
-    /// Tries to change a reservation that does not exist, so that the next call finds a connection. Nothing is
-    /// written.
+    /// Opens the connection before the first reservation by updating one that does not exist. The condition fails,
+    /// so nothing is written.
     ///
     /// # Errors
-    /// [`AwsError`] when DynamoDB could not be asked.
+    /// [`AwsError`] if DynamoDB fails.
     pub async fn warm_up(&self) -> Result<(), AwsError> {
-        let nobodys =
+        let nonexistent =
             Reservation { partition: key::WARM_UP_KEY.to_owned(), token: key::WARM_UP_KEY.to_owned() };
-        match self.update(&nobodys, LEASE, number(0)).await {
+        match self.update(&nonexistent, LEASE, number(0)).await {
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
                 _ => Err(failed_update(error)),
@@ -159,24 +159,24 @@ impl Nonces {
         }
     }
 
-    /// Sets one attribute, if the reservation is still held by this attempt.
+    /// Sets one attribute if this attempt still holds the reservation.
     async fn update(
         &self,
-        claim: &Reservation,
+        reservation: &Reservation,
         field: &str,
         value: AttributeValue,
     ) -> Result<(), SdkError<UpdateItemError>> {
         self.client
             .update_item()
             .table_name(&self.table)
-            .key(PK, string(&claim.partition))
+            .key(PK, string(&reservation.partition))
             .key(SK, string(key::META))
             .update_expression("SET #field = :value")
             .condition_expression("#token = :token")
             .expression_attribute_names("#field", field)
             .expression_attribute_names("#token", TOKEN)
             .expression_attribute_values(":value", value)
-            .expression_attribute_values(":token", string(&claim.token))
+            .expression_attribute_values(":token", string(&reservation.token))
             .send()
             .await
             .map(drop)
@@ -187,14 +187,15 @@ fn failed_update(error: SdkError<UpdateItemError>) -> AwsError {
     AwsError::new("dynamodb:UpdateItem", error)
 }
 
-/// Reads an existing item that stands in the way.
-fn refusal(item: &Item, digest: &str, now: Timestamp) -> ReservationOutcome {
+/// The outcome if an existing item made the condition fail.
+fn outcome_for_existing(item: &Item, digest: &str, now: Timestamp) -> ReservationOutcome {
     if text(item, DIGEST) != Some(digest) {
         ReservationOutcome::Reused
     } else if text(item, STATE) == Some(ENQUEUED) {
         ReservationOutcome::AlreadyAccepted
     } else {
-        let ends = integer(item, LEASE).map_or(now.plus(Nonces::LEASE), Timestamp::from_unix_milliseconds);
-        ReservationOutcome::InProgress(ends.since(now))
+        let lease_end =
+            integer(item, LEASE).map_or(now.plus(Nonces::LEASE), Timestamp::from_unix_milliseconds);
+        ReservationOutcome::InProgress(lease_end.since(now))
     }
 }

@@ -91,7 +91,7 @@ impl Packages {
         self.transact(writes).await
     }
 
-    /// Takes a package off the schedule, and ends the lease. Public data stays for [`UNREAD_LIFETIME`], in case the
+    /// Takes a package off the schedule, and ends the lease. Public data stays for 90 days, in case the
     /// package is read again. Private data is deleted, since no refresh would notice that its token mapping is gone.
     /// `false` when another run has taken the lease.
     ///

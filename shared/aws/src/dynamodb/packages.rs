@@ -96,7 +96,7 @@ impl Packages {
     }
 
     /// The packages of `shard` that are due at `now`, the longest overdue first. Leaves out corrupt items, and names
-    /// that no upstream has confirmed within [`UNCONFIRMED_LIFETIME`], which have expired.
+    /// that no upstream has confirmed within 24 hours, which have expired.
     ///
     /// # Errors
     /// [`StoreError`] when DynamoDB fails.

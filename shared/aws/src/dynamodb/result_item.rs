@@ -31,7 +31,7 @@ const WORKFLOW_RUN_URL: &str = "workflow_run_url";
 /// How long results are kept: two years from their timestamp.
 const LIFETIME: Duration = Duration::from_hours(2 * 365 * 24);
 
-/// The item of a result: a function of the result alone, so that writing it again changes nothing.
+/// The item of a result. It depends only on the result, so writing it again changes nothing.
 pub(super) fn from_result(result: &TestResult) -> Item {
     let order = ResultOrder::of(result);
     let TestResult { id, run } = result;
@@ -64,7 +64,7 @@ pub(super) fn from_result(result: &TestResult) -> Item {
     attributes.into_iter().chain(optional).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The result in an item.
+/// Parses an item.
 ///
 /// # Errors
 /// [`StoreError::CorruptItem`] names the first attribute that is missing or invalid.
@@ -95,7 +95,6 @@ pub(super) fn to_result(item: &Item) -> Result<TestResult, StoreError> {
     Ok(TestResult { id: required(item, ID)?, run })
 }
 
-/// The id in an item.
 pub(super) fn id(item: &Item) -> Option<TestResultId> {
     text(item, ID)?.parse().ok()
 }
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_holds_its_result() {
+    fn an_item_round_trips() {
         let item = from_result(&result());
         assert_eq!(to_result(&item).unwrap(), result());
         assert_eq!(id(&item), Some(result().id));

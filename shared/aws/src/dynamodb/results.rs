@@ -19,13 +19,14 @@ use crate::sdk::{AwsError, AwsErrorKind};
 /// The index of the latest results.
 const LATEST_INDEX: &str = "GSI1";
 
-/// The most writes that one `BatchWriteItem` takes:
+/// The maximum number of writes in one `BatchWriteItem`:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 const BATCH_WRITES_MAX: usize = 25;
 /// How long throttled writes are retried before they are left to SQS. A throttled partition still accepts what it
 /// can, while a failed message uses up one of its receives and stays invisible for minutes.
 const THROTTLE_RETRY_MAX: Duration = Duration::from_secs(10);
-/// The wait before the first of those retries; doubled before each next one up to the maximum, with full jitter.
+/// The wait before the first of those retries. It doubles before each further retry, up to the maximum, with full
+/// jitter.
 const THROTTLE_BACKOFF: Duration = Duration::from_millis(50);
 const THROTTLE_BACKOFF_MAX: Duration = Duration::from_millis(800);
 
@@ -36,20 +37,19 @@ pub struct Results {
     pub(super) table: String,
 }
 
-/// Partition and sort key.
+/// The partition and sort key of an item.
 type ItemKey = (String, String);
 
 impl Results {
-    /// The table named `table`.
     pub fn new(config: &SdkConfig, table: String) -> Self {
         Self { client: Client::new(config), table }
     }
 
     /// Writes `results`, and returns the ids of those that were not written.
     ///
-    /// Writing a result again changes nothing: its item is a function of the result alone.
+    /// Writing a result again changes nothing, because its item depends only on the result.
     pub async fn put_all(&self, results: &[TestResult]) -> HashSet<TestResultId> {
-        // `BatchWriteItem` refuses a batch with the same key twice, so copies of a result become one item.
+        // `BatchWriteItem` rejects a batch with the same key twice, so copies of a result become one item.
         let items = results.iter().map(result_item::from_result);
         let mut items = items.filter_map(|item| Some((item_key(&item)?, item))).peekable();
         let mut unwritten = HashSet::new();
@@ -74,7 +74,7 @@ impl Results {
     /// allows only `BatchWriteItem`, so this is its only harmless call.
     ///
     /// # Errors
-    /// [`AwsError`] when DynamoDB does not answer.
+    /// [`AwsError`] if DynamoDB fails.
     pub async fn warm_up_writes(&self) -> Result<(), AwsError> {
         let key = super::item_key(key::WARM_UP_KEY, key::WARM_UP_KEY);
         let delete = DeleteRequest::builder().set_key(Some(key)).build()?;
@@ -83,7 +83,7 @@ impl Results {
         output.map(drop).map_err(|error| AwsError::new("dynamodb:BatchWriteItem", error))
     }
 
-    /// Writes the items of `pending` and removes from it those that are written.
+    /// Writes the items of `pending` and removes those that were written.
     async fn write(
         &self,
         pending: &mut BTreeMap<ItemKey, Item>,
@@ -99,7 +99,7 @@ impl Results {
             let output = self.client.batch_write_item().request_items(&self.table, writes).send().await;
             match output.map_err(|error| AwsError::new("dynamodb:BatchWriteItem", error)) {
                 Ok(output) => retain_unprocessed(pending, &output)?,
-                // Nothing was written. The SDK has made three attempts by now, within a second.
+                // Nothing was written. The SDK has already made three attempts within a second.
                 Err(error) if error.kind() == AwsErrorKind::Throttled => {}
                 Err(error) => return Err(error),
             }
@@ -107,18 +107,21 @@ impl Results {
                 return Ok(());
             }
             if Instant::now() >= retry_until {
-                return Err(AwsError::unexpected("dynamodb:BatchWriteItem", "some items stayed unprocessed"));
+                return Err(AwsError::unexpected(
+                    "dynamodb:BatchWriteItem",
+                    "some items were left unprocessed",
+                ));
             }
             tokio::time::sleep(backoff.mul_f64(fastrand::f64())).await;
             backoff = (backoff * 2).min(THROTTLE_BACKOFF_MAX);
         }
     }
 
-    /// The latest result of one platform and branch. It reads one item of the index, however many results there
-    /// are.
+    /// The latest result of one platform and branch. It reads one item of the index, regardless of the number of
+    /// results.
     ///
     /// # Errors
-    /// [`StoreError`] when DynamoDB fails, or the item is corrupt.
+    /// [`StoreError`] if DynamoDB fails or the item is corrupt.
     pub async fn latest(
         &self,
         repository: &Repository,
@@ -131,7 +134,7 @@ impl Results {
     /// Opens the connection before the first read by querying a key that does not exist.
     ///
     /// # Errors
-    /// [`StoreError`] when DynamoDB fails.
+    /// [`StoreError`] if DynamoDB fails.
     pub async fn warm_up_reads(&self) -> Result<(), StoreError> {
         self.latest_in(key::WARM_UP_KEY.to_owned()).await.map(drop)
     }
@@ -162,7 +165,7 @@ fn retain_unprocessed(
     let unprocessed = output.unprocessed_items.iter().flat_map(|tables| tables.values().flatten());
     let keys: Option<HashSet<ItemKey>> =
         unprocessed.map(|write| item_key(write.put_request()?.item())).collect();
-    // Without a key it is unknown which one was not written, so all count as not written.
+    // An unprocessed item without a key could be any item, so all count as not written.
     let keys = keys
         .ok_or_else(|| AwsError::unexpected("dynamodb:BatchWriteItem", "an unprocessed item has no key"))?;
     pending.retain(|key, _| keys.contains(key));

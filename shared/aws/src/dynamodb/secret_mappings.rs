@@ -13,24 +13,24 @@ use crate::sdk::AwsError;
 /// The name or ARN of the secret.
 pub(super) const SECRET_ID: &str = "SecretId";
 
-/// The table of secrets. It holds their names only.
+/// The table of secret mappings. It holds the names of secrets, never their values.
 #[derive(Debug, Clone)]
 pub struct SecretMappings {
     pub(super) client: Client,
     pub(super) table: String,
 }
 
-/// The secret that a package is read with.
+/// The secret that grants access to a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretMapping {
     /// The name or ARN of the secret.
     pub secret_id: String,
-    /// It is mapped to this one package, which is the consent to show it even if it is not public.
+    /// Whether the secret is mapped to this one package. That is the operator's consent to show the package even
+    /// if it is not public.
     pub of_package: bool,
 }
 
 impl SecretMappings {
-    /// The table named `table`.
     pub fn new(config: &SdkConfig, table: String) -> Self {
         Self { client: Client::new(config), table }
     }
@@ -39,7 +39,7 @@ impl SecretMappings {
     /// request for both.
     ///
     /// # Errors
-    /// [`AwsError`] when DynamoDB could not be asked, or did not answer for both.
+    /// [`AwsError`] if DynamoDB fails or leaves a key unprocessed.
     pub async fn find(
         &self,
         organization: &Organization,
@@ -50,7 +50,7 @@ impl SecretMappings {
         let keys = partitions.iter().map(|partition| item_key(partition, key::META)).collect();
         let keys = KeysAndAttributes::builder()
             .set_keys(Some(keys))
-            // A mapping that was taken away must not be found again.
+            // A deleted mapping must not be found.
             .consistent_read(true)
             .build()?;
         let output = self
@@ -61,7 +61,7 @@ impl SecretMappings {
             .await
             .map_err(|error| AwsError::new("dynamodb:BatchGetItem", error))?;
         if output.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
-            return Err(AwsError::unexpected("dynamodb:BatchGetItem", "some keys stayed unprocessed"));
+            return Err(AwsError::unexpected("dynamodb:BatchGetItem", "some keys were left unprocessed"));
         }
         let items = output.responses.unwrap_or_default().into_values().next().unwrap_or_default();
         let secret_id = |partition: &str| {

@@ -1,4 +1,4 @@
-//! What a failed call to AWS says.
+//! Errors of calls to AWS.
 
 use std::error::Error;
 use std::iter;
@@ -11,7 +11,7 @@ use aws_smithy_types::error::operation::BuildError;
 /// A call to AWS that failed after the SDK's retries. Displays as the operation and the chain of causes:
 /// `dynamodb:Query failed: service error: ThrottlingException: Rate exceeded`.
 ///
-/// It holds text, not the SDK's error: that one holds the whole response, which its `Debug` output shows.
+/// It holds text rather than the SDK's error, whose `Debug` output shows the whole response.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{operation} failed: {causes}")]
 pub struct AwsError {
@@ -20,7 +20,7 @@ pub struct AwsError {
     causes: String,
 }
 
-/// What kind of failure it is, by the code that the service answered:
+/// The kind of a failure, by the error code of the service:
 /// <https://docs.aws.amazon.com/awssupport/latest/user/api-error-codes.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AwsErrorKind {
@@ -32,9 +32,9 @@ pub enum AwsErrorKind {
     NoCredentials,
     /// The table, queue, bus, secret or stack does not exist.
     NotFound,
-    /// The service asks for fewer calls.
+    /// The service throttled the call.
     Throttled,
-    /// No answer arrived: a timeout, or no connection.
+    /// No response arrived: a timeout, or no connection.
     NoAnswer,
     /// Anything else.
     Other,
@@ -51,24 +51,23 @@ impl AwsError {
         Self { operation, kind: AwsErrorKind::of(&error), causes: causes(&error) }
     }
 
-    /// The failure of one entry of a batch, by the service's `code`.
+    /// The failure of one entry of a batch, with the service's `code`.
     pub fn of_entry(operation: &'static str, code: &str, message: Option<&str>) -> Self {
         let causes = format!("{code}: {}", message.unwrap_or("no message"));
         Self { operation, kind: AwsErrorKind::from_code(code), causes }
     }
 
-    /// An answer that is not what AWS documents, or one that leaves work undone.
+    /// A response that AWS does not document, or that leaves work undone.
     pub fn unexpected(operation: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { operation, kind: AwsErrorKind::Other, causes: causes(&*cause.into()) }
     }
 
-    /// What kind of failure it is.
     pub fn kind(&self) -> AwsErrorKind {
         self.kind
     }
 }
 
-/// Every request is given all that its builder wants, so this names a mistake in the code.
+/// A builder fails only if a required field is missing, which is a bug.
 impl From<BuildError> for AwsError {
     fn from(error: BuildError) -> Self {
         Self::unexpected("building a request", error)
@@ -120,7 +119,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     iter::successors(Some(error), |error| Error::source(*error))
 }
 
-/// An error and its causes in one line. Often only the last of them says what is wrong.
+/// An error and its causes in one line. Often only the last cause says what went wrong.
 pub fn causes(error: &(dyn Error + 'static)) -> String {
     chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

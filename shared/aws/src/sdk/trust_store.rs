@@ -1,14 +1,14 @@
-//! Whom a function believes that it is AWS.
+//! The TLS trust anchors for connections to AWS.
 //!
-//! The platform's roots would do, but reading and parsing some 150 of them is most of what a function does before
-//! its first event (docs/performance.md). AWS's endpoints need five:
+//! The platform's trust anchors would work, but reading and parsing about 150 of them takes most of the time
+//! before a function's first event (docs/performance.md). AWS's endpoints need only five:
 //! <https://www.amazontrust.com/repository/>, and
-//! <https://aws.amazon.com/blogs/security/how-to-prepare-for-aws-move-to-its-own-certificate-authority/>.
-//! Their files are those of Mozilla's list, as in Debian's package ca-certificates.
+//! <https://aws.amazon.com/blogs/security/how-to-prepare-for-aws-move-to-its-own-certificate-authority/>. The
+//! files come from Mozilla's list, by way of Debian's package ca-certificates.
 
 use aws_smithy_http_client::tls::TrustStore;
 
-/// The roots of Amazon Trust Services, each with its name.
+/// The root certificates of Amazon Trust Services, each with its common name.
 const AMAZON: [(&str, &str); 5] = [
     ("Amazon Root CA 1", include_str!("../../roots/Amazon_Root_CA_1.pem")),
     ("Amazon Root CA 2", include_str!("../../roots/Amazon_Root_CA_2.pem")),
@@ -20,8 +20,8 @@ const AMAZON: [(&str, &str); 5] = [
     ),
 ];
 
-/// Only those that AWS's endpoints in `region` have, or the platform's where that is not known: the public
-/// regions are Amazon Trust Services', but China, the sovereign and the isolated partitions may have others.
+/// The trust anchors for AWS's endpoints in `region`. Endpoints in public regions use Amazon Trust Services. China,
+/// the sovereign and the isolated partitions may use others, so there the platform's trust anchors apply.
 pub(super) fn of_aws(region: &str) -> TrustStore {
     if !is_public(region) {
         return TrustStore::default();
@@ -29,8 +29,8 @@ pub(super) fn of_aws(region: &str) -> TrustStore {
     AMAZON.iter().fold(TrustStore::empty(), |store, (_, pem)| store.with_pem_certificate(*pem))
 }
 
-/// Whether a region is one of the partition `aws`, whose names have three parts: `eu-central-1`, but
-/// `us-gov-west-1`, `eusc-de-east-1`, `us-iso-east-1`. Only China's are as short.
+/// Whether a region belongs to the partition `aws`. Its regions have names of three parts, such as `eu-central-1`.
+/// Regions of other partitions have four (`us-gov-west-1`, `eusc-de-east-1`, `us-iso-east-1`), except in China.
 fn is_public(region: &str) -> bool {
     region.split('-').count() == 3 && !region.starts_with("cn-")
 }
@@ -43,11 +43,11 @@ mod tests {
 
     use super::*;
 
-    /// Long enough to notice, and to deploy another version.
+    /// Enough time to notice, and to deploy another version.
     const YEARS_LEFT_MIN: u16 = 3;
 
-    /// The year of the second `UTCTime` of a certificate, which is when it expires (RFC 5280, 4.1.2.5). The format
-    /// ends with 2049.
+    /// The year of the second `UTCTime` of a certificate, which is when it expires (RFC 5280, 4.1.2.5).
+    /// `UTCTime` ends in 2049.
     fn expiry_year(certificate: &[u8]) -> u16 {
         let mut times =
             certificate.windows(15).filter(|bytes| bytes.starts_with(&[0x17, 13]) && bytes[14] == b'Z');

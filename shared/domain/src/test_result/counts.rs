@@ -1,4 +1,4 @@
-//! How the tests of a run ended.
+//! The test counts of a run.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::ids::ParseError;
 
-/// How many tests passed, failed and were skipped; they add up to the total. Displays as
+/// The numbers of passed, failed and skipped tests, which add up to the total. Displays as
 /// `190 passed, 2 failed, 1 skipped`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Counts {
@@ -17,7 +17,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// What a valid count looks like, as a noun phrase.
+    /// A description of a valid count, as a noun phrase.
     pub const EXPECTED: &str = "an integer from 0 to 4294967295";
 
     /// # Errors
@@ -31,22 +31,19 @@ impl Counts {
         }
     }
 
-    /// Tests that passed.
     pub fn passed(self) -> u32 {
         self.passed
     }
 
-    /// Tests that failed.
     pub fn failed(self) -> u32 {
         self.failed
     }
 
-    /// Tests that were not run.
+    /// Tests that did not run.
     pub fn skipped(self) -> u32 {
         self.skipped
     }
 
-    /// All of them.
     pub fn total(self) -> u32 {
         self.total
     }

@@ -1,13 +1,13 @@
-//! Addresses that a badge may lead to.
+//! URLs that a badge may link to.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::ids::string_newtype;
 
 string_newtype! {
-    /// An absolute `https` URL, kept as written. Its host is plain ASCII without user information; the
-    /// rest may be any text without white space and control characters.
-    HttpsUrl, "an absolute https URL of at most 2048 bytes without white space", |text| {
+    /// An absolute `https` URL, exactly as written. The host is ASCII and has no user information. The rest may be any
+    /// text without whitespace and control characters.
+    HttpsUrl, "an absolute https URL of at most 2048 bytes without whitespace", |text| {
         let rest = text.get(8..).filter(|_| text.len() <= 2048)?;
         let scheme_fits = text.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
         let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -18,7 +18,7 @@ string_newtype! {
     }
 }
 
-/// What cannot stand in a URL as it is (RFC 3986, appendix A).
+/// ASCII characters that a URL cannot contain (RFC 3986, appendix A).
 const NOT_IN_URLS: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -32,7 +32,7 @@ const NOT_IN_URLS: &AsciiSet = &CONTROLS
     .add(b'}');
 
 impl HttpsUrl {
-    /// The URL in ASCII, as a `Location` header has it: what cannot stand there is percent-encoded.
+    /// The URL in ASCII, for a `Location` header. Characters that a URL cannot contain are percent-encoded.
     pub fn encoded(&self) -> String {
         utf8_percent_encode(&self.0, NOT_IN_URLS).to_string()
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_https_urls_can_be_redirected_to() {
+    fn only_https_urls_are_accepted() {
         for (url, location) in [
             ("https://github.com/owner/repo/runs/123", "https://github.com/owner/repo/runs/123"),
             ("HTTPS://github.com", "HTTPS://github.com"),

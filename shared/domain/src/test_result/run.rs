@@ -1,4 +1,4 @@
-//! What identifies a run at its CI system.
+//! Identifiers of a run in its CI system.
 
 use std::num::NonZeroU16;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{ParseError, string_newtype};
 
 string_newtype! {
-    /// The CI system's name for a run. GitHub's are digits, others use letters too.
+    /// The id of a run in its CI system. GitHub's ids are numeric; other systems also use letters.
     RunId, "1 to 64 characters of A-Z a-z 0-9 _ -", |text| {
         let fits = (1..=64).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
@@ -17,23 +17,22 @@ string_newtype! {
 }
 
 string_newtype! {
-    /// The hash of a commit, in lower case; it may be abbreviated.
+    /// A commit hash in lower case, possibly abbreviated.
     Commit, "7 to 64 hex digits", |text| {
         let fits = (7..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         fits.then(|| text.to_ascii_lowercase())
     }
 }
 
-/// Which attempt of a run this is, 1 to 9999. Clients that do not say are at their first.
+/// The attempt of a run, 1 to 9999. The default is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u16")]
 pub struct RunAttempt(NonZeroU16);
 
 impl RunAttempt {
-    /// What a valid value looks like, as a noun phrase.
+    /// A description of a valid value, as a noun phrase.
     pub const EXPECTED: &str = "an integer from 1 to 9999";
 
-    /// The attempt's number.
     pub fn get(self) -> u16 {
         self.0.get()
     }

@@ -1,4 +1,4 @@
-//! One version.
+//! The version of a NuGet package.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,23 +7,23 @@ use std::str::FromStr;
 
 use crate::ids::ParseError;
 
-/// A version as NuGet reads, orders and prints it: 1 to 4 numbers, `-` with a prerelease label, `+` with
-/// metadata.
+/// A version as NuGet parses, orders and displays it: 1 to 4 numbers, then optionally `-` with a prerelease label
+/// and `+` with metadata.
 ///
-/// Reads what [`NuGetVersion.TryParse`][factory] does. White space is allowed around the whole and around
-/// each number; a number is 0 to 2,147,483,647, leading zeros or not, and one that is missing is 0. A label
-/// is one or more identifiers of `0-9 A-Z a-z -` with dots between; one of digits only has no leading zero,
-/// except in the metadata. An addition of ours is a bound of 256 bytes, to the text and to its normalised
-/// form.
+/// Parses what [`NuGetVersion.TryParse`][factory] accepts. Whitespace is allowed around the version and around each
+/// number. A number is 0 to 2,147,483,647, with or without leading zeros. A missing number is 0. A label is one or
+/// more identifiers of `0-9 A-Z a-z -`, separated by dots. A numeric identifier has no leading zero, except in the
+/// metadata. BadgeSmith adds a limit of 256 bytes, for the text and for its normalized form.
 ///
-/// Displays [normalised][page], `1.0.0-RC.1`: three numbers, the fourth when it is not zero, and the label
-/// in its own case. The metadata has no part in anything and is not kept.
+/// Displays in the [normalized][page] form, such as `1.0.0-RC.1`: three numbers, the fourth if it is not zero, and
+/// the label in its original case. The metadata has no effect and is dropped.
 ///
-/// Orders as [`VersionComparer.Default`][comparer]: by the numbers; a prerelease before its release; labels
-/// identifier by identifier, a 32-bit integer before text, integers by value, text as ASCII regardless of
-/// case, and the longer of two that agree last. A hyphen is read as the integer's sign: `1.0.0--5` is the
-/// lowest of `1.0.0--5`, `1.0.0-0` and `1.0.0-a`. Equal is what the order holds equal; of `1.0.0--0` and
-/// `1.0.0-0` NuGet says both, "equal" when it compares and "not equal" when asked so.
+/// Orders like [`VersionComparer.Default`][comparer]: by the numbers, and a prerelease before its release. Labels
+/// compare identifier by identifier: 32-bit integers before text, integers by value, text as case-insensitive
+/// ASCII. If all of these are equal, the label with more identifiers is higher. A hyphen counts as the sign of an
+/// integer: `1.0.0--5` is the lowest of `1.0.0--5`, `1.0.0-0` and `1.0.0-a`. Two versions are equal if they compare
+/// as equal. NuGet contradicts itself about `1.0.0--0` and `1.0.0-0`: they compare as equal, but its equality check
+/// says that they are not.
 ///
 /// [factory]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/NuGetVersionFactory.cs
 /// [comparer]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/VersionComparer.cs
@@ -32,17 +32,17 @@ use crate::ids::ParseError;
 pub struct NuGetVersion {
     /// Major, minor, patch and revision, none negative.
     numbers: [i32; 4],
-    /// The identifiers with the dots between them.
+    /// The identifiers, separated by dots.
     label: Option<Box<str>>,
 }
 
 impl NuGetVersion {
-    /// What a valid value looks like, as a noun phrase.
+    /// A description of a valid value, as a noun phrase.
     pub const EXPECTED: &str = "a NuGet version such as 1.2.3 or 1.2.3-beta.1, up to 256 bytes";
-    /// The longest text that is read, in bytes; nuget.org takes 64.
+    /// The maximum length of the text, in bytes; nuget.org allows 64.
     const TEXT_BYTES_MAX: usize = 256;
 
-    /// Whether there is a label after a `-`.
+    /// Whether the version has a label.
     pub fn is_prerelease(&self) -> bool {
         self.label.is_some()
     }
@@ -60,17 +60,17 @@ fn parse(text: &str) -> Option<NuGetVersion> {
     if text.len() > NuGetVersion::TEXT_BYTES_MAX {
         return None;
     }
-    let (text, metadata) = cut(text.trim(), '+');
-    let (numbers, label) = cut(text, '-');
+    let (text, metadata) = split_at_mark(text.trim(), '+');
+    let (numbers, label) = split_at_mark(text, '-');
     let fits = metadata.is_none_or(|metadata| metadata.split('.').all(is_identifier))
         && label.is_none_or(|label| label.split('.').all(|part| is_identifier(part) && !is_padded(part)));
     let version = NuGetVersion { numbers: parse_numbers(numbers)?, label: label.map(Box::from) };
-    // `1-a` is printed as `1.0.0-a`, which has to be readable too.
+    // `1-a` displays as `1.0.0-a`, which must parse, too.
     (fits && version.to_string().len() <= NuGetVersion::TEXT_BYTES_MAX).then_some(version)
 }
 
-/// `text` before the first `mark`, and after it if there is one.
-fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
+/// Splits `text` at the first `mark`.
+fn split_at_mark(text: &str, mark: char) -> (&str, Option<&str>) {
     text.split_once(mark).map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
@@ -78,7 +78,7 @@ fn parse_numbers(text: &str) -> Option<[i32; 4]> {
     let mut numbers = [0; 4];
     let mut parts = text.split('.');
     for (number, part) in numbers.iter_mut().zip(parts.by_ref()) {
-        // No sign to be read: the text was cut at its first `-` and `+`.
+        // There is no sign to parse: the text was split at its first `-` and `+`.
         *number = part.trim().parse().ok()?;
     }
     parts.next().is_none().then_some(numbers)
@@ -114,12 +114,13 @@ impl Ord for NuGetVersion {
 }
 
 fn compare_labels(label: &str, other: &str) -> Ordering {
-    let differing =
-        label.split('.').zip(other.split('.')).map(compare_identifiers).find(|order| order.is_ne());
-    differing.unwrap_or_else(|| label.split('.').count().cmp(&other.split('.').count()))
+    let mut orders = label.split('.').zip(other.split('.')).map(|(a, b)| compare_identifiers(a, b));
+    orders
+        .find(|order| order.is_ne())
+        .unwrap_or_else(|| label.split('.').count().cmp(&other.split('.').count()))
 }
 
-fn compare_identifiers((identifier, other): (&str, &str)) -> Ordering {
+fn compare_identifiers(identifier: &str, other: &str) -> Ordering {
     match (integer(identifier), integer(other)) {
         (Some(integer), Some(other)) => integer.cmp(&other),
         (None, None) => upper_case(identifier).cmp(upper_case(other)),
@@ -127,12 +128,12 @@ fn compare_identifiers((identifier, other): (&str, &str)) -> Ordering {
     }
 }
 
-/// What `int.TryParse` makes of an identifier.
+/// The identifier as `int.TryParse` parses it.
 fn integer(identifier: &str) -> Option<i32> {
     identifier.parse().ok()
 }
 
-/// What `StringComparer.OrdinalIgnoreCase` compares of an identifier.
+/// The identifier as `StringComparer.OrdinalIgnoreCase` compares it.
 fn upper_case(identifier: &str) -> impl Iterator<Item = u8> {
     identifier.bytes().map(|byte| byte.to_ascii_uppercase())
 }
@@ -159,7 +160,7 @@ impl Hash for NuGetVersion {
                 Some(integer) => integer.hash(state),
                 None => upper_case(identifier).for_each(|byte| byte.hash(state)),
             }
-            // No identifier runs on into the next.
+            // Separates this identifier from the next.
             b'.'.hash(state);
         }
     }
@@ -177,7 +178,7 @@ pub(super) mod tests {
         text.parse().unwrap_or_else(|_| panic!("{text:?} is a version"))
     }
 
-    /// Versions close enough to each other to be equal, or to differ in one thing only.
+    /// Versions so similar that some are equal and some differ in only one part.
     pub(crate) fn versions() -> impl Strategy<Value = NuGetVersion> {
         let number = prop_oneof![9 => 0..3, 1 => 0..=i32::MAX];
         let identifier = prop_oneof!["0|[1-9][0-9]{0,11}", "-?[0-3]", "[0-1a-cA-C-]{0,2}[a-cA-C-]"];
@@ -233,7 +234,7 @@ pub(super) mod tests {
             ("0.1.2----+----", "0.1.2----"),
             ("0.1.2+02.02-02", "0.1.2"),
             ("0.1.2+A.-A-02A", "0.1.2"),
-            // What follows from its code.
+            // Derived from NuGet's code.
             ("1.0 -beta", "1.0.0-beta"),
             ("\u{a0}1\u{3000}.\t2+x\r\n", "1.2.0"),
             ("000000000000000000001", "1.0.0"),
@@ -256,7 +257,7 @@ pub(super) mod tests {
             ["v1.0.0", "-", "+", "+1", ".1"],
             ["0.1.2-Alpha..2", "0.1.2-.AA", "0.1.2-02", "0.1.2-2.A.02", "0.1.2-02.A"],
             ["0.1.2-a.&.444", "0.1.2-alp┐jj", "0.1.2+ÄÄ", "0.1.2+2+A", "0.1.2+02..A"],
-            // What follows from its code.
+            // Derived from NuGet's code.
             ["1.0- beta", "1.0-beta +x", "1.0-+x", "1. -beta", "1.0-a+"],
             ["١", "1.0.0-é", "1.0.0-a_b", "1,0", "1.0.0\0"],
         ]
@@ -309,7 +310,7 @@ pub(super) mod tests {
         check_order(&["1.2.3-1.9", "1.2.3-1.50", "1.2.3-1.50A", "1.2.3-1.9A", "1.2.3-999999", "1.2.3-Z"]);
         check_order(&["1.2.3-A.999999", "1.2.3-A.56-2"]);
         check_order(&["1.2.3-a", "1.2.3-a.2.3.4", "1.2.3-a.2.3.4.5"]);
-        // What follows from its code: an integer has a sign and 32 bits.
+        // Derived from NuGet's code: an integer has a sign and 32 bits.
         check_order(&["1.0.0--5", "1.0.0-0", "1.0.0-2147483647", "1.0.0-10000000000", "1.0.0-2147483648"]);
         check_order(&["1.0.0--2147483648", "1.0.0--1", "1.0.0--2147483649", "1.0.0--a", "1.0.0-a"]);
     }
@@ -377,10 +378,10 @@ pub(super) mod tests {
             }
         }
 
-        /// Where both read the same: three numbers, labels in lower case, no number beyond 32 bits, and no
-        /// hyphen in front of digits, which is text to SemVer and a sign to NuGet.
+        /// NuGet and SemVer agree on versions with three numbers, labels in lower case, no number beyond 32 bits,
+        /// and no hyphen before digits, which SemVer treats as text and NuGet as a sign.
         #[test]
-        fn the_order_is_that_of_semver(a in semver_texts(), b in semver_texts()) {
+        fn the_order_matches_semver(a in semver_texts(), b in semver_texts()) {
             let semver = |text: &str| semver::Version::parse(text).unwrap();
             prop_assert_eq!(version(&a).cmp(&version(&b)), semver(&a).cmp_precedence(&semver(&b)));
         }

@@ -1,4 +1,4 @@
-//! A range of versions in NuGet's notation.
+//! Version ranges in NuGet's notation.
 
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
@@ -7,21 +7,20 @@ use std::str::FromStr;
 use crate::ids::ParseError;
 use crate::version::NuGetVersion;
 
-/// A range of versions, with or without a bound on either side.
+/// A range of versions with an optional bound on either side.
 ///
-/// Reads what [`VersionRange.Parse`][factory] of NuGet does, see [the table][page]: `1.0` is that and all
-/// above, `[1.0]` that only, and `[1.0,2.0)` and the like are intervals. White space is allowed outside and
-/// around each version. A bound left out is none, but not both, unless there is white space: `(,)` is
-/// refused, `(, )` is every version. Refused as well: a lower bound above the upper, `[1.0,1.0)`, `(1.0)`.
-/// An addition of ours is a bound of 1,024 bytes.
+/// Parses what NuGet's [`VersionRange.Parse`][factory] accepts (see [the table][page]): `1.0` is 1.0 and above,
+/// `[1.0]` is exactly 1.0, and `[1.0,2.0)` is an interval. Whitespace is allowed around the range and around each
+/// version. Either bound may be omitted. Both may be omitted only with whitespace: `(,)` is rejected, `(, )` is
+/// every version. Also rejected are a lower bound above the upper bound, `[1.0,1.0)` and `(1.0)`. BadgeSmith adds a
+/// limit of 1,024 bytes.
 ///
-/// A floating version may be the lower bound, and only its lowest version is kept, for that is what
-/// [`VersionRangeBase.Satisfies`][base] looks at: `1.*` is 1.0.0 and all above, 2.0.0 included; `1.0.0-rc*`
-/// is 1.0.0-rc and all above. A star may stand for the end of a number, as a `0`: `1.1*` is 1.10.0 and all
-/// above.
+/// The lower bound may be a floating version. Only its lowest version is kept, because
+/// [`VersionRangeBase.Satisfies`][base] checks nothing else: `1.*` is 1.0.0 and above, including 2.0.0; `1.0.0-rc*`
+/// is 1.0.0-rc and above. A star may also end a number, where it stands for `0`: `1.1*` is 1.10.0 and above.
 ///
-/// Displays as NuGet's normalised form, `[1.0.0, 2.0.0)`, a bound left out on the open side and no metadata.
-/// Without its star, what was a floating version is printed as [`ToLegacyString`][formatter] prints it.
+/// Displays in NuGet's normalized form, `[1.0.0, 2.0.0)`, with nothing in place of an omitted bound and without
+/// metadata. A floating version is displayed without its star, as [`ToLegacyString`][formatter] does.
 ///
 /// [factory]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/VersionRangeFactory.cs
 /// [base]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/VersionRangeBase.cs
@@ -34,15 +33,15 @@ pub struct VersionRange {
 }
 
 impl VersionRange {
-    /// What a valid value looks like, as a noun phrase.
+    /// A description of a valid value, as a noun phrase.
     pub const EXPECTED: &str = "a NuGet version range such as 1.0, [1.0,2.0) or (,1.0], up to 1,024 bytes";
     /// Every version, prereleases included.
     pub const ALL: Self = Self { lower: Bound::Unbounded, upper: Bound::Unbounded };
-    /// The longest text that is read, in bytes.
+    /// The maximum length of the text, in bytes.
     pub(super) const TEXT_BYTES_MAX: usize = 1024;
 
-    /// Whether `version` is within the bounds. A prerelease is when its place in the order is:
-    /// `[1.0,2.0)` holds 2.0.0-beta.
+    /// Whether `version` is within the bounds. A prerelease is ordered like any other version, so `[1.0,2.0)`
+    /// includes 2.0.0-beta.
     pub fn satisfies(&self, version: &NuGetVersion) -> bool {
         (self.lower.as_ref(), self.upper.as_ref()).contains(version)
     }
@@ -72,7 +71,7 @@ fn parse(text: &str) -> Option<VersionRange> {
         None if text.starts_with('[') && text.ends_with(']') => (inner, inner),
         None => return None,
     };
-    // Empty only: NuGet takes white space for a bound that was left out on purpose.
+    // With whitespace on either side, NuGet accepts both bounds as omitted.
     if pieces == ("", "") {
         return None;
     }
@@ -83,7 +82,7 @@ fn parse(text: &str) -> Option<VersionRange> {
     is_in_order(&range).then_some(range)
 }
 
-/// A version makes a `bound`, nothing makes none.
+/// Parses a version into a `bound`. A blank `piece` is unbounded.
 fn parse_bound(
     piece: &str,
     bound: fn(NuGetVersion) -> Bound<NuGetVersion>,
@@ -92,7 +91,7 @@ fn parse_bound(
     if piece.trim().is_empty() { Some(Bound::Unbounded) } else { parse(piece).map(bound) }
 }
 
-/// `(1.0,1.0)` passes, as in NuGet, and no version satisfies it.
+/// Accepts `(1.0,1.0)`, as NuGet does, although no version satisfies it.
 fn is_in_order(range: &VersionRange) -> bool {
     use Bound::{Excluded, Included, Unbounded};
     match (&range.lower, &range.upper) {
@@ -102,13 +101,13 @@ fn is_in_order(range: &VersionRange) -> bool {
     }
 }
 
-/// The lowest version that a piece may stand for, as `FloatRange.TryParse` finds it.
+/// Parses the lowest version that a piece stands for, like `FloatRange.TryParse`.
 ///
-/// A star ends the text, or the numbers before a label that itself ends in a star. Unlike a version's, the
-/// white space of a floating piece is not trimmed at its end.
+/// A star ends the piece, or the numbers before a label that also ends in a star. Whitespace at the end of a
+/// floating piece is not trimmed, unlike that of a version.
 fn parse_lowest(piece: &str) -> Option<NuGetVersion> {
     let Some(floating) = piece.strip_suffix('*') else {
-        // A star anywhere else is refused with the version.
+        // The version parser rejects a star anywhere else.
         return piece.parse().ok();
     };
     if floating.contains('+') {
@@ -120,7 +119,7 @@ fn parse_lowest(piece: &str) -> Option<NuGetVersion> {
     let lowest_label = if label.is_empty() || label.ends_with('.') { "0" } else { "" };
     match numbers.strip_suffix('*') {
         Some(numbers) => format!("{numbers}0-{label}{lowest_label}").parse().ok(),
-        // NuGet leaves a label with a hyphen inside as it is, and so refuses `1.0-rc-1.*`.
+        // NuGet does not change a label with a hyphen inside, and so rejects `1.0-rc-1.*`.
         None if label.contains('-') => floating.parse().ok(),
         None => format!("{floating}{lowest_label}").parse().ok(),
     }
@@ -148,7 +147,7 @@ pub(super) mod tests {
     use super::*;
     use crate::version::nuget::tests::{version, versions};
 
-    /// Ranges that are in order, or say nothing of one side.
+    /// Ranges with bounds that are in order or omitted.
     pub(crate) fn ranges() -> impl Strategy<Value = VersionRange> {
         let bounds = || (0..3, versions());
         (bounds(), bounds()).prop_filter_map("a lower bound above the upper", |bounds| {

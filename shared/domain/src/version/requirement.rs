@@ -1,4 +1,4 @@
-//! What is asked of a version, from ranges and comparators.
+//! Requirements on a version: ranges and comparators.
 
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -6,7 +6,7 @@ use std::ops::Bound;
 use crate::ids::ParseError;
 use crate::version::{NuGetVersion, VersionRange};
 
-/// How a version has to compare to another.
+/// How a version must compare to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparator {
     /// `gt`, `>`
@@ -22,7 +22,7 @@ pub enum Comparator {
 }
 
 impl Comparator {
-    /// Every comparator with the name of its parameter.
+    /// Every comparator with the name of its query parameter.
     pub const ALL: [(&'static str, Self); 5] = [
         ("gt", Self::Greater),
         ("gte", Self::GreaterOrEqual),
@@ -31,7 +31,7 @@ impl Comparator {
         ("eq", Self::Equal),
     ];
 
-    /// The operators, none behind one that it begins with.
+    /// The operators. `>=` and `<=` come before their prefixes `>` and `<`.
     const OPERATORS: [(&'static str, Self); 5] = [
         (">=", Self::GreaterOrEqual),
         ("<=", Self::LessOrEqual),
@@ -40,7 +40,7 @@ impl Comparator {
         ("=", Self::Equal),
     ];
 
-    /// The comparator that `text` begins with, and what follows its operator.
+    /// Splits the operator off the start of `text`.
     fn split_from(text: &str) -> Option<(Self, &str)> {
         Self::OPERATORS
             .into_iter()
@@ -59,27 +59,27 @@ impl Comparator {
     }
 }
 
-/// Everything that was asked of a version: every given range and comparator must hold.
+/// A requirement on a version. All of its ranges and comparators must hold.
 ///
-/// Kept as the one interval that is left, so that asking takes the same time however much was given.
-/// An interval without a version in it is a valid requirement that nothing meets.
+/// It stores only their intersection, one interval, so that checking a version takes constant time. An empty
+/// interval is a valid requirement that no version meets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement(VersionRange);
 
 impl Requirement {
-    /// What a valid text looks like, as a noun phrase.
+    /// A description of a valid text, as a noun phrase.
     pub const EXPECTED: &str =
         "a NuGet version range such as [1.0,2.0), or comparators such as >=1.0.0 <2.0.0, up to 1,024 bytes";
 
-    /// Adds what `text` asks: a NuGet range ([`VersionRange`]), or comparators with white space between
-    /// them, `>=1.0.0 <2.0.0`. A blank text asks nothing.
+    /// Adds a requirement: a NuGet range ([`VersionRange`]), or comparators separated by whitespace, such as
+    /// `>=1.0.0 <2.0.0`. Blank text adds nothing.
     ///
-    /// A comparator is `>`, `>=`, `<`, `<=` or `=`, white space or none, and a version without any inside
-    /// ([`NuGetVersion`]). It is that order and nothing more, so `<2.0.0` holds 2.0.0-beta. Not read are
-    /// `==`, `!=`, `^`, `~`, `||`, a comma, and `*`, which only the lower bound of a range may have.
+    /// A comparator is `>`, `>=`, `<`, `<=` or `=`, optional whitespace, and a version without whitespace
+    /// ([`NuGetVersion`]). It follows the version order exactly, so `<2.0.0` includes 2.0.0-beta. Not supported are
+    /// `==`, `!=`, `^`, `~`, `||`, commas, and `*`, which only the lower bound of a range may contain.
     ///
     /// # Errors
-    /// `text` is none of these, or longer than 1,024 bytes.
+    /// [`ParseError`] if `text` is neither, or is longer than 1,024 bytes.
     pub fn and_range(self, text: &str) -> Result<Self, ParseError> {
         let invalid = ParseError { expected: Self::EXPECTED };
         if text.len() > VersionRange::TEXT_BYTES_MAX {
@@ -120,12 +120,11 @@ impl Requirement {
         })
     }
 
-    /// Whether `version` is what was asked.
     pub fn is_met_by(&self, version: &NuGetVersion) -> bool {
         self.0.satisfies(version)
     }
 
-    /// Whether nothing was asked, so that every version is fine.
+    /// Whether every version meets the requirement, because nothing was added to it.
     pub fn is_empty(&self) -> bool {
         self.0 == VersionRange::ALL
     }
@@ -137,7 +136,7 @@ impl Default for Requirement {
     }
 }
 
-/// Of two bounds on the same side the one that leaves less, `inward` being how it compares to the other.
+/// The tighter of two bounds on the same side. `inward` is how a tighter bound compares to a looser one.
 fn tighter(a: Bound<NuGetVersion>, b: Bound<NuGetVersion>, inward: Ordering) -> Bound<NuGetVersion> {
     let order = match (&a, &b) {
         (Bound::Unbounded, _) => return b,
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_bounds_exclude_when_either_does() {
+    fn equal_bounds_are_exclusive_if_either_is() {
         let both = requirement(">=1.0.0 <=1.0.0").unwrap();
         assert!(both.is_met_by(&version("1.0+x")));
         for (comparator, operand) in [(Comparator::Greater, "1.0.0"), (Comparator::Less, "1.0.0+y")] {
@@ -249,15 +248,15 @@ mod tests {
         fn every_range_and_comparator_must_hold(
             a in ranges(), b in ranges(), given in comparisons(), tried in versions(),
         ) {
-            let mut asked = Requirement::default().and_range(&a.to_string()).unwrap();
-            asked = asked.and_range(&b.to_string()).unwrap();
+            let mut combined = Requirement::default().and_range(&a.to_string()).unwrap();
+            combined = combined.and_range(&b.to_string()).unwrap();
             let mut expected = a.satisfies(&tried) && b.satisfies(&tried);
             for (index, version) in given {
                 let (_, comparator) = Comparator::ALL[index];
                 expected &= holds(comparator, &tried, &version);
-                asked = asked.and(comparator, version);
+                combined = combined.and(comparator, version);
             }
-            prop_assert_eq!(asked.is_met_by(&tried), expected);
+            prop_assert_eq!(combined.is_met_by(&tried), expected);
         }
 
         #[test]
