@@ -32,7 +32,7 @@ async fn world_with_failing_host(upstream: &Upstream, breaker_open: Duration) ->
 #[tokio::test]
 async fn three_failures_of_a_host_stop_all_requests_to_it() {
     let upstream = Upstream::start();
-    let world = world_with_failing_host(&upstream, Duration::from_hours(1)).await;
+    let world = world_with_failing_host(&upstream, MINUTE * 2).await;
     assert_eq!(refresh(&world, MINUTE * 5).await.failed, 4);
     assert_eq!(requests_to(&upstream, "/acme.").len(), 0, "no requests for these or other packages");
     assert_eq!(world.version("nuget/acme.kit").await, "1.0.0");
