@@ -3,9 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use badgesmith_aws::dynamodb::Packages;
+use badgesmith_aws::dynamodb::{Packages, StoreError};
 use badgesmith_aws::event_bridge::EventBus;
-use badgesmith_aws::sdk::AwsError;
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{PackageRecord, PackageState};
 use badgesmith_domain::package_request::PackageRequest;
@@ -40,7 +39,7 @@ impl PackageReader {
         package: &Package,
         needs_versions: bool,
         now: Timestamp,
-    ) -> Result<Option<CachedPackage>, AwsError> {
+    ) -> Result<Option<CachedPackage>, StoreError> {
         let deadline = Instant::now() + self.answer_within;
         let found = self.find(package, needs_versions, now).await?;
         self.request_refresh(package, found.as_ref().map(|found| &found.record), now, deadline).await;
@@ -52,7 +51,7 @@ impl PackageReader {
         package: &Package,
         needs_versions: bool,
         now: Timestamp,
-    ) -> Result<Option<CachedPackage>, AwsError> {
+    ) -> Result<Option<CachedPackage>, StoreError> {
         let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(package);
         let cached = cached.filter(|(found, _)| found.versions.is_some() || !needs_versions);
         if let Some((found, read_at)) = &cached
@@ -87,7 +86,7 @@ impl PackageReader {
         package: &Package,
         needs_versions: bool,
         now: Timestamp,
-    ) -> Result<Option<CachedPackage>, AwsError> {
+    ) -> Result<Option<CachedPackage>, StoreError> {
         if !needs_versions {
             let record = self.packages.find(package, now).await?;
             return Ok(record.map(|record| CachedPackage { record, versions: None }));

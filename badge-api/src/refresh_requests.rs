@@ -66,7 +66,7 @@ pub(crate) fn refresh_reason(record: Option<&PackageRecord>, now: Timestamp) -> 
     match &record.state {
         PackageState::Unconfirmed | PackageState::NotFound => is_due.then_some(Reason::FirstRequested),
         PackageState::Known(known) => {
-            let grace = if known.scheduled { STALE_AFTER } else { Duration::ZERO };
+            let grace = if known.is_scheduled { STALE_AFTER } else { Duration::ZERO };
             if is_due && now.since(record.refresh_after) >= grace {
                 Some(Reason::Stale)
             } else {

@@ -1,6 +1,7 @@
-//! `badgesmith doctor`: everything that has to be there, asked one after the other.
+//! `badgesmith doctor`: checks of everything that a stack needs.
 
-use std::fmt::Display;
+mod output;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use aws_types::SdkConfig;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::table_status;
 use badgesmith_aws::env;
-use badgesmith_aws::sdk::causes;
+use badgesmith_aws::sdk::{AwsError, AwsErrorKind, causes};
 use badgesmith_aws::secrets_manager::{SecretsManager, repository_secret_name};
 use badgesmith_domain::ids::{ParseError, Platform, Repository};
 use badgesmith_domain::signature::HmacKey;
@@ -17,225 +18,224 @@ use badgesmith_domain::test_result::{Counts, RunAttempt, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
 use reqwest::Client;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::failure::{Failure, help, with_advice};
+use self::output::{Check, Report};
+use crate::aws_hint::aws_hint;
+use crate::duration::format_duration;
+use crate::error::CliError;
+use crate::help;
+use crate::output::Output;
 use crate::stack::{Resource, Stack, Target};
 use crate::submit::{self, Service, ServiceUrl};
-use crate::terminal::{Paint, Progress, printable};
-use crate::told::{Told, duration};
+use crate::terminal::Progress;
 use ci_env::Provider;
 
-/// AWS refuses requests that were signed five minutes ago, the service results as old.
-const SKEW_MAX: Duration = Duration::from_mins(1);
-/// An answer takes no longer.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
-/// A result takes a second from the queue to the table.
+/// AWS and the service refuse requests that were signed five minutes ago or more.
+const CLOCK_SKEW_MAX: Duration = Duration::from_mins(1);
+const HTTP_TIMEOUT: Duration = Duration::from_secs(15);
+/// A result usually takes a second from the queue to the table.
 const STORED_WITHIN: Duration = Duration::from_secs(30);
-/// Of the results that are sent to see whether they arrive.
+/// The branch of the results that this command sends.
 const BRANCH: &str = "badgesmith-doctor";
 
 const EXAMPLES: &str = "    badgesmith doctor --stack badgesmith
 
-  With a result that is signed, sent, and read back, on the branch badgesmith-doctor:
+  Send a result, and read it back from the branch badgesmith-doctor:
     BADGESMITH_KEY=... badgesmith doctor --stack badgesmith --repo acme/kit";
 
-/// Checks credentials, tables, queues, the clock and, with a repository and its key, the whole way of a result.
+/// Check a stack, from credentials to a stored result
+///
+/// Checks credentials, the clock, tables, queues, the event bus and secrets. With --repo it also sends a result of that
+/// repository and waits until it is stored.
 #[derive(Debug, Args)]
-#[expect(clippy::doc_markdown, reason = "it is shown as it is by --help")]
-#[command(after_long_help = help(EXAMPLES))]
+#[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
+#[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
-    /// Send a result of this repository, and wait until it is stored: one passed test on the branch badgesmith-doctor
+    /// Repository to send a result of, one passed test on the branch badgesmith-doctor
     #[arg(long, value_name = "OWNER/REPO")]
     repo: Option<Repository>,
-    /// A file with the repository's key; BADGESMITH_KEY if not given
+    /// File that contains the repository's key [default: BADGESMITH_KEY]
     #[arg(long, value_name = "FILE", requires = "repo")]
     key_file: Option<PathBuf>,
-    /// Where the service is; the stack's own address if not given, without a stack BADGESMITH_URL
+    /// URL of the service [default: the stack's ApiUrl, or BADGESMITH_URL without a stack]
     #[arg(long, value_name = "URL", requires = "repo")]
     url: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
 }
 
-/// What was looked at, and what is the matter, if something is.
-struct Check {
-    name: &'static str,
-    outcome: Result<String, String>,
-}
-
-/// All of them, in the order in which one needs the other.
+/// The checks so far, in an order in which each needs only those before it.
 struct Checks {
-    done: Vec<Check>,
+    report: Report,
     progress: Progress,
 }
 
 impl Options {
-    pub(crate) async fn run(&self) -> Result<Told, Failure> {
-        let usage = |error: &dyn Display| Failure::Usage(error.to_string());
-        // A stack says itself where it is; the variable, which `submit` reads, may be about another.
-        let variable = || env::optional("BADGESMITH_URL").filter(|_| self.target.stack().is_none());
-        let url = self.url.clone().or_else(variable);
-        let url = url.as_deref().map(ServiceUrl::parse).transpose().map_err(|error| usage(&error))?;
-        let trip = match &self.repo {
+    pub(crate) async fn run(&self) -> Result<Output, CliError> {
+        let url = self.service_url()?;
+        let round_trip = match &self.repo {
             Some(_) if url.is_none() && self.target.stack().is_none() => {
-                return Err(usage(&"--repo: say where the service is with --url"));
+                return Err(CliError::Usage("--repo: needs the URL of the service; use --url".to_owned()));
             }
             Some(repository) => Some((repository, self.key()?)),
             None => None,
         };
         let config = self.target.connect().await?;
-        let mut checks = Checks { done: Vec::new(), progress: Progress::new() };
-        checks.note("credentials", credentials(&config).await);
-        checks.note("clock", clock(&config, url.as_ref()).await);
+        let mut checks = Checks { report: Report { checks: Vec::new() }, progress: Progress::new() };
+        checks.add("credentials", credentials(&config).await);
+        checks.add("clock", clock(&config, url.as_ref()).await);
         let stack = match self.target.find_at(config).await {
             Ok(stack) => stack,
-            Err(failure) => {
-                checks.note("stack", Err(failure.to_string()));
-                return Ok(told(&checks.done));
+            Err(error) => {
+                checks.add("stack", Err(error.to_string()));
+                return Ok(checks.output());
             }
         };
-        checks.note("stack", Ok(self.target.stack().unwrap_or("a local").to_owned()));
+        checks.add("stack", Ok(self.target.stack().unwrap_or("local").to_owned()));
         self.resources(&stack, &mut checks).await;
-        if let Some((repository, key)) = &trip {
+        if let Some((repository, key)) = &round_trip {
             let base = url.or_else(|| ServiceUrl::parse(stack.api_url()?).ok());
-            let trip = match &base {
-                Some(base) => Trip { repository, key, base }.take().await,
-                None => Err("the stack has no output ApiUrl: name the service with --url".to_owned()),
+            let stored = match &base {
+                Some(base) => RoundTrip { repository, key, base }.run().await,
+                None => Err("the stack has no output ApiUrl; use --url".to_owned()),
             };
-            checks.note("round trip", trip);
+            checks.add("round trip", stored);
         }
-        Ok(told(&checks.done))
+        Ok(checks.output())
+    }
+
+    /// The URL that is named, if one is. With a stack the variable, which `submit` reads, may be of another one.
+    fn service_url(&self) -> Result<Option<ServiceUrl>, CliError> {
+        let variable = || env::optional("BADGESMITH_URL").filter(|_| self.target.stack().is_none());
+        let url = self.url.clone().or_else(variable);
+        let parsed = url.as_deref().map(ServiceUrl::parse).transpose();
+        parsed.map_err(|error| CliError::Usage(error.to_string()))
     }
 
     /// The repository's key.
-    fn key(&self) -> Result<HmacKey, Failure> {
-        let key = submit::read_key(self.key_file.as_deref(), Provider::Local);
-        let missing = "--repo: set BADGESMITH_KEY to the repository's key, or name a file with --key-file";
-        let key = key.map_err(|error| Failure::Usage(error.to_string()))?;
-        key.ok_or_else(|| Failure::Usage(missing.to_owned()))
+    fn key(&self) -> Result<HmacKey, CliError> {
+        match submit::read_key(self.key_file.as_deref(), Provider::Local) {
+            Ok(Some(key)) => Ok(key),
+            Ok(None) => Err(CliError::Usage(
+                "--repo: needs the repository's key; set BADGESMITH_KEY, or use --key-file".to_owned(),
+            )),
+            Err(error) => Err(CliError::Usage(error.to_string())),
+        }
     }
 
-    /// What the stack is made of.
     async fn resources(&self, stack: &Stack, checks: &mut Checks) {
         for resource in Resource::TABLES {
-            checks.note(resource.logical_id(), table(stack, resource).await);
+            checks.add(resource.logical_id(), table(stack, resource).await);
         }
         for resource in Resource::QUEUES {
-            checks.note(resource.logical_id(), queue(stack, resource).await);
+            checks.add(resource.logical_id(), queue(stack, resource).await);
         }
-        checks.note(Resource::EventBus.logical_id(), bus(stack).await);
-        checks.note("secrets", secrets(stack, self.repo.as_ref()).await);
+        checks.add(Resource::EventBus.logical_id(), event_bus(stack).await);
+        checks.add("secrets", secrets(stack, self.repo.as_ref()).await);
     }
 }
 
 impl Checks {
-    fn note(&mut self, name: &'static str, outcome: Result<String, String>) {
+    /// Adds a check with its detail, or with what is wrong.
+    fn add(&mut self, name: &'static str, outcome: Result<String, String>) {
         self.progress.show(name);
-        self.done.push(Check { name, outcome });
+        let ok = outcome.is_ok();
+        let (Ok(detail) | Err(detail)) = outcome;
+        self.report.checks.push(Check { name, ok, detail });
+    }
+
+    fn output(&self) -> Output {
+        let failed = self.report.checks.iter().any(|check| !check.ok);
+        Output::new(&self.report).failed_if(failed)
     }
 }
 
-fn told(checks: &[Check]) -> Told {
-    let checked = |check: &Check| {
-        let (Ok(detail) | Err(detail)) = &check.outcome;
-        json!({ "check": check.name, "ok": check.outcome.is_ok(), "detail": detail })
-    };
-    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
-    let line = |check: &Check| {
-        let (mark, detail) = match &check.outcome {
-            Ok(detail) => (Paint::Green.on("ok    "), detail),
-            Err(detail) => (Paint::Red.on("FAILED"), detail),
-        };
-        format!("{mark}  {:width$}  {}", check.name, printable(detail))
-    };
-    let json = json!({ "checks": checks.iter().map(checked).collect::<Vec<_>>() });
-    let lines: Vec<_> = checks.iter().map(line).collect();
-    let mut told = Told::new(json, lines.join("\n"));
-    told.failed = checks.iter().any(|check| check.outcome.is_err());
-    told
+/// The text of an error, with what to do about it.
+fn with_hint(error: AwsError) -> String {
+    CliError::from(error).to_string()
 }
 
-fn advised(error: impl Display) -> String {
-    with_advice(&error.to_string())
-}
-
-/// Finds credentials; whether they are good, the other checks show.
+/// Finds credentials. The other checks show whether they are valid.
 async fn credentials(config: &SdkConfig) -> Result<String, String> {
-    let none = || with_advice("no providers in chain");
-    let provider = config.credentials_provider().ok_or_else(none)?;
-    let credentials = provider.provide_credentials().await;
-    let credentials =
-        credentials.map_err(|error| with_advice(&format!("credentials: {}", causes(&error))))?;
+    let hint = aws_hint(AwsErrorKind::NoCredentials).unwrap_or_default();
+    let provider = config.credentials_provider().ok_or_else(|| hint.to_owned())?;
+    let provided = provider.provide_credentials().await;
+    let credentials = provided.map_err(|error| format!("{}; {hint}", causes(&error)))?;
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     Ok(format!("access key {}, region {region}", credentials.access_key_id()))
 }
 
 async fn table(stack: &Stack, resource: Resource) -> Result<String, String> {
-    let name = stack.name_of(resource).map_err(advised)?;
-    match table_status(&stack.config, &name).await.map_err(advised)? {
+    let name = stack.name_of(resource).map_err(|error| error.to_string())?;
+    match table_status(&stack.config, &name).await.map_err(with_hint)? {
         status if status == "ACTIVE" => Ok(name),
-        status => Err(format!("{name} is {status}: wait until it is ACTIVE")),
+        status => Err(format!("{name} is {status}; wait until it is ACTIVE")),
     }
 }
 
 async fn queue(stack: &Stack, resource: Resource) -> Result<String, String> {
-    let depth = stack.queue(resource).map_err(advised)?.depth().await.map_err(advised)?;
-    Ok(format!("{} messages", depth.total()))
+    let queue = stack.queue(resource).map_err(|error| error.to_string())?;
+    Ok(format!("{} messages", queue.depth().await.map_err(with_hint)?.total()))
 }
 
-async fn bus(stack: &Stack) -> Result<String, String> {
-    stack.event_bus().map_err(advised)?.check().await.map_err(advised)?;
-    stack.name_of(Resource::EventBus).map_err(advised)
+async fn event_bus(stack: &Stack) -> Result<String, String> {
+    let bus = stack.event_bus().map_err(|error| error.to_string())?;
+    bus.check().await.map_err(with_hint)?;
+    stack.name_of(Resource::EventBus).map_err(|error| error.to_string())
 }
 
-/// Whether Secrets Manager answers; and that a repository has a key, if one was named.
+/// Checks that Secrets Manager answers and, if a repository is named, that it has a key.
 async fn secrets(stack: &Stack, repository: Option<&Repository>) -> Result<String, String> {
     let secrets = SecretsManager::new(&stack.config);
     let name = repository.map_or_else(|| "badge/repo/badgesmith/doctor".to_owned(), repository_secret_name);
-    let facts = secrets.describe(&name).await.map_err(advised)?;
+    let secret = secrets.describe(&name).await.map_err(with_hint)?;
     match repository {
-        Some(repository) if facts.is_none_or(|facts| facts.gone_at.is_some()) => {
-            Err(format!("{repository} has no key: `badgesmith secret create {repository}` makes one"))
+        Some(repository) if secret.is_none_or(|secret| secret.deletes_at.is_some()) => {
+            Err(format!("{repository} has no key; create one with `badgesmith secret create {repository}`"))
         }
         Some(_) => Ok(name),
         None => Ok("Secrets Manager answers".to_owned()),
     }
 }
 
-/// Compares this machine's clock with that of who answers.
+/// Compares this machine's clock with that of AWS, or of the service.
 async fn clock(config: &SdkConfig, base: Option<&ServiceUrl>) -> Result<String, String> {
     let region = config.region().map(ToString::to_string).unwrap_or_default();
-    let aws = || format!("https://dynamodb.{region}.amazonaws.com");
-    let base = base.map(ToString::to_string);
-    let url = config.endpoint_url().map(str::to_owned).or(base).unwrap_or_else(aws);
-    let answer =
-        client()?.head(&url).send().await.map_err(|error| format!("{url} does not answer: {error}"))?;
+    let url = match (config.endpoint_url(), base) {
+        (Some(url), _) => url.to_owned(),
+        (None, Some(base)) => base.to_string(),
+        (None, None) => format!("https://dynamodb.{region}.amazonaws.com"),
+    };
+    let response =
+        client()?.head(&url).send().await.map_err(|error| format!("{url} did not answer: {error}"))?;
     let now = Clock::System.now();
-    let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
-    let theirs = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-    let theirs = theirs.ok_or_else(|| format!("{url} does not tell the time"))?;
-    let theirs = Timestamp::from_unix_milliseconds(theirs.timestamp().as_millisecond());
+    let theirs = response
+        .headers()
+        .get("date")
+        .and_then(|date| jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok())
+        .map(|date| Timestamp::from_unix_milliseconds(date.timestamp().as_millisecond()))
+        .ok_or_else(|| format!("{url} answered without a valid Date header"))?;
     let skew = now.since(theirs).max(theirs.since(now));
-    if skew > SKEW_MAX {
-        let skew = duration(skew);
+    if skew > CLOCK_SKEW_MAX {
         return Err(format!(
-            "it is {skew} off that of {url}: set it, or have it set by NTP; what it signs is refused"
+            "this machine's clock differs by {} from that of {url}, so signed requests are refused; synchronize it with \
+             NTP",
+            format_duration(skew)
         ));
     }
-    Ok(format!("within {} s of that of {url}", skew.as_secs() + 1))
+    Ok(format!("within {} s of {url}", skew.as_secs() + 1))
 }
 
-/// A result on its way from a client to the history.
-struct Trip<'a> {
+/// Sends a result and reads it back from the history.
+struct RoundTrip<'a> {
     repository: &'a Repository,
     key: &'a HmacKey,
     base: &'a ServiceUrl,
 }
 
-impl Trip<'_> {
-    /// Sends a result, and waits until it is in the history.
-    async fn take(&self) -> Result<String, String> {
+impl RoundTrip<'_> {
+    async fn run(&self) -> Result<String, String> {
         let Self { repository, key, base } = *self;
         let result = result(repository).map_err(|ParseError { expected }| format!("expected {expected}"))?;
         let started = Instant::now();
@@ -246,16 +246,19 @@ impl Trip<'_> {
         let history = format!("{base}/tests/results/{repository}?branch={BRANCH}&limit=1");
         while started.elapsed() < STORED_WITHIN {
             tokio::time::sleep(Duration::from_millis(250)).await;
-            let Ok(read) = client.get(&history).send().await else { continue };
-            let read = json_of(read).await;
-            let newest = read.pointer("/results/0/test_result_id").and_then(Value::as_str);
+            let Ok(response) = client.get(&history).send().await else { continue };
+            let history = parse_json(response).await;
+            let newest = history.pointer("/results/0/test_result_id").and_then(Value::as_str);
             if newest == Some(accepted.test_result_id.as_str()) {
                 let stored_after = started.elapsed().as_millis();
                 return Ok(format!("accepted after {accepted_after} ms, stored after {stored_after} ms"));
             }
         }
-        let advice = "`badgesmith status` and `badgesmith dlq list` show where it is";
-        Err(format!("it was accepted, and not stored within {}: {advice}", duration(STORED_WITHIN)))
+        Err(format!(
+            "the result was accepted, but not stored within {}; `badgesmith status` and `badgesmith dlq list` show the \
+             queues",
+            format_duration(STORED_WITHIN)
+        ))
     }
 }
 
@@ -275,11 +278,12 @@ fn result(repository: &Repository) -> Result<TestRun, ParseError> {
     })
 }
 
-async fn json_of(answer: reqwest::Response) -> Value {
-    let text = answer.text().await.unwrap_or_default();
+/// The body as JSON; `null` if it is none.
+async fn parse_json(response: reqwest::Response) -> Value {
+    let text = response.text().await.unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }
 
 fn client() -> Result<Client, String> {
-    submit::client(ANSWER_TIME_MAX).map_err(|error| error.to_string())
+    submit::client(HTTP_TIMEOUT).map_err(|error| error.to_string())
 }

@@ -1,23 +1,28 @@
-//! `badgesmith`: what CI jobs and operators do with BadgeSmith.
+//! `badgesmith`: the command line for CI jobs and operators.
 
+mod aws_hint;
+mod completions;
 mod dlq;
 mod doctor;
-mod failure;
-mod generate;
+mod duration;
+mod error;
+mod help;
+mod man;
+mod output;
 mod package;
 mod secret;
 mod stack;
 mod status;
 mod submit;
+mod table;
 mod terminal;
 mod token;
-mod told;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-/// Badges of test results and packages: what CI jobs send, and what operators do
+/// Submit test results to BadgeSmith, and operate it
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {
@@ -27,28 +32,28 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Send the results of a test run, and print the badge for a README
+    /// Submit the results of a test run, and print the badge for a README
     Submit(Box<submit::Options>),
-    /// Make, replace and delete the keys that repositories sign with
+    /// Manage the keys that repositories sign results with
     #[command(subcommand, arg_required_else_help = true)]
     Secret(secret::Command),
-    /// Register and withdraw tokens for GitHub Packages
+    /// Manage the tokens that packages of GitHub are read with
     #[command(subcommand, arg_required_else_help = true)]
     Token(token::Command),
-    /// Look into the dead-letter queues, replay or purge them
+    /// Inspect, replay and purge dead letters
     #[command(subcommand, arg_required_else_help = true)]
     Dlq(dlq::Command),
-    /// Say which packages are kept up to date
+    /// Manage the packages that are kept up to date
     #[command(subcommand, arg_required_else_help = true)]
     Package(package::Command),
-    /// Show how the pipeline is doing
+    /// Show queues, dead letters, overdue packages, and the last results of a repository
     Status(status::Options),
-    /// Check that everything is there and answers
+    /// Check a stack, from credentials to a stored result
     Doctor(doctor::Options),
-    /// Print a script that has a shell complete this command
-    Completions(generate::Completions),
+    /// Print a shell completion script
+    Completions(completions::Options),
     /// Print the manual page, or write one for each command
-    Man(generate::Man),
+    Man(man::Options),
 }
 
 fn main() -> ExitCode {
@@ -56,19 +61,108 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            terminal::note(&format!("error: cannot start: {error}"));
+            terminal::note(&format!("error: failed to start: {error}"));
             return ExitCode::FAILURE;
         }
     };
     match command {
         Command::Submit(options) => runtime.block_on(submit::run(&options)),
-        Command::Secret(command) => told::tell(runtime.block_on(command.run()), command.target().json),
-        Command::Dlq(command) => told::tell(runtime.block_on(command.run()), command.target().json),
-        Command::Package(command) => told::tell(runtime.block_on(command.run()), command.target().json),
-        Command::Status(options) => told::tell(runtime.block_on(options.run()), options.target.json),
-        Command::Doctor(options) => told::tell(runtime.block_on(options.run()), options.target.json),
-        Command::Completions(options) => told::tell(Ok(options.run(Cli::command())), false),
-        Command::Man(options) => told::tell(options.run(Cli::command()), false),
-        Command::Token(command) => told::tell(runtime.block_on(command.run()), command.target().json),
+        Command::Secret(command) => output::emit(runtime.block_on(command.run()), command.target().json),
+        Command::Dlq(command) => output::emit(runtime.block_on(command.run()), command.target().json),
+        Command::Package(command) => output::emit(runtime.block_on(command.run()), command.target().json),
+        Command::Status(options) => output::emit(runtime.block_on(options.run()), options.target.json),
+        Command::Doctor(options) => output::emit(runtime.block_on(options.run()), options.target.json),
+        Command::Completions(options) => output::emit(Ok(options.run(Cli::command())), false),
+        Command::Man(options) => output::emit(options.run(Cli::command()), false),
+        Command::Token(command) => output::emit(runtime.block_on(command.run()), command.target().json),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    /// Calls `check` with each command that has no subcommands, and the words that name it.
+    fn each_leaf(command: &clap::Command, path: &[&str], check: &mut impl FnMut(&clap::Command, &[&str])) {
+        let path = [path, &[command.get_name()]].concat();
+        let mut subcommands = command.get_subcommands().peekable();
+        if subcommands.peek().is_none() {
+            check(command, &path);
+        }
+        subcommands.for_each(|subcommand| each_leaf(subcommand, &path, check));
+    }
+
+    /// The words of a shell's command line. Quotes group words, and `(`, `)` and `;` are words.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut quote) = (vec![String::new()], None);
+        for character in line.chars() {
+            let last = words.last_mut().unwrap();
+            match character {
+                _ if quote == Some(character) => quote = None,
+                '\'' | '"' if quote.is_none() => quote = Some(character),
+                ' ' if quote.is_none() => words.push(String::new()),
+                '(' | ')' | ';' if quote.is_none() => words.extend([character.to_string(), String::new()]),
+                _ => last.push(character),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    /// The calls of `badgesmith` in the examples of a help text: the lines with four blanks before them.
+    fn examples(help: &str) -> Vec<Vec<String>> {
+        let commands = help.replace("\\\n", "");
+        let lines = commands.lines().filter_map(|line| line.strip_prefix("    "));
+        let calls = lines.filter_map(|line| {
+            let words = words(line);
+            let start = (0..words.len())
+                .find(|&at| words[at] == "badgesmith" && (at == 0 || words[at - 1] != "--stack"))?;
+            let is_end = |word: &String| matches!(word.as_str(), ")" | ";" | "|" | ">" | "&&");
+            Some(words[start..].iter().take_while(|word| !is_end(word)).cloned().collect())
+        });
+        calls.collect()
+    }
+
+    #[test]
+    fn every_command_has_examples_that_parse_and_exit_codes() {
+        let mut leaves = 0;
+        each_leaf(&Cli::command(), &[], &mut |command, path| {
+            leaves += 1;
+            let help = command
+                .get_after_long_help()
+                .unwrap_or_else(|| panic!("{path:?} has no examples"))
+                .to_string();
+            assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{help}");
+            let is_wrapped = |line: &&str| line.starts_with("    ") && line.len() > 100;
+            assert_eq!(help.lines().find(is_wrapped), None, "{path:?}");
+            let examples = examples(&help);
+            let of_this = |example: &Vec<String>| example.iter().zip(path).all(|(word, part)| word == part);
+            assert!(!examples.is_empty() && examples.iter().all(of_this), "{path:?}: {examples:?}");
+            for example in examples {
+                let parsed = Cli::try_parse_from(&example).map_err(|error| error.kind());
+                assert!(parsed.is_ok(), "{example:?}: {:?}", parsed.err());
+            }
+        });
+        assert_ne!(leaves, 0);
+    }
+
+    #[test]
+    fn options_have_a_description_in_sentence_case() {
+        each_leaf(&Cli::command(), &[], &mut |command, path| {
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                let is_plain = help.starts_with(|first: char| first.is_uppercase()) && !help.ends_with('.');
+                assert!(is_plain, "{path:?} {}: {help:?}", argument.get_id());
+            }
+        });
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+        let error = Cli::try_parse_from(["badgesmith", "secret"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
     }
 }

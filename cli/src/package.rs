@@ -1,7 +1,9 @@
-//! `badgesmith package`: what is kept up to date.
+//! `badgesmith package`: the packages that are kept up to date.
 //!
-//! The refresher is the only writer of packages. So nothing is written here: the refresher is asked, by the event that
-//! badges ask it with, and then the table is watched until it has answered.
+//! Only the refresher writes packages. So these commands publish the same event as badge-api does, and then poll the
+//! table until the refresher has handled it.
+
+mod output;
 
 use std::time::{Duration, Instant};
 
@@ -12,44 +14,44 @@ use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{PackageRecord, PackageState};
 use badgesmith_domain::package_request::{PackageRequest, Reason};
 use badgesmith_domain::timestamp::Timestamp;
-use badgesmith_domain::version::NuGetVersion;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::failure::{Failure, help};
+use self::output::{PackageDescription, PackageList, PackageStatus, RemovedPackage};
+use crate::duration::format_duration;
+use crate::error::CliError;
+use crate::help;
+use crate::output::Output;
 use crate::stack::{Stack, Target};
 use crate::terminal::Progress;
-use crate::told::{Table, Told, age, duration};
 
-/// How often the table is looked at while the refresher is at work.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// Packages that are read at once.
-const AT_ONCE: usize = 32;
-/// What was never confirmed is due within the hour, and forgotten after a day.
-const UNPROVEN_WITHIN: Duration = Duration::from_hours(1);
+/// Between two reads of the table while the refresher works.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+const CONCURRENT_READS: usize = 32;
+/// A package that was never confirmed is due within this time, and deleted after a day.
+const UNCONFIRMED_DUE_WITHIN: Duration = Duration::from_hours(1);
 
-/// Says which packages are kept up to date.
+/// Manage the packages that are kept up to date
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Have a package looked up, and kept up to date, before anybody reads its badge
+    /// Look up a package and keep it up to date, before its badge is first read
     ///
-    /// What nobody reads for 30 days leaves the schedule by itself; adding it again starts that time anew.
-    #[command(after_long_help = help(ADD))]
-    Add(Asking),
-    /// Have the refresher let go of a package
+    /// A package whose badge is not read for 30 days is no longer kept up to date. Adding it again restarts that time.
+    #[command(after_long_help = help::with_examples(ADD))]
+    Add(PackageArgs),
+    /// Stop keeping a package up to date
     ///
-    /// The refresher takes it off the schedule. What was shown by a consent of its own is deleted; what is public is
-    /// kept for 90 days. A badge that somebody still reads brings it back: for a package of GitHub, withdraw the consent
-    /// with `badgesmith token delete`.
-    #[command(after_long_help = help(REMOVE))]
-    Remove(Asking),
-    /// List what is kept up to date: latest versions, and when they were looked up
-    #[command(after_long_help = help(LIST))]
+    /// The versions of a package that has its own token are deleted. Those of a public package are kept for 90 days. The
+    /// next read of the badge adds the package again; to prevent that for a package of GitHub, use `badgesmith token
+    /// delete`.
+    #[command(after_long_help = help::with_examples(REMOVE))]
+    Remove(PackageArgs),
+    /// List the packages that are kept up to date, with their latest versions
+    #[command(after_long_help = help::with_examples(LIST))]
     List(List),
-    /// Have a package looked up at once, whether it is due or not
-    #[command(after_long_help = help(REFRESH))]
-    Refresh(Asking),
+    /// Look up a package now, even if it is not due
+    #[command(after_long_help = help::with_examples(REFRESH))]
+    Refresh(PackageArgs),
 }
 
 const ADD: &str = "    badgesmith package add nuget/Newtonsoft.Json --stack badgesmith
@@ -58,16 +60,17 @@ const ADD: &str = "    badgesmith package add nuget/Newtonsoft.Json --stack badg
 const REMOVE: &str = "    badgesmith package remove nuget/Newtonsoft.Json --stack badgesmith";
 
 const LIST: &str = "    badgesmith package list --stack badgesmith
-    badgesmith package list --stack badgesmith --json | jq -r '.packages[] | select(.failures > 0).package'";
+    badgesmith package list --stack badgesmith --json |
+      jq -r '.packages[] | select(.failures > 0).package'";
 
 const REFRESH: &str = "    badgesmith package refresh nuget/Newtonsoft.Json --stack badgesmith";
 
 #[derive(Debug, Args)]
-pub(crate) struct Asking {
-    /// The package: nuget/PACKAGE or github/ORG/PACKAGE
+pub(crate) struct PackageArgs {
+    /// Package, as nuget/PACKAGE or github/ORG/PACKAGE
     #[arg(value_name = "PACKAGE")]
     package: Package,
-    /// How long to wait for the refresher, in seconds
+    /// Longest time to wait for the refresher, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
     #[command(flatten)]
@@ -83,218 +86,167 @@ pub(crate) struct List {
 impl Command {
     pub(crate) fn target(&self) -> &Target {
         match self {
-            Self::Add(asking) | Self::Remove(asking) | Self::Refresh(asking) => &asking.target,
+            Self::Add(args) | Self::Remove(args) | Self::Refresh(args) => &args.target,
             Self::List(list) => &list.target,
         }
     }
 
-    pub(crate) async fn run(&self) -> Result<Told, Failure> {
+    pub(crate) async fn run(&self) -> Result<Output, CliError> {
         let stack = self.target().find().await?;
         match self {
-            Self::Add(asking) => asking.add(&stack).await,
-            Self::Remove(asking) => asking.remove(&stack).await,
-            Self::Refresh(asking) => asking.refresh(&stack).await,
+            Self::Add(args) => args.add(&stack).await,
+            Self::Remove(args) => args.remove(&stack).await,
+            Self::Refresh(args) => args.refresh(&stack).await,
             Self::List(_) => list(&stack.packages()?).await,
         }
     }
 }
 
-impl Asking {
-    async fn add(&self, stack: &Stack) -> Result<Told, Failure> {
+impl PackageArgs {
+    async fn add(&self, stack: &Stack) -> Result<Output, CliError> {
         let now = Clock::System.now();
         match self.find(stack).await? {
             Some(record) if record.is_scheduled() && record.refresh_after > now => {
-                self.ask(stack, Reason::StillRead, now).await?;
-                Ok(self.told(&record, "is kept up to date already"))
+                self.request(stack, Reason::StillRead, now).await?;
+                let package = PackageDescription::new(self.package.clone(), &record);
+                Ok(Output::new(&PackageStatus { package, status: "is kept up to date already" }))
             }
             before => self.look_up(stack, before).await,
         }
     }
 
-    async fn refresh(&self, stack: &Stack) -> Result<Told, Failure> {
-        let Some(before) = self.find(stack).await? else {
-            let package = &self.package;
-            let advice = format!("`badgesmith package add {package}` has it looked up");
-            return Err(Failure::NotFound(format!("nothing is known of {package}: {advice}")));
-        };
+    async fn refresh(&self, stack: &Stack) -> Result<Output, CliError> {
+        let package = &self.package;
+        let before = self.find(stack).await?.ok_or_else(|| {
+            let advice = format!("add it with `badgesmith package add {package}`");
+            CliError::NotFound(format!("{package} was never looked up; {advice}"))
+        })?;
         self.look_up(stack, Some(before)).await
     }
 
-    /// Has the refresher look the package up, and says what it has found.
-    async fn look_up(&self, stack: &Stack, before: Option<PackageRecord>) -> Result<Told, Failure> {
-        self.ask(stack, Reason::RefreshNow, Clock::System.now()).await?;
+    /// Makes the refresher look the package up, and waits for the result.
+    async fn look_up(&self, stack: &Stack, before: Option<PackageRecord>) -> Result<Output, CliError> {
+        self.request(stack, Reason::RefreshNow, Clock::System.now()).await?;
         let packages = stack.packages()?;
         let due = before.map(|record| record.refresh_after);
         let looked_up = async || {
             let record = packages.find(&self.package, Clock::System.now()).await?;
-            // A name that nobody knew is there at once, without a state.
-            let is_new = |record: &PackageRecord| {
+            // The refresher creates an unconfirmed record before it asks the registry.
+            let is_result = |record: &PackageRecord| {
                 Some(record.refresh_after) != due
                     && (record.state != PackageState::Unconfirmed || record.failures > 0)
             };
-            Ok(record.filter(is_new))
+            Ok(record.filter(is_result))
         };
-        let record = self.until(looked_up).await?;
+        let record = self.poll(looked_up).await?;
         match &record.state {
-            _ if record.failures > 0 => {
-                let (package, failures) = (&self.package, record.failures);
-                let advice = "it is tried again by itself; the refresher's log says what is wrong upstream";
-                let times =
-                    if failures == 1 { String::new() } else { format!(", {failures} times in a row") };
-                Err(Failure::Failed(format!("{package} could not be looked up{times}: {advice}")))
+            _ if record.failures > 0 => Err(self.lookup_failed(record.failures)),
+            PackageState::Known(_) => {
+                let package = PackageDescription::new(self.package.clone(), &record);
+                Ok(Output::new(&PackageStatus { package, status: "was looked up, and is kept up to date" }))
             }
-            PackageState::Known(_) => Ok(self.told(&record, "was looked up, and is kept up to date")),
-            PackageState::Unconfirmed | PackageState::NotFound => Err(self.absent()),
+            PackageState::Unconfirmed | PackageState::NotFound => Err(self.not_found()),
         }
     }
 
-    async fn remove(&self, stack: &Stack) -> Result<Told, Failure> {
+    async fn remove(&self, stack: &Stack) -> Result<Output, CliError> {
         let package = &self.package;
-        let Some(before) = self.find(stack).await?.filter(PackageRecord::is_scheduled) else {
-            let advice = "`badgesmith package list` lists what is";
-            return Err(Failure::NotFound(format!("{package} is not kept up to date: {advice}")));
-        };
+        let before = self.find(stack).await?.filter(PackageRecord::is_scheduled).ok_or_else(|| {
+            let advice = "`badgesmith package list` lists the packages that are";
+            CliError::NotFound(format!("{package} is not kept up to date; {advice}"))
+        })?;
         let packages = stack.packages()?;
-        self.ask(stack, Reason::Unschedule, Clock::System.now()).await?;
-        let gone = async || {
+        self.request(stack, Reason::Unschedule, Clock::System.now()).await?;
+        let unscheduled = async || {
             let record = packages.find(package, Clock::System.now()).await?;
             Ok((!record.as_ref().is_some_and(PackageRecord::is_scheduled)).then_some(()))
         };
-        self.until(gone).await?;
-        let json = json!({ "package": package.to_string(), "last_requested_at": before.last_requested_at.to_string() });
-        let note = "A badge of it that somebody reads brings it back.";
-        Ok(Told::new(json, format!("{package} is no longer kept up to date")).note(note))
+        self.poll(unscheduled).await?;
+        let removed =
+            RemovedPackage { package: package.clone(), last_requested_at: before.last_requested_at };
+        Ok(Output::new(&removed).note("The next read of its badge adds it again."))
     }
 
-    async fn find(&self, stack: &Stack) -> Result<Option<PackageRecord>, Failure> {
+    async fn find(&self, stack: &Stack) -> Result<Option<PackageRecord>, CliError> {
         Ok(stack.packages()?.find(&self.package, Clock::System.now()).await?)
     }
 
-    async fn ask(&self, stack: &Stack, reason: Reason, now: Timestamp) -> Result<(), Failure> {
+    /// Publishes the event that the refresher handles.
+    async fn request(&self, stack: &Stack, reason: Reason, now: Timestamp) -> Result<(), CliError> {
         let request = PackageRequest::new(self.package.clone(), reason, now);
         Ok(stack.event_bus()?.publish_requested(&request).await?)
     }
 
-    async fn until<T>(&self, look: impl AsyncFn() -> Result<Option<T>, Failure>) -> Result<T, Failure> {
+    /// Calls `read` until it returns something, for at most [`Self::timeout`].
+    async fn poll<T>(&self, read: impl AsyncFn() -> Result<Option<T>, CliError>) -> Result<T, CliError> {
         let started = Instant::now();
         let mut progress = Progress::new();
         loop {
-            if let Some(found) = look().await? {
+            if let Some(found) = read().await? {
                 return Ok(found);
             }
             if started.elapsed() > Duration::from_secs(self.timeout) {
-                return Err(self.not_yet());
+                return Err(self.timed_out());
             }
-            progress.show(&format!("waiting for the refresher, {}", duration(started.elapsed())));
-            tokio::time::sleep(LOOK_AGAIN).await;
+            progress.show(&format!("waiting for the refresher, {}", format_duration(started.elapsed())));
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    fn told(&self, record: &PackageRecord, what: &str) -> Told {
-        let version = latest(record).map(|version| format!(" {version}")).unwrap_or_default();
-        Told::new(to_json(&self.package, record), format!("{}{version} {what}", self.package))
-    }
-
-    fn not_yet(&self) -> Failure {
+    fn timed_out(&self) -> CliError {
         let Self { package, timeout, .. } = self;
-        let advice = "it is asked, and does it when it can; `badgesmith status` shows what waits, its log what is wrong";
-        Failure::Failed(format!("the refresher has not looked after {package} within {timeout} s: {advice}"))
+        CliError::Failed(format!(
+            "the refresher did not handle {package} within {timeout} s; the request stays queued: `badgesmith status` \
+             shows the queues, the refresher's log its errors"
+        ))
     }
 
-    fn absent(&self) -> Failure {
+    fn lookup_failed(&self, failures: u32) -> CliError {
+        let times = if failures == 1 { String::new() } else { format!(" {failures} times in a row") };
+        CliError::Failed(format!(
+            "the refresher failed to look up {}{times}; it tries again, and its log has the cause",
+            self.package
+        ))
+    }
+
+    fn not_found(&self) -> CliError {
         let package = &self.package;
         let advice = match package {
-            Package::NuGet(_) => "is its name right?",
-            Package::GitHub(..) => "is there a token for it (`badgesmith token set`), and its name right?",
+            Package::NuGet(_) => "check its name",
+            Package::GitHub(..) => "check its name, and whether it has a token (`badgesmith token set`)",
         };
-        Failure::NotFound(format!("there is no package {package} to be shown: {advice}"))
+        CliError::NotFound(format!("package {package} not found; {advice}"))
     }
 }
 
-fn latest(record: &PackageRecord) -> Option<&NuGetVersion> {
-    match &record.state {
-        PackageState::Known(known) => known.latest(false),
-        PackageState::Unconfirmed | PackageState::NotFound => None,
-    }
-}
-
-/// A package for programs.
-fn to_json(package: &Package, record: &PackageRecord) -> Value {
-    let (state, known) = match &record.state {
-        PackageState::Unconfirmed => ("unproven", None),
-        PackageState::NotFound => ("not_found", None),
-        PackageState::Known(known) => ("known", Some(known)),
-    };
-    let version = |version: Option<&NuGetVersion>| version.map(ToString::to_string);
-    json!({
-        "package": package.to_string(),
-        "state": state,
-        "latest_stable": known.and_then(|known| version(known.latest_stable.as_ref())),
-        "latest_prerelease": known.and_then(|known| version(known.latest_prerelease.as_ref())),
-        "private": known.is_some_and(|known| known.private),
-        "scheduled": known.is_some_and(|known| known.scheduled),
-        "fetched_at": known.map(|known| known.fetched_at.to_string()),
-        "changed_at": known.map(|known| known.changed_at.to_string()),
-        "refresh_after": record.refresh_after.to_string(),
-        "last_requested_at": record.last_requested_at.to_string(),
-        "failures": record.failures,
-    })
-}
-
-async fn list(packages: &Packages) -> Result<Told, Failure> {
+async fn list(packages: &Packages) -> Result<Output, CliError> {
     let now = Clock::System.now();
     let mut records = Vec::new();
-    for chunk in scheduled(packages, Timestamp::LAST, now.plus(UNPROVEN_WITHIN)).await?.chunks(AT_ONCE) {
-        let mut reading = JoinSet::new();
+    let due = scheduled(packages, Timestamp::LAST, now.plus(UNCONFIRMED_DUE_WITHIN)).await?;
+    for chunk in due.chunks(CONCURRENT_READS) {
+        let mut reads = JoinSet::new();
         for DuePackage { package, .. } in chunk {
             let (packages, package) = (packages.clone(), package.clone());
-            reading.spawn(async move { (packages.find(&package, now).await, package) });
+            reads.spawn(async move { (packages.find(&package, now).await, package) });
         }
-        while let Some(read) = reading.join_next().await {
-            let (record, package) = read.map_err(|error| Failure::Failed(error.to_string()))?;
-            records.extend(record?.map(|record| (package, record)));
+        while let Some(read) = reads.join_next().await {
+            let (record, package) = read.map_err(|error| CliError::Failed(error.to_string()))?;
+            records.extend(record?.map(|record| PackageDescription::new(package, &record)));
         }
     }
-    records.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let json = json!({
-        "packages": records.iter().map(|(package, record)| to_json(package, record)).collect::<Vec<_>>(),
-    });
-    if records.is_empty() {
-        return Ok(Told::new(json, "no packages are kept up to date"));
-    }
-    let mut table = Table::new(&["PACKAGE", "LATEST", "PRERELEASE", "LOOKED UP", "NEXT", "READ"]);
-    for (package, record) in &records {
-        let known = match &record.state {
-            PackageState::Known(known) => Some(known),
-            PackageState::Unconfirmed | PackageState::NotFound => None,
-        };
-        let version = |version: Option<&NuGetVersion>| version.map_or("-".to_owned(), ToString::to_string);
-        let next = if record.refresh_after > now {
-            format!("in {}", duration(record.refresh_after.since(now)))
-        } else {
-            format!("{} overdue", age(record.refresh_after, now))
-        };
-        table.row([
-            package.to_string(),
-            version(known.and_then(|known| known.latest_stable.as_ref())),
-            version(known.and_then(|known| known.latest_prerelease.as_ref())),
-            known.map_or("never".to_owned(), |known| format!("{} ago", age(known.fetched_at, now))),
-            if record.failures > 0 { format!("{next}, failed {} times", record.failures) } else { next },
-            format!("{} ago", age(record.last_requested_at, now)),
-        ]);
-    }
-    Ok(Told::new(json, table.to_string()))
+    records.sort_by(|a, b| a.package.cmp(&b.package));
+    Ok(Output::new(&PackageList { packages: records, now }))
 }
 
-/// What is on the schedule, due by `known` if it exists, by `unproven` if nobody knows yet.
+/// The packages on the schedule: known ones that are due by `known`, unconfirmed ones that are due by `unconfirmed`.
 pub(crate) async fn scheduled(
     packages: &Packages,
     known: Timestamp,
-    unproven: Timestamp,
-) -> Result<Vec<DuePackage>, Failure> {
+    unconfirmed: Timestamp,
+) -> Result<Vec<DuePackage>, CliError> {
     let mut found = Vec::new();
     let shards = DueShard::all_known().map(|shard| (shard, known));
-    for (shard, by) in shards.chain([(DueShard::Unconfirmed, unproven)]) {
+    for (shard, by) in shards.chain([(DueShard::Unconfirmed, unconfirmed)]) {
         let mut from = None;
         loop {
             let page = packages.due(shard, by, from).await?;

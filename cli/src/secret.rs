@@ -1,61 +1,71 @@
-//! `badgesmith secret`: the keys that repositories sign with.
+//! `badgesmith secret`: the keys that repositories sign results with.
+
+mod output;
 
 use badgesmith_aws::clock::Clock;
+use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::secrets_manager::{
-    Created, PREVIOUS_KEY_LIFETIME, SecretsManager, repository_secret, repository_secret_name,
+    CreateOutcome, PREVIOUS_KEY_LIFETIME, SecretDescription, SecretsManager, repository_secret,
+    repository_secret_name,
 };
 use badgesmith_domain::ids::Repository;
+use badgesmith_domain::timestamp::Timestamp;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
-use serde_json::json;
 
-use crate::failure::{Failure, help, with_advice};
+use self::output::{DeletedKey, KeyDescription, NewKey};
+use crate::duration::{age, format_duration};
+use crate::error::CliError;
+use crate::help;
+use crate::output::Output;
 use crate::stack::Target;
 use crate::terminal;
-use crate::told::{Told, age, duration};
 
-/// 256 bits, as many as the hash has.
+/// As long as the hash of HMAC-SHA256.
 const KEY_BYTES: usize = 32;
 
-/// Makes, replaces and deletes the keys of repositories.
+/// Manage the keys that repositories sign results with
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a key for a repository, and print it
+    /// Create the key of a repository
     ///
-    /// The key is 32 random bytes, in base64. It is printed once, to stdout and alone, and nowhere else: give it to the
-    /// CI system at once. What is signed with it is accepted immediately, unless somebody has tried before: then within
-    /// a minute.
-    #[command(after_long_help = help(CREATE))]
-    Create(Whose),
-    /// Make a new key for a repository, and print it; the old one is accepted for 24 hours more
+    /// Prints the key to stdout, 32 random bytes in base64. No command prints it again, so store it in the CI system at
+    /// once. Results signed with it are accepted immediately, or within a minute if a client signed results before the
+    /// key existed.
+    #[command(after_long_help = help::with_examples(CREATE))]
+    Create(RepositoryArgs),
+    /// Replace the key of a repository
     ///
-    /// Switch clients to the new key after a minute, and before the 24 hours are over: none is refused then.
-    #[command(after_long_help = help(ROTATE))]
+    /// Prints the new key to stdout. The old key stays valid for 24 hours. Switch clients to the new key within that
+    /// time, but not in the first minute, and no result is refused.
+    #[command(after_long_help = help::with_examples(ROTATE))]
     Rotate(Rotate),
-    /// Tell whether a repository has a key, and since when; never the key
-    #[command(after_long_help = help(SHOW))]
-    Show(Whose),
-    /// Shut a repository out
+    /// Show when the key of a repository was created and rotated
     ///
-    /// Running functions remember a key for up to an hour. For 30 days the secret can be restored with `aws
-    /// secretsmanager restore-secret`.
-    #[command(after_long_help = help(DELETE))]
+    /// Never prints the key.
+    #[command(after_long_help = help::with_examples(SHOW))]
+    Show(RepositoryArgs),
+    /// Delete the key of a repository
+    ///
+    /// Results of the repository are refused within an hour, as long as running functions cache keys. For 30 days `aws
+    /// secretsmanager restore-secret` restores the key.
+    #[command(after_long_help = help::with_examples(DELETE))]
     Delete(Delete),
 }
 
-const CREATE: &str = "  Hand the key over to GitHub Actions without showing it:
+const CREATE: &str = "  Store the key in GitHub Actions without showing it:
     KEY=$(badgesmith secret create acme/kit --stack badgesmith) &&
       printf %s \"$KEY\" | gh secret set BADGESMITH_KEY --repo acme/kit
 
-  Of a `local --aws-port 9475`:
+  Create a key in a `local --aws-port 9475`:
     badgesmith secret create acme/kit --endpoint-url http://127.0.0.1:9475";
 
-const ROTATE: &str = "  Rotate without refusing anybody:
+const ROTATE: &str = "  Rotate without a refused result:
     KEY=$(badgesmith secret rotate acme/kit --stack badgesmith) && sleep 60 &&
       printf %s \"$KEY\" | gh secret set BADGESMITH_KEY --repo acme/kit
 
-  The key got out:
+  Replace a key that leaked:
     badgesmith secret rotate acme/kit --stack badgesmith --compromised";
 
 const SHOW: &str = "    badgesmith secret show acme/kit --stack badgesmith";
@@ -64,8 +74,8 @@ const DELETE: &str = "    badgesmith secret delete acme/kit --stack badgesmith
     badgesmith secret delete acme/kit --stack badgesmith --yes";
 
 #[derive(Debug, Args)]
-pub(crate) struct Whose {
-    /// The repository
+pub(crate) struct RepositoryArgs {
+    /// Repository that the key belongs to
     #[arg(value_name = "OWNER/REPO")]
     repository: Repository,
     #[command(flatten)]
@@ -74,219 +84,216 @@ pub(crate) struct Whose {
 
 #[derive(Debug, Args)]
 pub(crate) struct Rotate {
-    /// The old key got out: it shall not be accepted for another 24 hours
+    /// Revoke the old key, instead of keeping it valid for 24 hours
     #[arg(long)]
     compromised: bool,
-    /// Rotate again, though the key before the last rotation is still accepted: who signs with it is refused then
+    /// Do not ask before a second rotation within 24 hours, which revokes the key before the last rotation
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
-    whose: Whose,
+    args: RepositoryArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
-    whose: Whose,
+    args: RepositoryArgs,
 }
 
 impl Command {
     pub(crate) fn target(&self) -> &Target {
         match self {
-            Self::Create(whose) | Self::Show(whose) => &whose.target,
-            Self::Rotate(rotate) => &rotate.whose.target,
-            Self::Delete(delete) => &delete.whose.target,
+            Self::Create(args) | Self::Show(args) => &args.target,
+            Self::Rotate(rotate) => &rotate.args.target,
+            Self::Delete(delete) => &delete.args.target,
         }
     }
 
-    pub(crate) async fn run(&self) -> Result<Told, Failure> {
+    pub(crate) async fn run(&self) -> Result<Output, CliError> {
         let secrets = SecretsManager::new(&self.target().find().await?.config);
         match self {
-            Self::Create(Whose { repository, .. }) => create(&secrets, repository).await,
-            Self::Rotate(rotate) => self::rotate(&secrets, rotate).await,
-            Self::Show(Whose { repository, .. }) => show(&secrets, repository).await,
-            Self::Delete(delete) => self::delete(&secrets, delete).await,
+            Self::Create(RepositoryArgs { repository, .. }) => create(&secrets, repository).await,
+            Self::Rotate(options) => rotate(&secrets, options).await,
+            Self::Show(RepositoryArgs { repository, .. }) => show(&secrets, repository).await,
+            Self::Delete(options) => delete(&secrets, options).await,
         }
     }
 }
 
-/// A new key, and the secret that it is in.
-fn new_key() -> Result<(String, String), Failure> {
-    let mut bytes = [0; KEY_BYTES];
-    let random = getrandom::fill(&mut bytes);
-    random
-        .map_err(|error| Failure::Failed(format!("the operating system has no random numbers: {error}")))?;
-    let key = STANDARD.encode(bytes);
-    let secret = repository_secret(&key);
-    Ok((key, secret))
-}
-
-async fn create(secrets: &SecretsManager, repository: &Repository) -> Result<Told, Failure> {
-    let (key, secret) = new_key()?;
+async fn create(secrets: &SecretsManager, repository: &Repository) -> Result<Output, CliError> {
+    let key = generate_key()?;
     let name = repository_secret_name(repository);
-    match secrets.create(&name, &secret).await? {
-        Created::Created => {}
-        Created::Exists => {
-            let advice = format!("`badgesmith secret rotate {repository}` makes a new one");
-            return Err(Failure::Failed(format!("{repository} has a key already: {advice}")));
+    match secrets.create(&name, &repository_secret(&key)).await? {
+        CreateOutcome::Created => {}
+        CreateOutcome::AlreadyExists => {
+            let advice = format!("replace it with `badgesmith secret rotate {repository}`");
+            return Err(CliError::Failed(format!("{repository} already has a key; {advice}")));
         }
-        Created::BeingDeleted => return Err(deleted(repository, &name)),
+        CreateOutcome::ScheduledForDeletion => return Err(deleted(repository, &name)),
     }
-    let json = json!({ "repository": repository.to_string(), "secret": name, "key": key });
-    let mut told =
-        Told::new(json, key).note(format!("This is the key of {repository}. It is not shown again."));
-    told.unprinted =
-        Some(format!("the key is lost: make another with `badgesmith secret rotate {repository}`"));
-    Ok(told.note("Keep it as the secret BADGESMITH_KEY of the CI system."))
+    let hint = format!("the key is lost; create another one with `badgesmith secret rotate {repository}`");
+    let key = NewKey { repository: repository.to_string(), secret: name, key, previous_valid_until: None };
+    Ok(Output::new(&key)
+        .recovery_hint(hint)
+        .note(format!("This is the key of {repository}. It is not shown again."))
+        .note("Store it in the CI system as the secret BADGESMITH_KEY."))
 }
 
-async fn rotate(secrets: &SecretsManager, rotate: &Rotate) -> Result<Told, Failure> {
-    let Rotate { compromised, yes, whose: Whose { repository, target } } = rotate;
-    let name = repository_secret_name(repository);
+async fn rotate(secrets: &SecretsManager, options: &Rotate) -> Result<Output, CliError> {
+    let Rotate { compromised, yes, args: RepositoryArgs { repository, target } } = options;
     let now = Clock::System.now();
-    let facts = secrets.describe(&name).await?.ok_or_else(|| none(repository))?;
-    if facts.gone_at.is_some() {
-        return Err(deleted(repository, &name));
-    }
-    if facts.has_previous && now.since(facts.changed) < PREVIOUS_KEY_LIFETIME && !compromised {
-        let (last, left) =
-            (age(facts.changed, now), PREVIOUS_KEY_LIFETIME.saturating_sub(now.since(facts.changed)));
-        let left = duration(left);
-        let question = format!(
-            "The key of {repository} was changed {last} ago, and the one before it is accepted for {left} more. \
-             Rotate again, and refuse who signs with that?"
-        );
-        terminal::confirm(&question, *yes)?;
-    }
-    if *compromised {
-        // What was current becomes the previous one, which is accepted too: that is not to be the old key.
-        replace(secrets, rotate, &name, &new_key()?.1).await?;
-    }
-    let (key, secret) = new_key()?;
-    replace(secrets, rotate, &name, &secret).await?;
-    let valid_until = (!compromised).then(|| now.plus(PREVIOUS_KEY_LIFETIME).to_string());
-    let json = json!({
-        "repository": repository.to_string(),
-        "secret": name,
-        "key": key,
-        "previous_valid_until": valid_until,
-    });
-    let mut told =
-        Told::new(json, key).note(format!("This is the new key of {repository}. It is not shown again."));
-    told.unprinted = Some(lost(rotate, &name));
+    let secret = describe(secrets, repository).await?;
     if !compromised {
-        return Ok(told
-            .note("Clients may switch to it in a minute: running functions read a key again once a minute at most.")
-            .note("The old key is accepted for 24 hours: switch until then."));
+        confirm_second_rotation(repository, &secret, now, *yes)?;
     }
-    let told = told.note(
-        "The old key is neither the current nor the previous version of the secret. Running functions remember it for up to an hour;",
+    let name = repository_secret_name(repository);
+    if *compromised {
+        // The value before the last one stays valid, so the old key must be two values back.
+        put(secrets, options, &name, &generate_key()?).await?;
+    }
+    let key = generate_key()?;
+    put(secrets, options, &name, &key).await?;
+    let hint = lost_key(options, &name);
+    let previous_valid_until = (!compromised).then(|| now.plus(PREVIOUS_KEY_LIFETIME));
+    let key = NewKey { repository: repository.to_string(), secret: name, key, previous_valid_until };
+    let output = Output::new(&key)
+        .recovery_hint(hint)
+        .note(format!("This is the new key of {repository}. It is not shown again."));
+    Ok(if *compromised {
+        let restart = restart_hint(target, now);
+        output.note(format!(
+            "The old key is revoked, but running functions cache keys for up to an hour. To revoke it now, {restart}"
+        ))
+    } else {
+        output
+            .note("Wait a minute before clients use it: running functions read a key at most once a minute.")
+            .note("The old key stays valid for 24 hours. Switch clients within that time.")
+    })
+}
+
+/// A second rotation within [`PREVIOUS_KEY_LIFETIME`] revokes a key that is still valid.
+fn confirm_second_rotation(
+    repository: &Repository,
+    secret: &SecretDescription,
+    now: Timestamp,
+    yes: bool,
+) -> Result<(), CliError> {
+    let valid_for = PREVIOUS_KEY_LIFETIME.saturating_sub(now.since(secret.changed));
+    if !secret.has_previous || valid_for.is_zero() {
+        return Ok(());
+    }
+    let (last, valid_for) = (age(secret.changed, now), format_duration(valid_for));
+    let question = format!(
+        "The key of {repository} was rotated {last} ago, and the key before it is valid for {valid_for} more. \
+         Rotate again and revoke that key?"
     );
-    let Some(stack) = target.stack() else {
-        return Ok(told.note("start them anew (a `local` too) to have it refused at once."));
-    };
-    let function = format!("--function-name {stack}-ingest-api");
-    Ok(told
-        .note("any change of their configuration starts them anew:")
-        .note(format!("  aws lambda update-function-configuration {function} --timeout 11"))
-        .note(format!("  aws lambda wait function-updated-v2 {function}"))
-        .note(format!("  aws lambda update-function-configuration {function} --timeout 12")))
+    terminal::confirm(&question, yes)
 }
 
-async fn replace(secrets: &SecretsManager, rotate: &Rotate, name: &str, secret: &str) -> Result<(), Failure> {
-    let Rotate { whose: Whose { repository, .. }, .. } = rotate;
-    match secrets.replace(name, secret).await {
+async fn put(secrets: &SecretsManager, options: &Rotate, name: &str, key: &str) -> Result<(), CliError> {
+    let repository = &options.args.repository;
+    match secrets.put_value(name, &repository_secret(key)).await {
         Ok(true) => Ok(()),
-        Ok(false) => Err(none(repository)),
-        Err(error) => {
-            let (reason, lost) = (with_advice(&error.to_string()), lost(rotate, name));
-            let advice =
-                format!("`badgesmith secret show {repository}` tells whether it was done all the same");
-            Err(Failure::Failed(format!("{reason}; {advice}, and if so {lost}")))
-        }
+        Ok(false) => Err(no_key(repository)),
+        Err(error) => Err(unconfirmed(error, options, name)),
     }
 }
 
-async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Told, Failure> {
+async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Output, CliError> {
     let name = repository_secret_name(repository);
-    let now = Clock::System.now();
-    let Some(facts) = secrets.describe(&name).await? else { return Err(none(repository)) };
-    let rotated = facts.has_previous.then_some(facts.changed);
-    let json = json!({
-        "repository": repository.to_string(),
-        "secret": name,
-        "created_at": facts.created.to_string(),
-        "rotated_at": rotated.map(|rotated| rotated.to_string()),
-        "gone_at": facts.gone_at.map(|gone_at| gone_at.to_string()),
-    });
-    let mut lines = vec![
-        format!("secret   {name}"),
-        format!("created  {}, {} ago", facts.created, age(facts.created, now)),
-    ];
-    if let Some(rotated) = rotated {
-        let left = PREVIOUS_KEY_LIFETIME.checked_sub(now.since(rotated));
-        let left = left.map(|left| {
-            format!(
-                "; the key before is accepted for {} more, unless this was done with --compromised",
-                duration(left)
-            )
-        });
-        lines.push(format!("rotated  {rotated}, {} ago{}", age(rotated, now), left.unwrap_or_default()));
-    }
-    if let Some(gone_at) = facts.gone_at {
-        lines.push(format!(
-            "deleted, and gone on {gone_at}; `aws secretsmanager restore-secret --secret-id {name}` restores it"
-        ));
-    }
-    Ok(Told::new(json, lines.join("\n")))
+    let secret = secrets.describe(&name).await?.ok_or_else(|| no_key(repository))?;
+    Ok(Output::new(&KeyDescription {
+        repository: repository.to_string(),
+        secret: name,
+        created_at: secret.created,
+        rotated_at: secret.has_previous.then_some(secret.changed),
+        deletes_at: secret.deletes_at,
+        now: Clock::System.now(),
+    }))
 }
 
-async fn delete(secrets: &SecretsManager, delete: &Delete) -> Result<Told, Failure> {
-    let Delete { yes, whose: Whose { repository, .. } } = delete;
+async fn delete(secrets: &SecretsManager, options: &Delete) -> Result<Output, CliError> {
+    let Delete { yes, args: RepositoryArgs { repository, target } } = options;
     let name = repository_secret_name(repository);
-    let facts = secrets.describe(&name).await?.ok_or_else(|| none(repository))?;
-    if facts.gone_at.is_some() {
-        return Err(deleted(repository, &name));
-    }
+    describe(secrets, repository).await?;
     terminal::confirm(&format!("Delete the key of {repository}? Its results are refused then."), *yes)?;
     if !secrets.delete(&name).await? {
-        return Err(none(repository));
+        return Err(no_key(repository));
     }
+    let restart = restart_hint(target, Clock::System.now());
     let days = SecretsManager::RECOVERY_DAYS;
-    let json = json!({ "repository": repository.to_string(), "secret": name, "recovery_days": days });
-    Ok(Told::new(json, format!("deleted the key of {repository}"))
-        .note("Running functions remember it for up to an hour; start them anew to have it refused at once.")
-        .note(format!(
-            "Within {days} days, `aws secretsmanager restore-secret --secret-id {name}` brings it back."
-        )))
+    let restore =
+        format!("`aws secretsmanager restore-secret --secret-id {name}` restores it for {days} days.");
+    Ok(Output::new(&DeletedKey { repository: repository.to_string(), secret: name, recovery_days: days })
+        .note(format!("Running functions cache the key for up to an hour. To refuse it now, {restart}"))
+        .note(restore))
 }
 
-fn none(repository: &Repository) -> Failure {
-    Failure::NotFound(format!("{repository} has no key: `badgesmith secret create {repository}` makes one"))
+/// The secret of a repository that is not scheduled for deletion.
+async fn describe(secrets: &SecretsManager, repository: &Repository) -> Result<SecretDescription, CliError> {
+    let name = repository_secret_name(repository);
+    match secrets.describe(&name).await?.ok_or_else(|| no_key(repository))? {
+        SecretDescription { deletes_at: Some(_), .. } => Err(deleted(repository, &name)),
+        secret => Ok(secret),
+    }
 }
 
-fn deleted(repository: &Repository, name: &str) -> Failure {
-    let restore = format!("aws secretsmanager restore-secret --secret-id {name}");
-    let rotate = format!("badgesmith secret rotate {repository} --compromised");
-    let advice = format!("restore the secret with `{restore}`, then have a new key with `{rotate}`");
-    Failure::Failed(format!("the key of {repository} was deleted: {advice}"))
+fn generate_key() -> Result<String, CliError> {
+    let mut bytes = [0; KEY_BYTES];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| CliError::Failed(format!("the operating system has no random numbers: {error}")))?;
+    Ok(STANDARD.encode(bytes))
 }
 
-/// What to do when a new key is current that nobody knows. The one before it is still accepted; rotating again would
-/// end that, as is wanted of one that got out.
-fn lost(rotate: &Rotate, name: &str) -> String {
-    let Rotate { compromised, whose: Whose { repository, .. }, .. } = rotate;
-    if *compromised {
+/// How to make running functions forget the keys that they cache. Lambda replaces them after any change of the function's
+/// configuration. The template sets no description, so that no deployment reverts this one, and each restart changes it.
+fn restart_hint(target: &Target, now: Timestamp) -> String {
+    match target.stack() {
+        Some(stack) => format!(
+            "restart ingest-api: aws lambda update-function-configuration --function-name {stack}-ingest-api \
+             --description \"restarted at {now}\""
+        ),
+        None => "restart `local`.".to_owned(),
+    }
+}
+
+fn no_key(repository: &Repository) -> CliError {
+    CliError::NotFound(format!(
+        "{repository} has no key; create one with `badgesmith secret create {repository}`"
+    ))
+}
+
+fn deleted(repository: &Repository, name: &str) -> CliError {
+    CliError::Failed(format!(
+        "the key of {repository} is deleted; restore it with `aws secretsmanager restore-secret --secret-id {name}`, \
+         then replace it with `badgesmith secret rotate {repository} --compromised`"
+    ))
+}
+
+/// The key may be stored, although AWS did not confirm it.
+fn unconfirmed(error: AwsError, options: &Rotate, name: &str) -> CliError {
+    let (error, lost) = (CliError::from(error), lost_key(options, name));
+    let repository = &options.args.repository;
+    CliError::Failed(format!(
+        "{error}; check with `badgesmith secret show {repository}` whether the key was rotated; if so, {lost}"
+    ))
+}
+
+/// What to do when the current key was never printed. The old key is still valid. Rotating again would revoke it, which is
+/// right only for a key that leaked.
+fn lost_key(options: &Rotate, name: &str) -> String {
+    let repository = &options.args.repository;
+    if options.compromised {
         return format!(
-            "the new key of {repository} is lost, and the old one may still be accepted: run it again"
+            "the new key of {repository} is lost, and the old one may still be valid: run the command again"
         );
     }
-    let list = format!("aws secretsmanager list-secret-version-ids --secret-id {name}");
     format!(
-        "the new key of {repository} is lost. Clients go on with the old one for 24 hours: make it the current one again with \
-         `aws secretsmanager update-secret-version-stage` (`{list}` lists the versions), then rotate once more"
+        "the new key of {repository} is lost. The old one is valid for 24 hours: make it the current one again with \
+         `aws secretsmanager update-secret-version-stage` (`aws secretsmanager list-secret-version-ids --secret-id {name}` \
+         lists the versions), then rotate again"
     )
 }

@@ -1,5 +1,5 @@
-//! Where the resources are: a deployed stack, told by CloudFormation, or a `local`, whose names are those of the
-//! template. The only place that knows CloudFormation.
+//! Finding the resources of a stack: CloudFormation outputs name those of a deployed stack, and the template those of a
+//! `local`. No other file uses CloudFormation.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,37 +14,40 @@ use aws_types::SdkConfig;
 use badgesmith_aws::dynamodb::{Packages, Results, SecretMappings};
 use badgesmith_aws::env;
 use badgesmith_aws::event_bridge::EventBus;
-use badgesmith_aws::sdk::{self, AwsError, CallTimeouts};
+use badgesmith_aws::sdk::{self, AwsError, AwsErrorKind, CallTimeouts};
 use badgesmith_aws::sqs::Queue;
 use clap::Args;
 use reqwest::Url;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
-/// Of one call to AWS. Somebody waits, but not without a network. A receive waits up to 20 s for messages.
+/// A person waits for each call. A receive waits up to 20 s for messages.
 const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_secs(25), call: Duration::from_mins(1) };
-/// Where `local` says that it is.
+/// The region of `local`.
 const LOCAL_REGION: &str = "us-east-1";
-/// Where the chain of credentials looks first.
+/// The first sources of credentials that the SDK tries.
 const CREDENTIALS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"];
-/// The account that `local`'s queues are in.
+/// The account of `local`, in the URLs of its queues.
 const LOCAL_ACCOUNT: &str = "000000000000";
+/// The code of `DescribeStacks` for a name that no stack has, or can have:
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html>
+const NO_SUCH_STACK: &str = "ValidationError";
 
-/// Where a command does its work, and how it tells of it.
+/// The options that every operator's command has.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Where")]
+#[command(next_help_heading = "Target")]
 pub(crate) struct Target {
-    /// The deployed stack; its outputs tell where everything is
+    /// Deployed stack to work on
     #[arg(long, value_name = "NAME", env = "BADGESMITH_STACK", hide_env_values = true)]
     pub(crate) stack: Option<String>,
-    /// Where AWS is instead: `local --aws-port`, or an emulator. On this machine no credentials are needed
+    /// AWS endpoint of `local --aws-port` or an emulator; needs no credentials on this machine
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL", hide_env_values = true)]
     pub(crate) endpoint_url: Option<String>,
-    /// The region; that of the profile or the environment if not given
+    /// AWS region [default: that of the profile or the environment]
     #[arg(long)]
     pub(crate) region: Option<String>,
-    /// Whose credentials, of those in ~/.aws
+    /// AWS profile to use
     #[arg(long)]
     pub(crate) profile: Option<String>,
     /// Print one JSON object to stdout instead of text
@@ -52,7 +55,7 @@ pub(crate) struct Target {
     pub(crate) json: bool,
 }
 
-/// What the stack is made of, by its logical id in the template.
+/// A resource of the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resource {
     ResultsQueue,
@@ -70,7 +73,7 @@ pub(crate) enum Resource {
 impl Resource {
     pub(crate) const TABLES: [Self; 4] =
         [Self::TestResultsTable, Self::NoncesTable, Self::PackagesTable, Self::SecretsTable];
-    /// Those that are worked on, and then those of dead letters.
+    /// First the queues that functions consume, then the dead-letter queues.
     pub(crate) const QUEUES: [Self; 5] = [
         Self::ResultsQueue,
         Self::RefreshQueue,
@@ -79,7 +82,7 @@ impl Resource {
         Self::RefreshEventsDeadLetterQueue,
     ];
 
-    /// The logical id, and what the stack's output about it has behind it.
+    /// The logical id, and the suffix that makes it the name of an output.
     fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::ResultsQueue => ("ResultsQueue", "Url"),
@@ -95,32 +98,30 @@ impl Resource {
         }
     }
 
-    /// What it is called in the template.
     pub(crate) fn logical_id(self) -> &'static str {
         self.names().0
     }
 }
 
-/// A stack, found.
+/// The resources of a stack, and the connection to AWS.
 #[derive(Debug)]
 pub(crate) struct Stack {
-    /// How AWS is reached.
     pub(crate) config: SdkConfig,
-    /// Where everything is; `None` for a `local`.
+    /// `None` for a `local`, whose resources have the names of the template.
     outputs: Option<HashMap<String, String>>,
 }
 
 impl Target {
-    /// How AWS is reached.
+    /// The configuration of the SDK.
     ///
     /// # Errors
-    /// [`Failure::Usage`] when it is not said where to look.
-    pub(crate) async fn connect(&self) -> Result<SdkConfig, Failure> {
+    /// [`CliError::Usage`] when neither a stack nor an endpoint is named, or no region is.
+    pub(crate) async fn connect(&self) -> Result<SdkConfig, CliError> {
         let endpoint = self.endpoint()?;
         if self.stack().is_none() && endpoint.is_none() {
-            let advice =
-                "name the stack with --stack NAME, or a `local --aws-port PORT` with --endpoint-url URL";
-            return Err(Failure::Usage(format!("it is not known where to look: {advice}")));
+            return Err(CliError::Usage(
+                "no stack; use --stack NAME, or --endpoint-url URL for a `local --aws-port PORT`".to_owned(),
+            ));
         }
         let is_here = endpoint.as_ref().is_some_and(is_this_machine);
         let mut loader = aws_config::defaults(sdk::behavior_version()).http_client(sdk::https_client());
@@ -135,73 +136,94 @@ impl Target {
         if let Some(url) = &endpoint {
             loader = loader.endpoint_url(url.as_str().trim_end_matches('/'));
         }
-        let config = CALL_TIMEOUTS.apply_to(&loader.load().await);
-        let region = config.region().cloned().or_else(|| is_here.then(|| Region::new(LOCAL_REGION)));
-        let region = region.ok_or_else(|| {
-            let advice = "name it with --region, in AWS_REGION, or in the profile";
-            Failure::Usage(format!("it is not known which region is meant: {advice}"))
+        let loaded = CALL_TIMEOUTS.apply_to(&loader.load().await);
+        let local_region = || is_here.then(|| Region::new(LOCAL_REGION));
+        let region = loaded.region().cloned().or_else(local_region).ok_or_else(|| {
+            CliError::Usage("no AWS region; use --region, AWS_REGION or the profile".to_owned())
         })?;
-        let mut config = config.into_builder().region(region.clone());
+        let mut config = loaded.into_builder().region(region.clone());
         if let Some(profile) = &self.profile {
-            // Whoever names a profile means it. By itself the chain asks the environment first.
-            let reached = ProviderConfig::without_region().with_http_client(sdk::https_client());
-            let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile);
-            let credentials = credentials.configure(&reached.with_region(Some(region))).build();
+            // Without this, credentials in the environment would take precedence over --profile.
+            let provider = ProviderConfig::without_region().with_http_client(sdk::https_client());
+            let credentials = ProfileFileCredentialsProvider::builder()
+                .profile_name(profile)
+                .configure(&provider.with_region(Some(region)))
+                .build();
             config.set_credentials_provider(Some(SharedCredentialsProvider::new(credentials)));
         }
         Ok(config.build())
     }
 
-    /// Finds the stack, reached so.
-    pub(crate) async fn find_at(&self, config: SdkConfig) -> Result<Stack, Failure> {
+    /// Finds the resources of the stack, with the configuration of [`Self::connect`].
+    pub(crate) async fn find_at(&self, config: SdkConfig) -> Result<Stack, CliError> {
         let outputs = match self.stack() {
-            Some(name) => Some(outputs(&config, name).await.map_err(|failure| self.explained(failure))?),
+            Some(name) => Some(self.outputs(&config, name).await?),
             None => None,
         };
         Ok(Stack { config, outputs })
     }
 
-    /// Finds the stack.
-    pub(crate) async fn find(&self) -> Result<Stack, Failure> {
+    /// Connects to AWS and finds the resources of the stack.
+    pub(crate) async fn find(&self) -> Result<Stack, CliError> {
         self.find_at(self.connect().await?).await
     }
 
-    /// The stack's name; a variable that is set to nothing names none.
+    /// The stack's name. An empty environment variable names none.
     pub(crate) fn stack(&self) -> Option<&str> {
         self.stack.as_deref().filter(|name| !name.is_empty())
     }
 
-    fn endpoint(&self) -> Result<Option<Url>, Failure> {
+    /// The outputs of a stack by their names.
+    async fn outputs(&self, config: &SdkConfig, name: &str) -> Result<HashMap<String, String>, CliError> {
+        let client = aws_sdk_cloudformation::Client::new(config);
+        let stacks = match client.describe_stacks().stack_name(name).send().await {
+            Ok(described) => described.stacks.unwrap_or_default(),
+            Err(error) if error.code() == Some(NO_SUCH_STACK) => {
+                let advice = "`aws cloudformation list-stacks` lists those of this account and region";
+                return Err(CliError::NotFound(format!("stack {name} not found; {advice}")));
+            }
+            Err(error) => return Err(self.explain(AwsError::new("cloudformation:DescribeStacks", error))),
+        };
+        let outputs = stacks.into_iter().next().and_then(|stack| stack.outputs).unwrap_or_default();
+        Ok(outputs
+            .into_iter()
+            .filter_map(|output| Some((output.output_key?, output.output_value?)))
+            .collect())
+    }
+
+    /// Adds that a `local` has no stacks, if the endpoint may be one.
+    fn explain(&self, error: AwsError) -> CliError {
+        let may_be_local = self.endpoint().is_ok_and(|url| url.as_ref().is_some_and(is_this_machine))
+            && error.kind() != AwsErrorKind::AccessDenied;
+        let error = CliError::from(error);
+        if may_be_local {
+            let advice = "a `local` has no stacks: omit --stack, and unset BADGESMITH_STACK";
+            return CliError::Failed(format!("{error}; {advice}"));
+        }
+        error
+    }
+
+    fn endpoint(&self) -> Result<Option<Url>, CliError> {
         let Some(text) = self.endpoint_url.as_deref().filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
-        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let expected = "--endpoint-url: expected an address such as http://127.0.0.1:9475";
-        url.map(Some).ok_or_else(|| Failure::Usage(expected.to_owned()))
-    }
-
-    /// Why there is no such stack at an endpoint on this machine.
-    fn explained(&self, failure: Failure) -> Failure {
-        match (self.endpoint(), failure) {
-            (Ok(Some(url)), Failure::Failed(reason))
-                if is_this_machine(&url) && !reason.contains("AccessDenied") =>
-            {
-                let advice = "a `local` has no stacks: leave --stack out, and unset BADGESMITH_STACK";
-                Failure::Failed(format!("{reason}; {advice}"))
-            }
-            (_, failure) => failure,
+        match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Some(url)),
+            Ok(_) | Err(_) => Err(CliError::Usage(
+                "--endpoint-url: expected a URL such as http://127.0.0.1:9475".to_owned(),
+            )),
         }
     }
 }
 
 impl Stack {
     /// The name of a table or bus, the URL of a queue.
-    pub(crate) fn name_of(&self, resource: Resource) -> Result<String, Failure> {
+    pub(crate) fn name_of(&self, resource: Resource) -> Result<String, CliError> {
         let (id, suffix) = resource.names();
         match &self.outputs {
             Some(outputs) => outputs.get(&format!("{id}{suffix}")).cloned().ok_or_else(|| {
-                let advice = "is it a stack of BadgeSmith, and of this version?";
-                Failure::Failed(format!("the stack has no output {id}{suffix}: {advice}"))
+                let advice = "check that it is a BadgeSmith stack of this version";
+                CliError::Failed(format!("the stack has no output {id}{suffix}; {advice}"))
             }),
             None if suffix == "Url" => {
                 let base = self.config.endpoint_url().unwrap_or_default();
@@ -211,47 +233,30 @@ impl Stack {
         }
     }
 
-    /// Where the API is, if that can be told.
+    /// The URL of the API; `None` for a `local`.
     pub(crate) fn api_url(&self) -> Option<&str> {
         self.outputs.as_ref()?.get("ApiUrl").map(String::as_str)
     }
 
-    pub(crate) fn queue(&self, resource: Resource) -> Result<Queue, Failure> {
+    pub(crate) fn queue(&self, resource: Resource) -> Result<Queue, CliError> {
         Ok(Queue::new(&self.config, self.name_of(resource)?))
     }
 
-    pub(crate) fn results(&self) -> Result<Results, Failure> {
+    pub(crate) fn results(&self) -> Result<Results, CliError> {
         Ok(Results::new(&self.config, self.name_of(Resource::TestResultsTable)?))
     }
 
-    pub(crate) fn packages(&self) -> Result<Packages, Failure> {
+    pub(crate) fn packages(&self) -> Result<Packages, CliError> {
         Ok(Packages::new(&self.config, self.name_of(Resource::PackagesTable)?))
     }
 
-    pub(crate) fn secret_mappings(&self) -> Result<SecretMappings, Failure> {
+    pub(crate) fn secret_mappings(&self) -> Result<SecretMappings, CliError> {
         Ok(SecretMappings::new(&self.config, self.name_of(Resource::SecretsTable)?))
     }
 
-    pub(crate) fn event_bus(&self) -> Result<EventBus, Failure> {
+    pub(crate) fn event_bus(&self) -> Result<EventBus, CliError> {
         Ok(EventBus::new(&self.config, self.name_of(Resource::EventBus)?))
     }
-}
-
-/// The outputs of a stack.
-async fn outputs(config: &SdkConfig, name: &str) -> Result<HashMap<String, String>, Failure> {
-    let client = aws_sdk_cloudformation::Client::new(config);
-    let described = client.describe_stacks().stack_name(name).send().await;
-    let described = described.map_err(|error| {
-        // There is no code of its own for it.
-        if error.message().is_some_and(|message| message.contains("does not exist")) {
-            let advice = "`aws cloudformation list-stacks` lists those of this account and region";
-            return Failure::NotFound(format!("there is no stack {name}: {advice}"));
-        }
-        AwsError::new("cloudformation:DescribeStacks", error).into()
-    })?;
-    let outputs = described.stacks.unwrap_or_default().into_iter().next().and_then(|stack| stack.outputs);
-    let pairs = outputs.unwrap_or_default().into_iter();
-    Ok(pairs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect())
 }
 
 fn is_this_machine(url: &Url) -> bool {
@@ -267,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outputs_are_those_of_the_template() {
+    fn the_template_has_an_output_for_each_resource() {
         let template = include_str!("../../template.yaml");
         let (_, outputs) = template.split_once("\nOutputs:\n").unwrap();
         for resource in Resource::TABLES.iter().chain(&Resource::QUEUES).chain([&Resource::EventBus]) {
@@ -275,5 +280,22 @@ mod tests {
             assert!(outputs.contains(&format!("\n  {id}{suffix}:\n")), "{id}{suffix}");
         }
         assert!(outputs.starts_with("  ApiUrl:\n"));
+    }
+
+    /// `badgesmith secret rotate --compromised` prints a command that sets the description of ingest-api. A deployment
+    /// must not revert it.
+    #[test]
+    fn the_template_names_ingest_api_and_does_not_describe_it() {
+        let template = include_str!("../../template.yaml");
+        let (_, function) = template.split_once("\n  IngestApi:\n").unwrap();
+        let properties: Vec<_> = function.lines().take_while(|line| !line.is_empty()).collect();
+        assert!(
+            properties.contains(&r#"      FunctionName: !Sub "${AWS::StackName}-ingest-api""#),
+            "{properties:?}"
+        );
+        assert!(
+            !properties.iter().any(|line| line.trim_start().starts_with("Description:")),
+            "{properties:?}"
+        );
     }
 }

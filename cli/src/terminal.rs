@@ -1,4 +1,4 @@
-//! What people and pipes are told.
+//! stdout, stderr and stdin.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -6,62 +6,62 @@ use std::time::{Duration, Instant};
 use badgesmith_aws::env;
 use serde::Serialize;
 
-use crate::failure::Failure;
-use crate::told::duration;
+use crate::duration::format_duration;
+use crate::error::CliError;
 
 /// Prints to stdout.
-///
-/// # Errors
-/// When it cannot be written, or nobody is reading there any more.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 
-/// JSON in one line. In its strings, what would control a terminal or a CI system that reads along is escaped.
+/// JSON in one line. Its strings escape what would control a terminal, or a CI system that reads the output.
 pub(crate) fn json(value: &impl Serialize) -> String {
-    #[expect(clippy::expect_used, reason = "no key of ours is anything but a string, and no number infinite")]
+    #[expect(clippy::expect_used, reason = "every key is a string, and no number is infinite")]
     let json = serde_json::to_string(value).expect("values of JSON");
     let escaped = |character: char| match character {
-        // All of them have 16 bits.
+        // All of them fit in 16 bits.
         _ if controls(character) => format!("\\u{:04x}", u32::from(character)),
         _ => character.to_string(),
     };
     json.replace("##", "#\\u0023").chars().map(escaped).chain(["\n".to_owned()]).collect()
 }
 
-/// Tells on stderr, one line. Texts of strangers are in it, names of files and of branches.
+/// Prints one line to stderr. It may contain untrusted text, such as the name of a file or a branch.
 pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(line).replace('\n', "\u{fffd}"));
 }
 
-/// Text of strangers, so that nothing in it controls the terminal, or gives a command to a CI system that reads along;
-/// lines stay. GitHub's runner takes `##[` and Azure's agent `##vso[` anywhere in a line; `::`, which GitHub takes at its
-/// beginning, is never the beginning of a stranger's text here.
+/// Untrusted text without what would control a terminal, or a CI system that reads the output. Line breaks stay.
+///
+/// GitHub's runner takes `##[` and Azure's agent `##vso[` for a command anywhere in a line. GitHub's other form, `::`, only
+/// counts at the beginning of a line, where no command prints untrusted text.
 pub(crate) fn printable(text: &str) -> String {
     let harmless = |character: char| !controls(character) || character == '\n';
-    let text = text.replace("##", "#\u{fffd}");
-    text.chars().map(|character| if harmless(character) { character } else { '\u{fffd}' }).collect()
+    text.replace("##", "#\u{fffd}")
+        .chars()
+        .map(|character| if harmless(character) { character } else { '\u{fffd}' })
+        .collect()
 }
 
-/// Whether a character moves, colours or reorders what a terminal shows: the control characters, and those of
+/// Whether a character moves, colors or reorders the text of a terminal: control characters, and those of
 /// <https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>
 fn controls(character: char) -> bool {
     let is_directional = matches!(character, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     character.is_control() || is_directional
 }
 
-/// Asks a question that is answered with `y` or `n`, on a terminal.
+/// Asks a question that `y` confirms, unless `yes` did.
 ///
 /// # Errors
-/// When there is nobody to ask, or the answer is no: [`Failure`] says how to go on.
-pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
+/// [`CliError::Usage`] when stdin is not a terminal, [`CliError::Failed`] when the answer is no.
+pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), CliError> {
     if yes {
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        return Err(Failure::Usage(format!("{question} There is nobody to ask: say --yes")));
+        return Err(CliError::Usage(format!("{question} stdin is not a terminal; confirm with --yes")));
     }
     let _ = write!(io::stderr(), "{} [y/N] ", printable(question));
     let mut answer = String::new();
@@ -69,35 +69,34 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         return Ok(());
     }
-    Err(Failure::Failed("nothing was done".to_owned()))
+    Err(CliError::Failed("not confirmed, so nothing was changed".to_owned()))
 }
 
-/// A line on stderr that tells how far it is, where somebody looks at it.
+/// A progress line on stderr, if that is a terminal.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    shown: bool,
-    turns: usize,
-    begun: Instant,
+    is_shown: bool,
+    ticks: usize,
+    started: Instant,
 }
 
 impl Progress {
-    /// Shows nothing unless stderr is a terminal.
     pub(crate) fn new() -> Self {
-        Self { shown: io::stderr().is_terminal(), turns: 0, begun: Instant::now() }
+        Self { is_shown: io::stderr().is_terminal(), ticks: 0, started: Instant::now() }
     }
 
-    /// Shows `line` in place of what was there.
+    /// Replaces the line.
     pub(crate) fn show(&mut self, line: &str) {
-        if self.shown {
-            self.turns += 1;
-            let spinner = ["-", "\\", "|", "/"].into_iter().cycle().nth(self.turns % 4).unwrap_or_default();
+        if self.is_shown {
+            self.ticks += 1;
+            let spinner = ["-", "\\", "|", "/"].into_iter().cycle().nth(self.ticks % 4).unwrap_or_default();
             let _ = write!(io::stderr(), "\r\x1b[K{spinner} {}", printable(line));
         }
     }
 
-    /// Shows that `done` of about `total` are what `verb` says.
+    /// Replaces the line with a bar, for example `[==---] moved 250 of about 1000`.
     pub(crate) fn bar(&mut self, verb: &str, done: usize, total: u64) {
-        self.show(&bar(verb, u64::try_from(done).unwrap_or(u64::MAX), total, self.begun.elapsed()));
+        self.show(&bar(verb, u64::try_from(done).unwrap_or(u64::MAX), total, self.started.elapsed()));
     }
 }
 
@@ -108,20 +107,20 @@ fn bar(verb: &str, done: u64, total: u64, elapsed: Duration) -> String {
     let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
     let left = Duration::from_millis((total - done).saturating_mul(milliseconds) / done.max(1));
     let rate = done.saturating_mul(1000) / milliseconds;
-    let rest = if done == 0 { String::new() } else { format!(", {} left", duration(left)) };
+    let rest = if done == 0 { String::new() } else { format!(", {} left", format_duration(left)) };
     let bar = format!("{}{}", "=".repeat(part), "-".repeat(20 - part));
     format!("[{bar}] {verb} {done} of about {total}, {rate} a second{rest}")
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.shown {
+        if self.is_shown {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
     }
 }
 
-/// A colour, or none where nobody sees it: <https://no-color.org/>
+/// A color of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
     Bold,
@@ -131,7 +130,7 @@ pub(crate) enum Paint {
 }
 
 impl Paint {
-    /// `text` in this colour, on a terminal.
+    /// `text` in this color, if stdout is a terminal and `NO_COLOR` is not set: <https://no-color.org/>
     pub(crate) fn on(self, text: &str) -> String {
         if !io::stdout().is_terminal() || env::optional("NO_COLOR").is_some() {
             return text.to_owned();
@@ -151,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_of_strangers_is_the_same_and_harmless() {
+    fn json_escapes_control_characters_and_commands() {
         let value = serde_json::json!({ "body": "\u{9b}31m\u{202e}##vso[\u{7f}\n\"ä" });
         let line = json(&value);
         assert_eq!(line, "{\"body\":\"\\u009b31m\\u202e#\\u0023vso[\\u007f\\n\\\"ä\"}\n");
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_tells_how_far_it_is_how_fast_and_how_long_it_takes() {
+    fn a_bar_shows_progress_rate_and_remaining_time() {
         let five = Duration::from_secs(5);
         for (done, total, text) in [
             (0, 0, "[--------------------] moved 0 of about 0, 0 a second"),
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_give_no_commands() {
+    fn untrusted_text_contains_no_commands() {
         assert_eq!(printable("##vso[x]\n\u{1b}[2J"), "#\u{fffd}vso[x]\n\u{fffd}[2J");
     }
 }

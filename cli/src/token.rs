@@ -1,4 +1,6 @@
-//! `badgesmith token`: what the packages of GitHub are read with, and whose consent there is to show them.
+//! `badgesmith token`: the tokens that packages of GitHub are read with.
+
+mod output;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -6,53 +8,58 @@ use std::path::PathBuf;
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::env;
-use badgesmith_aws::secrets_manager::{Created, SecretsManager, token_secret, token_secret_name};
+use badgesmith_aws::secrets_manager::{CreateOutcome, SecretsManager, token_secret, token_secret_name};
 use badgesmith_domain::package::{Organization, PackageName};
 use clap::{Args, Subcommand};
-use serde_json::json;
 
-use crate::failure::{Failure, help};
+use self::output::{DeletedToken, StoredToken};
+use crate::error::CliError;
+use crate::help;
+use crate::output::Output;
 use crate::stack::Target;
 use crate::terminal;
-use crate::told::Told;
 
-/// No token is as long.
 const TOKEN_BYTES_MAX: u64 = 4096;
 
-/// Registers and withdraws tokens for GitHub Packages.
+/// Manage the tokens that packages of GitHub are read with
 #[derive(Debug, Subcommand)]
-#[expect(clippy::doc_markdown, reason = "it is shown as it is by --help")]
+#[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
 pub(crate) enum Command {
-    /// Keep a token, and map it to the packages that are shown with it
+    /// Store a token for GitHub Packages
     ///
-    /// A classic personal access token with the scope read:packages. Without --package it is for all public packages of
-    /// the organisation or user; with it, for that one package, public or not: its versions are then shown to
-    /// everybody. The token is read from --token-file, from the environment variable BADGESMITH_GITHUB_TOKEN, or from
-    /// stdin; never from an argument, since arguments can be read by everybody on the machine.
-    #[command(after_long_help = help(SET))]
+    /// The token is a classic personal access token with the scope read:packages. Without --package it reads all public
+    /// packages of the organization or user. With --package it reads that one package, and makes its versions public
+    /// even if the package is private.
+    ///
+    /// The token is read from --token-file, from the environment variable BADGESMITH_GITHUB_TOKEN, or from stdin. It is
+    /// never an argument, because every process of the machine can read those.
+    #[command(after_long_help = help::with_examples(SET))]
     Set(Set),
-    /// Withdraw the consent: the versions are deleted within the hour
-    #[command(after_long_help = help(DELETE))]
+    /// Stop reading packages with a token
+    ///
+    /// The versions that were read with it are deleted within an hour.
+    #[command(after_long_help = help::with_examples(DELETE))]
     Delete(Delete),
 }
 
-const SET: &str = "  All public packages of an organisation:
+const SET: &str = "  All public packages of an organization:
     printf %s \"$TOKEN\" | badgesmith token set acme --stack badgesmith
 
-  One package that may be private:
-    BADGESMITH_GITHUB_TOKEN=ghp_... badgesmith token set acme --package closed.kit --stack badgesmith
+  One package, which may be private:
+    BADGESMITH_GITHUB_TOKEN=ghp_... \\
+      badgesmith token set acme --package closed.kit --stack badgesmith
 
-  Another token in place of the first is the same command; it is used within the hour.";
+  The same command replaces a token. The new one is used within an hour.";
 
 const DELETE: &str = "    badgesmith token delete acme --package closed.kit --stack badgesmith
     badgesmith token delete acme --secret --yes --stack badgesmith";
 
 #[derive(Debug, Args)]
-pub(crate) struct Whose {
-    /// The organisation or user
+pub(crate) struct PackagesArgs {
+    /// Organization or user that owns the packages
     #[arg(value_name = "ORG")]
     organization: Organization,
-    /// This one package, public or not, instead of all public ones
+    /// One package, public or private, instead of all public ones
     #[arg(long, value_name = "PACKAGE")]
     package: Option<PackageName>,
     #[command(flatten)]
@@ -61,34 +68,34 @@ pub(crate) struct Whose {
 
 #[derive(Debug, Args)]
 pub(crate) struct Set {
-    /// A file with the token
+    /// File that contains the token
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     #[command(flatten)]
-    whose: Whose,
+    args: PackagesArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
-    /// Delete the secret with the token as well
+    /// Delete the secret that holds the token, too
     #[arg(long)]
     secret: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
-    whose: Whose,
+    args: PackagesArgs,
 }
 
 impl Command {
     pub(crate) fn target(&self) -> &Target {
         match self {
-            Self::Set(set) => &set.whose.target,
-            Self::Delete(delete) => &delete.whose.target,
+            Self::Set(set) => &set.args.target,
+            Self::Delete(delete) => &delete.args.target,
         }
     }
 
-    pub(crate) async fn run(&self) -> Result<Told, Failure> {
+    pub(crate) async fn run(&self) -> Result<Output, CliError> {
         match self {
             Self::Set(options) => set(options).await,
             Self::Delete(options) => delete(options).await,
@@ -96,116 +103,119 @@ impl Command {
     }
 }
 
-async fn set(options: &Set) -> Result<Told, Failure> {
-    let Whose { organization, package, target } = &options.whose;
-    let token = token(options)?;
+async fn set(options: &Set) -> Result<Output, CliError> {
+    let PackagesArgs { organization, package, target } = &options.args;
+    let token = read_token(options)?;
     let stack = target.find().await?;
-    let secrets = SecretsManager::new(&stack.config);
     let name = token_secret_name(organization, package.as_ref());
-    let secret = token_secret(&token);
-    match secrets.create(&name, &secret).await? {
-        Created::Exists if secrets.replace(&name, &secret).await? => {}
-        Created::Created => {}
-        Created::Exists | Created::BeingDeleted => {
-            let restore = format!("aws secretsmanager restore-secret --secret-id {name}");
-            let advice = format!("restore it with `{restore}`, then set the token again");
-            return Err(Failure::Failed(format!("the secret {name} was deleted: {advice}")));
-        }
-    }
-    // Last: a mapping without a secret would be a failure in the refresher's log.
+    put(&SecretsManager::new(&stack.config), &name, &token_secret(&token)).await?;
+    // Last, because the refresher logs an error for a mapping without a secret.
     stack.secret_mappings()?.put(organization, package.as_ref(), &name, Clock::System.now()).await?;
-    let json = json!({
-        "organization": organization.as_str(),
-        "package": package.as_ref().map(PackageName::as_str),
-        "secret": name,
-    });
-    let shown = match package {
+    let effect = match package {
         Some(package) => {
-            format!(
-                "The versions of {organization}/{package} are shown to everybody, if GitHub takes the token."
-            )
+            format!("The versions of {organization}/{package} are public if GitHub accepts the token.")
         }
-        None => format!("The public packages of {organization} are shown, if GitHub takes the token."),
+        None => format!("Badges of public packages of {organization} work if GitHub accepts the token."),
     };
-    let mut told = Told::new(json, format!("the token is kept in {name}, and mapped")).note(shown);
-    if token.starts_with("github_pat_") {
-        told = told.note(
-            "It will not: this is a fine-grained token, and GitHub Packages wants a classic one, ghp_...",
-        );
-    }
-    Ok(told.note("A badge that was read before says \"not found\" for up to 5 minutes more."))
+    let fine_grained = token.starts_with("github_pat_").then(|| {
+        "GitHub will not accept it: this is a fine-grained token, and GitHub Packages needs a classic one (ghp_...)."
+            .to_owned()
+    });
+    let token = StoredToken { organization: organization.clone(), package: package.clone(), secret: name };
+    Ok(Output::new(&token)
+        .note(effect)
+        .notes(fine_grained)
+        .note("Badges that were not found stay so for up to 5 minutes."))
 }
 
-async fn delete(options: &Delete) -> Result<Told, Failure> {
-    let Whose { organization, package, target } = &options.whose;
-    let what = match package {
+/// Creates the secret, or replaces its value.
+async fn put(secrets: &SecretsManager, name: &str, secret: &str) -> Result<(), CliError> {
+    let is_stored = match secrets.create(name, secret).await? {
+        CreateOutcome::Created => true,
+        CreateOutcome::AlreadyExists => secrets.put_value(name, secret).await?,
+        CreateOutcome::ScheduledForDeletion => false,
+    };
+    is_stored.then_some(()).ok_or_else(|| {
+        CliError::Failed(format!(
+            "the secret {name} is deleted; restore it with `aws secretsmanager restore-secret --secret-id {name}`, \
+             then set the token again"
+        ))
+    })
+}
+
+async fn delete(options: &Delete) -> Result<Output, CliError> {
+    let PackagesArgs { organization, package, target } = &options.args;
+    let packages = match package {
         Some(package) => format!("{organization}/{package}"),
-        None => format!("the public packages of {organization}"),
+        None => format!("public packages of {organization}"),
     };
     let stack = target.find().await?;
     let mappings = stack.secret_mappings()?;
+    let name = token_secret_name(organization, package.as_ref());
     let mapped = mappings.secret_of(organization, package.as_ref()).await?;
     if mapped.is_none() && !options.secret {
-        return Err(Failure::NotFound(format!("there is no token for {what}: nothing is shown with one")));
+        return Err(CliError::NotFound(format!("there is no token for {packages}")));
     }
-    let name = token_secret_name(organization, package.as_ref());
     if let Some(other) = mapped.as_ref().filter(|mapped| **mapped != name && options.secret) {
-        let advice = "others may be shown with it: leave --secret out, and delete it with the AWS CLI if not";
-        return Err(Failure::Usage(format!(
-            "--secret: {what} is mapped to {other}, not to {name}: {advice}"
+        return Err(CliError::Usage(format!(
+            "--secret: {packages} is mapped to {other}, not to {name}; omit --secret, because other packages may use \
+             {other}"
         )));
     }
-    let also = if options.secret { format!(" The secret {name} is deleted, too.") } else { String::new() };
-    let question = format!("Stop showing {what}? Their badges say \"not found\" then.{also}");
+    let also = if options.secret { format!(" This deletes the secret {name}, too.") } else { String::new() };
+    let question = format!("Stop showing {packages}? Their badges read \"not found\" then.{also}");
     terminal::confirm(&question, options.yes)?;
     mappings.delete(organization, package.as_ref()).await?;
     let secret_deleted = options.secret && SecretsManager::new(&stack.config).delete(&name).await?;
     if mapped.is_none() && !secret_deleted {
-        return Err(Failure::NotFound(format!("there is no token for {what}, and no secret {name}")));
+        return Err(CliError::NotFound(format!("there is no token for {packages}, and no secret {name}")));
     }
-    let json = json!({
-        "organization": organization.as_str(),
-        "package": package.as_ref().map(PackageName::as_str),
-        "secret": name,
-        "secret_deleted": secret_deleted,
-    });
-    let mut told = Told::new(json, format!("{what}: the mapping is deleted"));
-    told = told.note("The versions that were shown with it are deleted within the hour.");
-    Ok(told.note(match mapped {
+    let secret_note = match mapped {
         _ if secret_deleted => {
+            let days = SecretsManager::RECOVERY_DAYS;
             format!(
-                "`aws secretsmanager restore-secret --secret-id {name}` brings the token back for 30 days."
+                "`aws secretsmanager restore-secret --secret-id {name}` restores the token for {days} days."
             )
         }
         _ if options.secret => format!("There was no secret {name}."),
-        mapped => format!("The secret {} is still there.", mapped.unwrap_or(name)),
-    }))
+        mapped => format!("The secret {} still exists.", mapped.as_ref().unwrap_or(&name)),
+    };
+    let (organization, package) = (organization.clone(), package.clone());
+    Ok(Output::new(&DeletedToken { organization, package, secret: name, secret_deleted })
+        .note("The versions that were read with the token are deleted within an hour.")
+        .note(secret_note))
 }
 
 /// The token, without white space around it.
-fn token(options: &Set) -> Result<String, Failure> {
-    let cannot = |what: String, error: io::Error| Failure::Usage(format!("cannot read {what}: {error}"));
-    let read = |from: &mut dyn Read, name: String| {
-        let mut text = String::new();
-        let read = from.take(TOKEN_BYTES_MAX + 1).read_to_string(&mut text);
-        read.map(|_| text).map_err(|error| cannot(name, error))
-    };
+fn read_token(options: &Set) -> Result<String, CliError> {
     let text = if let Some(path) = &options.token_file {
         let name = path.display().to_string();
-        let mut file = File::open(path).map_err(|error| cannot(name.clone(), error))?;
-        read(&mut file, name)?
+        File::open(path).and_then(read_text).map_err(|error| unreadable(&name, &error))?
     } else if let Some(token) = env::optional("BADGESMITH_GITHUB_TOKEN") {
         token
     } else if io::stdin().is_terminal() {
-        let advice = "pipe it to stdin, set BADGESMITH_GITHUB_TOKEN, or name a file with --token-file";
-        return Err(Failure::Usage(format!("there is no token: {advice}")));
+        return Err(CliError::Usage(
+            "the token is missing; pipe it to stdin, set BADGESMITH_GITHUB_TOKEN, or use --token-file"
+                .to_owned(),
+        ));
     } else {
-        read(&mut io::stdin(), "stdin".to_owned())?
+        read_text(io::stdin()).map_err(|error| unreadable("stdin", &error))?
     };
     let token = text.trim();
     let is_too_long = u64::try_from(text.len()).is_ok_and(|length| length > TOKEN_BYTES_MAX);
     if token.is_empty() || is_too_long || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Failure::Usage("expected a token, one word such as ghp_...".to_owned()));
+        return Err(CliError::Usage("expected a token, one word such as ghp_...".to_owned()));
     }
     Ok(token.to_owned())
+}
+
+/// At most one byte more than a token may have.
+fn read_text(from: impl Read) -> io::Result<String> {
+    let mut text = String::new();
+    from.take(TOKEN_BYTES_MAX + 1).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn unreadable(name: &str, error: &io::Error) -> CliError {
+    CliError::Usage(format!("failed to read {name}: {error}"))
 }

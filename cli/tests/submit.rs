@@ -8,11 +8,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use embedded_aws::Storage;
-use local::options::Secret;
-use local::server::{Server, Setup};
-use local::stack::Upstreams;
-use refresher::{Patience, Settings};
+use local::config::{Config, Secret};
+use local::server::Server;
+use local::stack::UpstreamConfig;
 use serde_json::Value;
 use tempfile::TempDir;
 use tests::client::{KEY, REPOSITORY};
@@ -41,20 +39,11 @@ impl From<Output> for CommandOutput {
 
 impl Job {
     async fn start() -> Self {
-        let setup = Setup {
-            storage: Storage::Memory,
-            port: 0,
+        let config = Config {
             secrets: vec![Secret::new(REPOSITORY.parse().unwrap(), KEY).unwrap()],
-            tokens: Vec::new(),
-            upstreams: Upstreams {
-                nuget_service_index: Settings::NUGET_SERVICE_INDEX.parse().unwrap(),
-                github_api: Settings::GITHUB_API.parse().unwrap(),
-                fresh_for: Duration::from_mins(15),
-                patience: Patience::default(),
-            },
-            refresh_every: Duration::from_hours(1),
+            ..Config::ephemeral(UpstreamConfig::default())
         };
-        Self { server: Server::start(setup).await.unwrap(), folder: tempfile::tempdir().unwrap() }
+        Self { server: Server::start(config).await.unwrap(), folder: tempfile::tempdir().unwrap() }
     }
 
     fn url(&self) -> String {

@@ -8,11 +8,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::ServiceError;
+use crate::error::ServiceError;
 use crate::template::Table;
 
-/// The tables.
-pub(super) struct Tables(Database);
+/// The tables of the template.
+pub(crate) struct Tables(Database);
 
 impl fmt::Debug for Tables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,45 +21,26 @@ impl fmt::Debug for Tables {
 }
 
 impl Tables {
-    /// Opens the database at `path`, or one in memory, and makes the tables that it lacks.
-    pub(super) fn open(path: Option<&Path>, tables: &[Table]) -> Result<Self, ServiceError> {
+    /// Opens the database at `path`, or one in memory, and creates the tables that it lacks.
+    pub(crate) fn open(path: Option<&Path>, tables: &[Table]) -> Result<Self, ServiceError> {
         let database = match path {
             Some(path) => Database::new(&path.to_string_lossy()),
             None => Database::memory(),
         };
-        let opened = Self(database?);
+        let database = database?;
         for table in tables {
-            let name = json!({ "TableName": table.name }).to_string();
-            if opened.call("DescribeTable", name.as_bytes()).is_err() {
-                opened.call("CreateTable", table.create.to_string().as_bytes())?;
-            }
-            // Looked at by itself: a process may end between the two.
-            let ttl = opened.call("DescribeTimeToLive", name.as_bytes())?;
-            if let Some(attribute) = table.ttl_attribute.as_ref().filter(|_| ttl.contains("DISABLED")) {
-                let ttl = json!({
-                    "TableName": table.name,
-                    "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true },
-                });
-                opened.call("UpdateTimeToLive", ttl.to_string().as_bytes())?;
-            }
+            create(&database, table)?;
         }
-        Ok(opened)
+        Ok(Self(database))
     }
 
-    /// Answers a request: all that the library can, save streams, which are a service of their own.
-    pub(super) fn call(&self, operation: &str, body: &[u8]) -> Result<String, ServiceError> {
+    /// Answers the operations on items, and those that describe tables. The template alone creates and changes tables.
+    pub(crate) fn call(&self, operation: &str, body: &[u8]) -> Result<String, ServiceError> {
         let tables = &self.0;
         match operation {
-            "CreateTable" => answer(body, |request| tables.create_table(request)),
-            "DescribeTable" => answer(body, |request| tables.describe_table(request)),
             "ListTables" => answer(body, |request| tables.list_tables(request)),
-            "UpdateTable" => answer(body, |request| tables.update_table(request)),
-            "DeleteTable" => answer(body, |request| tables.delete_table(request)),
+            "DescribeTable" => answer(body, |request| tables.describe_table(request)),
             "DescribeTimeToLive" => answer(body, |request| tables.describe_time_to_live(request)),
-            "UpdateTimeToLive" => answer(body, |request| tables.update_time_to_live(request)),
-            "TagResource" => answer(body, |request| tables.tag_resource(request)),
-            "UntagResource" => answer(body, |request| tables.untag_resource(request)),
-            "ListTagsOfResource" => answer(body, |request| tables.list_tags_of_resource(request)),
             "PutItem" => answer(body, |request| tables.put_item(request)),
             "UpdateItem" => answer(body, |request| tables.update_item(request)),
             "GetItem" => answer(body, |request| tables.get_item(request)),
@@ -70,18 +51,33 @@ impl Tables {
             "BatchWriteItem" => answer(body, |request| tables.batch_write_item(request)),
             "TransactGetItems" => answer(body, |request| tables.transact_get_items(request)),
             "TransactWriteItems" => answer(body, |request| tables.transact_write_items(request)),
-            "ExecuteStatement" => answer(body, |request| tables.execute_statement(request)),
-            "BatchExecuteStatement" => answer(body, |request| tables.batch_execute_statement(request)),
-            "ExecuteTransaction" => answer(body, |request| tables.execute_transaction(request)),
             _ => Err(ServiceError::unknown(operation)),
         }
     }
 
-    /// Deletes the items whose time to live is over.
-    pub(super) fn delete_expired_items(&self) -> Result<(), ServiceError> {
+    pub(crate) fn delete_expired_items(&self) -> Result<(), ServiceError> {
         self.0.sweep_ttl()?;
         Ok(())
     }
+}
+
+/// Creates a table that does not exist, and switches its time to live on. Each is checked on its own, because a
+/// process may be killed between the two.
+fn create(database: &Database, table: &Table) -> Result<(), ServiceError> {
+    let name = json!({ "TableName": table.name }).to_string();
+    let name = name.as_bytes();
+    if answer(name, |request| database.describe_table(request)).is_err() {
+        answer(table.create.to_string().as_bytes(), |request| database.create_table(request))?;
+    }
+    let ttl = answer(name, |request| database.describe_time_to_live(request))?;
+    if let Some(attribute) = table.ttl_attribute.as_ref().filter(|_| ttl.contains("DISABLED")) {
+        let ttl = json!({
+            "TableName": table.name,
+            "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true },
+        });
+        answer(ttl.to_string().as_bytes(), |request| database.update_time_to_live(request))?;
+    }
+    Ok(())
 }
 
 fn answer<Request: DeserializeOwned, Response: Serialize>(

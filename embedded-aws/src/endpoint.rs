@@ -1,11 +1,11 @@
-//! The embedded services over HTTP, for the AWS CLI and whatever else operators use that has an SDK:
+//! The embedded services over HTTP, for the AWS CLI and other tools with an AWS SDK:
 //! <https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html>
 //!
-//! Nobody signs in. What protects the keys is that only programs on this machine reach the port, as they
-//! could read the files; and a page in a browser is none of them, though a browser would carry its requests
-//! here. So what a page can send is refused: whatever has an `Origin`, or another type than the protocol's,
-//! which a page cannot send without asking first; and whatever was sent to a name other than this machine's,
-//! which a page's own name may have been made to mean.
+//! Requests are not authenticated: only programs on this machine reach the port, and they could read the files as well.
+//! A web page must not reach it through the browser, so every request that a page can send is refused:
+//! - a request with an `Origin` header;
+//! - a request of another content type than the protocol's: a page cannot set that type without a CORS preflight;
+//! - a request to any host but this machine, because of DNS rebinding.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -19,15 +19,16 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::error::ServiceError;
-use super::{Aws, sqs};
+use crate::aws::Aws;
+use crate::error::ServiceError;
 use crate::listener;
+use crate::sqs::query_code;
 
-/// DynamoDB takes the largest requests, of 16 MB.
+/// The largest requests are DynamoDB's, with 16 MB.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// What is at work is done by then. Who waits for a message may wait much longer, and is cut off.
+/// How long a stop waits for requests. A long poll of SQS takes up to 20 s, and must not delay it.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
-/// What the type of every request begins with, and the type of an answer to one that has none.
+/// Every request has a content type with this prefix. An error for one without it has [`CONTENT_TYPE`].
 const CONTENT_TYPE_PREFIX: &str = "application/x-amz-json-";
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
 
@@ -35,7 +36,7 @@ const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 
-/// A port of this machine where the embedded services are going to be.
+/// A bound port of this machine, not served yet.
 #[derive(Debug)]
 pub struct Endpoint {
     listener: TcpListener,
@@ -43,22 +44,21 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Takes a port on 127.0.0.1; 0 takes a free one. Requests wait until they are served.
+    /// Binds a port of 127.0.0.1; 0 picks a free one. Connections wait until [`Self::serve`] is called.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the operating system, for example when the port is in use.
     pub async fn bind(port: u16) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address })
     }
 
-    /// Where it is.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Has `aws` answer requests until `stop` is cancelled.
+    /// Answers requests with `aws` until `stop` is cancelled.
     pub async fn serve(self, aws: Aws, stop: CancellationToken) {
         listener::serve(self.listener, stop, SHUTDOWN_MAX, move |request| {
             let aws = aws.clone();
@@ -68,7 +68,7 @@ impl Endpoint {
     }
 }
 
-/// A request that is not let through, and why.
+/// Why a request does not reach the services.
 struct Refusal {
     status: StatusCode,
     code: &'static str,
@@ -97,7 +97,7 @@ async fn answer(aws: &Aws, request: Request<Incoming>) -> Response<Bytes> {
     response
 }
 
-/// The host that a request was sent to, if it may go on.
+/// The host that a request was sent to, unless a web page could have sent it.
 fn admit(head: &Parts) -> Result<&str, Refusal> {
     let forbidden =
         |message| Refusal { status: StatusCode::FORBIDDEN, code: "AccessDeniedException", message };
@@ -109,16 +109,16 @@ fn admit(head: &Parts) -> Result<&str, Refusal> {
     let Some(host) =
         host.filter(|_| head.uri.authority().is_none_or(|other| is_this_machine(other.as_str())))
     else {
-        return Err(forbidden("requests must be sent to 127.0.0.1 or localhost, and to no other name"));
+        return Err(forbidden("requests must be sent to 127.0.0.1 or localhost"));
     };
     if head.headers.contains_key(header::ORIGIN) {
-        return Err(forbidden("requests of pages in a browser are refused"));
+        return Err(forbidden("requests from web pages are refused"));
     }
     if head.method != Method::POST {
         return Err(Refusal {
             status: StatusCode::METHOD_NOT_ALLOWED,
             code: "UnknownOperationException",
-            message: "this is for AWS SDKs and the AWS CLI, which use POST",
+            message: "AWS SDKs and the AWS CLI use POST",
         });
     }
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -126,14 +126,14 @@ fn admit(head: &Parts) -> Result<&str, Refusal> {
         return Err(Refusal {
             status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
             code: "UnsupportedMediaTypeException",
-            message: "only application/x-amz-json-1.0 and -1.1 are spoken here; an SDK or AWS CLI of before 2024 \
-                      may not speak it with SQS",
+            message: "the content type must be application/x-amz-json-1.0 or -1.1; SDKs and the AWS CLI use it for \
+                      SQS since 2024",
         });
     }
     Ok(host)
 }
 
-/// Whether `host`, with a port or without, is a name of this machine that means nothing else to a browser.
+/// Whether `host`, with or without a port, is a loopback address or `localhost`, which no web page can rebind.
 fn is_this_machine(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let name = authority.host().trim_start_matches('[').trim_end_matches(']');
@@ -146,7 +146,7 @@ fn refuse(refusal: &Refusal) -> ServiceError {
     ServiceError { status: refusal.status.as_u16(), ..error }
 }
 
-/// Makes a response of the version of the protocol that the request had.
+/// A response with the protocol version of the request.
 fn respond(headers: &HeaderMap, target: &str, result: Result<String, ServiceError>) -> Response<Bytes> {
     let (status, body, code) = match result {
         Ok(body) => (200, body, None),
@@ -154,16 +154,16 @@ fn respond(headers: &HeaderMap, target: &str, result: Result<String, ServiceErro
     };
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let spoken = |value: &&HeaderValue| value.as_bytes().starts_with(CONTENT_TYPE_PREFIX.as_bytes());
-    let content_type = headers.get(header::CONTENT_TYPE).filter(spoken).unwrap_or(&CONTENT_TYPE).clone();
+    let is_json = |value: &&HeaderValue| value.as_bytes().starts_with(CONTENT_TYPE_PREFIX.as_bytes());
+    let content_type = headers.get(header::CONTENT_TYPE).filter(is_json).unwrap_or(&CONTENT_TYPE).clone();
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    // SQS had another protocol before. Its clients go by the names of errors that they had then.
+    // Clients of SQS match on the error codes of its former protocol.
     if let Some(code) = code.filter(|_| target.starts_with("AmazonSQS.")) {
         let fault = if status < 500 { "Sender" } else { "Receiver" };
-        if let Ok(error) = HeaderValue::from_str(&format!("{};{fault}", sqs::query_code(&code))) {
+        if let Ok(error) = HeaderValue::from_str(&format!("{};{fault}", query_code(&code))) {
             response.headers_mut().insert(QUERY_ERROR, error);
         }
     }
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_of_this_machine_are_let_through() {
+    fn only_names_of_this_machine_are_accepted() {
         for good in [
             "127.0.0.1",
             "127.0.0.1:4566",

@@ -1,39 +1,60 @@
-//! How an embedded service refuses a request.
+//! Errors: why the services do not open, and how a service refuses a request.
+
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-/// An AWS service refuses a request, in the words of its API.
+use crate::template::TemplateError;
+
+/// Why the embedded services did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory cannot be created, read or written.
+    #[error("cannot use the data directory {}: {source}", path.display())]
+    Directory { path: PathBuf, source: std::io::Error },
+    /// Another process holds the lock of this directory.
+    #[error("the data directory {} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    #[error("cannot use services.sqlite3 in the data directory: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("cannot use tables.sqlite3 in the data directory: {0}")]
+    Tables(String),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+/// The error response of an AWS service.
 #[derive(Debug, Clone)]
-pub(super) struct ServiceError {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(crate) struct ServiceError {
+    pub(crate) status: u16,
+    /// `{"__type":"QueueDoesNotExist","message":".."}`
+    pub(crate) body: String,
 }
 
 impl ServiceError {
-    /// A fault of the request, `code` being the exception's name.
-    pub(super) fn client(code: &str, message: impl Into<String>) -> Self {
+    /// An error that the request caused; `code` is the name of the exception.
+    pub(crate) fn client(code: &str, message: impl Into<String>) -> Self {
         Self { status: 400, body: json!({ "__type": code, "message": message.into() }).to_string() }
     }
 
-    /// A fault of the service.
-    pub(super) fn server(message: impl Into<String>) -> Self {
+    /// An error that the service caused.
+    pub(crate) fn server(message: impl Into<String>) -> Self {
         let body = json!({ "__type": "InternalServerError", "message": message.into() }).to_string();
         Self { status: 500, body }
     }
 
-    /// There is no such operation here, though AWS may have it.
-    pub(super) fn unknown(operation: &str) -> Self {
+    /// The operation is not embedded, though AWS may have it.
+    pub(crate) fn unknown(operation: &str) -> Self {
         Self::client("UnknownOperationException", format!("not embedded: {operation}"))
     }
 
-    /// The exception's name, without the namespace that it may have.
-    pub(super) fn code(&self) -> String {
+    /// The name of the exception, without its namespace.
+    pub(crate) fn code(&self) -> String {
         let code = self.field("__type").unwrap_or_default();
         code.rsplit('#').next().unwrap_or_default().to_owned()
     }
 
-    /// What a person needs to know of it.
-    pub(super) fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         self.field("message").unwrap_or_else(|| self.body.clone())
     }
 

@@ -5,21 +5,19 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::page::page;
-use super::sqs::Queues;
-use super::{ServiceError, last_part};
+use crate::arn::{ACCOUNT, arn, resource_name};
+use crate::error::ServiceError;
+use crate::sqs::Queues;
 use crate::template::Rule;
 
-/// The most entries of one request.
+/// Entries of one request.
 const ENTRIES_MAX: usize = 10;
-/// The most buses of one page.
-const PAGE_MAX: usize = 100;
 /// The bus that every account has.
 const DEFAULT_BUS: &str = "default";
 
-/// The event buses, and the rules that carry events on to queues. An event that no rule matches is logged.
+/// The event buses, and the rules that send events to queues. An event that no rule matches is only logged.
 #[derive(Debug)]
-pub(super) struct EventBuses {
+pub(crate) struct EventBuses {
     names: Vec<String>,
     rules: Vec<Rule>,
     queues: Queues,
@@ -47,57 +45,36 @@ struct DescribeEventBus {
     name: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ListEventBuses {
-    name_prefix: Option<String>,
-    next_token: Option<String>,
-    limit: Option<usize>,
-}
-
 impl EventBuses {
-    pub(super) fn new(names: &[String], rules: &[Rule], queues: Queues, clock: Clock) -> Self {
+    pub(crate) fn new(names: &[String], rules: &[Rule], queues: Queues, clock: Clock) -> Self {
         let names = [&[DEFAULT_BUS.to_owned()], names].concat();
         Self { names, rules: rules.to_vec(), queues, clock }
     }
 
-    pub(super) fn call(&self, operation: &str, body: &[u8]) -> Result<String, ServiceError> {
+    pub(crate) fn call(&self, operation: &str, body: &[u8]) -> Result<String, ServiceError> {
         match operation {
-            "PutEvents" => self.put_all(&serde_json::from_slice(body)?),
+            "PutEvents" => self.put_events(&serde_json::from_slice(body)?),
             "DescribeEventBus" => self.describe(&serde_json::from_slice(body)?),
-            "ListEventBuses" => self.list(&serde_json::from_slice(body)?),
             _ => Err(ServiceError::unknown(operation)),
         }
     }
 
     /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeEventBus.html>
     fn describe(&self, request: &DescribeEventBus) -> Result<String, ServiceError> {
-        let name = last_part(request.name.as_deref().unwrap_or(DEFAULT_BUS));
+        let name = resource_name(request.name.as_deref().unwrap_or(DEFAULT_BUS));
         if self.names.iter().any(|known| known == name) {
-            return Ok(described(name).to_string());
+            let arn = arn("events", &format!("event-bus/{name}"));
+            return Ok(json!({ "Name": name, "Arn": arn }).to_string());
         }
         let message = format!("Event bus {name} does not exist.");
         Err(ServiceError::client("ResourceNotFoundException", message))
     }
 
-    /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListEventBuses.html>
-    fn list(&self, request: &ListEventBuses) -> Result<String, ServiceError> {
-        let prefix = request.name_prefix.as_deref().unwrap_or_default();
-        let names: Vec<&str> =
-            self.names.iter().map(String::as_str).filter(|name| name.starts_with(prefix)).collect();
-        let limit = request.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-        let (names, next) = page(names, |name| name, request.next_token.as_deref(), limit)
-            .ok_or_else(|| ServiceError::client("ValidationException", "NextToken is invalid."))?;
-        let mut answer = json!({ "EventBuses": names.into_iter().map(described).collect::<Vec<_>>() });
-        if let Some(next) = next {
-            answer["NextToken"] = next.into();
-        }
-        Ok(answer.to_string())
-    }
-
-    fn put_all(&self, PutEvents { entries }: &PutEvents) -> Result<String, ServiceError> {
+    /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>
+    fn put_events(&self, PutEvents { entries }: &PutEvents) -> Result<String, ServiceError> {
         if entries.is_empty() || entries.len() > ENTRIES_MAX {
-            return Err(ServiceError::client("ValidationException", "a request has 1 to 10 entries"));
+            let message = format!("a request has 1 to {ENTRIES_MAX} entries");
+            return Err(ServiceError::client("ValidationException", message));
         }
         let results = entries.iter().map(|entry| self.put(entry)).collect::<Result<Vec<_>, _>>()?;
         let failed = results.iter().filter(|result| result.get("ErrorCode").is_some()).count();
@@ -106,10 +83,10 @@ impl EventBuses {
 
     fn put(&self, entry: &Entry) -> Result<Value, ServiceError> {
         let id = Uuid::new_v4().to_string();
-        let bus = last_part(entry.event_bus_name.as_deref().unwrap_or(DEFAULT_BUS));
+        let bus = resource_name(entry.event_bus_name.as_deref().unwrap_or(DEFAULT_BUS));
         if !self.names.iter().any(|name| name == bus) {
-            // As EventBridge does, which takes events for a bus that does not exist and drops them.
-            tracing::warn!(bus, "an event for an unknown bus was dropped");
+            // EventBridge also accepts events for a bus that does not exist, and drops them.
+            tracing::warn!(bus, "dropped an event for an unknown event bus");
             return Ok(json!({ "EventId": id }));
         }
         let (Some(source), Some(detail_type), Some(detail)) =
@@ -122,14 +99,14 @@ impl EventBuses {
         let Some(detail @ Value::Object(_)) = serde_json::from_str(detail).ok() else {
             return Ok(json!({ "ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed." }));
         };
-        tracing::debug!(bus, source, detail_type, %detail, "an event");
+        tracing::debug!(bus, source, detail_type, %detail, "received an event");
         // https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
         let event = json!({
             "version": "0",
             "id": id,
             "detail-type": detail_type,
             "source": source,
-            "account": "000000000000",
+            "account": ACCOUNT,
             "time": self.clock.now(),
             "region": "local",
             "resources": [],
@@ -143,9 +120,4 @@ impl EventBuses {
         }
         Ok(json!({ "EventId": id }))
     }
-}
-
-/// A bus, as it is told of.
-fn described(name: &str) -> Value {
-    json!({ "Name": name, "Arn": format!("arn:aws:events:local:000000000000:event-bus/{name}") })
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a port of this machine.
+//! An HTTP/1.1 server on a port of this machine.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Accepts connections and has their requests answered until told to stop. Then it waits for those at work, but
-/// not longer than `patience`.
+/// Accepts connections and answers their requests until `stop` is cancelled. Requests in progress then have `grace` to
+/// finish.
 pub async fn serve<F>(
     listener: TcpListener,
     stop: CancellationToken,
-    patience: Duration,
+    grace: Duration,
     answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
 ) where
     F: Future<Output = Response<Bytes>> + Send + 'static,
@@ -30,17 +30,17 @@ pub async fn serve<F>(
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    // Out of file descriptors, most likely: let some connections end.
-                    tracing::error!(%error, "a connection was not accepted");
+                    // Most likely there are no free file descriptors, until some connections end.
+                    tracing::error!(%error, "failed to accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             },
             () = stop.cancelled() => break,
         };
-        // Small answers are not to wait for more.
+        // Nagle's algorithm would delay small responses.
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "no TCP_NODELAY");
+            tracing::debug!(%error, "failed to set TCP_NODELAY");
         }
         let answer = answer.clone();
         let service = service_fn(move |request| {
@@ -52,25 +52,25 @@ pub async fn serve<F>(
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke");
+                tracing::debug!(%error, "connection failed");
             }
         });
     }
     drop(listener);
-    if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests were cut off");
+    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!("stopped before all requests were answered");
     }
 }
 
 /// Reads a body of at most `bytes_max`.
 ///
 /// # Errors
-/// What to answer, if it is larger or the client broke off.
+/// The status to answer with: 413 if the body is larger, 400 if the client disconnected.
 pub async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, StatusCode> {
     match Limited::new(body, bytes_max).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
-        // The client broke off, and will hardly see this.
+        // The client disconnected.
         Err(_) => Err(StatusCode::BAD_REQUEST),
     }
 }

@@ -1,28 +1,25 @@
-//! Reads from `template.yaml` what the embedded services are made of.
+//! The tables, queues, event buses and rules of `template.yaml`.
 
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Map, Value, json};
 
-/// The template that is deployed, as it stands in this build.
 const TEMPLATE: &str = include_str!("../../template.yaml");
 
-/// The resources of the template that hold data, under their logical ids.
+/// The resources of the template that the services embed. Their names are the logical ids.
 #[derive(Debug, Clone)]
 pub struct Template {
     /// `AWS::DynamoDB::Table`
     pub tables: Vec<Table>,
     /// `AWS::SQS::Queue`
     pub queues: Vec<QueueSettings>,
-    /// `AWS::Events::EventBus`, their names
+    /// `AWS::Events::EventBus`
     pub event_buses: Vec<String>,
     /// `AWS::Events::Rule`
     pub rules: Vec<Rule>,
 }
 
-/// A table.
 #[derive(Debug, Clone)]
 pub struct Table {
-    /// Its logical id.
     pub name: String,
     /// The request of `CreateTable`.
     pub create: Value,
@@ -30,46 +27,35 @@ pub struct Table {
     pub ttl_attribute: Option<String>,
 }
 
-/// A queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueSettings {
-    /// Its logical id.
     pub name: String,
-    /// How long a message that was received stays hidden, in seconds.
     pub visibility_timeout_seconds: i64,
-    /// How long a message is kept, in seconds.
     pub retention_seconds: i64,
-    /// Where messages go that were received too often.
     pub redrive: Option<Redrive>,
 }
 
-/// A redrive policy.
+/// The redrive policy of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redrive {
-    /// The logical id of the dead-letter queue.
+    /// The name of that queue.
     pub dead_letter_queue: String,
-    /// How often a message may be received.
+    /// `maxReceiveCount`
     pub receives_max: i64,
 }
 
-/// A rule that carries events from a bus to a queue.
+/// A rule that sends matching events from a bus to queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// The logical id of the bus.
     pub event_bus: String,
-    /// The sources that it matches.
     pub sources: Vec<String>,
-    /// The detail types that it matches.
     pub detail_types: Vec<String>,
-    /// The logical ids of the queues that it carries them to.
     pub queues: Vec<String>,
 }
 
-/// What the template says is not what this reader expects. That is a fault in the template, found by any
-/// test that starts the pipeline.
+/// The template is not as this reader expects. Every test that starts the pipeline finds such a mistake.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// Not YAML.
     #[error("template.yaml: {0}")]
     Syntax(#[from] saphyr::ScanError),
     /// A property is absent or of another type.
@@ -77,16 +63,15 @@ pub enum TemplateError {
     Property {
         /// The logical id.
         resource: String,
-        /// What was looked for.
         expected: &'static str,
     },
 }
 
 impl Template {
-    /// Reads the template of this build.
+    /// The template of this build.
     ///
     /// # Errors
-    /// [`TemplateError`] when it is not as expected.
+    /// [`TemplateError`] when the template is not as expected.
     pub fn load() -> Result<Self, TemplateError> {
         let document = document()?;
         let mut template =
@@ -105,15 +90,15 @@ impl Template {
     }
 }
 
-/// The whole template of this build as JSON. An intrinsic function (`!GetAtt`, `!Ref`, ..) leaves its argument.
+/// The whole template of this build as JSON. An intrinsic function (`!GetAtt`, `!Ref`, ..) becomes its argument.
 ///
 /// # Errors
-/// [`TemplateError::Syntax`] when it is no YAML.
+/// [`TemplateError::Syntax`] when the template is not YAML.
 pub fn document() -> Result<Value, TemplateError> {
     Ok(Yaml::load_from_str(TEMPLATE)?.first().map(to_json).unwrap_or_default())
 }
 
-/// The properties of a table are, but for the time to live, those of a `CreateTable` request.
+/// Except for the time to live, the properties of a table are those of a `CreateTable` request.
 fn table(name: &str, properties: &Value) -> Table {
     const CREATE: [&str; 4] = ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"];
     let mut create = Map::from_iter([("TableName".to_owned(), json!(name))]);
@@ -193,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_says_what_the_pipeline_promises() {
+    fn the_template_has_the_resources_of_the_pipeline() {
         let template = Template::load().unwrap();
         let tables: Vec<_> = template.tables.iter().map(|table| table.name.as_str()).collect();
         assert_eq!(tables, ["NoncesTable", "PackagesTable", "SecretsTable", "TestResultsTable"]);

@@ -1,4 +1,4 @@
-//! A first result for someone who has just started the pipeline.
+//! A first result for new users of the pipeline.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -14,26 +14,24 @@ use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::options::Secret;
+use crate::config::Secret;
 use crate::server::Server;
 
-/// The demo's repository.
 const REPOSITORY: &str = "demo/badgesmith";
-/// Where its badge is.
 const BADGE_PATH: &str = "/badges/tests/linux/demo/badgesmith/main";
-/// What it says before the first result.
-const NOTHING_YET: &str = "\"no results\"";
-/// The result is looked for this often, at this distance.
-const LOOKS: u32 = 100;
-const LOOK_PERIOD: Duration = Duration::from_millis(50);
+/// Part of the badge before the first result.
+const NO_RESULTS: &str = "\"no results\"";
+/// How often the badge is read until it shows the first result.
+const POLLS_MAX: u32 = 100;
+const POLL_PERIOD: Duration = Duration::from_millis(50);
 
-/// Makes sure of the demo's repository, sends its first result if it had none yet, and returns the text
-/// that shows what came of it and how to go on.
+/// Registers the demo repository unless it exists, submits its first result unless it has one, and returns a text
+/// with the badge and the next steps.
 ///
 /// # Errors
-/// What went wrong, as a sentence; the pipeline itself is not affected.
+/// The message for the log. The pipeline itself runs on.
 pub async fn run(server: &Server) -> Result<String, String> {
-    let repository: Repository = REPOSITORY.parse().map_err(|_| "the demo has no repository".to_owned())?;
+    let repository: Repository = REPOSITORY.parse().map_err(|_| "invalid demo repository".to_owned())?;
     let name = repository_secret_name(&repository);
     let secrets = server.aws().secrets();
     let secret = secrets.current(&name).map_err(|error| error.to_string())?;
@@ -46,20 +44,20 @@ pub async fn run(server: &Server) -> Result<String, String> {
         key
     };
     let mut badge = get_badge(server).await?;
-    if badge.contains(NOTHING_YET) {
+    if badge.contains(NO_RESULTS) {
         submit(server, &key).await?;
-        for _ in 0..LOOKS {
+        for _ in 0..POLLS_MAX {
             badge = get_badge(server).await?;
-            if !badge.contains(NOTHING_YET) {
+            if !badge.contains(NO_RESULTS) {
                 break;
             }
-            tokio::time::sleep(LOOK_PERIOD).await;
+            tokio::time::sleep(POLL_PERIOD).await;
         }
     }
     Ok(text(server, &badge, &key))
 }
 
-/// Sends a result as a client of today does, signed with the key's string.
+/// Submits a result, signed with the characters of the key.
 async fn submit(server: &Server, key: &str) -> Result<(), String> {
     let run = "https://github.com/demo/badgesmith/actions/runs/1";
     let body = json!({
@@ -69,7 +67,8 @@ async fn submit(server: &Server, key: &str) -> Result<(), String> {
         "workflow_run_url": run,
     })
     .to_string();
-    let signature = HmacKey::new(key.as_bytes()).ok_or("the demo's key is too short")?.sign(body.as_bytes());
+    let signature =
+        HmacKey::new(key.as_bytes()).ok_or("the key of the demo is too short")?.sign(body.as_bytes());
     let request = Request::post("/tests/results")
         .header("content-type", "application/json")
         .header("x-signature", signature.to_string())
@@ -81,7 +80,7 @@ async fn submit(server: &Server, key: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!(
-            "the first result got {}: {}",
+            "the first result was answered with {}: {}",
             response.status(),
             String::from_utf8_lossy(response.body())
         ))
@@ -94,7 +93,7 @@ async fn get_badge(server: &Server) -> Result<String, String> {
     Ok(String::from_utf8_lossy(response.body()).into_owned())
 }
 
-/// More than 256 bits from the operating system, in base64.
+/// 366 random bits, in base64.
 fn random_key() -> String {
     let bytes = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat();
     STANDARD.encode(bytes)
@@ -106,7 +105,7 @@ fn key_of(secret: &str) -> Option<String> {
 }
 
 fn text(server: &Server, badge: &str, key: &str) -> String {
-    // A result that will show as another one.
+    // The next result has another badge.
     let (passed, failed) = if badge.contains("failed") { (190, 0) } else { (188, 2) };
     let base = format!("http://{}", server.address());
     let mut text = String::new();
@@ -119,7 +118,7 @@ fn text(server: &Server, badge: &str, key: &str) -> String {
   {badge}
   {base}{BADGE_PATH}
 
-Send it another result from a second terminal:
+Submit another result from a second terminal:
 
   KEY='{key}'
   BODY='{{"owner":"demo","repo":"badgesmith","platform":"linux","branch":"main","passed":{passed},"failed":{failed},"skipped":0,"total":190,"timestamp":"'$(date -u +%Y-%m-%dT%H:%M:%SZ)'","nonce":"'$(openssl rand -hex 16)'","run_id":"2","workflow_run_url":"https://github.com/demo/badgesmith/actions/runs/2"}}'
@@ -127,8 +126,8 @@ Send it another result from a second terminal:
   curl -i {base}/tests/results -H 'Content-Type: application/json' \
     -H "X-Repo-Secret: {REPOSITORY}" -H "X-Signature: sha256=$SIGNATURE" --data-raw "$BODY"; echo
 
-The badge may stay as it is for up to 30 s, since a badge that was read is kept that long. A package of nuget.org has
-a badge too, "pending" until it was looked up:
+A badge is cached for up to 30 s. Packages of nuget.org have badges, too, with the message "pending" until they are
+fetched:
 
   curl {base}/badges/packages/nuget/Newtonsoft.Json; echo
 

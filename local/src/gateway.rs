@@ -1,5 +1,4 @@
-//! The HTTP API: requests become the events that API Gateway sends, and go to the function that the
-//! template's routes name.
+//! The HTTP API: turns requests into events of API Gateway, and invokes the function of the route.
 //!
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
@@ -14,23 +13,20 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// The functions behind the API.
+/// The API and the functions behind it.
 #[derive(Debug)]
 pub struct Gateway {
-    /// Takes results.
     pub ingest_api: ingest_api::App,
-    /// Answers everything else.
     pub badge_api: badge_api::App,
     clock: Clock,
 }
 
 impl Gateway {
-    /// The API in front of these functions.
     pub fn new(ingest_api: ingest_api::App, badge_api: badge_api::App, clock: Clock) -> Self {
         Self { ingest_api, badge_api, clock }
     }
 
-    /// Answers one request.
+    /// Answers a request: `POST /tests/results..` with ingest-api, all others with badge-api.
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
         let path = raw_path(request.uri().path());
         let posts_results = request.method() == Method::POST
@@ -49,7 +45,7 @@ impl Gateway {
     }
 }
 
-/// A response that comes from no function.
+/// A response of API Gateway itself.
 pub fn plain(status: StatusCode, body: &'static str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(body.as_bytes()));
     *response.status_mut() = status;
@@ -60,7 +56,7 @@ pub fn plain(status: StatusCode, body: &'static str) -> Response<Bytes> {
 /// The event of a request.
 ///
 /// # Errors
-/// When the request is none that API Gateway lets through.
+/// When API Gateway refuses such a request.
 pub fn event(request: &Request<Bytes>, clock: &Clock) -> Result<ApiGatewayV2httpRequest, serde_json::Error> {
     event_of(request, &raw_path(request.uri().path()), clock)
 }
@@ -105,7 +101,7 @@ fn event_of(
     serde_json::from_value(event)
 }
 
-/// Decoded, except for `%25` and for what does not decode to UTF-8.
+/// Decodes percent-encoding, except for `%25` and sequences that are not UTF-8.
 fn raw_path(path: &str) -> String {
     let parts: Vec<_> =
         path.split("%25").map(|part| percent_decode_str(part).decode_utf8().unwrap_or(part.into())).collect();
@@ -134,7 +130,7 @@ fn joined_query(query: &str) -> Map<String, Value> {
     joined
 }
 
-/// The body as it stands in an event: text and JSON as they are, everything else in base64.
+/// The body in an event: text and JSON unchanged, everything else in base64; `true` for base64.
 fn encode(body: &Bytes, headers: &HeaderMap) -> (Option<String>, bool) {
     if body.is_empty() {
         return (None, false);

@@ -1,11 +1,11 @@
 //! The whole pipeline on one machine.
 //!
-//! Nothing of the pipeline is written again here. The functions are the ones that are deployed, called with
-//! the events that AWS would send; what stands in for AWS is behind the HTTP client of its SDK
-//! ([`embedded_aws`]), made from the same template.
+//! The functions are the deployed ones, and receive the events that AWS would send. The services of AWS are embedded
+//! behind the HTTP client of its SDK ([`embedded_aws`]), with the resources of the deployed template.
 
-#![expect(clippy::indexing_slicing, reason = "only of serde_json's values, which answer with null")]
+#![expect(clippy::indexing_slicing, reason = "only serde_json values are indexed, and they answer with null")]
 
+pub mod config;
 pub mod demo;
 pub mod gateway;
 pub mod options;

@@ -1,24 +1,25 @@
-//! Runs the whole pipeline on this machine; `local --help` says how.
+//! Runs the whole pipeline on this machine; see `local --help`.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use embedded_aws::endpoint::Endpoint;
+use local::config::Config;
 use local::demo;
 use local::options::Options;
-use local::server::{Server, Setup, StartError};
+use local::server::{Server, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
-/// Could not start as asked.
+/// Exit code for invalid options, and for a port or data directory that cannot be used.
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let setup = match options.setup() {
-        Ok(setup) => setup,
+    let config = match options.config() {
+        Ok(config) => config,
         Err(error) => return fail(&error, UNUSABLE),
     };
     start_logging(options.quiet);
@@ -26,15 +27,15 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start threads: {error}"), 1),
     };
-    runtime.block_on(run(setup, options.aws_port, options.no_demo))
+    runtime.block_on(run(config, options.aws_port, options.no_demo))
 }
 
-async fn run(setup: Setup, aws_port: Option<u16>, no_demo: bool) -> ExitCode {
+async fn run(config: Config, aws_port: Option<u16>, no_demo: bool) -> ExitCode {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("cannot receive signals: {error}"), 1),
     };
-    let server = match start(setup, aws_port).await {
+    let server = match start(config, aws_port).await {
         Ok(server) => server,
         Err(error) => return fail(&advice(&error), UNUSABLE),
     };
@@ -48,16 +49,16 @@ async fn run(setup: Setup, aws_port: Option<u16>, no_demo: bool) -> ExitCode {
         () = signals.next() => {}
         () = demo, if !no_demo => signals.next().await,
     }
-    tracing::info!("stopping: finishing what was accepted; once more to stop at once");
+    tracing::info!("stopping after all accepted results are processed; a second signal stops at once");
     tokio::select! {
         () = server.stop() => ExitCode::SUCCESS,
-        () = signals.next() => fail("stopped before everything was processed", 1),
+        () = signals.next() => fail("stopped before all accepted results were processed", 1),
     }
 }
 
-/// Starts the pipeline, and says where it is.
-async fn start(setup: Setup, aws_port: Option<u16>) -> Result<Server, StartError> {
-    // Taken first, so that nothing has been registered yet if it cannot be had.
+/// Starts the pipeline, and prints its addresses.
+async fn start(config: Config, aws_port: Option<u16>) -> Result<Server, StartError> {
+    // Before the server, so that an unusable port leaves the data directory unchanged.
     let endpoint = match aws_port {
         Some(port) => {
             let endpoint = Endpoint::bind(port).await;
@@ -65,7 +66,7 @@ async fn start(setup: Setup, aws_port: Option<u16>) -> Result<Server, StartError
         }
         None => None,
     };
-    let mut server = Server::start(setup).await?;
+    let mut server = Server::start(config).await?;
     print(&format!("listening on http://{}\n", server.address()));
     if let Some(endpoint) = endpoint {
         let address = endpoint.address();
@@ -75,14 +76,14 @@ async fn start(setup: Setup, aws_port: Option<u16>) -> Result<Server, StartError
     Ok(server)
 }
 
-/// What asks the program to stop: Ctrl-C or SIGTERM.
+/// The signals that stop the program: Ctrl-C and SIGTERM.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    /// From here on neither ends the process by itself.
+    /// From now on, neither signal ends the process by itself.
     fn new() -> std::io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
@@ -95,7 +96,7 @@ impl Signals {
     }
 }
 
-/// One readable line for each request, message and failure.
+/// Logs to stderr, one line an event.
 fn start_logging(quiet: bool) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
@@ -107,40 +108,41 @@ fn start_logging(quiet: bool) {
         Targets::new()
             .with_default(LevelFilter::WARN)
             .with_target("local", LevelFilter::INFO)
+            .with_target("embedded_aws", LevelFilter::INFO)
             .with_target("processor", LevelFilter::INFO)
             .with_target("refresher", LevelFilter::INFO)
     };
     tracing_subscriber::registry().with(lines).with(levels).init();
 }
 
-/// One sentence with what to do.
+/// The error and its remedy, in one line.
 fn advice(error: &StartError) -> String {
     use embedded_aws::OpenError;
     let remedy = match error {
         StartError::Port { .. } => "choose another with --port, or --port 0 for a free one",
         StartError::AwsPort { .. } => "choose another with --aws-port, or --aws-port 0 for a free one",
         StartError::Open(OpenError::Directory { .. }) => {
-            "name one that can be written with --data-dir, or use --ephemeral"
+            "choose a writable directory with --data-dir, or use --ephemeral"
         }
         StartError::Open(OpenError::InUse(_)) => {
-            "stop that process, or name another directory with --data-dir"
+            "stop that process, or choose another directory with --data-dir"
         }
         StartError::Open(OpenError::Sqlite(_) | OpenError::Tables(_)) => {
-            "make that file readable and writable, or name another directory with --data-dir"
+            "make that file readable and writable, or choose another directory with --data-dir"
         }
-        StartError::Open(OpenError::Template(_)) => "repair it and build again",
+        StartError::Open(OpenError::Template(_)) => "correct it and build again",
         StartError::Register(_) => "use another directory with --data-dir",
     };
     format!("{error}; {remedy}")
 }
 
-#[expect(clippy::print_stderr, reason = "a command says on stderr why it ends")]
+#[expect(clippy::print_stderr, reason = "a command reports its error on stderr")]
 fn fail(message: &str, code: u8) -> ExitCode {
     eprintln!("error: {message}");
     ExitCode::from(code)
 }
 
-/// Prints to stdout. Nobody may be reading there any more, which is no reason to stop.
+/// Prints to stdout, and ignores a closed pipe.
 fn print(text: &str) {
     let mut stdout = std::io::stdout();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

@@ -11,25 +11,24 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use aws_types::SdkConfig;
 use badgesmith_aws::sdk::{AwsError, CallTimeouts};
+use embedded_aws::Queues;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use embedded_aws::last_part;
-
-/// The most messages of one receive, and so of one batch.
+/// Messages of one receive, and so of one batch.
 const BATCH_MAX: i32 = 10;
-/// How long a receive waits for a message, in seconds; as long, a stop may have to wait for it.
+/// The long poll of a receive, in seconds. A stop waits for it.
 const WAIT_SECONDS: i32 = 1;
-/// Longer than a receive may wait.
+/// Longer than a long poll.
 const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_secs(5), call: Duration::from_secs(15) };
-/// After a failed receive.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// The delay after a failed receive.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// A function that takes batches: an event to a partial batch response.
+/// Processes a batch, and returns a partial batch response.
 type Function = dyn Fn(SqsEvent) -> Pin<Box<dyn Future<Output = SqsBatchResponse> + Send>> + Send + Sync;
 
-/// Receives batches, has them processed, and deletes what was.
+/// Receives batches, invokes a function with them, and deletes the messages that did not fail.
 #[derive(Clone)]
 pub struct Poller {
     client: Client,
@@ -44,7 +43,7 @@ impl fmt::Debug for Poller {
 }
 
 impl Poller {
-    /// A poller of the queue at `queue_url`, which hands its batches to `function`.
+    /// A poller that invokes `function` with batches of the queue at `queue_url`.
     pub fn new<F>(
         config: &SdkConfig,
         queue_url: String,
@@ -57,8 +56,8 @@ impl Poller {
         Self { client, queue_url, function: Arc::new(move |event| Box::pin(function(event))) }
     }
 
-    /// Polls until `stop` is cancelled, and from then on until the queue has no visible message left. A
-    /// receive is never broken off, since what it has taken would be hidden from everybody.
+    /// Polls until `stop` is cancelled, and then until the queue has no visible message. A receive is never
+    /// cancelled, because its messages would stay in flight.
     pub async fn run(&self, stop: CancellationToken) {
         loop {
             let stopping = stop.is_cancelled();
@@ -66,20 +65,20 @@ impl Poller {
                 Ok(0) if stopping => return,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::error!(queue = self.queue_url, %error, "a queue was not read");
+                    tracing::error!(queue = self.queue_url, %error, "failed to receive messages");
                     if stopping {
                         return;
                     }
-                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
             }
         }
     }
 
-    /// Takes one batch, waiting for it at most `wait_seconds`, and returns how many messages it had.
+    /// Processes one batch, after a long poll of at most `wait_seconds`, and returns its number of messages.
     ///
     /// # Errors
-    /// [`AwsError`] when nothing could be received.
+    /// [`AwsError`] when the receive failed.
     pub async fn poll(&self, wait_seconds: i32) -> Result<usize, AwsError> {
         let received = self
             .client
@@ -97,10 +96,10 @@ impl Poller {
             return Ok(0);
         }
         let count = messages.len();
-        // On its own task, so that a panic is a failed batch, as it is in Lambda.
+        // In a task, so that a panic fails the batch, as in Lambda.
         let poller = self.clone();
         if let Err(error) = tokio::spawn(async move { poller.process(messages).await }).await {
-            tracing::error!(%error, "a function failed; its batch will be delivered again");
+            tracing::error!(%error, "the function panicked; its batch is delivered again");
         }
         Ok(count)
     }
@@ -109,20 +108,20 @@ impl Poller {
         let response = match event(&self.queue_url, &messages) {
             Ok(event) => (self.function)(event).await,
             Err(error) => {
-                tracing::error!(%error, "a batch could not be made an event");
+                tracing::error!(%error, "failed to convert a batch to an event");
                 return;
             }
         };
-        let done = messages.iter().filter(|message| !failed(&response, message));
+        let processed = messages.iter().filter(|message| !failed(&response, message));
         let mut entries = Vec::new();
-        for (position, message) in done.enumerate() {
+        for (position, message) in processed.enumerate() {
             let entry = DeleteMessageBatchRequestEntry::builder()
                 .id(position.to_string())
                 .receipt_handle(message.receipt_handle().unwrap_or_default())
                 .build();
             match entry {
                 Ok(entry) => entries.push(entry),
-                Err(error) => tracing::error!(%error, "a message cannot be deleted"),
+                Err(error) => tracing::error!(%error, "failed to delete a message"),
             }
         }
         if entries.is_empty() {
@@ -137,19 +136,19 @@ impl Poller {
             .await;
         if let Err(error) = deletion {
             let error = AwsError::new("sqs:DeleteMessageBatch", error);
-            tracing::warn!(%error, "processed messages were not deleted and will be delivered again");
+            tracing::warn!(%error, "failed to delete processed messages; they are delivered again");
         }
     }
 }
 
-/// Whether the partial batch response says that a message is to be delivered again. An empty id means all.
+/// Whether the response reports the message as failed. An empty id stands for all messages.
 fn failed(response: &SqsBatchResponse, message: &Message) -> bool {
     response.batch_item_failures.iter().any(|failure| {
         failure.item_identifier.is_empty() || Some(failure.item_identifier.as_str()) == message.message_id()
     })
 }
 
-/// The event that Lambda makes of a batch.
+/// The Lambda event of a batch.
 fn event(queue_url: &str, messages: &[Message]) -> Result<SqsEvent, serde_json::Error> {
     let records: Vec<_> = messages
         .iter()
@@ -181,7 +180,7 @@ fn event(queue_url: &str, messages: &[Message]) -> Result<SqsEvent, serde_json::
                 "attributes": attributes,
                 "messageAttributes": message_attributes,
                 "eventSource": "aws:sqs",
-                "eventSourceARN": format!("arn:aws:sqs:local:000000000000:{}", last_part(queue_url)),
+                "eventSourceARN": Queues::arn(queue_url),
                 "awsRegion": "local",
             })
         })

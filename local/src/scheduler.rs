@@ -1,12 +1,12 @@
-//! What happens by the clock.
+//! Periodic tasks.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-/// Runs `task` every `period`, for the first time after one, until `stop` is cancelled. A run is never
-/// interrupted, and two of them never overlap: one that takes longer than the period delays the next.
+/// Runs `task` every `period` until `stop` is cancelled, first after one period. A run is never cancelled, and runs
+/// never overlap: one that takes longer than the period delays the next.
 pub async fn every<F: Future<Output = ()>>(
     period: Duration,
     stop: CancellationToken,
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn runs_by_the_clock_until_stopped() {
+    async fn a_task_runs_every_period_until_it_is_stopped() {
         let stop = CancellationToken::new();
         let runs = Cell::new(0);
         let task = every(Duration::from_mins(1), stop.clone(), || async { runs.set(runs.get() + 1) });

@@ -1,4 +1,4 @@
-//! The whole pipeline, served on a port of this machine.
+//! The running pipeline: an HTTP server, pollers and schedules.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,97 +8,69 @@ use badgesmith_aws::clock::Clock;
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::secrets_manager::repository_secret_name;
 use bytes::Bytes;
+use embedded_aws::endpoint::Endpoint;
+use embedded_aws::listener;
+use embedded_aws::template::Template;
+use embedded_aws::{Aws, OpenError};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Config;
 use crate::gateway::{self, Gateway};
-use crate::options::{GitHubToken, Secret};
 use crate::poller::Poller;
 use crate::scheduler;
-use crate::stack::{Stack, Upstreams};
-use embedded_aws::endpoint::Endpoint;
-use embedded_aws::listener;
-use embedded_aws::template::Template;
-use embedded_aws::{Aws, OpenError, Storage};
+use crate::stack::Stack;
 
-/// API Gateway takes no larger body.
+/// The largest request body of API Gateway.
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
-/// As many batches are processed at once, the least that an event source mapping can be limited to.
+/// Concurrent batches of a queue: the lowest `MaximumConcurrency` of an event source mapping.
 const POLLERS: usize = 2;
-/// How often expired items and messages are deleted. It reads whole tables, and AWS takes days.
+/// How often expired items and messages are deleted. Each sweep scans whole tables; AWS takes days.
 const SWEEP_PERIOD: Duration = Duration::from_hours(1);
-/// Upstreams may take long, and a stop waits no longer for them.
+/// How long a stop waits for fetches from upstreams.
 const REFRESHES_MAX: Duration = Duration::from_secs(3);
-/// A client that does not finish its request by then holds up no shutdown.
+/// How long a stop waits for HTTP requests.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
-/// Why the pipeline does not run.
+/// Why the pipeline did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Nothing can listen there.
     #[error("cannot listen on port {port}: {source}")]
-    Port {
-        /// The port that was asked for.
-        port: u16,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// Nothing can listen there for requests to the embedded services.
+    Port { port: u16, source: std::io::Error },
     #[error("cannot listen on port {port} for AWS: {source}")]
-    AwsPort {
-        /// The port that was asked for.
-        port: u16,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The embedded services did not start.
+    AwsPort { port: u16, source: std::io::Error },
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A token cannot be registered.
+    /// A GitHub token was not registered.
     #[error(transparent)]
     Register(#[from] AwsError),
 }
 
-/// What the pipeline is started with.
-#[derive(Debug)]
-pub struct Setup {
-    /// Where the data goes.
-    pub storage: Storage,
-    /// Where to listen; 0 takes a free port.
-    pub port: u16,
-    /// The keys of repositories, to be registered.
-    pub secrets: Vec<Secret>,
-    /// Tokens for GitHub, to be registered.
-    pub tokens: Vec<GitHubToken>,
-    /// Where packages come from.
-    pub upstreams: Upstreams,
-    /// How often what is due is looked up.
-    pub refresh_every: Duration,
-}
-
-/// The running pipeline.
+/// The running pipeline. A stop ends its tasks in two steps: first those that accept requests, then the others.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     aws: Aws,
     stack: Arc<Stack>,
-    accepting: Vec<JoinHandle<()>>,
-    stop_accepting: CancellationToken,
-    working: Vec<JoinHandle<()>>,
-    refreshing: Vec<JoinHandle<()>>,
-    stop_working: CancellationToken,
+    listeners: Vec<JoinHandle<()>>,
+    stop_listeners: CancellationToken,
+    /// Processing results, and sweeping.
+    workers: Vec<JoinHandle<()>>,
+    /// Refreshing packages, which may take longer than a stop.
+    refreshers: Vec<JoinHandle<()>>,
+    stop_workers: CancellationToken,
 }
 
 impl Server {
-    /// Opens the services, registers keys and tokens, and starts to answer requests on 127.0.0.1.
+    /// Opens the embedded services, registers keys and tokens, and starts to answer requests on 127.0.0.1.
     ///
     /// # Errors
-    /// [`StartError`] says what is in the way.
-    pub async fn start(setup: Setup) -> Result<Self, StartError> {
-        let Setup { storage, port, secrets, tokens, upstreams, refresh_every } = setup;
+    /// [`StartError`] when a port, the data directory or a token cannot be used.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let Config { storage, port, secrets, tokens, upstreams, refresh_every } = config;
         let clock = Clock::System;
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
         let unusable = |source| StartError::Port { port, source };
@@ -114,73 +86,68 @@ impl Server {
             token.register(&aws, clock.now()).await?;
         }
         let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, &clock));
-
-        let stop_accepting = CancellationToken::new();
-        let answering = Arc::clone(&stack);
-        let accepting = listener::serve(listener, stop_accepting.clone(), SHUTDOWN_MAX, move |request| {
-            let stack = Arc::clone(&answering);
+        let stop_listeners = CancellationToken::new();
+        let served = Arc::clone(&stack);
+        let listener = listener::serve(listener, stop_listeners.clone(), SHUTDOWN_MAX, move |request| {
+            let stack = Arc::clone(&served);
             async move { answer(&stack.gateway, request).await }
         });
-        let accepting = vec![tokio::spawn(accepting)];
-        let stop_working = CancellationToken::new();
+        let listeners = vec![tokio::spawn(listener)];
+        let stop_workers = CancellationToken::new();
         let poll = |poller: &Poller| {
-            let (poller, stop) = (poller.clone(), stop_working.clone());
+            let (poller, stop) = (poller.clone(), stop_workers.clone());
             tokio::spawn(async move { poller.run(stop).await })
         };
-        let mut working: Vec<_> = (0..POLLERS).map(|_| poll(&stack.results)).collect();
+        let mut workers: Vec<_> = (0..POLLERS).map(|_| poll(&stack.results)).collect();
         let swept = aws.clone();
-        working.push(tokio::spawn(scheduler::every(SWEEP_PERIOD, stop_working.clone(), move || {
+        workers.push(tokio::spawn(scheduler::every(SWEEP_PERIOD, stop_workers.clone(), move || {
             sweep(swept.clone())
         })));
-        let mut refreshing: Vec<_> = (0..POLLERS).map(|_| poll(&stack.requests)).collect();
+        let mut refreshers: Vec<_> = (0..POLLERS).map(|_| poll(&stack.requests)).collect();
         let refreshed = Arc::clone(&stack);
-        refreshing.push(tokio::spawn(scheduler::every(refresh_every, stop_working.clone(), move || {
+        refreshers.push(tokio::spawn(scheduler::every(refresh_every, stop_workers.clone(), move || {
             refresh_due(Arc::clone(&refreshed))
         })));
-        Ok(Self { address, aws, stack, accepting, stop_accepting, working, refreshing, stop_working })
+        Ok(Self { address, aws, stack, listeners, stop_listeners, workers, refreshers, stop_workers })
     }
 
-    /// Has the embedded services answer requests at `endpoint` too.
+    /// Serves the embedded services at `endpoint` until the pipeline stops.
     pub fn serve_aws(&mut self, endpoint: Endpoint) {
-        let (aws, stop) = (self.aws.clone(), self.stop_accepting.clone());
-        self.accepting.push(tokio::spawn(endpoint.serve(aws, stop)));
+        let (aws, stop) = (self.aws.clone(), self.stop_listeners.clone());
+        self.listeners.push(tokio::spawn(endpoint.serve(aws, stop)));
     }
 
-    /// Where requests are answered.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The embedded services.
     pub fn aws(&self) -> &Aws {
         &self.aws
     }
 
-    /// What answers the requests.
     pub fn gateway(&self) -> &Gateway {
         &self.stack.gateway
     }
 
-    /// Stops accepting requests, finishes those at work, drains the queue, and returns.
+    /// Stops accepting requests, finishes those in progress, drains the queue of results, and returns.
     pub async fn stop(self) {
-        self.stop_accepting.cancel();
-        join(self.accepting).await;
-        self.stop_working.cancel();
-        let handles: Vec<_> = self.refreshing.iter().map(JoinHandle::abort_handle).collect();
-        if tokio::time::timeout(REFRESHES_MAX, join(self.refreshing)).await.is_err() {
-            // It is due again: its lease ends, its request is still there.
+        self.stop_listeners.cancel();
+        join(self.listeners).await;
+        self.stop_workers.cancel();
+        let handles: Vec<_> = self.refreshers.iter().map(JoinHandle::abort_handle).collect();
+        if tokio::time::timeout(REFRESHES_MAX, join(self.refreshers)).await.is_err() {
+            // They are due again: their leases end, and their requests stay on the queue.
             tracing::info!(
-                "packages that were being looked up are looked up again two minutes after the next start"
+                "interrupted the refresh of packages; it is repeated two minutes after the next start"
             );
             for handle in handles {
                 handle.abort();
             }
         }
-        join(self.working).await;
+        join(self.workers).await;
     }
 }
 
-/// Waits until all of these tasks have ended.
 async fn join(tasks: Vec<JoinHandle<()>>) {
     for task in tasks {
         if let Err(error) = task.await {
@@ -191,17 +158,17 @@ async fn join(tasks: Vec<JoinHandle<()>>) {
 
 async fn refresh_due(stack: Arc<Stack>) {
     if let Err(error) = stack.refresh_due().await {
-        tracing::error!(%error, "what is due was not refreshed");
+        tracing::error!(%error, "failed to refresh the packages that are due");
     }
 }
 
 async fn sweep(aws: Aws) {
     if let Err(error) = aws.sweep().await {
-        tracing::error!(error, "expired items were not deleted");
+        tracing::error!(error, "failed to delete expired items");
     }
 }
 
-/// Answers one request, and logs it in one line.
+/// Answers one request, and logs it on one line.
 async fn answer(gateway: &Gateway, request: Request<Incoming>) -> Response<Bytes> {
     let started = Instant::now();
     let (head, body) = request.into_parts();

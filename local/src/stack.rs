@@ -1,68 +1,77 @@
-//! The deployed stack, wired up: each function with its resources.
+//! The functions of the stack, each with its resources.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_types::SdkConfig;
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::sdk::AwsError;
-use refresher::Report;
+use badgesmith_aws::dynamodb::StoreError;
+use embedded_aws::Queues;
+use refresher::{Report, UpstreamTimeouts};
 use url::Url;
 
 use crate::gateway::Gateway;
 use crate::poller::Poller;
-use embedded_aws::Queues;
 
-/// Logical ids in the template.
+// The logical ids of the template.
+
 const TEST_RESULTS_TABLE: &str = "TestResultsTable";
 const NONCES_TABLE: &str = "NoncesTable";
 const PACKAGES_TABLE: &str = "PackagesTable";
-/// The table of which secret packages are read with.
 pub const SECRETS_TABLE: &str = "SecretsTable";
 const EVENT_BUS: &str = "EventBus";
-/// The queue that results wait in.
 pub const RESULTS_QUEUE: &str = "ResultsQueue";
-/// The queue for results that could not be stored.
 pub const RESULTS_DEAD_LETTER_QUEUE: &str = "ResultsDeadLetterQueue";
-/// The queue that requests for packages wait in.
 pub const REFRESH_QUEUE: &str = "RefreshQueue";
-/// The queue for requests that could not be worked on.
 pub const REFRESH_DEAD_LETTER_QUEUE: &str = "RefreshDeadLetterQueue";
 
-/// The refresher's timeout on Lambda.
+/// The timeout of the refresher in the template.
 const REFRESHER_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long a package is fresh on a deployed stack, by default.
+const FRESH_FOR: Duration = Duration::from_mins(15);
 
-/// Everything that runs.
+/// All functions, with the event sources that invoke them.
 #[derive(Debug)]
 pub struct Stack {
-    /// What answers HTTP requests.
     pub gateway: Gateway,
-    /// What moves results from the queue to the table.
+    /// Invokes the processor with results.
     pub results: Poller,
-    /// What looks after the packages that were asked for.
+    /// Invokes the refresher with requests for packages.
     pub requests: Poller,
-    /// What stores results.
     pub processor: Arc<processor::App>,
     refresher: Arc<refresher::App>,
     clock: Clock,
 }
 
-/// Where packages come from, and how often they are looked up.
+/// Where the refresher fetches packages, and how often.
 #[derive(Debug, Clone)]
-pub struct Upstreams {
-    /// The service index of the NuGet feed.
+pub struct UpstreamConfig {
     pub nuget_service_index: Url,
-    /// GitHub's REST API.
     pub github_api: Url,
-    /// How long a package counts as fresh.
+    /// A package is not fetched again for this long.
     pub fresh_for: Duration,
-    /// How long upstreams are waited for.
-    pub patience: refresher::Patience,
+    pub timeouts: UpstreamTimeouts,
+}
+
+impl UpstreamConfig {
+    /// Upstreams at these URLs, with the timeouts and periods of a deployed stack.
+    pub fn new(nuget_service_index: Url, github_api: Url) -> Self {
+        Self { nuget_service_index, github_api, fresh_for: FRESH_FOR, timeouts: UpstreamTimeouts::default() }
+    }
+}
+
+/// nuget.org and GitHub.
+impl Default for UpstreamConfig {
+    #[expect(clippy::expect_used, reason = "the URLs are constants")]
+    fn default() -> Self {
+        let url = |text| refresher::Settings::base_url(text).expect("a URL");
+        Self::new(url(refresher::Settings::NUGET_SERVICE_INDEX), url(refresher::Settings::GITHUB_API))
+    }
 }
 
 impl Stack {
-    /// Builds the functions on the AWS that `config` leads to.
-    pub fn new(config: &SdkConfig, upstreams: &Upstreams, clock: &Clock) -> Self {
+    /// The functions, with AWS clients of `config`.
+    pub fn new(config: &SdkConfig, upstreams: &UpstreamConfig, clock: &Clock) -> Self {
         let ingest_api = ingest_api::App::new(
             config,
             ingest_api::Settings {
@@ -97,7 +106,7 @@ impl Stack {
                 nuget_service_index: upstreams.nuget_service_index.clone(),
                 github_api: upstreams.github_api.clone(),
                 fresh_for: upstreams.fresh_for,
-                patience: upstreams.patience.clone(),
+                upstream_timeouts: upstreams.timeouts.clone(),
             },
             clock.clone(),
         );
@@ -116,19 +125,19 @@ impl Stack {
         Self { gateway, results, requests, processor, refresher, clock: clock.clone() }
     }
 
-    /// Invokes the refresher, as its schedule does.
+    /// Invokes the refresher like its schedule.
     ///
     /// # Errors
-    /// [`AwsError`] when it could not be read what is due.
-    pub async fn refresh_due(&self) -> Result<Report, AwsError> {
+    /// [`StoreError`] when the packages that are due cannot be read.
+    pub async fn refresh_due(&self) -> Result<Report, StoreError> {
         self.refresh_due_within(REFRESHER_TIMEOUT).await
     }
 
-    /// The same, with another timeout.
+    /// Like [`Self::refresh_due`], with another timeout of the function.
     ///
     /// # Errors
-    /// As before.
-    pub async fn refresh_due_within(&self, timeout: Duration) -> Result<Report, AwsError> {
+    /// [`StoreError`] when the packages that are due cannot be read.
+    pub async fn refresh_due_within(&self, timeout: Duration) -> Result<Report, StoreError> {
         self.refresher.refresh_due(self.clock.now().plus(timeout)).await
     }
 }

@@ -1,17 +1,22 @@
-//! The function that keeps packages warm: by the clock, and when a reader asks for one.
+//! The function that looks up packages: on a schedule, and when a badge or an operator requests one.
 //!
-//! It is the only part that talks to NuGet and GitHub, and the only writer of packages. What fails upstream
-//! never takes away what is known.
+//! It is the only function that calls NuGet and GitHub, and the only writer of packages. A failure upstream never
+//! removes what is known.
 
 mod app;
-mod budgets;
-mod event;
-mod refresh;
+mod invocation;
+mod lookup_limits;
+mod refresher;
+mod report;
+mod requests;
 mod schedule;
+mod settings;
 mod tokens;
+mod transition;
 mod upstream;
 
-pub use app::{App, Settings, SettingsError};
-pub use event::{Answer, Event};
-pub use schedule::Report;
-pub use upstream::Patience;
+pub use app::App;
+pub use invocation::{Invocation, InvocationResult};
+pub use report::Report;
+pub use settings::{Settings, SettingsError};
+pub use upstream::UpstreamTimeouts;

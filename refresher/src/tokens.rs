@@ -1,4 +1,4 @@
-//! The tokens with which GitHub is asked, as Secrets Manager has them, kept in memory for a while.
+//! The tokens for GitHub's API, read from Secrets Manager and cached.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -12,17 +12,17 @@ use http::HeaderValue;
 use lru::LruCache;
 use serde::Deserialize;
 
-/// A secret is read again after this long.
+/// How long a token is cached.
 const LIFETIME: Duration = Duration::from_hours(1);
-/// One that is not there, or that GitHub refuses, is read again early, at most this often.
-const READ_AGAIN_AFTER: Duration = Duration::from_mins(1);
-/// Tokens kept, the least recently used leave first.
-const KEPT_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+/// A secret that has no token, or whose token GitHub refuses, is read again after this long.
+const RELOAD_AFTER: Duration = Duration::from_mins(1);
+/// The least recently used tokens leave first.
+const CACHED_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
-/// A token, ready to be sent. It shows in no log.
+/// A token, ready to send. Its `Debug` output does not contain it.
 #[derive(Clone)]
 pub(crate) struct Token {
-    /// The secret that it is from, which may be told.
+    /// The name or ARN of its secret, which may appear in logs.
     pub(crate) secret_id: String,
     /// The `Authorization` header.
     pub(crate) authorization: HeaderValue,
@@ -34,11 +34,17 @@ impl fmt::Debug for Token {
     }
 }
 
-/// All tokens.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     secrets: SecretsManager,
-    kept: Mutex<LruCache<String, (Option<Token>, Timestamp)>>,
+    cache: Mutex<LruCache<String, CachedToken>>,
+}
+
+#[derive(Debug, Clone)]
+struct CachedToken {
+    /// `None` when the secret does not exist, or has no token.
+    token: Option<Token>,
+    read_at: Timestamp,
 }
 
 /// `{"token":"ghp_...","type":"github_pat"}`
@@ -49,49 +55,54 @@ struct Secret {
 
 impl Tokens {
     pub(crate) fn new(secrets: SecretsManager) -> Self {
-        Self { secrets, kept: Mutex::new(LruCache::new(KEPT_MAX)) }
+        Self { secrets, cache: Mutex::new(LruCache::new(CACHED_MAX)) }
     }
 
-    /// The token in the secret `secret_id`; `None` when there is no such secret, or it holds none.
-    pub(crate) async fn of(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, AwsError> {
-        match self.kept(secret_id) {
-            Some((token @ Some(_), read_at)) if now.since(read_at) < LIFETIME => Ok(token),
-            Some((None, read_at)) if now.since(read_at) < READ_AGAIN_AFTER => Ok(None),
+    /// The token in the secret `secret_id`; `None` when the secret does not exist, or has no token.
+    pub(crate) async fn get(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, AwsError> {
+        match self.cached(secret_id) {
+            Some(CachedToken { token, read_at }) if now.since(read_at) < lifetime(token.as_ref()) => {
+                Ok(token)
+            }
             Some(_) | None => self.read(secret_id, now).await,
         }
     }
 
-    /// Another token than `refused`, which its secret held before, if there is one by now.
-    pub(crate) async fn instead_of(
+    /// The token that has replaced `refused` in its secret, if there is one.
+    pub(crate) async fn replacement(
         &self,
         refused: &Token,
         now: Timestamp,
     ) -> Result<Option<Token>, AwsError> {
-        let token = match self.kept(&refused.secret_id) {
-            Some((token, read_at)) if now.since(read_at) < READ_AGAIN_AFTER => token,
+        let token = match self.cached(&refused.secret_id) {
+            Some(CachedToken { token, read_at }) if now.since(read_at) < RELOAD_AFTER => token,
             Some(_) | None => self.read(&refused.secret_id, now).await?,
         };
         Ok(token.filter(|token| token.authorization != refused.authorization))
     }
 
-    fn kept(&self, secret_id: &str) -> Option<(Option<Token>, Timestamp)> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(secret_id).cloned()
+    fn cached(&self, secret_id: &str) -> Option<CachedToken> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(secret_id).cloned()
     }
 
     async fn read(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, AwsError> {
         let version = self.secrets.read(secret_id, Stage::Current).await?;
         let token = version.and_then(|version| parse(secret_id, &version.value));
         if token.is_none() {
-            tracing::error!(secret_id, "a secret with a token of GitHub's is not there, or cannot be used");
+            tracing::error!(secret_id, "secret of a GitHub token is missing or malformed");
         }
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.put(secret_id.to_owned(), (token.clone(), now));
+        let cached = CachedToken { token: token.clone(), read_at: now };
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(secret_id.to_owned(), cached);
         Ok(token)
     }
 }
 
+fn lifetime(token: Option<&Token>) -> Duration {
+    if token.is_some() { LIFETIME } else { RELOAD_AFTER }
+}
+
 fn parse(secret_id: &str, value: &str) -> Option<Token> {
-    // Not even the error is logged: it may quote what it did not understand.
+    // The error is not logged: it may quote the secret.
     let Secret { token } = serde_json::from_str(value).ok()?;
     let mut authorization = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
     authorization.set_sensitive(true);

@@ -36,9 +36,9 @@ use bytes::Bytes;
 use clap::Parser;
 use embedded_aws::Storage;
 use http::Request;
-use local::options::Secret;
-use local::server::{Server, Setup};
-use local::stack::RESULTS_QUEUE;
+use local::config::{Config, Secret};
+use local::server::Server;
+use local::stack::{RESULTS_QUEUE, UpstreamConfig};
 use serde_json::{Value, json};
 use tests::client::{Answer, KEY, Post, result, with};
 
@@ -100,7 +100,7 @@ async fn measure_pipeline(options: &Options) -> bool {
         Secret::new(repository, KEY).expect("a key that is long enough")
     };
     let secrets: Vec<_> = branches[..REPOSITORIES].iter().map(secret).collect();
-    let server = Server::start(Setup { storage, secrets, ..setup() }).await.expect("a server");
+    let server = Server::start(Config { storage, secrets, ..config() }).await.expect("a server");
     let client = Client::of(&server);
     // A busy machine can keep 64 clients waiting for longer than a function waits for its table.
     let clients = options.clients.map_or(options.extent.pick(64, 8), NonZero::get);
@@ -209,14 +209,13 @@ async fn read(client: &Client, load: Load, branches: &[Branch], tag: &str) -> Ru
 }
 
 /// A pipeline in memory, on a free port.
-fn setup() -> Setup {
-    let options = local::options::Options::parse_from(["local", "--ephemeral", "--port", "0"]);
-    options.setup().expect("options that are known to be good")
+fn config() -> Config {
+    Config::ephemeral(UpstreamConfig::default())
 }
 
 /// Reads badges from the table, for the first time: of repositories with few results, then of one with many.
 async fn compare_repositories(options: &Options) {
-    let server = Server::start(setup()).await.expect("a server");
+    let server = Server::start(config()).await.expect("a server");
     let client = Client::of(&server);
     let results = Results::new(&server.aws().sdk_config(), "TestResultsTable".to_owned());
     heading("one client, SQLite in memory", TIMES);

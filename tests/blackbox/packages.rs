@@ -108,6 +108,7 @@ async fn nuget_packages_show_the_version_that_the_query_selects() {
         ("eq=1.3", NOT_FOUND),
         ("version=[1.0,3.0]&lt=1.2", stable("1.0.0")),
         ("gt=2&lt=1", NOT_FOUND),
+        ("version=3.0", NOT_FOUND),
         ("version=%5B9.0%2C%29", NOT_FOUND),
         ("gt=x", INVALID_RANGE),
         ("version=[1.0", INVALID_RANGE),

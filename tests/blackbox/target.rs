@@ -7,13 +7,10 @@
 
 use std::env::VarError;
 use std::sync::{OnceLock, mpsc};
-use std::time::Duration;
 
-use embedded_aws::Storage;
-use local::options::{GitHubToken, Secret};
-use local::server::{Server, Setup};
-use local::stack::Upstreams;
-use refresher::Patience;
+use local::config::{Config, GitHubToken, Secret};
+use local::server::Server;
+use local::stack::UpstreamConfig;
 use tests::client::{KEY, REPOSITORY};
 use tests::upstream::Upstream;
 
@@ -64,32 +61,27 @@ impl Target {
         let upstream = Upstream::start();
         let token = "ghp_local";
         upstream.github_token(token, &[ORGANIZATION]);
-        let period = Duration::from_mins(5);
-        let setup = Setup {
-            storage: Storage::Memory,
-            port: 0,
+        let upstreams = UpstreamConfig::new(
+            upstream.nuget_service_index().parse().unwrap(),
+            upstream.github_api().parse().unwrap(),
+        );
+        let config = Config {
             secrets: vec![Secret::new(REPOSITORY.parse().unwrap(), KEY).unwrap()],
             tokens: vec![GitHubToken::parse(&format!("{ORGANIZATION}={token}")).unwrap()],
-            upstreams: Upstreams {
-                nuget_service_index: upstream.nuget_service_index().parse().unwrap(),
-                github_api: upstream.github_api().parse().unwrap(),
-                fresh_for: period,
-                patience: Patience::default(),
-            },
-            refresh_every: period,
+            ..Config::ephemeral(upstreams)
         };
-        Self { url: start(setup), repository: REPOSITORY.to_owned(), key: KEY.to_owned(), upstream }
+        Self { url: start(config), repository: REPOSITORY.to_owned(), key: KEY.to_owned(), upstream }
     }
 }
 
 /// Starts a `local` that runs until this process ends, and returns its base URL. It needs its own thread and
 /// runtime, because the runtime of a test ends with the test.
-fn start(setup: Setup) -> String {
+fn start(config: Config) -> String {
     let (started, address) = mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let server = Server::start(setup).await.unwrap();
+            let server = Server::start(config).await.unwrap();
             started.send(server.address()).unwrap();
             std::future::pending::<()>().await;
         });

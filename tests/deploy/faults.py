@@ -52,9 +52,9 @@ def malformed_messages_go_to_the_dead_letter_queue(stack):
     accepted = stack.client.submit_all(branch, 10)
     assert_stored_once(stack, branch, accepted)
     until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == len(malformed), "the malformed messages are not in the dead-letter queue")
-    dead_letters = stack.operate("dlq", "list")["letters"]
+    dead_letters = stack.operate("dlq", "list")["messages"]
     assert len(dead_letters) == len(malformed), dead_letters
-    assert "gave up" not in {dead_letter["reason"] for dead_letter in dead_letters}, dead_letters
+    assert "max receives exceeded" not in {dead_letter["reason"] for dead_letter in dead_letters}, dead_letters
     assert stack.operate("dlq", "purge", "--yes")["all"]
     until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == 0, "the dead-letter queue is not empty after the purge")
 
@@ -63,8 +63,8 @@ def malformed_messages_go_to_the_dead_letter_queue(stack):
     stack.send("RefreshQueueUrl", "no event")
     until(lambda: stack.depth("RefreshDeadLetterQueueUrl") == 1, "the request is not in the dead-letter queue")
     queues = stack.operate("status")["queues"]
-    waiting = {queue["queue"]: queue["waiting"] for queue in queues if queue["dead_letters"]}
-    assert waiting == {"ResultsDeadLetterQueue": 0, "RefreshDeadLetterQueue": 1, "RefreshEventsDeadLetterQueue": 0}, waiting
+    visible = {queue["queue"]: queue["visible"] for queue in queues if queue["dead_letters"]}
+    assert visible == {"ResultsDeadLetterQueue": 0, "RefreshDeadLetterQueue": 1, "RefreshEventsDeadLetterQueue": 0}, visible
     return f"{len(malformed)} results with reasons, 1 request"
 
 
@@ -128,7 +128,7 @@ def a_replay_stores_results_from_the_dead_letter_queue(stack):
     until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == len(accepted), "results are not in the dead-letter queue")
     assert stack.client.history(branch) == []
     stack.set_faults()
-    assert stack.operate("dlq", "replay", "--reason", "gave up", "--rate", "0")["moved"] == len(accepted)
+    assert stack.operate("dlq", "replay", "--reason", "max receives exceeded", "--rate", "0")["moved"] == len(accepted)
     assert_stored_once(stack, branch, accepted)
     return f"{len(accepted)} dead letters, each stored once"
 

@@ -111,8 +111,8 @@ async fn a_rotation_with_a_lost_answer_is_recognized() {
     let name = "badge/repo/acme/other";
     secrets.create(name, "old").await.unwrap();
     world.faults.plan("PutSecretValue", Fault::LosesAnswer, usize::MAX);
-    assert!(secrets.replace(name, "new").await.unwrap());
+    assert!(secrets.put_value(name, "new").await.unwrap());
     world.faults.heal();
     world.faults.plan("PutSecretValue", Fault::Fails, usize::MAX);
-    assert!(secrets.replace(name, "newer").await.is_err());
+    assert!(secrets.put_value(name, "newer").await.is_err());
 }

@@ -1,4 +1,4 @@
-//! The schedule: what is due is looked up, in order, in time, once, and for as long as somebody reads it.
+//! The schedule: due packages are looked up in order, in time, once, and for as long as they are read.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -10,15 +10,17 @@ use tests::faults::Fault;
 use tests::upstream::{Account, Upstream, UpstreamFault, Visibility};
 use tests::world::{FRESH_FOR, World};
 
+mod unscheduling;
+
 const DAY: Duration = Duration::from_hours(24);
 
-/// A world with so many packages `nuget/kit.0`, `nuget/kit.1`, ..., all of them known.
+/// A world that knows `count` packages: `nuget/kit.0`, `nuget/kit.1`, ...
 async fn world_with(upstream: &Upstream, count: usize) -> World {
     let world = World::with_upstream(upstream);
     for number in 0..count {
         upstream.publish(&format!("kit.{number}"), &["1.0.0"]);
         world.publish_request(&format!("nuget/kit.{number}"), Reason::FirstRequested).await;
-        // As fast as names that were never seen may come.
+        // As fast as the lookup limit of unconfirmed names allows.
         world.clock.advance(Duration::from_millis(500));
         world.drain_requests().await;
     }
@@ -26,18 +28,18 @@ async fn world_with(upstream: &Upstream, count: usize) -> World {
     world
 }
 
-/// The packages that were asked for upstream, in order; forgets them.
-fn asked(upstream: &Upstream) -> Vec<String> {
+/// Takes the requests upstream so far, and returns their packages in order.
+fn requested_packages(upstream: &Upstream) -> Vec<String> {
     let requests = upstream.take_requests();
     let names = requests.iter().filter_map(|request| request.path.strip_suffix("/index.json"));
     names.filter_map(|path| path.rsplit('/').next()).filter(|name| *name != "v3").map(str::to_owned).collect()
 }
 
 #[tokio::test]
-async fn what_is_due_is_looked_up_the_longest_overdue_first() {
+async fn the_longest_overdue_package_is_looked_up_first() {
     let upstream = Upstream::start();
     let world = World::with_upstream(&upstream);
-    // In no order of names.
+    // Not in the order of names.
     for group in ["m", "z", "a"] {
         for number in 0..40 {
             upstream.publish(&format!("{group}.{number}"), &["1.0.0"]);
@@ -52,54 +54,60 @@ async fn what_is_due_is_looked_up_the_longest_overdue_first() {
     let report = world.refresh_due().await;
     assert_eq!(report.unchanged, 120);
     assert!(report.lag_seconds >= 5 * FRESH_FOR.as_secs(), "{report:?}");
-    // 32 are worked on at once: before the first of a group begins, all but 31 of the one before have ended.
-    let asked = asked(&upstream);
-    let first = |group: &str| asked.iter().position(|name| name.starts_with(group)).unwrap();
+    // 32 are refreshed at once: when the first of a group starts, all but 31 of the group before have ended.
+    let packages = requested_packages(&upstream);
+    let first = |group: &str| packages.iter().position(|name| name.starts_with(group)).unwrap();
     assert_eq!(first("m."), 0);
-    assert!(first("z.") >= 9 && first("a.") >= 49, "{asked:?}");
-    assert_eq!(world.refresh_due().await.unchanged, 0, "nothing is due twice");
+    assert!(first("z.") >= 9 && first("a.") >= 49, "{packages:?}");
+    assert_eq!(world.refresh_due().await.unchanged, 0, "no package is due twice");
 }
 
 #[tokio::test]
-async fn next_times_are_spread_and_never_late() {
+async fn due_times_are_spread_and_never_late() {
     let upstream = Upstream::start();
     let world = world_with(&upstream, 40).await;
     world.clock.advance(FRESH_FOR * 2);
-    assert_eq!(world.refresh_due().await.unchanged, 40, "all at once");
+    assert_eq!(world.refresh_due().await.unchanged, 40, "all of them at once");
     world.clock.advance(FRESH_FOR * 79 / 100);
-    assert_eq!(world.refresh_due().await.unchanged, 0, "not before four fifths of the period");
+    assert_eq!(world.refresh_due().await.unchanged, 0, "none before four fifths of the period");
     world.clock.advance(FRESH_FOR / 10);
     let half = world.refresh_due().await.unchanged;
-    assert!((5..=35).contains(&half), "some of them a little earlier than others: {half}");
+    assert!((5..=35).contains(&half), "some a little earlier than others: {half}");
     world.clock.advance(FRESH_FOR * 12 / 100);
     assert_eq!(world.refresh_due().await.unchanged, 40 - half);
 }
 
 #[tokio::test]
-async fn a_run_ends_before_its_time_and_the_next_goes_on() {
+async fn a_run_ends_before_its_deadline_and_the_next_run_continues() {
     let upstream = Upstream::start();
     let world = world_with(&upstream, 100).await;
     world.clock.advance(FRESH_FOR * 2);
-    assert!(world.refresh_due_within(Duration::from_secs(39)).await.unfinished, "too little to begin with");
-    assert_eq!(asked(&upstream).len(), 0);
+    assert!(world.refresh_due_within(Duration::from_secs(39)).await.unfinished, "too little time to start");
+    assert_eq!(requested_packages(&upstream).len(), 0);
     upstream.set_latency(Duration::from_millis(50));
     let run = world.refresh_due_within(Duration::from_mins(5));
     let time_passes = async {
-        // Packages are begun until 40 s before the end; the run takes some 4 rounds of 50 ms.
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        // The last refresh starts 40 s before the deadline; the run takes some 4 rounds of 50 ms.
+        while upstream.request_count() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         world.clock.advance(Duration::from_secs(261));
     };
     let (first, ()) = tokio::join!(run, time_passes);
     assert!(first.unfinished && first.unchanged > 0 && first.unchanged < 100, "{first:?}");
     let second = world.refresh_due().await;
     assert!(!second.unfinished);
-    assert_eq!(first.unchanged + second.unchanged, 100, "what was left is next");
-    let asked = asked(&upstream);
-    assert_eq!((asked.len(), asked.iter().collect::<BTreeSet<_>>().len()), (100, 100), "each of them once");
+    assert_eq!(first.unchanged + second.unchanged, 100, "the next run refreshes the rest");
+    let packages = requested_packages(&upstream);
+    assert_eq!(
+        (packages.len(), packages.iter().collect::<BTreeSet<_>>().len()),
+        (100, 100),
+        "each package once"
+    );
 }
 
 #[tokio::test]
-async fn two_runs_at_once_never_look_up_the_same_package() {
+async fn concurrent_runs_never_look_up_the_same_package() {
     let upstream = Upstream::start();
     let world = world_with(&upstream, 60).await;
     upstream.set_latency(Duration::from_millis(10));
@@ -108,11 +116,11 @@ async fn two_runs_at_once_never_look_up_the_same_package() {
         world.publish_request(&format!("nuget/kit.{number}"), Reason::Stale).await;
     }
     let (first, second, ()) = tokio::join!(world.refresh_due(), world.refresh_due(), world.drain_requests());
-    assert_eq!(asked(&upstream).len(), 60, "{first:?} {second:?}");
+    assert_eq!(requested_packages(&upstream).len(), 60, "{first:?} {second:?}");
 }
 
 #[tokio::test]
-async fn what_nobody_reads_leaves_the_schedule_and_comes_back() {
+async fn an_unread_package_leaves_the_schedule_and_comes_back_when_it_is_read() {
     let upstream = Upstream::start();
     let mut world = world_with(&upstream, 1).await;
     world.clock.advance(29 * DAY);
@@ -125,31 +133,31 @@ async fn what_nobody_reads_leaves_the_schedule_and_comes_back() {
         world.clock.advance(DAY);
         world.refresh_due().await;
     }
-    assert_eq!(asked(&upstream).len(), 0, "nobody asks upstream for it any more");
-    assert_eq!(world.version("nuget/kit.0").await, "1.0.0", "the old value in between");
+    assert_eq!(requested_packages(&upstream).len(), 0, "it is no longer looked up");
+    assert_eq!(world.version("nuget/kit.0").await, "1.0.0", "the badge shows the last version");
     assert_eq!(world.version("nuget/kit.0?version=[1.0]").await, "1.0.0");
     world.drain_requests().await;
     world.restart_functions();
-    assert_eq!(world.version("nuget/kit.0").await, "2.0.0", "being read brings it back");
+    assert_eq!(world.version("nuget/kit.0").await, "2.0.0", "the read brings it back");
     world.clock.advance(FRESH_FOR);
     assert_eq!(world.refresh_due().await.unchanged, 1, "on the schedule");
     world.clock.advance(91 * DAY);
     assert_eq!(world.refresh_due().await.retired, 1);
     world.clock.advance(91 * DAY);
     world.restart_functions();
-    assert_eq!(world.version("nuget/kit.0").await, "pending", "forgotten after 90 days more");
+    assert_eq!(world.version("nuget/kit.0").await, "pending", "expired after 90 more days");
     world.drain_requests().await;
     assert_eq!(world.version("nuget/kit.0").await, "2.0.0");
 }
 
 #[tokio::test]
-async fn what_comes_back_while_its_upstream_fails_is_not_forgotten() {
+async fn a_package_that_is_read_again_while_its_upstream_fails_does_not_expire() {
     let upstream = Upstream::start();
     let mut world = world_with(&upstream, 1).await;
     world.clock.advance(31 * DAY);
     assert_eq!(world.refresh_due().await.retired, 1);
     upstream.plan_fault("kit.0", UpstreamFault::Garbage, usize::MAX);
-    // It is read now and then, for longer than it would be kept unread.
+    // It is read now and then, for longer than an unread package is kept.
     for days in [50, 50, 50] {
         world.clock.advance(days * DAY);
         world.restart_functions();
@@ -169,10 +177,10 @@ async fn what_comes_back_while_its_upstream_fails_is_not_forgotten() {
 }
 
 #[tokio::test]
-async fn what_is_stored_and_cannot_be_read_is_looked_up_anew() {
+async fn corrupt_content_is_replaced_by_the_next_refreshes() {
     for content in ["VERSIONS", "UPSTREAM"] {
         let upstream = Upstream::start();
-        // On pages of their own, of which one refresh reads only what has changed.
+        // On several pages, of which a refresh reads only those that changed.
         let versions: Vec<_> = (0..200).map(|minor| format!("1.{minor}.0")).collect();
         upstream.publish("kit", &versions.iter().map(String::as_str).collect::<Vec<_>>());
         let mut world = World::with_upstream(&upstream);
@@ -190,7 +198,7 @@ async fn what_is_stored_and_cannot_be_read_is_looked_up_anew() {
 }
 
 #[tokio::test]
-async fn what_is_read_every_day_never_leaves_the_schedule() {
+async fn a_package_that_is_read_every_day_never_leaves_the_schedule() {
     let upstream = Upstream::start();
     let world = world_with(&upstream, 1).await;
     world.faults.take_calls();
@@ -203,8 +211,8 @@ async fn what_is_read_every_day_never_leaves_the_schedule() {
         world.drain_requests().await;
     }
     let calls = world.faults.take_calls();
-    let told = calls.iter().filter(|call| call.operation == "PutEvents").count();
-    assert_eq!(told, 60, "told once a day");
+    let events = calls.iter().filter(|call| call.operation == "PutEvents").count();
+    assert_eq!(events, 60, "one event a day");
     assert!(
         calls.iter().filter(|call| call.operation == "PutEvents").all(|call| {
             call.body["Entries"][0]["Detail"].as_str().unwrap().contains("\"reason\":\"seen\"")
@@ -215,7 +223,7 @@ async fn what_is_read_every_day_never_leaves_the_schedule() {
 }
 
 #[tokio::test]
-async fn what_is_shown_by_a_consent_is_not_kept_when_nobody_looks_after_it() {
+async fn a_private_package_is_deleted_when_it_leaves_the_schedule() {
     let upstream = Upstream::start();
     upstream.github_publish(Account::Org("acme"), "secret", Visibility::Private, &["1.0.0"]);
     upstream.github_token("token", &["acme"]);
@@ -227,11 +235,11 @@ async fn what_is_shown_by_a_consent_is_not_kept_when_nobody_looks_after_it() {
     world.clock.advance(31 * DAY);
     assert_eq!(world.refresh_due().await.retired, 1);
     world.restart_functions();
-    assert_eq!(world.version("github/acme/secret").await, "pending", "as if it had never been seen");
+    assert_eq!(world.version("github/acme/secret").await, "pending", "as an unknown package");
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_exist_is_asked_for_once_an_hour_at_most() {
+async fn a_name_that_does_not_exist_is_looked_up_at_most_once_an_hour() {
     let upstream = Upstream::start();
     let world = World::with_upstream(&upstream);
     let mut requests = 0;
@@ -239,7 +247,7 @@ async fn a_name_that_does_not_exist_is_asked_for_once_an_hour_at_most() {
         world.version("nuget/nothing").await;
         world.drain_requests().await;
         world.refresh_due().await;
-        requests += asked(&upstream).len();
+        requests += requested_packages(&upstream).len();
         assert!(requests <= 1 + minute / 60, "minute {minute}: {requests}");
         world.clock.advance(Duration::from_mins(3));
     }
@@ -247,7 +255,7 @@ async fn a_name_that_does_not_exist_is_asked_for_once_an_hour_at_most() {
 }
 
 #[tokio::test]
-async fn while_an_upstream_is_down_invented_names_come_after_what_is_known() {
+async fn known_packages_come_before_invented_names_while_an_upstream_is_down() {
     let upstream = Upstream::start();
     let world = world_with(&upstream, 5).await;
     upstream.plan_fault("invented", UpstreamFault::Garbage, usize::MAX);
@@ -261,12 +269,12 @@ async fn while_an_upstream_is_down_invented_names_come_after_what_is_known() {
     let report = world.refresh_due().await;
     assert_eq!(report.unchanged, 5);
     assert!(report.failed <= 52 && report.postponed >= 48, "{report:?}");
-    let asked = asked(&upstream);
-    assert!(asked.iter().take(5).all(|name| name.starts_with("kit.")), "{asked:?}");
+    let packages = requested_packages(&upstream);
+    assert!(packages.iter().take(5).all(|name| name.starts_with("kit.")), "{packages:?}");
 }
 
-/// A package is asked for, and later has a new version, while a call goes wrong so many times.
-async fn in_spite_of(operation: &str, fault: Fault, times: usize) {
+/// A package is requested, and later has a new version. Each time, `fault` happens to `times` calls of `operation`.
+async fn check_with_fault(operation: &str, fault: Fault, times: usize) {
     let upstream = Upstream::start();
     upstream.github_token("token", &["acme"]);
     let publish = |version| {
@@ -284,7 +292,7 @@ async fn in_spite_of(operation: &str, fault: Fault, times: usize) {
     world.drain_requests().await;
     world.faults.heal();
     for _ in 0..3 {
-        // The lease ends, the message comes again, the schedule runs.
+        // The lease ends, SQS delivers the message again, and the schedule runs.
         world.clock.advance(Duration::from_mins(31));
         world.drain_requests().await;
         world.refresh_due().await;
@@ -308,18 +316,18 @@ async fn in_spite_of(operation: &str, fault: Fault, times: usize) {
 }
 
 #[tokio::test]
-async fn whatever_call_fails_a_package_is_there_in_the_end() {
+async fn a_package_is_eventually_shown_whichever_call_fails() {
     let operations =
         ["PutItem", "UpdateItem", "GetItem", "TransactWriteItems", "BatchGetItem", "GetSecretValue"];
-    let stories = operations.into_iter().flat_map(|operation| {
-        Fault::LOST_CALLS.map(|(fault, times)| Box::pin(in_spite_of(operation, fault, times)))
+    let checks = operations.into_iter().flat_map(|operation| {
+        Fault::LOST_CALLS.map(|(fault, times)| Box::pin(check_with_fault(operation, fault, times)))
     });
-    // Side by side, since most of their time is backoff.
-    futures_util::future::join_all(stories).await;
+    // Concurrently, since most of their time is backoff.
+    futures_util::future::join_all(checks).await;
 }
 
 #[tokio::test]
-async fn a_request_that_nobody_understands_goes_to_the_dead_letter_queue() {
+async fn a_malformed_request_goes_to_the_dead_letter_queue() {
     let world = World::new();
     world.send(REFRESH_QUEUE, "{\"detail\":{\"version\":2}}").await;
     for _ in 0..6 {
@@ -329,7 +337,7 @@ async fn a_request_that_nobody_understands_goes_to_the_dead_letter_queue() {
     assert_eq!((world.requested(), world.refresh_dead_letters()), (0, 1));
 }
 
-/// The calls to AWS and requests upstream that were made since the last time, in the order of their names.
+/// The calls to AWS, sorted by name, and the number of requests upstream since the last time.
 fn cost(world: &World, upstream: &Upstream) -> String {
     let mut calls: Vec<_> = world.faults.take_calls().into_iter().map(|call| call.operation).collect();
     calls.retain(|call| !matches!(call.as_str(), "ReceiveMessage" | "DeleteMessageBatch"));
@@ -338,7 +346,7 @@ fn cost(world: &World, upstream: &Upstream) -> String {
 }
 
 #[tokio::test]
-async fn what_everything_costs() {
+async fn every_operation_makes_the_expected_calls() {
     let upstream = Upstream::start();
     upstream.github_token("token", &["acme"]);
     let mut text = String::new();
@@ -353,7 +361,7 @@ async fn what_everything_costs() {
         cost(&world, &upstream);
         let mut note = |what| writeln!(text, "{package}, {what}: {}", cost(&world, &upstream)).unwrap();
         world.version(package).await;
-        note("badge, never seen");
+        note("badge, first read");
         world.drain_requests().await;
         note("first refresh");
         world.version(package).await;

@@ -5,6 +5,7 @@ mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Split a longer file.
 const LINES_MAX: usize = 500;
@@ -105,6 +106,21 @@ fn no_function_depends_on_another() {
         for other in FUNCTIONS.into_iter().chain(["local"]) {
             assert!(!manifest.contains(&format!("{other}.workspace")), "{function} depends on {other}");
         }
+    }
+}
+
+#[test]
+fn no_function_enables_what_only_operators_do() {
+    for function in FUNCTIONS {
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--locked", "--package", function])
+            .args(["--invert", "badgesmith-aws", "--edges", "features,no-dev"])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        let features = String::from_utf8(tree.stdout).unwrap();
+        assert!(features.contains("badgesmith-aws feature \"default\""), "{function}: {features}");
+        assert!(!features.contains("badgesmith-aws feature \"admin\""), "{function}: {features}");
     }
 }
 

@@ -195,6 +195,11 @@ impl Upstream {
         std::mem::take(&mut self.state().requests)
     }
 
+    /// The number of requests so far that [`Self::take_requests`] has not taken.
+    pub fn request_count(&self) -> usize {
+        self.state().requests.len()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.running.state.lock().unwrap()
     }

@@ -15,12 +15,12 @@ use bytes::Bytes;
 use embedded_aws::template::Template;
 use embedded_aws::{self, Aws, Queues, Storage};
 use http::{Method, Request};
-use local::options::{GitHubToken, Secret};
+use local::config::{GitHubToken, Secret};
 use local::stack::{
     REFRESH_DEAD_LETTER_QUEUE, REFRESH_QUEUE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRETS_TABLE, Stack,
-    Upstreams,
+    UpstreamConfig,
 };
-use refresher::{Patience, Report};
+use refresher::{Report, UpstreamTimeouts};
 use serde_json::Value;
 use url::Url;
 
@@ -44,7 +44,7 @@ pub struct World {
     pub faults: Faults,
     aws: Aws,
     stack: Stack,
-    upstreams: Upstreams,
+    upstreams: UpstreamConfig,
 }
 
 impl Default for World {
@@ -58,11 +58,14 @@ impl World {
     /// unreachable.
     pub fn new() -> Self {
         let nowhere: Url = "http://127.0.0.1:9/".parse().unwrap();
-        let upstreams = Upstreams {
+        let upstreams = UpstreamConfig {
             nuget_service_index: nowhere.clone(),
             github_api: nowhere,
             fresh_for: FRESH_FOR,
-            patience: Patience { first_backoff: Duration::from_millis(4), ..Patience::default() },
+            timeouts: UpstreamTimeouts {
+                first_backoff: Duration::from_millis(4),
+                ..UpstreamTimeouts::default()
+            },
         };
         let start: Timestamp = "2026-01-15T10:30:00Z".parse().unwrap();
         let clock = Clock::manual(start);
@@ -116,8 +119,8 @@ impl World {
     }
 
     /// Restarts the functions with other timeouts for upstreams.
-    pub fn set_upstream_timeouts(&mut self, patience: Patience) {
-        self.upstreams.patience = patience;
+    pub fn set_upstream_timeouts(&mut self, timeouts: UpstreamTimeouts) {
+        self.upstreams.timeouts = timeouts;
         self.restart_functions();
     }
 

@@ -1,146 +1,137 @@
-//! Moving dead letters back: sent first, deleted then.
+//! `dlq replay`: sends messages to their source queue, and then deletes them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
 use std::time::Duration;
 
-use badgesmith_aws::clock::Clock;
-use badgesmith_aws::sqs::{Letter, Queue};
-use serde_json::json;
-use tokio::time::Instant;
+use badgesmith_aws::sqs::{Queue, ReceivedMessage};
+use badgesmith_domain::signature::Digest;
+use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
 
-use super::look::Looking;
-use super::reason::Cause;
-use super::scan::Scan;
-use crate::failure::Failure;
-use crate::terminal::Progress;
-use crate::told::Told;
+use super::dead_letter::DeadLetter;
+use super::scan::{Scan, ScanSummary};
+use super::selection::Selection;
+use crate::error::CliError;
+use crate::output::Output;
 
-/// A replay, as it was asked for.
 #[derive(Debug)]
-pub(super) struct Replaying<'a> {
-    pub(super) looking: Looking<'a>,
+pub(super) struct Replay<'a> {
+    pub(super) queue: &'a Queue,
     pub(super) source: &'a Queue,
+    pub(super) selection: &'a Selection,
+    /// Messages a second; 0 for no limit.
     pub(super) rate: u32,
     pub(super) dry_run: bool,
 }
 
-/// What has been done so far.
-#[derive(Debug, Default)]
-struct Done {
+#[derive(Debug, Default, Serialize)]
+struct Replayed {
+    dry_run: bool,
     moved: usize,
-    /// Not meant.
-    skipped: usize,
-    /// Meant, but sent after this had begun.
-    arrived: usize,
-    /// Not taken by the queue.
+    /// Messages with the same body as another message of the replay.
+    returned: usize,
+    /// Messages that the source queue did not accept.
     refused: usize,
-    /// Why the first of them was not.
+    #[serde(skip)]
     refusal: Option<String>,
+    #[serde(flatten)]
+    summary: ScanSummary,
 }
 
-impl Replaying<'_> {
-    pub(super) async fn run(&self) -> Result<Told, Failure> {
-        let mut done = Done::default();
-        let mut scan = self.looking.scan().await?;
-        let worked = self.work(&mut scan, &mut done).await;
-        let deleted = scan.deleted();
-        let seen = scan.end().await;
-        if let Err(failure) = worked {
-            let advice = format!("{} were moved before; run it again, nothing is lost", done.moved);
-            return Err(Failure::Failed(format!("{failure}; {advice}")));
+impl Replay<'_> {
+    pub(super) async fn run(&self) -> Result<Output, CliError> {
+        let mut scan = Scan::begin(self.queue, self.selection).await?;
+        let mut replayed = Replayed { dry_run: self.dry_run, ..Replayed::default() };
+        let result = self.move_all(&mut scan, &mut replayed).await;
+        replayed.summary = scan.finish().await;
+        if let Err(error) = result {
+            let advice = format!("{} messages were moved before; run the command again", replayed.moved);
+            return Err(CliError::Failed(format!("{error}; {advice}")));
         }
-        Ok(seen.tell(self.told(&done, deleted)))
+        let output = replayed.summary.output(&replayed).failed_if(replayed.refused > 0);
+        Ok(output.notes(replayed.notes()))
     }
 
-    async fn work(&self, scan: &mut Scan<'_>, done: &mut Done) -> Result<(), Failure> {
-        let most = match usize::try_from(self.rate).unwrap_or(Queue::BATCH) {
-            0 => Queue::BATCH,
-            rate => rate.min(Queue::BATCH),
-        };
-        let each = Duration::from_secs(1).checked_div(self.rate).unwrap_or_default();
-        let mut progress = Progress::new();
-        // When the next may be sent. Time in which nothing was sent is not made up for.
-        let mut due = Instant::now();
-        while let Some(letters) = scan.next(most, due).await? {
-            let meant = self.sort(letters, scan, done);
+    async fn move_all(&self, scan: &mut Scan<'_>, replayed: &mut Replayed) -> Result<(), CliError> {
+        let max = if self.rate == 0 { Queue::BATCH } else { Queue::BATCH.min(self.rate as usize) };
+        let interval = Duration::from_secs(1).checked_div(self.rate).unwrap_or_default();
+        // The ids of messages by body. A message that fails again returns with the same body and another id. A message
+        // that was not deleted in time is received again with the same id.
+        let mut sent = HashMap::new();
+        let mut next_send = Instant::now();
+        loop {
+            sleep_until(next_send).await;
+            let Some(dead_letters) = scan.next(max).await? else { return Ok(()) };
+            let (mut unsent, mut delete) = (Vec::new(), Vec::new());
+            for DeadLetter { message, .. } in dead_letters {
+                match sent.entry(Digest::of(message.body.as_bytes())) {
+                    Entry::Vacant(entry) => {
+                        entry.insert(message.id.clone());
+                        unsent.push(message);
+                    }
+                    Entry::Occupied(entry) if *entry.get() == message.id => delete.push(message),
+                    Entry::Occupied(_) => {
+                        replayed.returned += 1;
+                        scan.hold(&message);
+                    }
+                }
+            }
             if self.dry_run {
-                done.moved += meant.len();
-            } else if !meant.is_empty() {
-                due = Instant::now() + each * u32::try_from(meant.len()).unwrap_or(u32::MAX);
-                self.send(&meant, scan, done).await?;
+                replayed.moved += unsent.len();
+                for message in &unsent {
+                    scan.hold(message);
+                }
+            } else if !unsent.is_empty() {
+                let count = u32::try_from(unsent.len()).unwrap_or(u32::MAX);
+                delete.extend(self.send(unsent, scan, replayed).await?);
+                next_send = Instant::now() + interval * count;
             }
-            // What is not meant need not be moved.
-            let others = u64::try_from(done.skipped + done.arrived).unwrap_or(u64::MAX);
-            progress.bar("moved", done.moved, scan.depth.total().saturating_sub(others));
+            scan.delete(&delete).await?;
         }
-        Ok(())
     }
 
-    /// Those of `letters` that are to be moved.
-    fn sort(&self, letters: Vec<Letter>, scan: &Scan<'_>, done: &mut Done) -> Vec<Letter> {
-        let now = Clock::System.now();
-        let filter = self.looking.filter;
-        let mut meant = Vec::new();
-        for letter in letters {
-            if !filter.matches(&letter, &Cause::of(filter.queue, &letter), now) {
-                done.skipped += 1;
-            } else if scan.is_new(&letter) {
-                done.arrived += 1;
-            } else {
-                meant.push(letter);
-            }
+    /// Sends messages, and returns those that the source queue has accepted.
+    async fn send(
+        &self,
+        messages: Vec<ReceivedMessage>,
+        scan: &mut Scan<'_>,
+        replayed: &mut Replayed,
+    ) -> Result<Vec<ReceivedMessage>, CliError> {
+        let outcome = self.source.redrive(&messages).await?;
+        let (accepted, refused): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| outcome.succeeded.contains(&message.id));
+        for message in &refused {
+            scan.hold(message);
         }
-        meant
+        replayed.moved += accepted.len();
+        replayed.refused += refused.len();
+        replayed.refusal = replayed.refusal.take().or(outcome.error);
+        Ok(accepted)
     }
+}
 
-    /// Sends letters to where they came from, and has those deleted here that are there now.
-    async fn send(&self, letters: &[Letter], scan: &mut Scan<'_>, done: &mut Done) -> Result<(), Failure> {
-        let report = self.source.send_again(letters).await?;
-        let sent: HashSet<_> = report.sent.into_iter().collect();
-        for (position, letter) in letters.iter().enumerate() {
-            if sent.contains(&position) {
-                scan.delete(letter);
-                done.moved += 1;
-            } else {
-                done.refused += 1;
-            }
-        }
-        done.refusal = done.refusal.take().or(report.refusal);
-        Ok(())
-    }
-
-    fn told(&self, done: &Done, deleted: usize) -> Told {
-        let Done { moved, skipped, arrived, refused, refusal } = done;
-        let queue = self.looking.filter.queue.name();
-        let undeleted = if self.dry_run { 0 } else { moved - deleted };
-        let json = json!({
-            "queue": queue,
-            "dry_run": self.dry_run,
-            "moved": moved,
-            "skipped": skipped,
-            "arrived": arrived,
-            "refused": refused,
-            "undeleted": undeleted,
+impl Replayed {
+    fn notes(&self) -> Vec<String> {
+        let Self { returned, refused, refusal, .. } = self;
+        let returned = (*returned > 0).then(|| {
+            format!(
+                "left {returned} copies of these messages: they failed again, or a replay was interrupted. Run \
+                 `badgesmith dlq list` for the reasons, and purge messages that can never succeed."
+            )
         });
-        let verb = if self.dry_run { "would be moved" } else { "moved" };
-        let others = if *skipped > 0 { format!(", {skipped} not meant") } else { String::new() };
-        let mut told = Told::new(json, format!("{moved} {verb} to the queue of {queue}{others}"));
-        told.failed = *refused > 0;
-        if *arrived > 0 {
-            told = told.note(format!(
-                "{arrived} arrived meanwhile, and were left alone. They came back, or are new: `badgesmith dlq list` says \
-                 why. What comes back at once can never succeed: purge it."
-            ));
-        }
-        if *refused > 0 {
-            let refusal = refusal.as_deref().unwrap_or("no reason given");
-            told = told
-                .note(format!("{refused} were refused by the queue ({refusal}), and are where they were"));
-        }
-        if undeleted > 0 {
-            told = told
-                .note(format!("{undeleted} were moved, but may be here still; moved again they do no harm"));
-        }
-        told
+        let refusal =
+            refusal.as_ref().map(|error| format!("left {refused} messages: the queue refused them: {error}"));
+        returned.into_iter().chain(refusal).collect()
+    }
+}
+
+impl fmt::Display for Replayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dry_run, moved, summary: ScanSummary { queue, skipped, .. }, .. } = self;
+        let verb = if *dry_run { "would move" } else { "moved" };
+        write!(f, "{verb} {moved} messages to {}", queue.source().logical_id())?;
+        if *skipped > 0 { write!(f, ", skipped {skipped}") } else { Ok(()) }
     }
 }

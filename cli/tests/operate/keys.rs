@@ -7,7 +7,7 @@ use badgesmith_aws::dynamodb::SecretMappings;
 use tests::client::{Post, result};
 use tests::upstream::{Account, Visibility};
 
-use super::{World, badgesmith};
+use super::{CommandOutput, World, badgesmith, output_of};
 
 async fn verdict(world: &World, key: &str) -> String {
     let post = Post::json(&result(Clock::System.now())).signed(key);
@@ -15,7 +15,7 @@ async fn verdict(world: &World, key: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_made_rotated_and_taken_away() {
+async fn a_key_is_created_rotated_and_deleted() {
     let world = World::start().await;
     world.run(&["secret", "rotate", "acme/kit"]).await.failed(3, "badgesmith secret create acme/kit");
     world.run(&["secret", "show", "acme/kit"]).await.failed(3, "has no key");
@@ -29,7 +29,7 @@ async fn a_key_is_made_rotated_and_taken_away() {
     world.run(&["secret", "create", "acme/kit"]).await.failed(1, "badgesmith secret rotate acme/kit");
 
     let rotated = world.run(&["secret", "rotate", "acme/kit"]).await;
-    assert!(rotated.stderr.contains("in a minute") && rotated.stderr.contains("24 hours"), "{rotated:?}");
+    assert!(rotated.stderr.contains("Wait a minute") && rotated.stderr.contains("24 hours"), "{rotated:?}");
     let second = rotated.ok();
     let second = second.trim();
     assert_ne!(first, second);
@@ -39,9 +39,9 @@ async fn a_key_is_made_rotated_and_taken_away() {
     let shown = world.run(&["secret", "show", "acme/kit"]).await.ok();
     assert!(shown.contains("rotated") && !shown.contains(first) && !shown.contains(second), "{shown}");
     let shown = world.run(&["secret", "show", "acme/kit", "--json"]).await.json();
-    assert!(shown["rotated_at"].is_string() && shown["gone_at"].is_null(), "{shown}");
+    assert!(shown["rotated_at"].is_string() && shown["deletes_at"].is_null(), "{shown}");
 
-    world.run(&["secret", "rotate", "acme/kit"]).await.failed(2, "accepted for 23h 59m more");
+    world.run(&["secret", "rotate", "acme/kit"]).await.failed(2, "valid for 23h 59m more");
     assert_eq!(verdict(&world, first).await, "202");
 
     let renewed = world.run(&["secret", "rotate", "acme/kit", "--compromised", "--json"]).await.json();
@@ -55,8 +55,8 @@ async fn a_key_is_made_rotated_and_taken_away() {
     for again in ["create", "rotate", "delete"] {
         world.run(&["secret", again, "acme/kit"]).await.failed(1, "rotate acme/kit --compromised");
     }
-    let told = world.run(&["secret", "create", "acme/kit", "--json"]).await;
-    assert!(told.json()["error"].as_str().unwrap().contains("restore-secret"), "{told:?}");
+    let error = world.run(&["secret", "create", "acme/kit", "--json"]).await;
+    assert!(error.json()["error"].as_str().unwrap().contains("restore-secret"), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,25 +66,24 @@ async fn a_key_that_cannot_be_printed_is_a_failure() {
     for (command, remedy) in [("create", "rotate acme/kit"), ("rotate", "update-secret-version-stage")] {
         let mut command = world.command(&["secret", command, "acme/kit"]);
         command.stdout(fs::File::create("/dev/full").unwrap());
-        let ended = tokio::task::spawn_blocking(move || super::Ended::from(command.output().unwrap())).await;
-        ended.unwrap().failed(1, remedy);
+        output_of(command).await.failed(1, remedy);
     }
 }
 
-/// A function that has started anew, as after the remedy, knows the keys of the secret and no others.
+/// A function that starts after the rotation reads the keys from the secret.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_compromised_key_is_in_no_version_of_the_secret() {
     let world = World::start().await;
     let first = world.run(&["secret", "create", "acme/kit"]).await.ok();
     let second = world.run(&["secret", "rotate", "acme/kit", "--compromised"]).await;
-    assert!(second.stderr.contains("start them anew"), "{second:?}");
+    assert!(second.stderr.contains("restart `local`"), "{second:?}");
     let second = second.ok();
     assert_eq!(verdict(&world, first.trim()).await, "401 UNAUTHORIZED");
     assert_eq!(verdict(&world, second.trim()).await, "202");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_shows_packages_until_it_is_withdrawn() {
+async fn a_token_shows_packages_until_it_is_deleted() {
     let world = World::start().await;
     world.upstream.github_token("ghp_private", &["acme"]);
     world.upstream.github_publish(Account::Org("acme"), "Closed", Visibility::Private, &["3.0.0"]);
@@ -98,7 +97,7 @@ async fn a_token_shows_packages_until_it_is_withdrawn() {
     let added = world.run(&["package", "add", "github/acme/closed"]).await.ok();
     assert!(added.contains("3.0.0"), "{added}");
 
-    // Another in its place, by the other two ways.
+    // The other two ways to pass a token, which also replace one.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     fs::write(&file, "ghp_file\n").unwrap();
@@ -108,10 +107,10 @@ async fn a_token_shows_packages_until_it_is_withdrawn() {
     assert!(current().contains("ghp_file"));
     let mut command = world.command(&shared);
     command.env("BADGESMITH_GITHUB_TOKEN", "ghp_environment");
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    assert!(output.status.success() && current().contains("ghp_environment"));
+    output_of(command).await.ok();
+    assert!(current().contains("ghp_environment"));
 
-    // A mapping by hand, to a secret that shows others as well.
+    // An operator mapped the package to a secret that other packages use.
     let mappings = SecretMappings::new(&world.server.aws().sdk_config(), "SecretsTable".to_owned());
     let (acme, open) = ("acme".parse().unwrap(), "open".parse().unwrap());
     mappings.put(&acme, Some(&open), "badge/github/acme", Clock::System.now()).await.unwrap();
@@ -128,11 +127,11 @@ async fn a_token_shows_packages_until_it_is_withdrawn() {
 }
 
 #[test]
-fn what_is_missing_is_told() {
+fn a_missing_or_invalid_argument_is_named() {
     let check = |arguments: &[&str], why: &str| {
-        let ended = super::Ended::from(badgesmith(arguments).output().unwrap());
-        ended.failed(2, why);
-        assert_eq!(ended.stdout, "");
+        let output = CommandOutput::from(badgesmith(arguments).output().unwrap());
+        output.failed(2, why);
+        assert_eq!(output.stdout, "");
     };
     check(&["token", "delete", "acme"], "--stack NAME");
     check(&["dlq", "list", "--endpoint-url", "ftp://x"], "--endpoint-url: expected");

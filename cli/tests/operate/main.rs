@@ -1,4 +1,4 @@
-//! What operators do, with the command as they run it, against a `local` in this process that serves its AWS.
+//! Operators' commands as processes, against a `local` in this process that serves AWS.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
@@ -6,9 +6,9 @@
 mod dead_letters;
 mod help;
 mod keys;
-mod out_of_order;
 mod packages;
-mod standard_queues;
+mod proxy;
+mod redelivery;
 mod status;
 
 use std::io::Write;
@@ -16,43 +16,41 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use embedded_aws::Storage;
 use embedded_aws::endpoint::Endpoint;
-use local::server::{Server, Setup};
-use local::stack::Upstreams;
-use refresher::Patience;
+use local::config::Config;
+use local::server::Server;
+use local::stack::UpstreamConfig;
 use serde_json::Value;
 use tests::http::Api;
 use tests::upstream::Upstream;
 
-/// A pipeline, its AWS, and what it looks packages up in.
+/// A pipeline, its AWS, and the registries of its packages.
 struct World {
     server: Server,
     aws: SocketAddr,
     upstream: Upstream,
 }
 
-/// What a command came to.
 #[derive(Debug)]
-struct Ended {
+struct CommandOutput {
     code: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
-impl Ended {
+impl CommandOutput {
     fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// It ended well, and said this on stdout.
+    /// Asserts exit code 0; returns stdout.
     #[track_caller]
     fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.stdout
     }
 
-    /// It ended with this code, and said something of this on stderr.
+    /// Asserts the exit code, and that stderr contains `why`.
     #[track_caller]
     fn failed(&self, code: i32, why: &str) {
         assert_eq!(self.code, Some(code), "{self:?}");
@@ -60,7 +58,7 @@ impl Ended {
     }
 }
 
-impl From<Output> for Ended {
+impl From<Output> for CommandOutput {
     fn from(Output { status, stdout, stderr }: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
@@ -70,20 +68,12 @@ impl From<Output> for Ended {
 impl World {
     async fn start() -> Self {
         let upstream = Upstream::start();
-        let setup = Setup {
-            storage: Storage::Memory,
-            port: 0,
-            secrets: Vec::new(),
-            tokens: Vec::new(),
-            upstreams: Upstreams {
-                nuget_service_index: upstream.nuget_service_index().parse().unwrap(),
-                github_api: upstream.github_api().parse().unwrap(),
-                fresh_for: Duration::from_mins(15),
-                patience: Patience::default(),
-            },
-            refresh_every: Duration::from_secs(1),
-        };
-        let mut server = Server::start(setup).await.unwrap();
+        let upstreams = UpstreamConfig::new(
+            upstream.nuget_service_index().parse().unwrap(),
+            upstream.github_api().parse().unwrap(),
+        );
+        let config = Config { refresh_every: Duration::from_secs(1), ..Config::ephemeral(upstreams) };
+        let mut server = Server::start(config).await.unwrap();
         let endpoint = Endpoint::bind(0).await.unwrap();
         let aws = endpoint.address();
         server.serve_aws(endpoint);
@@ -98,21 +88,19 @@ impl World {
         format!("http://{}", self.server.address())
     }
 
-    /// The command with these arguments, and nothing else in its environment.
+    /// The command with these arguments and an empty environment.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = badgesmith(arguments);
         command.args(["--endpoint-url", &format!("http://{}", self.aws)]);
         command
     }
 
-    /// Runs the command; the server answers in this process meanwhile.
-    async fn run(&self, arguments: &[&str]) -> Ended {
-        let mut command = self.command(arguments);
-        tokio::task::spawn_blocking(move || command.output().unwrap().into()).await.unwrap()
+    async fn run(&self, arguments: &[&str]) -> CommandOutput {
+        output_of(self.command(arguments)).await
     }
 
-    /// The same, with something on stdin.
-    async fn run_with(&self, arguments: &[&str], input: &'static str) -> Ended {
+    /// Runs the command with `input` on stdin.
+    async fn run_with(&self, arguments: &[&str], input: &'static str) -> CommandOutput {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped());
         tokio::task::spawn_blocking(move || {
@@ -131,13 +119,18 @@ fn badgesmith(arguments: &[&str]) -> Command {
     command
 }
 
-/// Waits until `there` is.
-async fn until(there: impl AsyncFn() -> bool) {
+/// Runs the command on another thread, while the server answers in this process.
+async fn output_of(mut command: Command) -> CommandOutput {
+    tokio::task::spawn_blocking(move || command.output().unwrap().into()).await.unwrap()
+}
+
+/// Polls until `condition` holds, for 20 s at most.
+async fn until(condition: impl AsyncFn() -> bool) {
     for _ in 0..1000 {
-        if there().await {
+        if condition().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("it did not come");
+    panic!("the condition did not hold within 20 s");
 }

@@ -1,4 +1,4 @@
-//! How the pipeline is doing.
+//! The state of the pipeline, and checks of it.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use badgesmith_aws::clock::Clock;
 use embedded_aws::Queues;
 use tests::client::{KEY, Post, result};
 
-use super::{World, badgesmith, until};
+use super::{World, badgesmith, output_of, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_is_a_table_for_people_and_json_for_programs() {
@@ -21,7 +21,7 @@ async fn the_status_is_a_table_for_people_and_json_for_programs() {
 
     let status = world.run(&["status", "--repo", "acme/kit", "--json"]).await.json();
     let queues: Vec<_> =
-        status["queues"].as_array().unwrap().iter().map(|queue| queue["waiting"].as_u64()).collect();
+        status["queues"].as_array().unwrap().iter().map(|queue| queue["visible"].as_u64()).collect();
     assert_eq!(queues, [Some(0), Some(0), Some(0), Some(0), Some(1)]);
     assert_eq!(status["queues"][4]["oldest_seconds"], 0);
     assert_eq!(status["refresh"]["lag_seconds"], 0);
@@ -32,44 +32,45 @@ async fn the_status_is_a_table_for_people_and_json_for_programs() {
     let status = world.run(&["status", "--repo", "acme/kit"]).await.ok();
     for part in [
         "RefreshEventsDeadLetterQueue  1",
-        "1 dead letters",
-        "no package is overdue",
+        "1 dead letter in refresh-events",
+        "no packages are overdue",
         "linux     main    190",
     ] {
         assert!(status.contains(part), "{part}: {status}");
     }
-    assert!(!status.contains('\u{1b}'), "no colours in a pipe");
+    assert!(!status.contains('\u{1b}'), "a pipe gets no colors");
     let other = world.run(&["status", "--repo", "acme/kit", "--branch", "dev"]).await.ok();
     assert!(other.contains("no results of acme/kit"), "{other}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_doctor_finds_what_is_wrong() {
+async fn the_doctor_reports_failed_checks() {
     let world = World::start().await;
-    let well = world.run(&["doctor"]).await.ok();
-    assert!(well.contains("ok") && !well.contains("FAILED"), "{well}");
+    let passed = world.run(&["doctor"]).await.ok();
+    assert!(passed.contains("ok") && !passed.contains("FAILED"), "{passed}");
     let key = world.run(&["secret", "create", "acme/kit"]).await.ok();
-    let trip = async |key: &str| {
+    let round_trip = async |key: &str| {
         let mut command = world.command(&["doctor", "--repo", "acme/kit", "--url", &world.url(), "--json"]);
         command.env("BADGESMITH_KEY", key.trim());
-        tokio::task::spawn_blocking(move || super::Ended::from(command.output().unwrap())).await.unwrap()
+        output_of(command).await
     };
-    let well = trip(&key).await;
-    assert_eq!(well.code, Some(0), "{well:?}");
-    let checks = well.json()["checks"].as_array().unwrap().clone();
+    let passed = round_trip(&key).await;
+    assert_eq!(passed.code, Some(0), "{passed:?}");
+    let checks = passed.json()["checks"].as_array().unwrap().clone();
     assert!(checks.iter().all(|check| check["ok"] == true), "{checks:?}");
     assert!(checks.iter().any(|check| check["check"] == "round trip"), "{checks:?}");
-    let ill = trip(KEY).await;
-    assert_eq!(ill.code, Some(1), "{ill:?}");
-    let trip = ill.json()["checks"].as_array().unwrap().last().unwrap().clone();
-    assert!(trip["detail"].as_str().unwrap().contains("401"), "{trip}");
+    let wrong_key = round_trip(KEY).await;
+    assert_eq!(wrong_key.code, Some(1), "{wrong_key:?}");
+    let check = wrong_key.json()["checks"].as_array().unwrap().last().unwrap().clone();
+    assert!(check["detail"].as_str().unwrap().contains("401"), "{check}");
     world.run(&["doctor", "--repo", "acme/kit"]).await.failed(2, "--url");
 
-    let mut nobody = badgesmith(&["doctor", "--endpoint-url", "http://127.0.0.1:9"]);
-    let nobody =
-        tokio::task::spawn_blocking(move || super::Ended::from(nobody.output().unwrap())).await.unwrap();
-    assert_eq!(nobody.code, Some(1));
-    assert!(nobody.stdout.contains("FAILED") && nobody.stdout.contains("--endpoint-url"), "{nobody:?}");
+    let no_answer = output_of(badgesmith(&["doctor", "--endpoint-url", "http://127.0.0.1:9"])).await;
+    assert_eq!(no_answer.code, Some(1));
+    assert!(
+        no_answer.stdout.contains("FAILED") && no_answer.stdout.contains("check the network"),
+        "{no_answer:?}"
+    );
     let no_stack = world.run(&["doctor", "--stack", "badgesmith"]).await;
     assert_eq!(no_stack.code, Some(1));
     assert!(
@@ -82,9 +83,8 @@ async fn a_doctor_finds_what_is_wrong() {
     assert!(!url.stderr.contains("secret"), "{url:?}");
 }
 
-/// Whoever names a profile means it, whatever else there is.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_profile_goes_before_the_environment() {
+async fn a_profile_takes_precedence_over_the_environment() {
     let world = World::start().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("credentials");
@@ -92,9 +92,8 @@ async fn a_profile_goes_before_the_environment() {
     let mut command = world.command(&["doctor", "--profile", "prod"]);
     command.env("AWS_SHARED_CREDENTIALS_FILE", &file);
     command.env("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT").env("AWS_SECRET_ACCESS_KEY", "y");
-    // A variable that is set to nothing names no stack.
+    // An empty variable names no stack.
     command.env("BADGESMITH_STACK", "");
-    let ended = tokio::task::spawn_blocking(move || super::Ended::from(command.output().unwrap())).await;
-    let told = ended.unwrap().ok();
-    assert!(told.contains("AKIAPROFILE") && !told.contains("AKIAENVIRONMENT"), "{told}");
+    let report = output_of(command).await.ok();
+    assert!(report.contains("AKIAPROFILE") && !report.contains("AKIAENVIRONMENT"), "{report}");
 }

@@ -1,4 +1,4 @@
-//! Requests of up to ten entries, each of which succeeds or fails by itself.
+//! Requests with up to ten entries, each of which succeeds or fails independently.
 
 use std::collections::HashSet;
 
@@ -7,21 +7,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{Queues, query_code};
+use super::errors::query_code;
+use super::queues::Queues;
 use crate::error::ServiceError;
 use crate::template::QueueSettings;
 
-/// The most messages of one receive or batch.
+/// Messages of one receive or batch.
 pub(super) const BATCH_MAX: usize = 10;
-/// The longest id of an entry.
 const ID_CHARACTERS_MAX: usize = 80;
-
-/// The part of a request that says which queue.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Address {
-    pub(super) queue_url: String,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -30,13 +23,12 @@ struct Batch {
     entries: Vec<Value>,
 }
 
-/// One entry of a batch.
 pub(super) struct Entry<T> {
     id: String,
     pub(super) content: T,
 }
 
-/// Reads the entries of a batch, which must be few and have ids of their own.
+/// Reads the entries of a batch: 1 to 10, with distinct ids.
 pub(super) fn entries<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<Entry<T>>, ServiceError> {
     let Batch { entries } = serde_json::from_slice(body)?;
     if entries.is_empty() {
@@ -74,20 +66,20 @@ fn is_id(id: &str) -> bool {
 }
 
 impl Queues {
-    /// Does the work of each entry in one transaction, and answers what came of each. A fault of the database
-    /// is one of the whole request.
+    /// Applies `operation` to each entry, all in one transaction, and answers with the result of each. If the database
+    /// fails, the whole request fails.
     pub(super) fn each<T>(
         &self,
         body: &[u8],
         entries: &[Entry<T>],
-        work: impl Fn(&Connection, &QueueSettings, &T) -> Result<Map<String, Value>, ServiceError>,
+        operation: impl Fn(&Connection, &QueueSettings, &T) -> Result<Map<String, Value>, ServiceError>,
     ) -> Result<String, ServiceError> {
         let queue = self.addressed(body)?;
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         let mut connection = self.database.lock();
         let transaction = connection.transaction()?;
         for Entry { id, content } in entries {
-            match work(&transaction, queue, content) {
+            match operation(&transaction, queue, content) {
                 Ok(mut result) => {
                     result.insert("Id".to_owned(), id.as_str().into());
                     successful.push(result);

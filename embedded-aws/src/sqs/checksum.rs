@@ -1,20 +1,18 @@
-//! The MD5 digests with which clients of SQS make sure that a message arrived as it was sent. Some refuse an answer
-//! without them.
+//! MD5 digests of messages. Clients of SQS compare them with their own, and some refuse a response without them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-/// The digest of a body.
-pub(super) fn of_body(body: &str) -> String {
+pub(super) fn body_md5(body: &str) -> String {
     format!("{:x}", md5::compute(body))
 }
 
-/// The digest of message attributes, if there are any: names in their order, each with its data type and value,
-/// all with their lengths in front.
+/// The digest of message attributes, `None` without any. It covers the attributes sorted by name, each as name, data
+/// type and value, with the length before each of these.
 ///
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html#sqs-attributes-md5-message-digest-calculation>
-pub(super) fn of_attributes(attributes: &Map<String, Value>) -> Option<String> {
+pub(super) fn attributes_md5(attributes: &Map<String, Value>) -> Option<String> {
     if attributes.is_empty() {
         return None;
     }
@@ -49,12 +47,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_are_those_that_clients_compute() {
+    fn digests_equal_those_of_clients() {
         // RFC 1321, and `printf '\0\0\0\1a\0\0\0\6String\1\0\0\0\1b' | md5sum`.
-        assert_eq!(of_body("abc"), "900150983cd24fb0d6963f7d28e17f72");
+        assert_eq!(body_md5("abc"), "900150983cd24fb0d6963f7d28e17f72");
         let attributes = json!({ "a": { "DataType": "String", "StringValue": "b" } });
         let expected = "bef8bf215374a0a228d67533b1a488be";
-        assert_eq!(of_attributes(attributes.as_object().unwrap()).as_deref(), Some(expected));
-        assert_eq!(of_attributes(&Map::new()), None);
+        assert_eq!(attributes_md5(attributes.as_object().unwrap()).as_deref(), Some(expected));
+        assert_eq!(attributes_md5(&Map::new()), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Receiving:
+//! Receiving messages:
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
 
 use std::sync::Arc;
@@ -10,19 +10,21 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::batch::{Address, BATCH_MAX};
-use super::refusal::within;
-use super::{Queues, arn, checksum};
-use crate::blocking;
+use super::batch::BATCH_MAX;
+use super::checksum;
+use super::errors::within;
+use super::queues::Queues;
+use crate::arn::ACCOUNT;
+use crate::database::blocking;
 use crate::error::ServiceError;
 use crate::template::{QueueSettings, Redrive};
 
-/// The longest wait for a message.
+/// The longest long poll.
 const WAIT_SECONDS_MAX: i64 = 20;
-/// The longest time that a message can be hidden: 12 hours.
+/// The longest visibility timeout: 12 hours.
 pub(super) const VISIBILITY_SECONDS_MAX: i64 = 12 * 60 * 60;
-/// The queue that a message was moved from, as an attribute of the message.
-pub(super) const SOURCE_ATTRIBUTE: &str = "DeadLetterQueueSourceArn";
+/// The system attribute with the queue that a dead letter comes from.
+const SOURCE_ATTRIBUTE: &str = "DeadLetterQueueSourceArn";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -31,7 +33,7 @@ struct ReceiveMessage {
     visibility_timeout: Option<i64>,
     #[serde(default)]
     wait_time_seconds: i64,
-    /// What [`Self::message_system_attribute_names`] was called before.
+    /// The former name of [`Self::message_system_attribute_names`].
     #[serde(default)]
     attribute_names: Vec<String>,
     #[serde(default)]
@@ -46,7 +48,7 @@ impl ReceiveMessage {
         names.any(|wanted| wanted == "All" || wanted == name)
     }
 
-    /// Names may end with `.*`, which stands for whatever follows.
+    /// A name with the suffix `.*` matches all names with that prefix.
     fn wants(&self, name: &str) -> bool {
         self.message_attribute_names.iter().any(|wanted| {
             let all_of = wanted.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix));
@@ -55,11 +57,11 @@ impl ReceiveMessage {
     }
 }
 
-/// A request that is within all bounds.
+/// A request whose parameters are within their bounds.
 struct Receive {
     queue: QueueSettings,
     messages_max: usize,
-    hidden_milliseconds: i64,
+    visibility_timeout_milliseconds: i64,
     names: ReceiveMessage,
 }
 
@@ -81,24 +83,23 @@ struct Message {
 }
 
 impl Queues {
-    /// Receives messages, waiting for one to come if the request says so.
+    /// Receives messages, with a long poll if the request has a `WaitTimeSeconds`.
     pub(crate) async fn receive(&self, body: &[u8]) -> Result<String, ServiceError> {
-        let Address { queue_url } = serde_json::from_slice(body)?;
         let names: ReceiveMessage = serde_json::from_slice(body)?;
-        let queue = self.settings(&queue_url)?.clone();
+        let queue = self.addressed(body)?.clone();
         let wait = within("WaitTimeSeconds", names.wait_time_seconds, 0, WAIT_SECONDS_MAX)?;
         let deadline = Instant::now() + Duration::from_secs(wait.unsigned_abs());
         let most = within("MaxNumberOfMessages", names.max_number_of_messages.unwrap_or(1), 1, 10)?;
-        let hidden = names.visibility_timeout.unwrap_or(queue.visibility_timeout_seconds);
-        let hidden = within("VisibilityTimeout", hidden, 0, VISIBILITY_SECONDS_MAX)?;
+        let timeout = names.visibility_timeout.unwrap_or(queue.visibility_timeout_seconds);
+        let timeout = within("VisibilityTimeout", timeout, 0, VISIBILITY_SECONDS_MAX)?;
         let request = Arc::new(Receive {
             queue,
             messages_max: usize::try_from(most).unwrap_or(BATCH_MAX),
-            hidden_milliseconds: hidden * 1000,
+            visibility_timeout_milliseconds: timeout * 1000,
             names,
         });
         loop {
-            // Before looking, so that what arrives while we look is not missed.
+            // Created before the query, so that a message that arrives during the query is not missed.
             let arrived = self.arrived.notified();
             let (queues, request) = (self.clone(), Arc::clone(&request));
             let (messages, next) = blocking(move || queues.take(&request)).await?;
@@ -108,54 +109,31 @@ impl Queues {
             if Instant::now() >= deadline {
                 return Ok("{}".to_owned());
             }
-            let look_again = next.map_or(deadline, |wait| deadline.min(Instant::now() + wait));
-            // Whichever comes first, look again; at the deadline for the last time.
-            let _ = tokio::time::timeout_at(look_again, arrived).await;
+            // Polls again when a message arrives or becomes visible, and for the last time at the deadline.
+            let next = next.map_or(deadline, |wait| deadline.min(Instant::now() + wait));
+            let _ = tokio::time::timeout_at(next, arrived).await;
         }
     }
 
-    /// Takes visible messages, the oldest first, and hides them; those that were received too often go to
-    /// the dead-letter queue instead. If there is none, tells how long until there will be.
+    /// Receives visible messages, the oldest first. Those that reached the maximum of receives go to the dead-letter
+    /// queue instead. Also returns how long it takes until the next message becomes visible.
     fn take(&self, request: &Receive) -> Result<(Vec<Message>, Option<Duration>), ServiceError> {
-        let Receive { queue, messages_max, hidden_milliseconds, names } = request;
+        let queue = &request.queue;
         let now = self.now();
         let mut connection = self.database.lock();
         let transaction = connection.transaction()?;
         let mut messages = Vec::new();
-        {
-            let mut select = transaction.prepare_cached(
-                "SELECT sequence, receive_count FROM message WHERE queue = ?1 AND visible_at <= ?2
-                 ORDER BY visible_at, sequence LIMIT ?3",
-            )?;
-            let mut receive = transaction.prepare_cached(
-                "UPDATE message SET visible_at = ?2 + ?3, receipt_handle = ?4, receive_count = receive_count + 1,
-                     first_received_at = coalesce(first_received_at, ?2)
-                 WHERE sequence = ?1
-                 RETURNING message_id, receipt_handle, body, attributes, system_attributes, sent_at,
-                     first_received_at, receive_count",
-            )?;
-            while messages.is_empty() {
-                let found: Vec<(i64, i64)> = select
-                    .query_map(params![queue.name, now, messages_max], |row| Ok((row.get(0)?, row.get(1)?)))?
-                    .collect::<Result<_, _>>()?;
-                if found.is_empty() {
-                    break;
-                }
-                for (sequence, receive_count) in found {
-                    match &queue.redrive {
-                        Some(policy) if receive_count >= policy.receives_max => {
-                            redrive(&transaction, sequence, &queue.name, policy, now)?;
-                        }
-                        Some(_) | None => {
-                            let handle = Uuid::new_v4().to_string();
-                            messages.push(
-                                receive.query_row(
-                                    params![sequence, now, hidden_milliseconds, handle],
-                                    |row| message(row, names),
-                                )?,
-                            );
-                        }
+        while messages.is_empty() {
+            let found = visible(&transaction, request, now)?;
+            if found.is_empty() {
+                break;
+            }
+            for (sequence, receive_count) in found {
+                match &queue.redrive {
+                    Some(policy) if receive_count >= policy.receives_max => {
+                        redrive(&transaction, sequence, &queue.name, policy, now)?;
                     }
+                    Some(_) | None => messages.push(receive(&transaction, sequence, request, now)?),
                 }
             }
         }
@@ -170,7 +148,35 @@ impl Queues {
     }
 }
 
-/// Moves a message that was received too often to the dead-letter queue, where it says where it came from.
+/// The sequence numbers and receive counts of visible messages.
+fn visible(transaction: &Transaction<'_>, request: &Receive, now: i64) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let mut select = transaction.prepare_cached(
+        "SELECT sequence, receive_count FROM message WHERE queue = ?1 AND visible_at <= ?2
+         ORDER BY visible_at, sequence LIMIT ?3",
+    )?;
+    let parameters = params![request.queue.name, now, request.messages_max];
+    select.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+fn receive(
+    transaction: &Transaction<'_>,
+    sequence: i64,
+    request: &Receive,
+    now: i64,
+) -> rusqlite::Result<Message> {
+    let mut update = transaction.prepare_cached(
+        "UPDATE message SET visible_at = ?2 + ?3, receipt_handle = ?4, receive_count = receive_count + 1,
+             first_received_at = coalesce(first_received_at, ?2)
+         WHERE sequence = ?1
+         RETURNING message_id, receipt_handle, body, attributes, system_attributes, sent_at,
+             first_received_at, receive_count",
+    )?;
+    let handle = Uuid::new_v4().to_string();
+    let parameters = params![sequence, now, request.visibility_timeout_milliseconds, handle];
+    update.query_row(parameters, |row| message(row, &request.names))
+}
+
+/// Moves a message that reached the maximum of receives to the dead-letter queue.
 fn redrive(
     transaction: &Transaction<'_>,
     sequence: i64,
@@ -183,17 +189,17 @@ fn redrive(
              first_received_at = NULL,
              system_attributes = json_set(system_attributes, '$.' || ?4, json_object('StringValue', ?5))
          WHERE sequence = ?1 RETURNING message_id",
-        params![sequence, policy.dead_letter_queue, now, SOURCE_ATTRIBUTE, arn(source)],
+        params![sequence, policy.dead_letter_queue, now, SOURCE_ATTRIBUTE, Queues::arn(source)],
         |row| row.get(0),
     )?;
-    tracing::error!(message_id, "a message was received too often and went to the dead-letter queue");
+    tracing::error!(message_id, "moved a message to the dead-letter queue: max receives exceeded");
     Ok(())
 }
 
-/// Reads a row as a receive returns it, with the attributes that were asked for.
+/// Reads a message from a row, with the attributes that the request names.
 fn message(row: &Row<'_>, names: &ReceiveMessage) -> rusqlite::Result<Message> {
     let object = |column: usize| -> rusqlite::Result<Map<String, Value>> {
-        // Written by us, from an object.
+        // `SendMessage` has written an object.
         Ok(serde_json::from_str(&row.get::<_, String>(column)?).unwrap_or_default())
     };
     let mut attributes: Map<String, Value> =
@@ -203,7 +209,7 @@ fn message(row: &Row<'_>, names: &ReceiveMessage) -> rusqlite::Result<Message> {
     {
         attributes.insert(name.to_owned(), row.get::<_, i64>(column)?.to_string().into());
     }
-    attributes.insert("SenderId".to_owned(), "000000000000".into());
+    attributes.insert("SenderId".to_owned(), ACCOUNT.into());
     let attributes = attributes.into_iter().filter(|(name, _)| names.wants_system(name)).collect();
     let message_attributes: Map<_, _> =
         object(3)?.into_iter().filter(|(name, _)| names.wants(name)).collect();
@@ -211,10 +217,10 @@ fn message(row: &Row<'_>, names: &ReceiveMessage) -> rusqlite::Result<Message> {
     Ok(Message {
         message_id: row.get(0)?,
         receipt_handle: row.get(1)?,
-        body_digest: checksum::of_body(&body),
+        body_digest: checksum::body_md5(&body),
         body,
         attributes,
-        attributes_digest: checksum::of_attributes(&message_attributes),
+        attributes_digest: checksum::attributes_md5(&message_attributes),
         message_attributes,
     })
 }

@@ -1,28 +1,27 @@
-//! Sending:
+//! Sending messages:
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::{Connection, params};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::batch::{self, Address};
-use super::refusal::{invalid_value, missing, within};
-use super::{Queues, checksum};
+use super::errors::{invalid_value, missing, within};
+use super::queues::Queues;
+use super::{batch, checksum};
 use crate::error::ServiceError;
 use crate::template::QueueSettings;
 
 /// The largest message, or batch of messages: 1 MiB.
 pub(super) const BYTES_MAX: usize = 1024 * 1024;
-/// The most attributes of a message.
 const ATTRIBUTES_MAX: usize = 10;
-/// The longest delay.
+const GROUP_CHARACTERS_MAX: usize = 128;
 const DELAY_SECONDS_MAX: i64 = 900;
 
-/// What is sent.
-#[derive(Deserialize)]
+/// A message to send.
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Content {
     #[serde(default)]
@@ -33,10 +32,11 @@ pub(super) struct Content {
     pub(super) message_attributes: Map<String, Value>,
     #[serde(default)]
     pub(super) message_system_attributes: Map<String, Value>,
+    pub(super) message_group_id: Option<String>,
 }
 
 impl Content {
-    /// What counts for the size of a message.
+    /// The size of the message: its body and attributes.
     fn bytes(&self) -> usize {
         let text = |value: &Value, field: &str| value[field].as_str().map_or(0, str::len);
         let attributes = self.message_attributes.iter().map(|(name, value)| {
@@ -46,7 +46,6 @@ impl Content {
         self.message_body.len() + attributes.sum::<usize>()
     }
 
-    /// Says what is wrong with it.
     fn check(&self) -> Result<(), ServiceError> {
         if self.message_body.is_empty() {
             return Err(missing("MessageBody"));
@@ -61,6 +60,12 @@ impl Content {
             return Err(ServiceError::client("InvalidMessageContents", message));
         }
         within("DelaySeconds", self.delay_seconds, 0, DELAY_SECONDS_MAX)?;
+        if self.message_group_id.as_ref().is_some_and(|id| !is_group_id(id)) {
+            return Err(invalid_value(format!(
+                "MessageGroupId can only include alphanumeric and punctuation characters. 1 to {GROUP_CHARACTERS_MAX} \
+                 in length."
+            )));
+        }
         if self.message_attributes.len() > ATTRIBUTES_MAX {
             let count = self.message_attributes.len();
             return Err(invalid_value(format!(
@@ -72,9 +77,13 @@ impl Content {
     }
 }
 
-/// Whether a message may hold this character: those of XML 1.0.
+/// Whether XML 1.0 has this character; SQS accepts no others.
 fn is_allowed(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+fn is_group_id(id: &str) -> bool {
+    (1..=GROUP_CHARACTERS_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn check_attribute(name: &str, value: &Value) -> Result<(), ServiceError> {
@@ -100,9 +109,8 @@ fn check_attribute(name: &str, value: &Value) -> Result<(), ServiceError> {
 }
 
 impl Queues {
-    pub(super) fn send_one(&self, body: &[u8]) -> Result<String, ServiceError> {
-        let Address { queue_url } = serde_json::from_slice(body)?;
-        let sent = self.send(&queue_url, &serde_json::from_slice(body)?)?;
+    pub(super) fn send_message(&self, body: &[u8]) -> Result<String, ServiceError> {
+        let sent = self.send(self.addressed(body)?, &serde_json::from_slice(body)?)?;
         Ok(Value::Object(sent).to_string())
     }
 
@@ -123,13 +131,15 @@ impl Queues {
         Ok(answer)
     }
 
-    /// Puts a message on a queue, and answers what a sender is told of it.
-    pub(super) fn send(
-        &self,
-        queue_url: &str,
-        content: &Content,
-    ) -> Result<Map<String, Value>, ServiceError> {
-        let queue = self.settings(queue_url)?;
+    /// Sends an event of EventBridge to the queue `name`.
+    pub(crate) fn deliver(&self, name: &str, body: String) -> Result<(), ServiceError> {
+        let content = Content { message_body: body, ..Content::default() };
+        self.send(self.queue(name)?, &content)?;
+        Ok(())
+    }
+
+    /// Stores a message, and returns the response of `SendMessage`.
+    fn send(&self, queue: &QueueSettings, content: &Content) -> Result<Map<String, Value>, ServiceError> {
         let sent = insert(&self.database.lock(), queue, content, self.now())?;
         self.arrived.notify_waiters();
         Ok(sent)
@@ -144,6 +154,10 @@ fn insert(
 ) -> Result<Map<String, Value>, ServiceError> {
     content.check()?;
     let message_id = Uuid::new_v4().to_string();
+    let mut system_attributes = content.message_system_attributes.clone();
+    if let Some(group) = &content.message_group_id {
+        system_attributes.insert("MessageGroupId".to_owned(), json!({ "StringValue": group }));
+    }
     connection.execute(
         "INSERT INTO message (queue, message_id, body, attributes, system_attributes, sent_at, visible_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -152,19 +166,19 @@ fn insert(
             message_id,
             content.message_body,
             serde_json::to_string(&content.message_attributes)?,
-            serde_json::to_string(&content.message_system_attributes)?,
+            serde_json::to_string(&system_attributes)?,
             now,
             now + content.delay_seconds * 1000,
         ],
     )?;
     let mut sent = Map::new();
     sent.insert("MessageId".to_owned(), message_id.into());
-    sent.insert("MD5OfMessageBody".to_owned(), checksum::of_body(&content.message_body).into());
+    sent.insert("MD5OfMessageBody".to_owned(), checksum::body_md5(&content.message_body).into());
     for (name, attributes) in [
         ("MD5OfMessageAttributes", &content.message_attributes),
         ("MD5OfMessageSystemAttributes", &content.message_system_attributes),
     ] {
-        if let Some(digest) = checksum::of_attributes(attributes) {
+        if let Some(digest) = checksum::attributes_md5(attributes) {
             sent.insert(name.to_owned(), digest.into());
         }
     }

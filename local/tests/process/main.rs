@@ -1,4 +1,4 @@
-//! The program as its users run it: options, signals, exit codes, and what survives a `kill -9`.
+//! The program as users run it: options, signals, exit codes, and the data that survives a `kill -9`.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,16 +8,16 @@
     reason = "a test that cannot go on should stop"
 )]
 
-mod aws;
-
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
 use badgesmith_aws::clock::Clock;
+use badgesmith_aws::secrets_manager::{SecretsManager, Stage};
 use serde_json::json;
 use tests::client::{Post, REPOSITORY, result, with};
 use tests::http::{Api, send_again_after};
@@ -31,7 +31,7 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// A running `local`, killed at the end of the test at the latest.
+/// A running `local`, killed when it is dropped.
 struct Local {
     process: Child,
     stdout: BufReader<ChildStdout>,
@@ -40,7 +40,11 @@ struct Local {
 
 impl Local {
     fn start(arguments: &[&str]) -> Self {
-        let mut process = command(arguments).args(["--port", "0"]).stderr(Stdio::null()).spawn().unwrap();
+        Self::start_with_stderr(arguments, Stdio::null())
+    }
+
+    fn start_with_stderr(arguments: &[&str], stderr: Stdio) -> Self {
+        let mut process = command(arguments).args(["--port", "0"]).stderr(stderr).spawn().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -48,7 +52,7 @@ impl Local {
         Self { process, stdout, url }
     }
 
-    /// Where the second line says that AWS is.
+    /// The address of the AWS port, from the second line.
     fn aws_url(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
@@ -63,9 +67,9 @@ impl Local {
         Self::start(&["--data-dir", data.to_str().unwrap(), "--no-demo", "--secret", SECRET])
     }
 
-    /// Asks it to stop, and returns its exit code and what it still had to say.
+    /// Sends a signal, and returns the exit code and the rest of stdout.
     fn stop(mut self, signal: &str) -> (Option<i32>, String) {
-        // The shell's own, since not every machine has a program of that name.
+        // The builtin of the shell, because not every machine has the program.
         let kill = format!("kill {signal} {}", self.process.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         let mut rest = String::new();
@@ -76,7 +80,7 @@ impl Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -110,24 +114,22 @@ async fn the_demo_shows_a_badge_and_survives_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_drains_what_was_accepted() {
+async fn a_stop_processes_all_accepted_results() {
     let folder = tempfile::tempdir().unwrap();
     let mut accepted = HashSet::new();
     for round in 0..6 {
         let local = Local::start_in(folder.path());
-        let api = local.api();
+        let api = Arc::new(RwLock::new(local.api()));
         let posts: Vec<_> = (0..40)
             .map(|run| {
                 let post =
                     Post::json(&with(result(Clock::System.now()), &json!({ "run_id": round * 100 + run })));
-                let api = api.clone();
-                tokio::spawn(async move { api.send(&post).await.unwrap() })
+                let api = Arc::clone(&api);
+                tokio::spawn(async move { submit_until_accepted(&api, &post).await })
             })
             .collect();
         for post in posts {
-            let answer = post.await.unwrap();
-            assert_eq!(answer.status, 202, "{}", answer.text);
-            accepted.insert(answer.json()["test_result_id"].as_str().unwrap().to_owned());
+            accepted.insert(post.await.unwrap());
         }
         assert_eq!(local.stop("-TERM").0, Some(0));
         let queues = rusqlite::Connection::open(folder.path().join("services.sqlite3")).unwrap();
@@ -135,6 +137,7 @@ async fn a_stop_drains_what_was_accepted() {
         assert_eq!(left, 0, "round {round}");
     }
     let local = Local::start(&["--data-dir", folder.path().to_str().unwrap(), "--no-demo"]);
+    assert_eq!(accepted.len(), 240, "every submission has a unique id");
     let stored: HashSet<_> = history(&local.api()).await.into_iter().collect();
     assert_eq!(stored, accepted);
     let post = Post::json(&result(Clock::System.now()));
@@ -142,7 +145,7 @@ async fn a_stop_drains_what_was_accepted() {
 }
 
 #[test]
-fn a_stop_is_heard_from_the_first_line_on() {
+fn signals_stop_the_program_as_soon_as_it_listens() {
     for options in [&["--ephemeral"][..], &["--ephemeral", "--no-demo"]] {
         for signal in ["-TERM", "-INT"] {
             assert_eq!(Local::start(options).stop(signal).0, Some(0), "{options:?} {signal}");
@@ -150,9 +153,8 @@ fn a_stop_is_heard_from_the_first_line_on() {
     }
 }
 
-#[cfg(unix)]
 #[test]
-fn nobody_else_can_read_the_keys() {
+fn only_the_owner_can_read_the_data_files() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let _local = Local::start_in(folder.path());
@@ -164,7 +166,7 @@ fn nobody_else_can_read_the_keys() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_behind_by_an_ephemeral_run() {
+async fn an_ephemeral_run_writes_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let mut process =
         command(&["--ephemeral", "--no-demo", "--port", "0"]).current_dir(folder.path()).spawn().unwrap();
@@ -176,7 +178,26 @@ async fn nothing_is_left_behind_by_an_ephemeral_run() {
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }
 
-/// Runs to its end, which must come at once, with exit code 2 and one sentence.
+#[tokio::test]
+async fn the_aws_port_serves_sdks_and_logs_requests() {
+    let mut log = tempfile::tempfile().unwrap();
+    let arguments = ["--ephemeral", "--no-demo", "--aws-port", "0", "--secret", SECRET];
+    let mut local = Local::start_with_stderr(&arguments, log.try_clone().unwrap().into());
+    let credentials = Credentials::new("any", "any", None, None, "test");
+    let http_client = aws_smithy_http_client::Builder::new().build_http();
+    let config = badgesmith_aws::sdk::config("us-east-1".to_owned(), credentials, http_client);
+    let config = config.into_builder().endpoint_url(local.aws_url()).build();
+    let secrets = SecretsManager::new(&config);
+    let key = secrets.read("badge/repo/acme/kit", Stage::Current).await.unwrap().unwrap();
+    assert!(key.value.contains("correct horse battery staple"));
+    assert_eq!(local.stop("-TERM").0, Some(0));
+    let mut lines = String::new();
+    log.rewind().unwrap();
+    log.read_to_string(&mut lines).unwrap();
+    assert!(lines.contains("AWS secretsmanager.GetSecretValue 200"), "{lines}");
+}
+
+/// Asserts that the program ends with exit code 2 and one line that contains these parts.
 #[track_caller]
 fn refuses(arguments: &[&str], expected: &[&str]) {
     let Output { status, stdout, stderr } = command(arguments).output().unwrap();
@@ -185,13 +206,13 @@ fn refuses(arguments: &[&str], expected: &[&str]) {
     assert!(stdout.is_empty());
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     for part in expected {
-        assert!(stderr.contains(part), "{stderr} does not say {part}");
+        assert!(stderr.contains(part), "{stderr} does not contain {part}");
     }
-    assert!(!stderr.contains("hunter2"), "a key is shown: {stderr}");
+    assert!(!stderr.contains("hunter2"), "the error shows a key: {stderr}");
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_ends_with_one_sentence_and_exit_code_2() {
+async fn invalid_options_and_unusable_resources_end_with_one_line_and_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
@@ -220,7 +241,7 @@ async fn what_cannot_be_done_ends_with_one_sentence_and_exit_code_2() {
     }
 }
 
-/// Sends the same bytes until they are accepted, whatever becomes of the server meanwhile.
+/// Sends the same bytes until they are accepted, even while the server restarts.
 async fn submit_until_accepted(api: &RwLock<Api>, post: &Post) -> String {
     loop {
         let present = api.read().unwrap().clone();
@@ -235,7 +256,7 @@ async fn submit_until_accepted(api: &RwLock<Api>, post: &Post) -> String {
     }
 }
 
-/// The message of a badge, once it is none of these; fails the test if it stays one for half a minute.
+/// The message of a badge as soon as it is none of `before`; panics after 30 s.
 async fn badge_after(api: &Api, path: &str, before: &[&str]) -> String {
     for _ in 0..600 {
         let badge = api.get(path).await.unwrap().json();
@@ -249,7 +270,7 @@ async fn badge_after(api: &Api, path: &str, before: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn packages_are_looked_up_and_kept_warm() {
+async fn packages_are_fetched_and_refreshed() {
     let upstream = Upstream::start();
     upstream.publish("Acme.Kit", &["1.0.0", "1.1.0-beta"]);
     upstream.github_token("ghp_public", &[]);
@@ -286,13 +307,13 @@ async fn packages_are_looked_up_and_kept_warm() {
     }
     assert_eq!(local.stop("-TERM").0, Some(0));
 
-    // The tokens are kept, and the schedule finds what is new though nobody reads.
+    // The tokens are stored, and the schedule finds new versions without any read.
     upstream.publish("Acme.Kit", &["2.0.0"]);
     upstream.github_publish(Account::Org("acme"), "Shown", Visibility::Private, &["4.1.0"]);
     let local = Local::start(&arguments);
     upstream.take_requests();
     let mut asked = Vec::new();
-    // Whoever is asked for again was written before.
+    // A second request for a package comes after its first refresh was stored.
     let twice = |asked: &[RecordedRequest], name: &str| {
         asked.iter().filter(|request| request.path.to_lowercase().contains(name)).count() > 1
     };
@@ -341,12 +362,12 @@ async fn a_thousand_posts_survive_kill_9() {
     for client in clients {
         accepted.extend(client.await.unwrap());
     }
-    assert_eq!(accepted.len(), POSTS, "every submission has its own id");
+    assert_eq!(accepted.len(), POSTS, "every submission has a unique id");
 
-    // A stop drains the queue; what is in the table then is all there will be.
+    // A stop drains the queue: afterwards the table is complete.
     assert_eq!(local.stop("-TERM").0, Some(0));
     let local = Local::start_in(folder.path());
     let stored = history(&local.api()).await;
-    assert_eq!(stored.len(), POSTS, "nothing shows twice");
-    assert_eq!(stored.into_iter().collect::<HashSet<_>>(), accepted, "nothing is lost");
+    assert_eq!(stored.len(), POSTS, "no result is stored twice");
+    assert_eq!(stored.into_iter().collect::<HashSet<_>>(), accepted, "no result is lost");
 }

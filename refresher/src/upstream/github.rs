@@ -1,31 +1,41 @@
 //! GitHub Packages: <https://docs.github.com/en/rest/packages/packages>
 
+mod pages;
+
 use std::sync::Arc;
 
 use badgesmith_aws::dynamodb::{SecretMapping, SecretMappings};
 use badgesmith_domain::package::{Organization, PackageName};
-use badgesmith_domain::package_record::{PackageState, Validator, Validators};
-use badgesmith_domain::version::{NuGetVersion, Versions};
+use badgesmith_domain::package_record::{PackageState, Validators};
 use serde::Deserialize;
 use url::Url;
 
-use super::http::{Credential, Get, Http};
-use super::reply::Reply;
-use super::{Ask, FetchError, Fetched, Found, Part, within};
+use self::pages::PageWalk;
+use super::fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage, VersionSet};
+use super::http_client::HttpClient;
+use super::request::{Credential, Get};
+use super::response::Response;
 use crate::tokens::{Token, Tokens};
-
-/// The most that GitHub takes.
-const PER_PAGE: usize = 100;
-/// As many versions as are kept.
-const PAGES_MAX: usize = Versions::MAX / PER_PAGE;
 
 /// GitHub's REST API.
 #[derive(Debug)]
 pub(crate) struct GitHub {
-    http: Arc<Http>,
+    http: Arc<HttpClient>,
     api: Url,
     mappings: SecretMappings,
     tokens: Tokens,
+}
+
+/// One lookup of a package with one token.
+#[derive(Debug, Clone, Copy)]
+struct Lookup<'a> {
+    organization: &'a Organization,
+    name: &'a PackageName,
+    /// The validators of the last fetch.
+    known: &'a Validators,
+    credential: Credential<'a>,
+    /// The token is mapped to this one package, which is the consent to show it if it is not public.
+    has_consent: bool,
 }
 
 #[derive(Deserialize)]
@@ -33,7 +43,7 @@ struct Package {
     visibility: Visibility,
 }
 
-#[derive(Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Visibility {
     Public,
@@ -41,44 +51,35 @@ enum Visibility {
     Internal,
 }
 
-/// A version of a package.
-#[derive(Deserialize)]
-struct Version {
-    name: Option<String>,
-}
-
-/// What a walk over all pages found.
-enum Walked {
-    Unchanged,
-    Missing,
-    Found(Vec<NuGetVersion>),
-}
-
 impl GitHub {
-    pub(crate) fn new(http: Arc<Http>, api: Url, mappings: SecretMappings, tokens: Tokens) -> Self {
+    pub(crate) fn new(http: Arc<HttpClient>, api: Url, mappings: SecretMappings, tokens: Tokens) -> Self {
         Self { http, api, mappings, tokens }
     }
 
-    pub(crate) async fn fetch(
+    pub(super) async fn fetch(
         &self,
         organization: &Organization,
         name: &PackageName,
-        ask: Ask<'_>,
-    ) -> Result<Fetched, FetchError> {
-        // Asked every time: what is no longer mapped must not be shown any longer.
-        let Some(mapping) = self.mappings.find(organization, name, ask.now).await? else {
-            tracing::info!(package = %ask.package, "not shown: no token is mapped to its organisation");
-            return Ok(Fetched::Withheld);
+        request: FetchRequest<'_>,
+    ) -> Result<FetchOutcome, FetchError> {
+        // Read for each fetch: a package whose mapping is deleted must no longer be shown.
+        let Some(mapping) = self.mappings.find(organization, name, request.now).await? else {
+            tracing::info!(package = %request.package, "withheld package: no token is mapped to its organization");
+            return Ok(FetchOutcome::Withheld);
         };
-        let was_shown_by_consent = matches!(ask.state, PackageState::Known(known) if known.private);
-        match within(ask.time, self.fetch_mapped(organization, name, ask, &mapping)).await {
-            // The consent is gone, and nobody can say that the package is public by now.
-            Err(error) if was_shown_by_consent && !mapping.of_package => {
-                tracing::warn!(package = %ask.package, %error, "withheld, since its mapping is gone");
-                Ok(Fetched::Withheld)
+        let fetched = request.bound(self.fetch_mapped(organization, name, request, &mapping)).await;
+        let was_private = matches!(request.state, PackageState::Known(known) if known.private);
+        if !was_private || mapping.of_package {
+            return fetched;
+        }
+        // The consent to show the package is gone. It is withheld unless GitHub confirms that it is public now.
+        match fetched {
+            Ok(FetchOutcome::NotFound) => Ok(FetchOutcome::Withheld),
+            Err(error) => {
+                tracing::warn!(package = %request.package, %error, "withheld private package: its token mapping is gone");
+                Ok(FetchOutcome::Withheld)
             }
-            Ok(Fetched::Missing) if was_shown_by_consent && !mapping.of_package => Ok(Fetched::Withheld),
-            fetched => fetched,
+            Ok(FetchOutcome::Unchanged | FetchOutcome::Found(_) | FetchOutcome::Withheld) => fetched,
         }
     }
 
@@ -86,184 +87,115 @@ impl GitHub {
         &self,
         organization: &Organization,
         name: &PackageName,
-        ask: Ask<'_>,
+        request: FetchRequest<'_>,
         mapping: &SecretMapping,
-    ) -> Result<Fetched, FetchError> {
-        let SecretMapping { secret_id, of_package } = mapping;
-        let Some(token) = self.tokens.of(secret_id, ask.now).await? else {
+    ) -> Result<FetchOutcome, FetchError> {
+        let secret_id = &mapping.secret_id;
+        let Some(token) = self.tokens.get(secret_id, request.now).await? else {
             return Err(FetchError::Refused(format!("the secret {secret_id} holds no token")));
         };
-        let is_speculative = !matches!(ask.state, PackageState::Known(_));
+        let is_speculative = !matches!(request.state, PackageState::Known(_));
         let fetch = async |token: &Token| {
             let credential = Credential { token, is_speculative };
-            self.with_credential(organization, name, ask.validators, credential, *of_package).await
+            let (known, has_consent) = (request.validators, mapping.of_package);
+            self.look_up(Lookup { organization, name, known, credential, has_consent }).await
         };
         match fetch(&token).await {
-            // The secret may have been rotated since it was read.
-            Err(refused @ FetchError::Refused(_)) => match self.tokens.instead_of(&token, ask.now).await? {
-                Some(token) => fetch(&token).await,
-                None => Err(refused),
-            },
+            // The secret may have been rotated since the token was cached.
+            Err(refused @ FetchError::Refused(_)) => {
+                match self.tokens.replacement(&token, request.now).await? {
+                    Some(token) => fetch(&token).await,
+                    None => Err(refused),
+                }
+            }
             fetched => fetched,
         }
     }
 
-    /// Asks for the package of an organisation, or else of a user.
-    async fn with_credential(
-        &self,
-        organization: &Organization,
-        name: &PackageName,
-        known: &Validators,
-        credential: Credential<'_>,
-        of_package: bool,
-    ) -> Result<Fetched, FetchError> {
-        let mut owners = ["orgs", "users"];
-        let of_users = self.url("users/")?;
-        if known.keys().any(|url| url.starts_with(of_users.as_str())) {
-            owners.reverse();
-        }
-        for owner in owners {
-            let package = self.url(&format!("{owner}/{organization}/packages/nuget/{name}"))?;
-            let mut validators = Validators::new();
-            if !of_package {
-                match self.is_public(&package, known, credential, &mut validators).await? {
-                    None => continue,
-                    Some(false) => {
-                        tracing::info!(%organization, %name, "not shown: not public, and no token is mapped to it alone");
-                        return Ok(Fetched::Withheld);
-                    }
-                    Some(true) => {}
-                }
-            }
-            let first = format!("{owner}/{organization}/packages/nuget/{name}/versions?per_page={PER_PAGE}");
-            let first = self.url(&first)?;
-            let mut walked = self.walk(&first, known, credential, &mut validators).await?;
-            if walked.is_none() {
-                // A later page has changed, so all are needed.
-                walked = self.walk(&first, &Validators::new(), credential, &mut validators).await?;
-            }
-            match walked {
-                Some(Walked::Missing) => {}
-                // The visibility's document may have changed all the same, and its validator with it.
-                Some(Walked::Unchanged) if validators == *known => return Ok(Fetched::Unchanged),
-                Some(Walked::Unchanged) => {
-                    return Ok(Fetched::Found(Found {
-                        parts: vec![Part::All],
-                        validators,
-                        private: of_package,
-                    }));
-                }
-                Some(Walked::Found(versions)) => {
-                    let parts = vec![Part::Listed(versions)];
-                    return Ok(Fetched::Found(Found { parts, validators, private: of_package }));
-                }
-                None => return Err(FetchError::Failed(format!("{first} changes while it is read"))),
+    /// Looks up a package of an organization or of a user: the name does not say which.
+    async fn look_up(&self, lookup: Lookup<'_>) -> Result<FetchOutcome, FetchError> {
+        for owner_kind in self.owner_kinds(lookup.known)? {
+            let fetched = self.fetch_from(owner_kind, lookup).await?;
+            if !matches!(fetched, FetchOutcome::NotFound) {
+                return Ok(fetched);
             }
         }
-        Ok(Fetched::Missing)
+        Ok(FetchOutcome::NotFound)
     }
 
-    /// Whether everybody may see the package; `None` when there is none. Only of a public one is there a
-    /// validator, so what has not changed is public.
-    async fn is_public(
+    /// The kinds of owners in the order to try them: users first if the package was a user's at the last fetch.
+    fn owner_kinds(&self, known: &Validators) -> Result<[&'static str; 2], FetchError> {
+        let users = self.url("users/")?;
+        let is_of_user = known.keys().any(|url| url.starts_with(users.as_str()));
+        Ok(if is_of_user { ["users", "orgs"] } else { ["orgs", "users"] })
+    }
+
+    async fn fetch_from(&self, owner_kind: &str, lookup: Lookup<'_>) -> Result<FetchOutcome, FetchError> {
+        let Lookup { organization, name, known, credential, has_consent } = lookup;
+        let package = self.url(&format!("{owner_kind}/{organization}/packages/nuget/{name}"))?;
+        let mut validators = Validators::new();
+        if !has_consent {
+            match self.visibility(&package, lookup, &mut validators).await? {
+                Some(Visibility::Public) => {}
+                Some(Visibility::Private | Visibility::Internal) => {
+                    tracing::info!(
+                        %organization, %name,
+                        "withheld package: it is not public, and no token is mapped to it alone"
+                    );
+                    return Ok(FetchOutcome::Withheld);
+                }
+                None => return Ok(FetchOutcome::NotFound),
+            }
+        }
+        let first = self.url(&format!(
+            "{owner_kind}/{organization}/packages/nuget/{name}/versions?per_page={}",
+            pages::PER_PAGE
+        ))?;
+        let mut walk = pages::walk(&self.http, &first, known, credential, &mut validators).await?;
+        if matches!(walk, PageWalk::Stale) {
+            let none = Validators::new();
+            walk = pages::walk(&self.http, &first, &none, credential, &mut validators).await?;
+        }
+        let versions = match walk {
+            PageWalk::NotFound => return Ok(FetchOutcome::NotFound),
+            PageWalk::Stale => {
+                return Err(FetchError::Failed(format!("the pages of {first} changed while they were read")));
+            }
+            PageWalk::Unchanged if validators == *known => return Ok(FetchOutcome::Unchanged),
+            // Only the validator of the visibility changed.
+            PageWalk::Unchanged => VersionSet::Unchanged,
+            PageWalk::Found(versions) => VersionSet::Listed(versions),
+        };
+        Ok(FetchOutcome::Found(FetchedPackage { versions: vec![versions], validators, private: has_consent }))
+    }
+
+    /// The visibility of a package; `None` when it does not exist. Only public packages get a validator, so a document
+    /// that is not modified belongs to a public one.
+    async fn visibility(
         &self,
         url: &Url,
-        known: &Validators,
-        credential: Credential<'_>,
+        lookup: Lookup<'_>,
         validators: &mut Validators,
-    ) -> Result<Option<bool>, FetchError> {
-        let validator = known.get(url.as_str());
-        let validator = match self.http.get(Get { url, validator, credential: Some(credential) }).await? {
-            Reply::Missing => return Ok(None),
-            Reply::Unchanged => validator.cloned().unwrap_or_default(),
-            Reply::Found(document) => {
+    ) -> Result<Option<Visibility>, FetchError> {
+        let validator = lookup.known.get(url.as_str());
+        let get = Get { url, validator, credential: Some(lookup.credential) };
+        let validator = match self.http.get(get).await? {
+            Response::NotFound => return Ok(None),
+            Response::NotModified => validator.cloned().unwrap_or_default(),
+            Response::Found(document) => {
                 let Package { visibility } = document.json(url)?;
                 if visibility != Visibility::Public {
-                    return Ok(Some(false));
+                    return Ok(Some(visibility));
                 }
                 document.validator
             }
         };
         validators.insert(url.to_string(), validator);
-        Ok(Some(true))
-    }
-
-    /// Reads all pages from `first` on. Every page has its own entity tag, and a deletion may change a later
-    /// one alone: all are asked for. `None` when one behind the first has changed while those before have not.
-    async fn walk(
-        &self,
-        first: &Url,
-        known: &Validators,
-        credential: Credential<'_>,
-        validators: &mut Validators,
-    ) -> Result<Option<Walked>, FetchError> {
-        let mut url = first.clone();
-        let mut versions: Option<Vec<NuGetVersion>> = None;
-        for page in 0..PAGES_MAX {
-            // Once one has come whole, the others must.
-            let validator = known.get(url.as_str()).filter(|_| versions.is_none());
-            let validator =
-                match self.http.get(Get { url: &url, validator, credential: Some(credential) }).await? {
-                    Reply::Missing => return Ok(Some(Walked::Missing)),
-                    Reply::Unchanged => validator.cloned().unwrap_or_default(),
-                    Reply::Found(_) if page > 0 && versions.is_none() => return Ok(None),
-                    Reply::Found(document) => {
-                        let named: Vec<Version> = document.json(&url)?;
-                        if page == 0 && named.is_empty() {
-                            // A package without a version is none.
-                            return Ok(Some(Walked::Missing));
-                        }
-                        // Whatever was pushed has a name; what is no version is none of ours.
-                        let found = named.iter().filter_map(|version| version.name.as_deref()?.parse().ok());
-                        versions.get_or_insert_default().extend(found);
-                        let next = document.link.as_deref().and_then(next_page);
-                        Validator { next, ..document.validator }
-                    }
-                };
-            let next = validator.next.clone();
-            validators.insert(url.to_string(), validator);
-            let Some(next) = next else { break };
-            url = self.same_origin(&next)?;
-        }
-        Ok(Some(versions.map_or(Walked::Unchanged, Walked::Found)))
+        Ok(Some(Visibility::Public))
     }
 
     fn url(&self, path: &str) -> Result<Url, FetchError> {
         let url = format!("{}/{path}", self.api.as_str().trim_end_matches('/'));
-        Url::parse(&url).map_err(|_| FetchError::Failed(format!("{url} is no address")))
-    }
-
-    /// An address that GitHub gave. It may look like anything, but the token goes nowhere else.
-    fn same_origin(&self, address: &str) -> Result<Url, FetchError> {
-        let url = Url::parse(address).ok().filter(|url| url.origin() == self.api.origin());
-        url.ok_or_else(|| FetchError::Failed("the next page is said to be on another host".to_owned()))
-    }
-}
-
-/// The address with `rel="next"` in a `Link` header (RFC 8288): `<URL>; rel="next", <URL>; rel="last"`.
-fn next_page(link: &str) -> Option<String> {
-    link.split('<').find_map(|entry| {
-        let (address, parameters) = entry.split_once('>')?;
-        let mut parameters = parameters.split([';', ',']).map(str::trim);
-        let is_next = parameters.any(|parameter| matches!(parameter, "rel=\"next\"" | "rel=next"));
-        is_next.then(|| address.to_owned())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_page_is_found_wherever_it_stands() {
-        let last = "<https://api.example.test/x?page=3>; rel=\"last\"";
-        let next = "<https://api.example.test/x?a=1,2;b&page=2>; rel=\"next\"";
-        let address = Some("https://api.example.test/x?a=1,2;b&page=2".to_owned());
-        assert_eq!(next_page(&format!("{next}, {last}")), address);
-        assert_eq!(next_page(&format!("{last}, {next}")), address);
-        assert_eq!(next_page(&next.replace('"', "")), address);
-        for none in [last, "", "<https://x>", "rel=\"next\"", "<https://x>; rel=\"prev\", <https://y>"] {
-            assert_eq!(next_page(none), None, "{none}");
-        }
+        Url::parse(&url).map_err(|_| FetchError::Failed(format!("invalid URL {url}")))
     }
 }

@@ -1,23 +1,28 @@
 //! The tables, one type for each, with a method for each question that the code asks of it.
 
+#[cfg(feature = "admin")]
+mod admin;
 mod history;
 mod nonces;
+mod package_content;
+mod package_item;
 mod package_leases;
+mod package_updates;
 mod packages;
 mod result_item;
 mod results;
 mod secret_mappings;
-#[cfg(feature = "admin")]
-mod tables;
+mod update_expression;
 
+#[cfg(feature = "admin")]
+pub use admin::table_status;
 pub use history::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery};
 pub use nonces::{Nonces, Reservation, ReservationOutcome};
-pub use package_leases::{Content, Lease, LeaseOutcome};
+pub use package_leases::{Lease, LeaseOutcome};
+pub use package_updates::ContentUpdate;
 pub use packages::{DuePackage, DuePage, DuePosition, Packages};
 pub use results::Results;
 pub use secret_mappings::{SecretMapping, SecretMappings};
-#[cfg(feature = "admin")]
-pub use tables::table_status;
 
 use std::collections::HashMap;
 

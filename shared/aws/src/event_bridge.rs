@@ -1,4 +1,7 @@
-//! The event bus on which others hear what happened.
+//! Publishing to the event bus.
+
+#[cfg(feature = "admin")]
+mod admin;
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
@@ -30,15 +33,6 @@ impl EventBus {
     /// The bus named `name`.
     pub fn new(config: &SdkConfig, name: String) -> Self {
         Self { client: Client::new(config), name }
-    }
-
-    /// Checks that the bus exists.
-    ///
-    /// # Errors
-    /// [`AwsError`] when EventBridge could not be asked, or there is no such bus.
-    pub async fn check(&self) -> Result<(), AwsError> {
-        let described = self.client.describe_event_bus().name(&self.name).send().await;
-        described.map(|_| ()).map_err(|error| AwsError::new("events:DescribeEventBus", error))
     }
 
     /// Publishes `TestResultRecorded` for each of `results`.

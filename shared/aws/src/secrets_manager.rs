@@ -1,10 +1,10 @@
-//! Secrets, with their versions.
+//! Secrets and their versions.
 
 #[cfg(feature = "admin")]
 mod admin;
 
 #[cfg(feature = "admin")]
-pub use admin::{Created, SecretDescription};
+pub use admin::{CreateOutcome, SecretDescription, repository_secret, token_secret, token_secret_name};
 
 use std::fmt;
 use std::time::Duration;
@@ -12,11 +12,9 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_types::SdkConfig;
-use serde_json::json;
 
 use crate::sdk::AwsError;
 use badgesmith_domain::ids::Repository;
-use badgesmith_domain::package::{Organization, PackageName};
 use badgesmith_domain::timestamp::Timestamp;
 
 /// The name of the secret that holds a repository's HMAC key: `badge/repo/{owner}/{repo}`.
@@ -24,31 +22,10 @@ pub fn repository_secret_name(repository: &Repository) -> String {
     format!("badge/repo/{repository}")
 }
 
-/// The name of no repository's secret, which would have two parts. Who may read those may look for it.
+/// The name of no repository's secret: those have an owner and a repository. A role that may read those may read this.
 const NO_REPOSITORY_SECRET: &str = "badge/repo/none";
 
-/// The secret of a repository that signs with `key`, base64 or not; [`SecretKeys::parse`](badgesmith_domain::signature::SecretKeys::parse)
-/// reads it.
-pub fn repository_secret(key: &str) -> String {
-    json!({ "hmac_key": key, "type": "repo_hmac" }).to_string()
-}
-
-/// The secret that holds a token for GitHub.
-pub fn token_secret(token: &str) -> String {
-    json!({ "token": token, "type": "github_pat" }).to_string()
-}
-
-/// The name of the secret that holds the token with which one package of GitHub, or all public ones of an
-/// organisation, are read: `badge/github/{organization}` or `badge/github/{organization}/{package}`. The table of
-/// secrets has the last word.
-pub fn token_secret_name(organization: &Organization, package: Option<&PackageName>) -> String {
-    match package {
-        Some(package) => format!("badge/github/{organization}/{package}"),
-        None => format!("badge/github/{organization}"),
-    }
-}
-
-/// How long the key before a rotation is still accepted.
+/// How long the key before a rotation stays valid.
 pub const PREVIOUS_KEY_LIFETIME: Duration = Duration::from_hours(24);
 
 /// The Secrets Manager of the account.
@@ -57,13 +34,13 @@ pub struct SecretsManager {
     client: Client,
 }
 
-/// Which version of a secret, by its staging label:
+/// A version of a secret, by its staging label:
 /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html#term_version>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// `AWSCURRENT`
     Current,
-    /// `AWSPREVIOUS`, what was current before the last rotation.
+    /// `AWSPREVIOUS`, the current version before the last rotation.
     Previous,
 }
 
@@ -81,9 +58,8 @@ impl Stage {
 pub struct SecretVersion {
     /// The version's id, a new one for each value.
     pub id: String,
-    /// The secret itself.
     pub value: String,
-    /// When this version was put there.
+    /// When this version was stored.
     pub created: Timestamp,
 }
 
@@ -97,24 +73,24 @@ impl fmt::Debug for SecretVersion {
 }
 
 impl SecretsManager {
-    /// A client of its own, on the shared HTTP client of `config`.
+    /// A client on the shared HTTP client of `config`.
     pub fn new(config: &SdkConfig) -> Self {
         Self { client: Client::new(config) }
     }
 
-    /// Looks for a secret that no repository has, so that the next look finds a connection.
+    /// Reads a secret that does not exist, so that the next call finds a connection.
     ///
     /// # Errors
-    /// [`AwsError`] when Secrets Manager could not be asked.
+    /// [`AwsError`] when the call failed.
     pub async fn warm_up(&self) -> Result<(), AwsError> {
         self.read(NO_REPOSITORY_SECRET, Stage::Current).await.map(drop)
     }
 
-    /// Reads one version of a secret; `None` when there is no such secret or version, or it is being
-    /// deleted, or holds no text.
+    /// Reads one version of a secret; `None` when the secret or the version does not exist, is scheduled for deletion, or
+    /// holds no text.
     ///
     /// # Errors
-    /// [`AwsError`] when Secrets Manager could not be asked.
+    /// [`AwsError`] when the call failed.
     pub async fn read(&self, name: &str, stage: Stage) -> Result<Option<SecretVersion>, AwsError> {
         match self.client.get_secret_value().secret_id(name).version_stage(stage.label()).send().await {
             Ok(output) => Ok(output.secret_string.map(|value| SecretVersion {

@@ -5,7 +5,7 @@
 mod admin;
 
 #[cfg(feature = "admin")]
-pub use admin::{Depth, Handle, Letter, SendReport};
+pub use admin::{BatchOutcome, QueueDepth, ReceiptHandle, ReceivedMessage};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{

@@ -1,4 +1,4 @@
-//! What is kept of a package between two refreshes.
+//! The record of a package: what is known of it from one refresh to the next.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,27 +8,24 @@ use serde::{Deserialize, Serialize};
 use crate::timestamp::Timestamp;
 use crate::version::NuGetVersion;
 
-/// A package as it is known at a time: everything but its versions.
+/// A package without its versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageRecord {
-    /// What is known of it.
     pub state: PackageState,
-    /// Its upstream is not asked again before this.
+    /// The package is due from this time on.
     pub refresh_after: Timestamp,
-    /// When somebody last read it, to within a day.
+    /// When the package was last read, to within a day.
     pub last_requested_at: Timestamp,
-    /// Failed tries in a row.
+    /// Failed refreshes in a row.
     pub failures: u32,
 }
 
-/// How far the knowledge of a package goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PackageState {
-    /// Its upstream was not heard yet. It may not exist.
+    /// No upstream has answered yet. The package may not exist.
     Unconfirmed,
-    /// It exists.
     Known(Known),
-    /// Its upstream says that it does not exist, or it is not for everybody to see.
+    /// The package does not exist, or must not be shown.
     NotFound,
 }
 
@@ -39,33 +36,33 @@ pub struct Known {
     pub latest_stable: Option<NuGetVersion>,
     /// The highest prerelease.
     pub latest_prerelease: Option<NuGetVersion>,
-    /// When its upstream last confirmed all of it.
+    /// When the upstream last confirmed the versions.
     pub fetched_at: Timestamp,
-    /// When its versions last changed.
+    /// When the versions last changed.
     pub changed_at: Timestamp,
-    /// How often in a row its upstream has said that it does not exist.
+    /// How often in a row the upstream has answered that the package does not exist.
     pub consecutive_not_found: u32,
-    /// Shown by a consent of its own, since it is not public.
+    /// Shown because a token is mapped to this one package, not because it is public.
     pub private: bool,
-    /// Kept up to date. Packages that nobody reads are not.
-    pub scheduled: bool,
+    /// On the schedule. Packages that are no longer read leave it.
+    pub is_scheduled: bool,
 }
 
 impl PackageRecord {
-    /// How long nobody has been heard to read it.
+    /// The time since the package was last read.
     pub fn unread_for(&self, now: Timestamp) -> Duration {
         now.since(self.last_requested_at)
     }
 
-    /// Whether it exists, and is kept up to date.
+    /// Whether the package exists and is on the schedule.
     pub fn is_scheduled(&self) -> bool {
-        matches!(&self.state, PackageState::Known(known) if known.scheduled)
+        matches!(&self.state, PackageState::Known(known) if known.is_scheduled)
     }
 }
 
 impl Known {
-    /// The version to show where nothing is required of it: the highest stable one, the highest of all with
-    /// `prerelease`, or where there is no other.
+    /// The version of a badge without a version range: the highest stable one; the highest of all with `prerelease`,
+    /// or when there is no stable one.
     pub fn latest(&self, prerelease: bool) -> Option<&NuGetVersion> {
         match (&self.latest_stable, &self.latest_prerelease) {
             (Some(stable), Some(other)) if prerelease => Some(stable.max(other)),
@@ -75,28 +72,29 @@ impl Known {
     }
 }
 
-/// What upstream has to be asked with, by URL, so that it need not repeat what is known.
+/// Validators of upstream documents, by URL. They make requests conditional, so that unchanged documents are not sent
+/// again.
 pub type Validators = BTreeMap<String, Validator>;
 
-/// The state of one document upstream.
+/// The validator of one upstream document (RFC 9110, 8.8).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validator {
-    /// Its entity tag, as it came.
+    /// The `ETag` header, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
-    /// Its `Last-Modified`, as it came.
+    /// The `Last-Modified` header, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
-    /// For a page of a NuGet registration, the commit that it is of.
+    /// The commit of a page of a NuGet registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// For a page of GitHub's, where the next one is.
+    /// The URL of the page after a page of GitHub's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
 impl Validator {
-    /// Whether a request can be made conditional with it.
+    /// Whether it can make a request conditional.
     pub fn is_conditional(&self) -> bool {
         self.etag.is_some() || self.last_modified.is_some()
     }

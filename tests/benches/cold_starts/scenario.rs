@@ -35,7 +35,7 @@ pub(crate) async fn run(function: Function, program: &Path) -> io::Result<Outcom
     let mut environment = function.environment();
     environment.extend(endpoint.environment());
     let mut sandbox = Sandbox::start(program, &environment, None).await?;
-    let mut faults = Vec::from_iter(compare("the start", calls_of_start(function), &calls));
+    let mut faults = Vec::from_iter(compare("the start", function.warm_up_calls(), &calls));
     let (mut first, opened) = (None, endpoint.connections());
     for Step { name, event, status, calls: expected } in steps(function) {
         let answer = sandbox.invoke(&event).await?.body;
@@ -53,16 +53,6 @@ pub(crate) async fn run(function: Function, program: &Path) -> io::Result<Outcom
         }
     }
     Ok(Outcome { cpu_time: first.unwrap_or_default(), faults })
-}
-
-/// The calls that open connections; see `prime` in each function.
-fn calls_of_start(function: Function) -> &'static [&'static str] {
-    match function {
-        Function::IngestApi => &["GetSecretValue", "UpdateItem"],
-        Function::Processor => &["BatchWriteItem"],
-        Function::Refresher => &[],
-        Function::BadgeApi => &["Query"],
-    }
 }
 
 fn steps(function: Function) -> Vec<Step> {

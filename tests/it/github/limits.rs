@@ -1,14 +1,14 @@
-//! GitHub's limits: obeyed, and kept for what exists.
+//! GitHub's rate limits: respected, and reserved for packages that exist.
 
 use std::time::Duration;
 
 use tests::upstream::{UpstreamFault, Visibility};
 use tests::world::{FRESH_FOR, World};
 
-use super::{ACME, MINUTE, knowing, paths, refresh, status};
+use super::{ACME, MINUTE, paths, refresh, status, world_that_knows};
 
 #[tokio::test]
-async fn a_limit_is_obeyed_and_takes_nothing_away() {
+async fn a_rate_limit_is_respected_and_known_versions_stay() {
     let secondary = "{\"message\":\"You have exceeded a secondary rate limit. Please wait a few minutes.\"}";
     let reset_in = |world: &World, minutes: u64| {
         world.now().plus(MINUTE * u32::try_from(minutes).unwrap()).unix_seconds()
@@ -22,7 +22,7 @@ async fn a_limit_is_obeyed_and_takes_nothing_away() {
         (Some((429, None, "")), 1),
     ] {
         let context = format!("{answer:?}");
-        let (upstream, world) = knowing(&["1.0.0"]).await;
+        let (upstream, world) = world_that_knows(&["1.0.0"]).await;
         upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, &["2.0.0"]);
         upstream.github_publish(ACME, "New", Visibility::Public, &["3.0.0"]);
         world.clock.advance(FRESH_FOR);
@@ -34,31 +34,31 @@ async fn a_limit_is_obeyed_and_takes_nothing_away() {
             }
         }
         assert_eq!(world.refresh_due().await.failed, 1, "{context}");
-        assert_eq!(upstream.take_requests().len(), 1, "{context}: not tried again");
+        assert_eq!(upstream.take_requests().len(), 1, "{context}: no retry");
         upstream.github_limit(5000, reset_in(&world, 60));
         let step = MINUTE * u32::try_from(minutes).unwrap() / 6;
         for _ in 0..5 {
             world.version("github/acme/new").await;
             world.drain_requests().await;
             refresh(&world, step).await;
-            let asked = upstream.take_requests();
-            assert!(asked.is_empty(), "{context}: too early, and whatever the package: {:?}", paths(&asked));
+            let requests = upstream.take_requests();
+            assert!(requests.is_empty(), "{context}: no request, for any package: {:?}", paths(&requests));
             assert_eq!(world.version("github/acme/acme.kit").await, "1.0.0", "{context}");
         }
         refresh(&world, step + Duration::from_secs(31)).await;
         world.clock.advance(MINUTE * 3);
-        assert_eq!(world.version("github/acme/acme.kit").await, "2.0.0", "{context}: then it is asked again");
+        assert_eq!(world.version("github/acme/acme.kit").await, "2.0.0", "{context}: then requests resume");
         assert_eq!(world.version("github/acme/new").await, "3.0.0", "{context}");
     }
 }
 
 #[tokio::test]
-async fn a_limit_that_ends_at_a_known_time_is_not_tested_before() {
-    let (upstream, world) = knowing(&["1.0.0"]).await;
+async fn no_request_is_sent_before_an_announced_end_of_a_rate_limit() {
+    let (upstream, world) = world_that_knows(&["1.0.0"]).await;
     upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, &["2.0.0"]);
     world.clock.advance(FRESH_FOR);
     let reset = world.now().plus(MINUTE * 30).unix_seconds().to_string();
-    // The primary limit, which GitHub may answer with 429 as well.
+    // The primary rate limit, for which GitHub may also answer 429.
     let spent = [("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", reset)];
     upstream.plan_fault("/github/", status(429, &spent, "{}"), 1);
     world.refresh_due().await;
@@ -73,8 +73,8 @@ async fn a_limit_that_ends_at_a_known_time_is_not_tested_before() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_under_way_does_not_end_a_limit() {
-    let (upstream, world) = knowing(&["1.0.0"]).await;
+async fn a_response_in_flight_does_not_end_a_rate_limit() {
+    let (upstream, world) = world_that_knows(&["1.0.0"]).await;
     for name in ["Slow", "New"] {
         upstream.github_publish(ACME, name, Visibility::Public, &["1.0.0"]);
     }
@@ -86,7 +86,7 @@ async fn an_answer_that_was_under_way_does_not_end_a_limit() {
     assert_eq!(
         world.refresh_due().await.failed,
         2,
-        "one is limited, the other is not asked for its versions"
+        "one is rate limited, the versions of the other are not requested"
     );
     upstream.take_requests();
     world.version("github/acme/new").await;
@@ -95,8 +95,8 @@ async fn an_answer_that_was_under_way_does_not_end_a_limit() {
 }
 
 #[tokio::test]
-async fn half_of_a_limit_is_kept_for_packages_that_exist() {
-    let (upstream, world) = knowing(&["1.0.0"]).await;
+async fn half_of_the_quota_is_reserved_for_packages_that_exist() {
+    let (upstream, world) = world_that_knows(&["1.0.0"]).await;
     upstream.github_publish(ACME, "New", Visibility::Public, &["3.0.0"]);
     upstream.github_limit(2499, world.now().plus(MINUTE * 60).unix_seconds());
     assert_eq!(refresh(&world, FRESH_FOR).await.unchanged, 1);
@@ -105,12 +105,12 @@ async fn half_of_a_limit_is_kept_for_packages_that_exist() {
     world.drain_requests().await;
     assert_eq!(world.version("github/acme/new").await, "unavailable");
     assert_eq!(upstream.take_requests().len(), 0);
-    assert_eq!(refresh(&world, FRESH_FOR).await.unchanged, 1, "what is known is refreshed as ever");
+    assert_eq!(refresh(&world, FRESH_FOR).await.unchanged, 1, "known packages are refreshed");
     upstream.github_limit(5000, world.now().plus(MINUTE * 90).unix_seconds());
     refresh(&world, MINUTE * 61).await;
     assert_eq!(
         world.version("github/acme/new").await,
         "3.0.0",
-        "and the rest is looked up when the limit is new"
+        "new names are looked up after the quota is reset"
     );
 }

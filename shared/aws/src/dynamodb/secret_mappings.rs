@@ -1,4 +1,4 @@
-//! Which secret the packages of an organisation are read with.
+//! The table that maps packages of GitHub to the secrets with their tokens.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
@@ -11,17 +11,13 @@ use super::{PK, is_expired, item_key, string, text};
 use crate::sdk::AwsError;
 
 /// The name or ARN of the secret.
-const SECRET_ID: &str = "SecretId";
-const PROVIDER: &str = "Provider";
-const ORGANIZATION: &str = "Org";
-const PACKAGE: &str = "Package";
-const CREATED_AT: &str = "CreatedAt";
+pub(super) const SECRET_ID: &str = "SecretId";
 
 /// The table of secrets. It holds their names only.
 #[derive(Debug, Clone)]
 pub struct SecretMappings {
-    client: Client,
-    table: String,
+    pub(super) client: Client,
+    pub(super) table: String,
 }
 
 /// The secret that a package is read with.
@@ -39,7 +35,7 @@ impl SecretMappings {
         Self { client: Client::new(config), table }
     }
 
-    /// The secret for a package: its own, else that of its organisation's public packages, if there is one. One
+    /// The secret for a package: its own, else that of its organization's public packages, if there is one. One
     /// request for both.
     ///
     /// # Errors
@@ -75,71 +71,5 @@ impl SecretMappings {
         let [own, shared] = partitions.map(|partition| secret_id(&partition));
         let own = own.map(|secret_id| SecretMapping { secret_id, of_package: true });
         Ok(own.or_else(|| shared.map(|secret_id| SecretMapping { secret_id, of_package: false })))
-    }
-
-    /// The name or ARN of the secret that is mapped to exactly this: one package, or all public ones.
-    ///
-    /// # Errors
-    /// [`AwsError`] when DynamoDB could not be asked.
-    pub async fn secret_of(
-        &self,
-        organization: &Organization,
-        package: Option<&PackageName>,
-    ) -> Result<Option<String>, AwsError> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(item_key(&key::secret_partition(organization, package), key::META)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("dynamodb:GetItem", error))?;
-        Ok(output.item.and_then(|item| text(&item, SECRET_ID).map(str::to_owned)))
-    }
-
-    /// Maps a secret to one package, or to all public packages of an organisation.
-    ///
-    /// # Errors
-    /// [`AwsError`] when no answer confirmed it.
-    pub async fn put(
-        &self,
-        organization: &Organization,
-        package: Option<&PackageName>,
-        secret_id: &str,
-        now: Timestamp,
-    ) -> Result<(), AwsError> {
-        self.client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item_key(&key::secret_partition(organization, package), key::META)))
-            .item(SECRET_ID, string(secret_id))
-            .item(PROVIDER, string("github"))
-            .item(ORGANIZATION, string(organization.as_str()))
-            .item(PACKAGE, string(package.map_or("*", PackageName::as_str)))
-            .item(CREATED_AT, string(now.to_string()))
-            .send()
-            .await
-            .map_err(|error| AwsError::new("dynamodb:PutItem", error))?;
-        Ok(())
-    }
-
-    /// Takes a mapping away.
-    ///
-    /// # Errors
-    /// [`AwsError`] when no answer confirmed it.
-    pub async fn delete(
-        &self,
-        organization: &Organization,
-        package: Option<&PackageName>,
-    ) -> Result<(), AwsError> {
-        self.client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(item_key(&key::secret_partition(organization, package), key::META)))
-            .send()
-            .await
-            .map_err(|error| AwsError::new("dynamodb:DeleteItem", error))?;
-        Ok(())
     }
 }

@@ -109,7 +109,8 @@ impl AwsErrorKind {
             | "Throttling"
             | "RequestThrottled"
             | "RequestLimitExceeded"
-            | "ProvisionedThroughputExceededException" => Self::Throttled,
+            | "ProvisionedThroughputExceededException"
+            | "PurgeQueueInProgress" => Self::Throttled,
             _ => Self::Other,
         }
     }

@@ -1,50 +1,71 @@
-//! What an operator does with secrets: make, replace and delete them.
+//! Operators create, update, describe and delete secrets.
 
 use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
 use aws_sdk_secretsmanager::operation::delete_secret::DeleteSecretError;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use aws_sdk_secretsmanager::primitives::DateTime;
+use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::timestamp::Timestamp;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{SecretsManager, Stage};
 use crate::sdk::AwsError;
-use badgesmith_domain::timestamp::Timestamp;
 
-/// What is known of a secret besides its values.
+/// A secret without its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretDescription {
-    /// When it was made.
     pub created: Timestamp,
-    /// When it was last changed: its value, or its description.
+    /// The last change of its value or its description.
     pub changed: Timestamp,
-    /// The id of the version that counts.
+    /// The id of the version that has the label `AWSCURRENT`.
     pub current_id: Option<String>,
-    /// It has a value that was current before.
+    /// Whether a version has the label `AWSPREVIOUS`.
     pub has_previous: bool,
-    /// When it will be gone for good, if it was deleted. Until then it can be restored.
-    pub gone_at: Option<Timestamp>,
+    /// When Secrets Manager deletes it for good, if it is scheduled for deletion. Until then it can be restored.
+    pub deletes_at: Option<Timestamp>,
 }
 
-/// What came of making a secret.
+/// The result of creating a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Created {
-    /// It is there.
+pub enum CreateOutcome {
     Created,
-    /// There was one of that name already.
-    Exists,
-    /// One of that name was deleted, and can still be restored.
-    BeingDeleted,
+    /// A secret of that name exists. It is unchanged.
+    AlreadyExists,
+    /// A secret of that name is scheduled for deletion. It can be restored.
+    ScheduledForDeletion,
+}
+
+/// The value of a secret that holds the key of a repository, base64 or not;
+/// [`SecretKeys::parse`](badgesmith_domain::signature::SecretKeys::parse) reads it.
+pub fn repository_secret(key: &str) -> String {
+    json!({ "hmac_key": key, "type": "repo_hmac" }).to_string()
+}
+
+/// The value of a secret that holds a token for GitHub.
+pub fn token_secret(token: &str) -> String {
+    json!({ "token": token, "type": "github_pat" }).to_string()
+}
+
+/// The name of the secret that holds the token for one package of GitHub, or for all public ones of an organization:
+/// `badge/github/{organization}/{package}` or `badge/github/{organization}`. The table of secrets may map a package to
+/// another secret.
+pub fn token_secret_name(organization: &Organization, package: Option<&PackageName>) -> String {
+    match package {
+        Some(package) => format!("badge/github/{organization}/{package}"),
+        None => format!("badge/github/{organization}"),
+    }
 }
 
 impl SecretsManager {
-    /// For how many days a deleted secret can be restored: the most that there are.
+    /// How many days a deleted secret can be restored: the maximum of Secrets Manager.
     pub const RECOVERY_DAYS: u8 = 30;
 
-    /// What is known of a secret; `None` when there is none.
+    /// Describes a secret; `None` when it does not exist.
     ///
     /// # Errors
-    /// [`AwsError`] when Secrets Manager could not be asked.
+    /// [`AwsError`] when the call failed.
     pub async fn describe(&self, name: &str) -> Result<Option<SecretDescription>, AwsError> {
         let output = match self.client.describe_secret().secret_id(name).send().await {
             Ok(output) => output,
@@ -64,34 +85,36 @@ impl SecretsManager {
             changed: timestamp(output.last_changed_date.as_ref()).unwrap_or(created),
             current_id: version(Stage::Current).map(|(id, _)| id.clone()),
             has_previous: version(Stage::Previous).is_some(),
-            gone_at: timestamp(output.deleted_date.as_ref()),
+            deletes_at: timestamp(output.deleted_date.as_ref()),
         }))
     }
 
-    /// Makes a secret.
+    /// Creates a secret.
     ///
     /// # Errors
-    /// [`AwsError`] when no answer confirmed it.
-    pub async fn create(&self, name: &str, value: &str) -> Result<Created, AwsError> {
+    /// [`AwsError`] when the call failed. The secret may exist all the same.
+    pub async fn create(&self, name: &str, value: &str) -> Result<CreateOutcome, AwsError> {
         let result = self.client.create_secret().name(name).secret_string(value).send().await;
         match result {
-            Ok(_) => Ok(Created::Created),
+            Ok(_) => Ok(CreateOutcome::Created),
             Err(error) => match error.as_service_error() {
-                Some(CreateSecretError::ResourceExistsException(_)) => Ok(Created::Exists),
-                Some(CreateSecretError::InvalidRequestException(_)) => Ok(Created::BeingDeleted),
+                Some(CreateSecretError::ResourceExistsException(_)) => Ok(CreateOutcome::AlreadyExists),
+                Some(CreateSecretError::InvalidRequestException(_)) => {
+                    Ok(CreateOutcome::ScheduledForDeletion)
+                }
                 _ => Err(AwsError::new("secretsmanager:CreateSecret", error)),
             },
         }
     }
 
-    /// Makes `value` the current one, and what was current the previous one. `false` when there is no such secret,
-    /// or it is being deleted.
+    /// Makes `value` the current version, and the current version the previous one. `false` when the secret does
+    /// not exist or is scheduled for deletion.
     ///
     /// # Errors
-    /// [`AwsError`] when no answer confirmed it. It may have been done all the same: when the answer was lost, and
-    /// then the secret cannot be asked either.
-    pub async fn replace(&self, name: &str, value: &str) -> Result<bool, AwsError> {
-        // It becomes the id of the version.
+    /// [`AwsError`] when the call failed, and describing the secret did not show the new version. The value may
+    /// have been stored all the same.
+    pub async fn put_value(&self, name: &str, value: &str) -> Result<bool, AwsError> {
+        // The token becomes the id of the version.
         let token = Uuid::new_v4().to_string();
         let put = self.client.put_secret_value().secret_id(name).secret_string(value);
         match put.client_request_token(&token).send().await {
@@ -102,18 +125,18 @@ impl SecretsManager {
                     | PutSecretValueError::InvalidRequestException(_),
                 ) => Ok(false),
                 _ => match self.describe(name).await {
-                    Ok(Some(facts)) if facts.current_id.as_ref() == Some(&token) => Ok(true),
+                    Ok(Some(secret)) if secret.current_id.as_ref() == Some(&token) => Ok(true),
                     _ => Err(AwsError::new("secretsmanager:PutSecretValue", error)),
                 },
             },
         }
     }
 
-    /// Deletes a secret, for [`Self::RECOVERY_DAYS`] so that it can be restored. `false` when there is none, or it is
-    /// deleted already.
+    /// Schedules a secret for deletion after [`Self::RECOVERY_DAYS`]. `false` when it does not exist or is scheduled
+    /// already.
     ///
     /// # Errors
-    /// [`AwsError`] when no answer confirmed it.
+    /// [`AwsError`] when the call failed. The secret may be scheduled all the same.
     pub async fn delete(&self, name: &str) -> Result<bool, AwsError> {
         let days = i64::from(Self::RECOVERY_DAYS);
         match self.client.delete_secret().secret_id(name).recovery_window_in_days(days).send().await {

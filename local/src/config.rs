@@ -1,0 +1,123 @@
+//! The configuration that the pipeline starts with.
+
+use std::time::Duration;
+
+use badgesmith_aws::dynamodb::SecretMappings;
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_aws::secrets_manager::{repository_secret, token_secret, token_secret_name};
+use badgesmith_domain::ids::Repository;
+use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::signature::SecretKeys;
+use badgesmith_domain::timestamp::Timestamp;
+use embedded_aws::{Aws, Storage};
+
+use crate::stack::{SECRETS_TABLE, UpstreamConfig};
+
+/// How often a deployed stack refreshes the packages that are due.
+const REFRESH_PERIOD: Duration = Duration::from_mins(5);
+
+/// The configuration of the pipeline.
+#[derive(Debug)]
+pub struct Config {
+    pub storage: Storage,
+    /// The port on 127.0.0.1; 0 picks a free one.
+    pub port: u16,
+    /// The keys of repositories to register.
+    pub secrets: Vec<Secret>,
+    /// The GitHub tokens to register.
+    pub tokens: Vec<GitHubToken>,
+    pub upstreams: UpstreamConfig,
+    /// How often packages that are due are refreshed.
+    pub refresh_every: Duration,
+}
+
+impl Config {
+    /// A pipeline in memory on a free port, without keys and tokens, with the periods of a deployed stack.
+    pub fn ephemeral(upstreams: UpstreamConfig) -> Self {
+        Self {
+            storage: Storage::Memory,
+            port: 0,
+            secrets: Vec::new(),
+            tokens: Vec::new(),
+            upstreams,
+            refresh_every: REFRESH_PERIOD,
+        }
+    }
+}
+
+/// A repository and the value of its secret.
+#[derive(Clone)]
+pub struct Secret {
+    pub repository: Repository,
+    /// The value in Secrets Manager: `{"hmac_key":"..","type":"repo_hmac"}`
+    pub value: String,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret").field("repository", &self.repository).finish_non_exhaustive()
+    }
+}
+
+impl Secret {
+    /// The secret of `repository` with this key.
+    ///
+    /// # Errors
+    /// Why the key is invalid, without the key itself.
+    pub fn new(repository: Repository, hmac_key: &str) -> Result<Self, String> {
+        let value = repository_secret(hmac_key);
+        SecretKeys::parse(&value).map_err(|error| error.to_string())?;
+        Ok(Self { repository, value })
+    }
+}
+
+/// A token for GitHub, and the packages that are read with it.
+#[derive(Clone)]
+pub struct GitHubToken {
+    pub organization: Organization,
+    /// A single package, which may be private; `None` for all public packages of the organization.
+    pub package: Option<PackageName>,
+    /// Empty to remove the registered token.
+    pub token: String,
+}
+
+impl std::fmt::Debug for GitHubToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GitHubToken")
+            .field("organization", &self.organization)
+            .field("package", &self.package)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GitHubToken {
+    /// Parses `ORG=TOKEN` or `ORG/PACKAGE=TOKEN`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_token = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
+        let (packages, token) = text.split_once('=').filter(|(_, token)| is_token(token))?;
+        let (organization, package) = match packages.split_once('/') {
+            Some((organization, package)) => (organization, Some(package.parse().ok()?)),
+            None => (packages, None),
+        };
+        Some(Self { organization: organization.parse().ok()?, package, token: token.to_owned() })
+    }
+
+    /// Stores the token as a secret with its mapping, or deletes both if the token is empty.
+    ///
+    /// # Errors
+    /// [`AwsError`] when either call fails.
+    pub async fn register(&self, aws: &Aws, now: Timestamp) -> Result<(), AwsError> {
+        let package = self.package.as_ref();
+        let secret_id = token_secret_name(&self.organization, package);
+        let mappings = SecretMappings::new(&aws.sdk_config(), SECRETS_TABLE.to_owned());
+        if self.token.is_empty() {
+            mappings.delete(&self.organization, package).await?;
+            let deleted = aws.secrets().delete(&secret_id);
+            return deleted.map_err(|error| AwsError::unexpected("secretsmanager:DeleteSecret", error));
+        }
+        let value = token_secret(&self.token);
+        let put = aws.secrets().put(&secret_id, &value);
+        put.map_err(|error| AwsError::unexpected("secretsmanager:PutSecretValue", error))?;
+        mappings.put(&self.organization, package, &secret_id, now).await
+    }
+}

@@ -1,0 +1,110 @@
+//! Limits on lookups of names that no upstream has confirmed: anybody can request a badge of an invented name.
+
+use std::num::NonZeroUsize;
+
+use badgesmith_domain::package::{Organization, Package};
+use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::token_bucket::TokenBucket;
+use lru::LruCache;
+
+/// Organizations with their own bucket; the least recently requested leave first.
+const ORGANIZATIONS_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+
+/// The lookups of unconfirmed names that are left to this instance of the function. Each of them costs some writes,
+/// and up to two requests upstream.
+#[derive(Debug)]
+pub(crate) struct LookupLimits {
+    nuget: TokenBucket,
+    /// Organizations that may be invented themselves.
+    unconfirmed: OrganizationLimits,
+    /// Organizations that have packages. Invented ones use nothing of their limits, and evict none of them.
+    confirmed: OrganizationLimits,
+}
+
+/// The limits of all organizations together, and of each.
+#[derive(Debug)]
+struct OrganizationLimits {
+    all: TokenBucket,
+    each: LruCache<Organization, TokenBucket>,
+}
+
+impl Default for OrganizationLimits {
+    fn default() -> Self {
+        Self { all: TokenBucket::new(20.0, 1.0), each: LruCache::new(ORGANIZATIONS_MAX) }
+    }
+}
+
+impl OrganizationLimits {
+    fn take(&mut self, organization: &Organization, now: Timestamp) -> bool {
+        let own = self.each.get_or_insert_mut(organization.clone(), organization_bucket);
+        // From both or from none.
+        own.has_one(now) && self.all.take(now) && own.take(now)
+    }
+}
+
+/// At most 610 names an hour. GitHub's quota of the token may allow fewer.
+fn organization_bucket() -> TokenBucket {
+    TokenBucket::new(10.0, 10.0 / 60.0)
+}
+
+impl Default for LookupLimits {
+    fn default() -> Self {
+        Self {
+            // At most 172,850 names a day.
+            nuget: TokenBucket::new(50.0, 2.0),
+            unconfirmed: OrganizationLimits::default(),
+            confirmed: OrganizationLimits::default(),
+        }
+    }
+}
+
+impl LookupLimits {
+    /// Takes one lookup of `package`; `false` when its limit is reached.
+    pub(crate) fn take(&mut self, package: &Package, now: Timestamp) -> bool {
+        match package {
+            Package::NuGet(_) => self.nuget.take(now),
+            Package::GitHub(organization, _) if self.confirmed.each.contains(organization) => {
+                self.confirmed.take(organization, now)
+            }
+            Package::GitHub(organization, _) => self.unconfirmed.take(organization, now),
+        }
+    }
+
+    /// Records that `package` exists, and with it its organization.
+    pub(crate) fn confirm(&mut self, package: &Package) {
+        if let Package::GitHub(organization, _) = package {
+            let own = self.unconfirmed.each.pop(organization).unwrap_or_else(organization_bucket);
+            self.confirmed.each.get_or_insert(organization.clone(), || own);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn invented_organizations_use_nothing_of_the_limits_of_confirmed_ones() {
+        let mut limits = LookupLimits::default();
+        let package = |organization: &str, number: u32| -> Package {
+            format!("github/{organization}/p{number}").parse().unwrap()
+        };
+        assert!(limits.take(&package("acme", 0), Timestamp::from_unix_milliseconds(0)));
+        limits.confirm(&package("acme", 0));
+        let mut now = Timestamp::from_unix_milliseconds(0);
+        let mut counts = [0, 0];
+        for second in 0..600 {
+            now = now.plus(Duration::from_secs(1));
+            for number in 0..20 {
+                let invented = package(&format!("org-{second}-{number}"), 0);
+                counts[0] += u32::from(limits.take(&invented, now));
+                counts[1] += u32::from(limits.take(&package("acme", number), now));
+            }
+        }
+        // To within one, since a tenth of a second has no exact fraction of a token.
+        assert!((618..=620).contains(&counts[0]), "20, and one a second: {counts:?}");
+        assert!((108..=110).contains(&counts[1]), "9 left of 10, and ten a minute: {counts:?}");
+    }
+}

@@ -1,0 +1,64 @@
+//! The report of a scheduled run.
+
+use badgesmith_aws::metrics::Metric;
+use serde::Serialize;
+
+use crate::transition::RefreshOutcome;
+
+/// The packages of a scheduled run, counted by outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    pub unchanged: usize,
+    pub changed: usize,
+    /// They do not exist, or must not be shown.
+    pub not_found: usize,
+    /// The lookup failed; what is known of them stays.
+    pub failed: usize,
+    /// They left the schedule, because they are no longer read.
+    pub retired: usize,
+    /// Another run has refreshed them, or is refreshing them.
+    pub skipped: usize,
+    /// Unconfirmed names beyond the lookup limit.
+    pub postponed: usize,
+    /// The longest that a package was overdue, in seconds.
+    pub lag_seconds: u64,
+    /// The run ended before everything due was looked up.
+    pub unfinished: bool,
+}
+
+impl Report {
+    /// Counts a package; `None` when it was not due any more.
+    pub(crate) fn count(&mut self, outcome: Option<RefreshOutcome>) {
+        let count = match outcome {
+            Some(RefreshOutcome::Unchanged) => &mut self.unchanged,
+            Some(RefreshOutcome::Changed) => &mut self.changed,
+            Some(RefreshOutcome::NotFound) => &mut self.not_found,
+            Some(RefreshOutcome::Failed) => &mut self.failed,
+            Some(RefreshOutcome::Retired) => &mut self.retired,
+            Some(RefreshOutcome::LeaseLost) | None => &mut self.skipped,
+        };
+        *count += 1;
+    }
+
+    /// Records the metrics of a run, and logs the report unless nothing was due.
+    pub(crate) fn publish(&self) {
+        Metric::PackagesRefreshed.count(self.unchanged + self.changed + self.not_found + self.failed);
+        Metric::PackagesFailed.count(self.failed);
+        Metric::RefreshLag.record(self.lag_seconds);
+        if *self == Self::default() {
+            return;
+        }
+        tracing::info!(
+            unchanged = self.unchanged,
+            changed = self.changed,
+            not_found = self.not_found,
+            failed = self.failed,
+            retired = self.retired,
+            skipped = self.skipped,
+            postponed = self.postponed,
+            lag_seconds = self.lag_seconds,
+            unfinished = self.unfinished,
+            "refreshed due packages"
+        );
+    }
+}

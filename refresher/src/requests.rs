@@ -1,0 +1,144 @@
+//! Requests for packages: what each `PackageRequested` message asks for.
+
+use std::collections::BTreeMap;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use badgesmith_aws::dynamodb::{LeaseOutcome, StoreError};
+use badgesmith_aws::metrics::Metric;
+use badgesmith_domain::package::Package;
+use badgesmith_domain::package_record::PackageState;
+use badgesmith_domain::package_request::{PackageRequest, Reason};
+use badgesmith_domain::timestamp::Timestamp;
+use futures_util::future::join_all;
+
+use crate::refresher::Refresher;
+use crate::transition::RefreshOutcome;
+
+/// What becomes of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disposition {
+    Done,
+    /// SQS delivers it again when its visibility timeout ends.
+    Retry,
+}
+
+/// All requests of a batch for one package, as one.
+#[derive(Debug)]
+struct MergedRequest {
+    request: PackageRequest,
+    message_ids: Vec<String>,
+}
+
+/// Handles a batch of messages, and reports those to deliver again. Malformed messages are among them: after the last
+/// receive, SQS moves them to the dead-letter queue.
+pub(crate) async fn run(refresher: &Refresher, batch: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+    let (requests, mut failed) = merge(batch.records);
+    let handled = requests.into_iter().map(async |MergedRequest { request, message_ids }| {
+        match handle(refresher, &request, deadline).await {
+            Ok(Disposition::Done) => Vec::new(),
+            Ok(Disposition::Retry) => message_ids,
+            Err(error) => {
+                tracing::error!(package = %request.package, %error, "failed to handle package request");
+                message_ids
+            }
+        }
+    });
+    failed.extend(join_all(handled).await.into_iter().flatten());
+    let mut response = SqsBatchResponse::default();
+    for message_id in failed {
+        response.add_failure(message_id);
+    }
+    response
+}
+
+/// The requests of a batch, one for each package, and the ids of its malformed messages.
+fn merge(messages: Vec<SqsMessage>) -> (Vec<MergedRequest>, Vec<String>) {
+    let mut merged: BTreeMap<Package, MergedRequest> = BTreeMap::new();
+    let mut malformed = Vec::new();
+    for message in messages {
+        // Every message has an id. Lambda would retry the whole batch for an empty one, which is safe.
+        let message_id = message.message_id.unwrap_or_default();
+        match PackageRequest::parse_event(message.body.as_deref().unwrap_or_default()) {
+            Ok(request) => {
+                let entry = merged
+                    .entry(request.package.clone())
+                    .or_insert_with(|| MergedRequest { request: request.clone(), message_ids: Vec::new() });
+                entry.request.merge(&request);
+                entry.message_ids.push(message_id);
+            }
+            Err(error) => {
+                tracing::error!(message_id, %error, "failed to parse package request");
+                malformed.push(message_id);
+            }
+        }
+    }
+    (merged.into_values().collect(), malformed)
+}
+
+async fn handle(
+    refresher: &Refresher,
+    request: &PackageRequest,
+    deadline: Timestamp,
+) -> Result<Disposition, StoreError> {
+    let Refresher { packages, clock, .. } = refresher;
+    let PackageRequest { package, reason, requested_at, .. } = request;
+    let requested_at = clock.now().min(*requested_at);
+    let leased = match reason {
+        Reason::StillRead => {
+            packages.note_read(package, requested_at).await?;
+            return Ok(Disposition::Done);
+        }
+        Reason::Unschedule => return unschedule(refresher, package, requested_at).await,
+        Reason::RefreshNow => match packages.lease_now(package, Some(requested_at), clock.now()).await? {
+            LeaseOutcome::Unknown => packages.lease_or_create(package, requested_at, clock.now()).await?,
+            leased @ (LeaseOutcome::Leased(_) | LeaseOutcome::NotDue) => leased,
+        },
+        Reason::Stale => match packages.lease_due(package, Some(requested_at), clock.now()).await? {
+            LeaseOutcome::Unknown => lease_unconfirmed(refresher, package, requested_at).await?,
+            leased @ (LeaseOutcome::Leased(_) | LeaseOutcome::NotDue) => leased,
+        },
+        Reason::FirstRequested => lease_unconfirmed(refresher, package, requested_at).await?,
+    };
+    if let LeaseOutcome::Leased(lease) = leased {
+        let outcome = refresher.refresh(&lease, deadline).await?;
+        tracing::info!(%package, ?reason, refreshed = ?outcome, "handled package request");
+        Metric::PackagesRefreshed.count(1);
+        Metric::PackagesFailed.count(usize::from(outcome == RefreshOutcome::Failed));
+    }
+    Ok(Disposition::Done)
+}
+
+/// Leases a name that may be invented, if its lookup limit allows.
+async fn lease_unconfirmed(
+    refresher: &Refresher,
+    package: &Package,
+    requested_at: Timestamp,
+) -> Result<LeaseOutcome, StoreError> {
+    if refresher.may_look_up(package) {
+        return refresher.packages.lease_or_create(package, requested_at, refresher.clock.now()).await;
+    }
+    // Its badge stays pending, and the next read requests it again.
+    tracing::warn!(%package, "dropped the request for an unconfirmed name: its lookup limit is reached");
+    Ok(LeaseOutcome::Unknown)
+}
+
+/// Takes a package off the schedule, unless it was read after `requested_at`: a request may be late, or delivered again.
+/// It waits for no refresh, but takes the lease from it. An unconfirmed name expires by itself.
+async fn unschedule(
+    refresher: &Refresher,
+    package: &Package,
+    requested_at: Timestamp,
+) -> Result<Disposition, StoreError> {
+    let Refresher { packages, clock, .. } = refresher;
+    let now = clock.now();
+    let Some(lease) = packages.lease_to_unschedule(package, requested_at, now).await? else {
+        return Ok(Disposition::Done);
+    };
+    let PackageState::Known(known) = &lease.record.state else { return Ok(Disposition::Done) };
+    if !packages.unschedule(&lease, known, now).await? {
+        tracing::warn!(%package, "lost the lease while unscheduling package");
+        return Ok(Disposition::Retry);
+    }
+    tracing::info!(%package, "unscheduled package");
+    Ok(Disposition::Done)
+}

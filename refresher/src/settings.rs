@@ -1,0 +1,84 @@
+//! The settings of the function, from its environment.
+
+use std::time::Duration;
+
+use badgesmith_aws::env::{self, Missing};
+use url::Url;
+
+use crate::upstream::UpstreamTimeouts;
+
+const FRESH_FOR: Duration = Duration::from_mins(15);
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The name of the table of packages.
+    pub packages_table: String,
+    /// The name of the table that maps organizations and packages to secrets.
+    pub secrets_table: String,
+    /// The service index of the NuGet feed.
+    pub nuget_service_index: Url,
+    /// The base URL of GitHub's REST API.
+    pub github_api: Url,
+    /// How long a package counts as fresh.
+    pub fresh_for: Duration,
+    pub upstream_timeouts: UpstreamTimeouts,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    #[error("invalid environment variable {name}: expected {expected}")]
+    Invalid {
+        name: &'static str,
+        /// A noun phrase.
+        expected: &'static str,
+    },
+}
+
+impl Settings {
+    /// The service index of nuget.org.
+    pub const NUGET_SERVICE_INDEX: &str = "https://api.nuget.org/v3/index.json";
+    /// The public API of GitHub.
+    pub const GITHUB_API: &str = "https://api.github.com";
+
+    /// Parses the URL of an upstream. Logs show it, so it must not contain a password or a query.
+    pub fn base_url(text: &str) -> Option<Url> {
+        let is_allowed = |url: &Url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+        };
+        Url::parse(text).ok().filter(is_allowed)
+    }
+
+    /// Reads the function's environment.
+    ///
+    /// # Errors
+    /// [`SettingsError`] names the variable that is missing or invalid.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Ok(Self {
+            packages_table: env::required(env::PACKAGES_TABLE)?,
+            secrets_table: env::required(env::SECRETS_TABLE)?,
+            nuget_service_index: url_from_env(env::NUGET_SERVICE_INDEX, Self::NUGET_SERVICE_INDEX)?,
+            github_api: url_from_env(env::GITHUB_API, Self::GITHUB_API)?,
+            fresh_for: fresh_for_from_env()?,
+            upstream_timeouts: UpstreamTimeouts::default(),
+        })
+    }
+}
+
+fn url_from_env(name: &'static str, default: &str) -> Result<Url, SettingsError> {
+    let url = env::optional(name).unwrap_or_else(|| default.to_owned());
+    let expected = "an http or https URL without password and query";
+    Settings::base_url(&url).ok_or(SettingsError::Invalid { name, expected })
+}
+
+fn fresh_for_from_env() -> Result<Duration, SettingsError> {
+    let name = env::FRESH_SECONDS;
+    let Some(text) = env::optional(name) else { return Ok(FRESH_FOR) };
+    let seconds = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
+    let expected = "a number of seconds from 1 to 86400";
+    seconds.map(Duration::from_secs).ok_or(SettingsError::Invalid { name, expected })
+}

@@ -1,0 +1,85 @@
+//! The request for a package from its upstream, and its result.
+
+use std::time::Duration;
+
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_domain::package::Package;
+use badgesmith_domain::package_record::{PackageState, Validators};
+use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::version::NuGetVersion;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FetchRequest<'a> {
+    pub(crate) package: &'a Package,
+    pub(crate) state: &'a PackageState,
+    /// The validators of the last fetch.
+    pub(crate) validators: &'a Validators,
+    pub(crate) now: Timestamp,
+    /// For all pages and retries together.
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) enum FetchOutcome {
+    /// Nothing changed since the last fetch.
+    Unchanged,
+    Found(FetchedPackage),
+    /// The package does not exist, or the token may not see it.
+    NotFound,
+    /// The package must not be shown, whether it exists or not.
+    Withheld,
+}
+
+#[derive(Debug)]
+pub(crate) struct FetchedPackage {
+    /// Together all versions of the package.
+    pub(crate) versions: Vec<VersionSet>,
+    /// The validators for the next fetch.
+    pub(crate) validators: Validators,
+    /// Shown because a token is mapped to this one package.
+    pub(crate) private: bool,
+}
+
+/// Some versions of a package.
+#[derive(Debug)]
+pub(crate) enum VersionSet {
+    Listed(Vec<NuGetVersion>),
+    /// All stored versions.
+    Unchanged,
+    /// The stored versions from `lower` to `upper`, both inclusive.
+    UnchangedRange {
+        lower: NuGetVersion,
+        upper: NuGetVersion,
+    },
+}
+
+/// Why a fetch failed. Never contains a token or a response body.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum FetchError {
+    /// The upstream failed, or its response is not as documented.
+    #[error("{0}")]
+    Failed(String),
+    #[error("{cause}; rate limited until {until}")]
+    RateLimited { until: Timestamp, cause: String },
+    /// No request was sent to this host.
+    #[error("circuit breaker of {0} is open after three failures in a row")]
+    BreakerOpen(String),
+    /// The token is invalid, or lacks a permission. An operator has to fix that.
+    #[error("{0}")]
+    Refused(String),
+    /// The token or its mapping could not be read.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+}
+
+impl FetchRequest<'_> {
+    /// Bounds a fetch by the timeout of this request.
+    pub(super) async fn bound(
+        &self,
+        fetch: impl Future<Output = Result<FetchOutcome, FetchError>>,
+    ) -> Result<FetchOutcome, FetchError> {
+        let seconds = self.timeout.as_secs();
+        let timed_out = |_| Err(FetchError::Failed(format!("the fetch timed out after {seconds} s")));
+        tokio::time::timeout(self.timeout, fetch).await.unwrap_or_else(timed_out)
+    }
+}

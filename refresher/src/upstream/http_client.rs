@@ -1,0 +1,158 @@
+//! The HTTP client of all upstreams: conditional requests, bounded in time and size, with retries, a circuit breaker for
+//! each host, and respect for rate limits.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
+use badgesmith_aws::clock::Clock;
+use reqwest::Client;
+use reqwest::redirect::Policy;
+use tokio::sync::OnceCell;
+use url::Url;
+
+use super::circuit_breaker::CircuitBreaker;
+use super::fetch::FetchError;
+use super::rate_limits::{RateLimitKey, RateLimits};
+use super::request::Get;
+use super::response::{AttemptError, Response, transient};
+use super::timeouts::UpstreamTimeouts;
+
+/// Concurrent requests to one host. GitHub allows 100 for all users of a token, and recommends far fewer:
+/// <https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api>
+const GITHUB_CONCURRENCY_MAX: usize = 8;
+const NUGET_CONCURRENCY_MAX: usize = 32;
+/// Attempts after the first.
+const RETRIES: usize = 3;
+/// The longest wait between two attempts, before jitter.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// After a longer `Retry-After`, the request fails instead of waiting.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
+const REDIRECTS_MAX: usize = 5;
+
+const USER_AGENT: &str = concat!("badgesmith/", env!("CARGO_PKG_VERSION"));
+
+#[derive(Debug)]
+pub(crate) struct HttpClient {
+    /// Built for the first request, since it reads the system's certificates.
+    client: OnceCell<Client>,
+    timeouts: UpstreamTimeouts,
+    /// By host.
+    breakers: Mutex<HashMap<String, Arc<CircuitBreaker>>>,
+    rate_limits: RateLimits,
+    clock: Clock,
+}
+
+impl HttpClient {
+    pub(crate) fn new(timeouts: UpstreamTimeouts, clock: Clock) -> Self {
+        Self {
+            client: OnceCell::new(),
+            timeouts,
+            breakers: Mutex::default(),
+            rate_limits: RateLimits::new(clock.clone()),
+            clock,
+        }
+    }
+
+    /// Sends a request, with retries.
+    ///
+    /// # Errors
+    /// [`FetchError`] when the last attempt failed, or none was allowed.
+    pub(super) async fn get(&self, get: Get<'_>) -> Result<Response, FetchError> {
+        let key = RateLimitKey::of(get);
+        self.rate_limits.check(&key)?;
+        if get.credential.is_some_and(|credential| credential.is_speculative) {
+            self.rate_limits.check_speculative(&key)?;
+        }
+        let breaker = self.breaker(get);
+        let permit = breaker.acquire().await.ok_or_else(|| FetchError::BreakerOpen(get.host()))?;
+        // A request that was in flight meanwhile may have met a rate limit.
+        self.rate_limits.check(&key)?;
+        let result = self.attempt_with_retries(get, &key).await;
+        // A host that answers is up, whatever its answer is.
+        permit.complete(!matches!(result, Err(AttemptError::Transient(_))));
+        match result {
+            Ok(response) => {
+                self.rate_limits.clear(&key);
+                Ok(response)
+            }
+            Err(AttemptError::RateLimited { cause, retry_after }) => {
+                let until = self.rate_limits.record(&key, retry_after);
+                Err(FetchError::RateLimited { until, cause })
+            }
+            Err(AttemptError::Transient(cause)) => Err(FetchError::Failed(cause)),
+            Err(AttemptError::Final(error)) => Err(error),
+        }
+    }
+
+    fn breaker(&self, get: Get<'_>) -> Arc<CircuitBreaker> {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let breaker = breakers.entry(get.host()).or_insert_with(|| {
+            let concurrency_max =
+                if get.credential.is_some() { GITHUB_CONCURRENCY_MAX } else { NUGET_CONCURRENCY_MAX };
+            Arc::new(CircuitBreaker::new(concurrency_max, self.timeouts.breaker_open))
+        });
+        Arc::clone(breaker)
+    }
+
+    async fn attempt_with_retries(&self, get: Get<'_>, key: &RateLimitKey) -> Result<Response, AttemptError> {
+        let is_retryable = |error: &AttemptError| match error {
+            AttemptError::Transient(_) => true,
+            // With a token, the whole token is limited: this request must wait as all others do.
+            AttemptError::RateLimited { retry_after, .. } => {
+                get.credential.is_none() && retry_after.is_some_and(|wait| wait <= RETRY_AFTER_MAX)
+            }
+            AttemptError::Final(_) => false,
+        };
+        (|| self.attempt(get, key))
+            .retry(self.backoff())
+            .when(is_retryable)
+            .adjust(|error, backoff| match error {
+                AttemptError::RateLimited { retry_after: Some(wait), .. } => {
+                    backoff.map(|backoff| backoff.max(*wait))
+                }
+                AttemptError::RateLimited { retry_after: None, .. }
+                | AttemptError::Transient(_)
+                | AttemptError::Final(_) => backoff,
+            })
+            .await
+    }
+
+    /// Full jitter: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
+    fn backoff(&self) -> impl BackoffBuilder {
+        ExponentialBuilder::new()
+            .with_min_delay(self.timeouts.first_backoff)
+            .with_max_delay(BACKOFF_MAX)
+            .with_max_times(RETRIES)
+            .build()
+            .map(|ceiling| ceiling.mul_f64(fastrand::f64()))
+    }
+
+    async fn attempt(&self, get: Get<'_>, key: &RateLimitKey) -> Result<Response, AttemptError> {
+        let client = self.client.get_or_try_init(async || self.build_client()).await?;
+        let response = client.get(get.url.clone()).headers(get.headers()).send().await;
+        let response = response.map_err(|error| transient(&error))?;
+        self.rate_limits.record_quota(key, response.headers());
+        Response::read(get, response, self.clock.now()).await
+    }
+
+    fn build_client(&self) -> Result<Client, AttemptError> {
+        let client = Client::builder()
+            .user_agent(USER_AGENT)
+            .connect_timeout(self.timeouts.connect)
+            .read_timeout(self.timeouts.read)
+            .timeout(self.timeouts.attempt)
+            // A redirect that is not followed is a response like any other, and its status an error.
+            .redirect(Policy::custom(|attempt| {
+                let is_same_origin =
+                    attempt.previous().first().map(Url::origin) == Some(attempt.url().origin());
+                let is_within_limit = attempt.previous().len() <= REDIRECTS_MAX;
+                if is_same_origin && is_within_limit { attempt.follow() } else { attempt.stop() }
+            }))
+            .build();
+        client.map_err(|error| {
+            AttemptError::Final(FetchError::Failed(format!("failed to set up TLS: {error}")))
+        })
+    }
+}

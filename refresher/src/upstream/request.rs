@@ -1,0 +1,56 @@
+//! A request to an upstream.
+
+use badgesmith_domain::package_record::Validator;
+use http::HeaderValue;
+use http::header::{self, HeaderMap, HeaderName};
+use url::Url;
+
+use crate::tokens::Token;
+
+const GITHUB_JSON: &str = "application/vnd.github+json";
+const GITHUB_API_VERSION: &str = "2022-11-28";
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Get<'a> {
+    pub(super) url: &'a Url,
+    /// Makes the request conditional.
+    pub(super) validator: Option<&'a Validator>,
+    /// For GitHub only.
+    pub(super) credential: Option<Credential<'a>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Credential<'a> {
+    pub(super) token: &'a Token,
+    /// The name may be invented. Half of the token's quota is reserved for packages that exist.
+    pub(super) is_speculative: bool,
+}
+
+impl Get<'_> {
+    pub(super) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        if let Some(Validator { etag, last_modified, .. }) = self.validator {
+            insert(&mut headers, header::IF_NONE_MATCH, etag.as_deref());
+            insert(&mut headers, header::IF_MODIFIED_SINCE, last_modified.as_deref());
+        }
+        if let Some(Credential { token, .. }) = self.credential {
+            headers.insert(header::ACCEPT, HeaderValue::from_static(GITHUB_JSON));
+            headers.insert("x-github-api-version", HeaderValue::from_static(GITHUB_API_VERSION));
+            headers.insert(header::AUTHORIZATION, token.authorization.clone());
+        }
+        headers
+    }
+
+    /// The host of the URL, with its port unless it is the default one.
+    pub(super) fn host(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
+    if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,29 @@
+//! The timeouts of requests upstream.
+
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct UpstreamTimeouts {
+    /// To connect.
+    pub connect: Duration,
+    /// Between two parts of a response.
+    pub read: Duration,
+    /// Of one attempt, its whole response included.
+    pub attempt: Duration,
+    /// The longest wait before the second attempt, doubled before each other.
+    pub first_backoff: Duration,
+    /// How long the circuit breaker of a host stays open after three failures in a row.
+    pub breaker_open: Duration,
+}
+
+impl Default for UpstreamTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            read: Duration::from_secs(5),
+            attempt: Duration::from_secs(10),
+            first_backoff: Duration::from_millis(200),
+            breaker_open: Duration::from_mins(1),
+        }
+    }
+}

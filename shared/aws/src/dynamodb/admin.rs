@@ -1,0 +1,95 @@
+//! Operators check tables, and map secrets to packages.
+
+use aws_sdk_dynamodb::Client;
+use aws_types::SdkConfig;
+use badgesmith_domain::key;
+use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::timestamp::Timestamp;
+
+use super::secret_mappings::{SECRET_ID, SecretMappings};
+use super::{item_key, string, text};
+use crate::sdk::AwsError;
+
+const PROVIDER: &str = "Provider";
+const ORGANIZATION: &str = "Org";
+const PACKAGE: &str = "Package";
+const CREATED_AT: &str = "CreatedAt";
+
+/// The status of a table: `ACTIVE` once it can be used.
+///
+/// # Errors
+/// [`AwsError`] when the call failed, or the table does not exist.
+pub async fn table_status(config: &SdkConfig, name: &str) -> Result<String, AwsError> {
+    let described = Client::new(config).describe_table().table_name(name).send().await;
+    let output = described.map_err(|error| AwsError::new("dynamodb:DescribeTable", error))?;
+    let status = output.table.and_then(|table| table.table_status);
+    Ok(status.map_or_else(|| "unknown".to_owned(), |status| status.as_str().to_owned()))
+}
+
+impl SecretMappings {
+    /// The name or ARN of the secret of one package, or of all public packages of an organization.
+    ///
+    /// # Errors
+    /// [`AwsError`] when the call failed.
+    pub async fn secret_of(
+        &self,
+        organization: &Organization,
+        package: Option<&PackageName>,
+    ) -> Result<Option<String>, AwsError> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(item_key(&key::secret_partition(organization, package), key::META)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("dynamodb:GetItem", error))?;
+        Ok(output.item.and_then(|item| text(&item, SECRET_ID).map(str::to_owned)))
+    }
+
+    /// Maps a secret to one package, or to all public packages of an organization.
+    ///
+    /// # Errors
+    /// [`AwsError`] when the call failed. It may have taken effect all the same.
+    pub async fn put(
+        &self,
+        organization: &Organization,
+        package: Option<&PackageName>,
+        secret_id: &str,
+        now: Timestamp,
+    ) -> Result<(), AwsError> {
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item_key(&key::secret_partition(organization, package), key::META)))
+            .item(SECRET_ID, string(secret_id))
+            .item(PROVIDER, string("github"))
+            .item(ORGANIZATION, string(organization.as_str()))
+            .item(PACKAGE, string(package.map_or("*", PackageName::as_str)))
+            .item(CREATED_AT, string(now.to_string()))
+            .send()
+            .await
+            .map_err(|error| AwsError::new("dynamodb:PutItem", error))?;
+        Ok(())
+    }
+
+    /// Deletes a mapping.
+    ///
+    /// # Errors
+    /// [`AwsError`] when the call failed. It may have taken effect all the same.
+    pub async fn delete(
+        &self,
+        organization: &Organization,
+        package: Option<&PackageName>,
+    ) -> Result<(), AwsError> {
+        self.client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(item_key(&key::secret_partition(organization, package), key::META)))
+            .send()
+            .await
+            .map_err(|error| AwsError::new("dynamodb:DeleteItem", error))?;
+        Ok(())
+    }
+}
