@@ -1,4 +1,4 @@
-//! What a request is made of when nothing is waited for: signatures, keys, versions, badges.
+//! The parts of a request without I/O: signatures, keys, versions, badges.
 //!
 //! `cargo bench --bench domain` prints a table; a word after `--` chooses, as in `-- versions`.
 
@@ -86,7 +86,7 @@ fn versions_3000_put_in_order(bencher: Bencher<'_, '_>) {
         .bench_values(|versions| versions.into_iter().collect::<Versions>());
 }
 
-/// A range that all of them are looked through for, since only the lowest fits; and one that the highest fits.
+/// A range that only the lowest version fits, so that all are compared; and one that the highest fits.
 #[divan::bench(args = ["[0.0.1, 0.0.2)", "[1.0,)"])]
 fn versions_3000_searched(bencher: Bencher<'_, '_>, range: &str) {
     let versions: Versions = versions().into_iter().collect();

@@ -32,7 +32,7 @@ async fn world_with_known_packages(upstream: &Upstream) -> World {
     world.drain_requests().await;
     world.clock.advance(FRESH_FOR);
     assert_eq!(world.refresh_due().await.unchanged, KNOWN);
-    // All of them are due again within the flood, and have no other reason to be asked for.
+    // All of them are due again during the flood.
     world.clock.advance(FRESH_FOR.saturating_sub(Duration::from_secs(SECONDS as u64)));
     upstream.take_requests();
     world.faults.take_calls();

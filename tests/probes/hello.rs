@@ -1,11 +1,11 @@
-//! A function that does nothing: what every cold start takes.
+//! A function that does nothing: what every cold start costs.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
 fn main() -> Result<(), Error> {
     let handler = service_fn(async |event: LambdaEvent<Value>| {
-        // As the functions answer, so that the same expectation holds for both.
+        // The statuses of the functions, so that the same check holds for both.
         let method = event.payload.pointer("/requestContext/http/method").and_then(Value::as_str);
         let is_post = method == Some("POST");
         Ok::<_, Error>(json!({ "statusCode": if is_post { 202 } else { 200 }, "body": "hello" }))

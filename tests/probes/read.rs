@@ -1,4 +1,4 @@
-//! A function that makes the one call of a badge that is not in memory, and nothing of the answer.
+//! A function that makes the one call of a badge that is not in memory, and ignores its result.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;

@@ -155,7 +155,7 @@ impl Sandbox {
 struct Process(Child);
 
 impl Process {
-    /// Files of each thread, by their name in `/proc/PID/task/TID`.
+    /// The content of a file in `/proc/PID/task/TID`, for each thread.
     fn threads(&self, file: &str) -> io::Result<Vec<String>> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.0.id()))?;
         threads.map(|thread| fs::read_to_string(thread?.path().join(file))).collect()
