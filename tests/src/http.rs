@@ -14,6 +14,8 @@ use crate::client::{Answer, Post};
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// The delay after an error of the gateway itself, which has no `Retry-After`.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Pages of a history that are read again.
+const HISTORY_RETRIES: usize = 5;
 
 /// The API at one base URL, with its own connections, which end with the test's runtime.
 #[derive(Debug, Clone)]
@@ -62,16 +64,23 @@ impl Api {
         self.request(Method::GET, path, &[]).await
     }
 
-    /// The history of a repository, in pages of `limit` results, with a query such as `&branch=main`.
+    /// The history of a repository, in pages of `limit` results, with a query such as `&branch=main`. Reads a page
+    /// again, at most five times in all, while the service is unavailable: a table that answers late on a busy machine.
     ///
     /// # Errors
     /// Without a complete answer.
     pub async fn history(&self, repository: &str, query: &str, limit: usize) -> reqwest::Result<Vec<Value>> {
         let mut results = Vec::new();
         let mut cursor = String::new();
+        let mut unavailable = 0;
         loop {
             let path = format!("/tests/results/{repository}?limit={limit}{query}{cursor}");
             let answer = self.get(&path).await?;
+            if answer.status == 503 && unavailable < HISTORY_RETRIES {
+                unavailable += 1;
+                tokio::time::sleep(send_again_after(&answer).unwrap_or(RETRY_AFTER)).await;
+                continue;
+            }
             assert_eq!(answer.status, 200, "{path}: {}", answer.text);
             let page = answer.json();
             let found = page["results"].as_array().expect("a page of results");
