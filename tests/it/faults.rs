@@ -135,3 +135,17 @@ async fn two_attempts_at_the_same_submission_store_one_result() {
     recover(&world).await;
     assert_eq!(world.history().await.len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_uses_up_no_retries_of_other_sandboxes() {
+    let outage = World::new();
+    outage.faults.plan("SendMessage", Fault::TimesOut, usize::MAX);
+    // Each lost call takes 10 of the 500 tokens of the SDK's retry quota.
+    for _ in 0..60 {
+        assert_eq!(outage.submit(&outage.post()).await.status, 503);
+        outage.clock.advance(Duration::from_secs(1));
+    }
+    let other = World::new();
+    other.faults.plan("SendMessage", Fault::TimesOut, 1);
+    assert_eq!(other.submit(&other.post()).await.status, 202);
+}

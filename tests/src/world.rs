@@ -1,10 +1,13 @@
 //! The pipeline in one process, with a manual clock. Nothing happens unless a test asks for it, so a test can
 //! create every order of events.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::SecretMappings;
 use badgesmith_aws::event_bridge::EventBus;
@@ -71,8 +74,7 @@ impl World {
         let clock = Clock::manual(start);
         let aws = Aws::open(&Storage::Memory, &Template::load().unwrap(), &clock).unwrap();
         let faults = Faults::new(aws.clone());
-        let config = embedded_aws::config(SharedHttpClient::new(faults.clone()));
-        let stack = Stack::new(&config, &upstreams, &clock);
+        let stack = Stack::new(&config_of_new_sandboxes(&faults), &upstreams, &clock);
         let world = Self { clock, faults, aws, stack, upstreams };
         world.set_key(REPOSITORY, KEY);
         world
@@ -114,8 +116,7 @@ impl World {
 
     /// Starts the functions again, with empty memory. The state in AWS stays.
     pub fn restart_functions(&mut self) {
-        let config = embedded_aws::config(SharedHttpClient::new(self.faults.clone()));
-        self.stack = Stack::new(&config, &self.upstreams, &self.clock);
+        self.stack = Stack::new(&config_of_new_sandboxes(&self.faults), &self.upstreams, &self.clock);
     }
 
     /// Restarts the functions with other timeouts for upstreams.
@@ -284,7 +285,7 @@ impl World {
     }
 
     /// An SDK configuration for this world that bypasses all faults.
-    pub fn sdk_config(&self) -> aws_types::SdkConfig {
+    pub fn sdk_config(&self) -> SdkConfig {
         self.aws.sdk_config()
     }
 
@@ -295,4 +296,13 @@ impl World {
 
 fn github_token(of: &str, token: &str) -> GitHubToken {
     GitHubToken::parse(&format!("{of}={token}")).unwrap()
+}
+
+/// The SDK keeps one retry quota for each service and region in a process. A new region keeps the failures that one
+/// test injects from using up the retries of another.
+fn config_of_new_sandboxes(faults: &Faults) -> SdkConfig {
+    static SANDBOXES: AtomicUsize = AtomicUsize::new(0);
+    let region = format!("local-{}", SANDBOXES.fetch_add(1, Ordering::Relaxed));
+    let config = embedded_aws::config(SharedHttpClient::new(faults.clone()));
+    config.into_builder().region(Region::new(region)).build()
 }
