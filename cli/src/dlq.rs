@@ -28,23 +28,23 @@ pub(crate) enum Command {
     /// receives exceeded". Messages are in flight until the command ends; after Ctrl-C, until --visibility-timeout is
     /// over. If some messages could not be received, the command reports it and exits with 1.
     #[command(after_long_help = help::with_examples(LIST))]
-    List(List),
+    List(ListArgs),
     /// Show messages with their bodies
     #[command(after_long_help = help::with_examples(SHOW))]
-    Show(Show),
+    Show(ShowArgs),
     /// Move messages back to the queue that they came from
     ///
     /// Each message is sent before it is deleted, and processing a message twice changes nothing. So a replay can be
     /// interrupted at any time: nothing is lost, and another replay moves the rest. A message that fails again and
     /// returns during the replay stays in the dead-letter queue.
     #[command(after_long_help = help::with_examples(REPLAY))]
-    Replay(Replay),
+    Replay(ReplayArgs),
     /// Delete messages permanently
     ///
     /// Replay first, so that only messages that can never succeed are left. The command asks for confirmation before
     /// it receives messages.
     #[command(after_long_help = help::with_examples(PURGE))]
-    Purge(Purge),
+    Purge(PurgeArgs),
 }
 
 const LIST: &str = "    badgesmith dlq list --stack badgesmith
@@ -64,7 +64,7 @@ const PURGE: &str = "    badgesmith dlq purge --stack badgesmith --queue refresh
     badgesmith dlq purge --stack badgesmith --reason malformed --yes";
 
 #[derive(Debug, Args)]
-pub(crate) struct List {
+pub(crate) struct ListArgs {
     /// Maximum number of messages to examine
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     max: usize,
@@ -73,7 +73,7 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Show {
+pub(crate) struct ShowArgs {
     /// Id of the message, from `dlq list` [default: all messages]
     #[arg(value_name = "ID")]
     id: Option<String>,
@@ -85,7 +85,7 @@ pub(crate) struct Show {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Replay {
+pub(crate) struct ReplayArgs {
     /// Maximum number of messages to move a second; 0 for no limit
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     rate: u32,
@@ -97,7 +97,7 @@ pub(crate) struct Replay {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Purge {
+pub(crate) struct PurgeArgs {
     /// Skip the confirmation
     #[arg(long, short)]
     yes: bool,
@@ -108,10 +108,10 @@ pub(crate) struct Purge {
 impl Command {
     fn selection(&self) -> &Selection {
         match self {
-            Self::List(List { selection, .. })
-            | Self::Show(Show { selection, .. })
-            | Self::Replay(Replay { selection, .. })
-            | Self::Purge(Purge { selection, .. }) => selection,
+            Self::List(ListArgs { selection, .. })
+            | Self::Show(ShowArgs { selection, .. })
+            | Self::Replay(ReplayArgs { selection, .. })
+            | Self::Purge(PurgeArgs { selection, .. }) => selection,
         }
     }
 
@@ -125,12 +125,12 @@ impl Command {
         let stack = selection.target.find().await?;
         let queue = &stack.queue(selection.queue.resource())?;
         match self {
-            Self::List(List { max, .. }) => Inspector { queue, selection, max: *max }.list().await,
-            Self::Show(Show { id, max, .. }) => {
+            Self::List(ListArgs { max, .. }) => Inspector { queue, selection, max: *max }.list().await,
+            Self::Show(ShowArgs { id, max, .. }) => {
                 Inspector { queue, selection, max: *max }.show(id.as_deref()).await
             }
-            Self::Purge(Purge { yes, .. }) => purge::purge(queue, selection, *yes).await,
-            Self::Replay(Replay { rate, dry_run, .. }) => {
+            Self::Purge(PurgeArgs { yes, .. }) => purge::purge(queue, selection, *yes).await,
+            Self::Replay(ReplayArgs { rate, dry_run, .. }) => {
                 let source = &stack.queue(selection.queue.source())?;
                 let replay = replay::Replay { queue, source, selection, rate: *rate, dry_run: *dry_run };
                 replay.run().await
