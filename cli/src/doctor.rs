@@ -154,10 +154,13 @@ fn with_hint(error: AwsError) -> String {
 
 /// Finds credentials. The other checks show whether they are valid.
 async fn credentials(config: &SdkConfig) -> Result<String, String> {
-    let hint = aws_hint(AwsErrorKind::NoCredentials).unwrap_or_default();
-    let provider = config.credentials_provider().ok_or_else(|| hint.to_owned())?;
-    let provided = provider.provide_credentials().await;
-    let credentials = provided.map_err(|error| format!("{}; {hint}", causes(&error)))?;
+    let hint = |kind| aws_hint(kind).unwrap_or_default();
+    let provider =
+        config.credentials_provider().ok_or_else(|| hint(AwsErrorKind::NoCredentials).to_owned())?;
+    let credentials = provider
+        .provide_credentials()
+        .await
+        .map_err(|error| format!("{}; {}", causes(&error), hint(AwsErrorKind::of_credentials(&error))))?;
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     Ok(format!("access key {}, region {region}", credentials.access_key_id()))
 }

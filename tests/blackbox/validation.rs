@@ -165,8 +165,6 @@ async fn path_and_body_must_name_the_same_target() {
         let post = pipeline.post_to("linux", &branch, &fields);
         assert_rejected(&pipeline.submit(&post).await, "400 PATH_BODY_MISMATCH", &fields.to_string());
     }
-    let newline = pipeline.post_to("linux", "a%0Ab", &json!({ "branch": branch }));
-    assert_rejected(&pipeline.submit(&newline).await, "400 PATH_BODY_MISMATCH", "a line feed in the path");
     stores_nothing(&pipeline, &branch).await;
 }
 

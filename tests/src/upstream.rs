@@ -138,11 +138,6 @@ impl Upstream {
         self.state().github.publish(account, package, visibility, versions);
     }
 
-    /// Deletes a GitHub package.
-    pub fn github_delete(&self, account: Account<'_>, package: &str) {
-        self.state().github.delete(account, package);
-    }
-
     /// Deletes a GitHub version.
     pub fn github_delete_version(&self, account: Account<'_>, package: &str, version: &str) {
         self.state().github.delete_version(account, package, version);

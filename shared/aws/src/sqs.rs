@@ -19,9 +19,9 @@ use badgesmith_domain::signature::Digest;
 use badgesmith_domain::timestamp::Timestamp;
 
 /// The message attribute with the reason why a message is in a dead-letter queue.
-pub const REASON_ATTRIBUTE: &str = "reason";
+pub(crate) const REASON_ATTRIBUTE: &str = "reason";
 /// The message attribute with the time when the processor put it there.
-pub const FAILED_AT_ATTRIBUTE: &str = "failed_at";
+pub(crate) const FAILED_AT_ATTRIBUTE: &str = "failed_at";
 /// A longer trace header is ignored.
 const TRACE_BYTES_MAX: usize = 256;
 /// A longer reason is truncated to this many characters.

@@ -50,10 +50,10 @@ struct Options {
     #[arg(long, value_name = "DIR")]
     base: Option<PathBuf>,
     /// Cold starts of each function
-    #[arg(long, value_name = "N", default_value_t = 41)]
+    #[arg(long, value_name = "N", default_value_t = 41, value_parser = at_least_one)]
     starts: usize,
     /// Warm invocations of each function
-    #[arg(long, value_name = "N", default_value_t = 2000)]
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = at_least_one)]
     warm: usize,
     /// Start from a cold page cache, as on a machine that has not run the function before
     #[arg(long)]
@@ -170,4 +170,11 @@ fn status(function: Function) -> Option<u16> {
         Function::BadgeApi => Some(200),
         Function::Processor | Function::Refresher => None,
     }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| "expected an integer of at least 1".to_owned())
 }

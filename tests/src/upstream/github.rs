@@ -106,13 +106,6 @@ impl GitHub {
         }
     }
 
-    pub(super) fn delete(&mut self, account: Account<'_>, package: &str) {
-        let (kind, login) = account.parts();
-        if let Some(owner) = self.owners.get_mut(&(kind, login.to_lowercase())) {
-            owner.packages.remove(&package.to_lowercase());
-        }
-    }
-
     pub(super) fn delete_version(&mut self, account: Account<'_>, package: &str, version: &str) {
         self.changes += 1;
         let now = Stamp(self.changes);

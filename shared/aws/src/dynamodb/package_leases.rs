@@ -116,7 +116,8 @@ impl Packages {
     /// Leases a package to take it off the schedule: one conditional write. `None` when it is not on the schedule, or
     /// was read after `requested_at`.
     ///
-    /// A run that holds the lease loses it, and writes nothing: what it would write is no longer needed.
+    /// A run that holds the lease loses it and writes nothing: its result is no longer needed. If that run has just
+    /// found the package to be private, the public versions of before stay until the next read, or for 90 days.
     ///
     /// # Errors
     /// As [`Self::lease_due`].
