@@ -1,5 +1,5 @@
-//! Identifiers, file names and help texts use the field's words: this check fails on private ones. Values on the wire
-//! are strings, which are not checked.
+//! Identifiers, file names and help texts use standard terms: this check fails on private words. Values on the wire are
+//! strings, which are not checked.
 
 use std::path::Path;
 
