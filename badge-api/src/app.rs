@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_types::SdkConfig;
+use badgesmith_api::error_response::ErrorResponse;
 use badgesmith_api::http::{Request, Response};
-use badgesmith_api::problem::Problem;
 use badgesmith_api::route::{RawTarget, ReadRoute, Route};
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::{Packages, Results};
@@ -85,7 +85,7 @@ impl App {
         let request = Request::new(&event);
         let response = match request.route() {
             Some(route) => self.answer(request, route).await,
-            None => Problem::not_found().into_response(),
+            None => ErrorResponse::not_found().into_response(),
         };
         let response = response.header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
         let response = if request.method() == Method::HEAD { response.without_body() } else { response };
@@ -98,7 +98,7 @@ impl App {
             return respond::options(allow);
         }
         let (Route::Read(route), &Method::GET | &Method::HEAD) = (route, request.method()) else {
-            return Problem::method_not_allowed(allow).into_response();
+            return ErrorResponse::method_not_allowed(allow).into_response();
         };
         let answer = match route {
             ReadRoute::TestBadge(target) => Ok(self.test_badge(request, target).await),
@@ -109,7 +109,7 @@ impl App {
             ReadRoute::History { owner, repo } => self.history(request, &owner, &repo).await,
             ReadRoute::Health => Ok(self.health()),
         };
-        answer.unwrap_or_else(Problem::into_response)
+        answer.unwrap_or_else(ErrorResponse::into_response)
     }
 
     async fn test_badge(&self, request: Request<'_>, target: Option<RawTarget<'_>>) -> Response {
@@ -132,18 +132,27 @@ impl App {
         }
     }
 
-    async fn redirect(&self, target: RawTarget<'_>) -> Result<Response, Problem> {
-        let target = parse_target(&target).map_err(|_| Problem::not_found())?;
+    async fn redirect(&self, target: RawTarget<'_>) -> Result<Response, ErrorResponse> {
+        let target = parse_target(&target).map_err(|_| ErrorResponse::not_found())?;
         let latest = self.latest.get(&target, self.clock.now()).await.map_err(respond::unavailable)?;
         let Some(link) = latest.as_ref().and_then(|result| result.run.link()) else {
-            return Err(Problem::new(StatusCode::NOT_FOUND, "this badge has no run to link to", "NO_RUN"));
+            return Err(ErrorResponse::new(
+                StatusCode::NOT_FOUND,
+                "this badge has no run to link to",
+                "NO_RUN",
+            ));
         };
         Ok(Response::new(StatusCode::FOUND)
             .header(header::LOCATION, &link.encoded())
             .header(header::CACHE_CONTROL, CachePolicy::Brief.as_str()))
     }
 
-    async fn history(&self, request: Request<'_>, owner: &str, repo: &str) -> Result<Response, Problem> {
+    async fn history(
+        &self,
+        request: Request<'_>,
+        owner: &str,
+        repo: &str,
+    ) -> Result<Response, ErrorResponse> {
         // Each call has its own timeout. This one bounds their sum.
         let page = history::page(&self.results, request, owner, repo, self.clock.now());
         match tokio::time::timeout(CALL_TIMEOUTS.call, page).await {

@@ -1,7 +1,7 @@
 //! The history of a repository, page by page.
 
+use badgesmith_api::error_response::{ErrorResponse, ValidationErrors};
 use badgesmith_api::http::{Query, Request, Response};
-use badgesmith_api::problem::{Problem, ValidationErrors};
 use badgesmith_aws::dynamodb::{BranchHistory, HistoryPosition, HistoryQuery, Results};
 use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
 use badgesmith_domain::test_result::TestResult;
@@ -34,7 +34,7 @@ pub(crate) async fn page(
     owner: &str,
     repo: &str,
     now: Timestamp,
-) -> Result<Response, Problem> {
+) -> Result<Response, ErrorResponse> {
     let query = parse(&request.query(), owner, repo)?;
     let page = results.history(&query).await.map_err(respond::unavailable)?;
     let page = page.ok_or_else(|| {

@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
+use badgesmith_api::error_response::ErrorResponse;
 use badgesmith_api::http::{Request, Response};
-use badgesmith_api::problem::Problem;
 use badgesmith_domain::timestamp::Timestamp;
 use http::{StatusCode, header};
 use serde::Serialize;
@@ -70,9 +70,9 @@ pub(crate) fn options(allow: &'static str) -> Response {
 }
 
 /// The response to anything but a badge while DynamoDB fails.
-pub(crate) fn unavailable(error: impl Display) -> Problem {
+pub(crate) fn unavailable(error: impl Display) -> ErrorResponse {
     tracing::error!(%error, "failed to answer a request");
-    Problem::unavailable()
+    ErrorResponse::unavailable()
 }
 
 /// A strong entity tag: 128 bits of the body's SHA-256, in quotes.

@@ -29,23 +29,23 @@ pub(crate) enum Command {
     /// after Ctrl-C, until --visibility-timeout expires. If some messages cannot be received, the command reports how
     /// many and exits with 1.
     #[command(after_long_help = help::with_examples(LIST))]
-    List(List),
+    List(ListArgs),
     /// Show messages with their bodies
     #[command(after_long_help = help::with_examples(SHOW))]
-    Show(Show),
+    Show(ShowArgs),
     /// Move messages back to their source queue
     ///
     /// Each message is sent before it is deleted, and processing a message twice changes nothing. You can therefore
     /// interrupt a replay at any time: no message is lost, and another replay moves the rest. A message that fails
     /// again and returns during the replay stays in the dead-letter queue.
     #[command(after_long_help = help::with_examples(REPLAY))]
-    Replay(Replay),
+    Replay(ReplayArgs),
     /// Delete messages permanently
     ///
     /// Replay first, so that only messages that can never succeed remain. The command asks for confirmation before it
     /// receives any.
     #[command(after_long_help = help::with_examples(PURGE))]
-    Purge(Purge),
+    Purge(PurgeArgs),
 }
 
 const LIST: &str = "    badgesmith dlq list --stack badgesmith
@@ -65,7 +65,7 @@ const PURGE: &str = "    badgesmith dlq purge --stack badgesmith --queue refresh
     badgesmith dlq purge --stack badgesmith --reason malformed --yes";
 
 #[derive(Debug, Args)]
-pub(crate) struct List {
+pub(crate) struct ListArgs {
     /// Maximum number of messages to examine
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     max: usize,
@@ -74,7 +74,7 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Show {
+pub(crate) struct ShowArgs {
     /// ID of the message, from `dlq list` [default: all messages]
     #[arg(value_name = "ID")]
     id: Option<String>,
@@ -86,7 +86,7 @@ pub(crate) struct Show {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Replay {
+pub(crate) struct ReplayArgs {
     /// Maximum number of messages to move per second; 0 for no limit
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     rate: u32,
@@ -98,7 +98,7 @@ pub(crate) struct Replay {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Purge {
+pub(crate) struct PurgeArgs {
     /// Skip the confirmation
     #[arg(long, short)]
     yes: bool,
@@ -109,10 +109,10 @@ pub(crate) struct Purge {
 impl Command {
     fn selection(&self) -> &Selection {
         match self {
-            Self::List(List { selection, .. })
-            | Self::Show(Show { selection, .. })
-            | Self::Replay(Replay { selection, .. })
-            | Self::Purge(Purge { selection, .. }) => selection,
+            Self::List(ListArgs { selection, .. })
+            | Self::Show(ShowArgs { selection, .. })
+            | Self::Replay(ReplayArgs { selection, .. })
+            | Self::Purge(PurgeArgs { selection, .. }) => selection,
         }
     }
 
@@ -126,12 +126,12 @@ impl Command {
         let stack = selection.target.find().await?;
         let queue = &stack.queue(selection.queue.resource())?;
         match self {
-            Self::List(List { max, .. }) => Inspector { queue, selection, max: *max }.list().await,
-            Self::Show(Show { id, max, .. }) => {
+            Self::List(ListArgs { max, .. }) => Inspector { queue, selection, max: *max }.list().await,
+            Self::Show(ShowArgs { id, max, .. }) => {
                 Inspector { queue, selection, max: *max }.show(id.as_deref()).await
             }
-            Self::Purge(Purge { yes, .. }) => purge::purge(queue, selection, *yes).await,
-            Self::Replay(Replay { rate, dry_run, .. }) => {
+            Self::Purge(PurgeArgs { yes, .. }) => purge::purge(queue, selection, *yes).await,
+            Self::Replay(ReplayArgs { rate, dry_run, .. }) => {
                 let source = &stack.queue(selection.queue.source())?;
                 let replay = replay::Replay { queue, source, selection, rate: *rate, dry_run: *dry_run };
                 replay.run().await

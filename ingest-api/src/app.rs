@@ -104,7 +104,7 @@ impl App {
             }
             Err(error) => {
                 error.log();
-                error.into_problem().into_response()
+                error.into_error_response().into_response()
             }
         };
         response.into_event()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use badgesmith_api::problem::ValidationErrors;
+use badgesmith_api::error_response::ValidationErrors;
 use badgesmith_api::route::RawTarget;
 use badgesmith_domain::ids::{Branch, Nonce, Owner, ParseError, Platform, Repo, Repository};
 use badgesmith_domain::test_result::{Commit, Counts, HttpsUrl, RunAttempt, RunId, TestRun};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use badgesmith_api::problem::{Problem, ValidationErrors};
+use badgesmith_api::error_response::{ErrorResponse, ValidationErrors};
 use badgesmith_aws::metrics::Metric;
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_domain::ids::Repository;
@@ -28,7 +28,7 @@ pub(crate) enum SubmitError {
     /// Another attempt holds the reservation, for at most this long.
     InProgress(Duration),
     /// Unverified clients have used up the rate limit for reading secrets.
-    LookupsExhausted,
+    SecretReadLimitReached,
     /// A dependency failed.
     Unavailable(AwsError),
 }
@@ -57,7 +57,7 @@ impl SubmitError {
                 Metric::ResultsRefused.count(1);
                 tracing::warn!(%repository, property, "rejected a submission that is not fresh");
             }
-            Self::LookupsExhausted => tracing::warn!("reached the rate limit for reading secrets"),
+            Self::SecretReadLimitReached => tracing::warn!("reached the rate limit for reading secrets"),
             Self::Malformed(errors) => {
                 Metric::ResultsRefused.count(1);
                 tracing::info!(%errors, "rejected a malformed submission");
@@ -73,45 +73,45 @@ impl SubmitError {
     }
 
     /// The response to the client.
-    pub(crate) fn into_problem(self) -> Problem {
+    pub(crate) fn into_error_response(self) -> ErrorResponse {
         match self {
-            Self::NotFound => Problem::not_found(),
-            Self::MethodNotAllowed(allow) => Problem::method_not_allowed(allow),
-            Self::TooLarge(bytes_max) => Problem::new(
+            Self::NotFound => ErrorResponse::not_found(),
+            Self::MethodNotAllowed(allow) => ErrorResponse::method_not_allowed(allow),
+            Self::TooLarge(bytes_max) => ErrorResponse::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 format!("body is larger than {bytes_max} bytes"),
                 "BODY_TOO_LARGE",
             ),
             Self::Malformed(errors) => errors.into(),
-            Self::Unauthorized(..) => Problem::new(
+            Self::Unauthorized(..) => ErrorResponse::new(
                 StatusCode::UNAUTHORIZED,
                 "unknown repository or invalid signature",
                 "UNAUTHORIZED",
             ),
-            Self::NotFresh(_, property) => Problem::new(
+            Self::NotFresh(_, property) => ErrorResponse::new(
                 StatusCode::UNAUTHORIZED,
                 "timestamp is more than 5 minutes old or 1 minute ahead: sign again with the current time",
                 "TIMESTAMP_NOT_FRESH",
             )
             .with_property(property),
-            Self::AlreadyAccepted(id) => Problem::new(
+            Self::AlreadyAccepted(id) => ErrorResponse::new(
                 StatusCode::CONFLICT,
                 "this submission was already accepted: there is nothing left to do",
                 "ALREADY_ACCEPTED",
             )
             .with_test_result_id(id),
-            Self::NonceReused => Problem::new(
+            Self::NonceReused => ErrorResponse::new(
                 StatusCode::CONFLICT,
                 "this nonce (without a nonce: this body) was used for another submission: sign again with a new nonce",
                 "NONCE_REUSED",
             ),
-            Self::InProgress(wait) => Problem::new(
+            Self::InProgress(wait) => ErrorResponse::new(
                 StatusCode::CONFLICT,
                 "another attempt at this submission is in progress: send the same request again",
                 "SUBMISSION_IN_PROGRESS",
             )
             .retry_after(wait),
-            Self::LookupsExhausted | Self::Unavailable(_) => Problem::unavailable(),
+            Self::SecretReadLimitReached | Self::Unavailable(_) => ErrorResponse::unavailable(),
         }
     }
 }
@@ -138,13 +138,13 @@ mod tests {
             SubmitError::AlreadyAccepted(TestResultId::derive("a reservation")),
             SubmitError::NonceReused,
             SubmitError::InProgress(Duration::from_millis(1001)),
-            SubmitError::LookupsExhausted,
+            SubmitError::SecretReadLimitReached,
             SubmitError::Unavailable(AwsError::unexpected("sqs:SendMessage", "secret internals")),
         ];
         let lines = errors.map(|error| {
             let variant = format!("{error:?}");
             let variant = variant.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned();
-            let response = error.into_problem().into_response().into_event();
+            let response = error.into_error_response().into_response().into_event();
             let headers: Vec<_> = ["allow", "retry-after"]
                 .iter()
                 .filter_map(|name| Some(format!(" {name}: {}", response.headers.get(*name)?.to_str().ok()?)))
@@ -171,7 +171,7 @@ mod tests {
             {"message":"this nonce (without a nonce: this body) was used for another submission: sign again with a new nonce","error_details":[{"error_code":"NONCE_REUSED"}]}
         InProgress -> 409 retry-after: 2
             {"message":"another attempt at this submission is in progress: send the same request again","error_details":[{"error_code":"SUBMISSION_IN_PROGRESS"}]}
-        LookupsExhausted -> 503 retry-after: 1
+        SecretReadLimitReached -> 503 retry-after: 1
             {"message":"temporarily unavailable: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}
         Unavailable -> 503 retry-after: 1
             {"message":"temporarily unavailable: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}

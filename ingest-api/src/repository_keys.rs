@@ -36,7 +36,7 @@ const READS_PER_SECOND: f64 = 5.0;
 pub(crate) struct RepositoryKeys {
     secrets: SecretsManager,
     cache: Mutex<Cache>,
-    limits: Mutex<LookupLimits>,
+    limits: Mutex<SecretReadLimits>,
     /// Held during a lookup, so that concurrent requests for one repository read its secret once. Lookups of
     /// different repositories wait for each other, too, which costs nothing: a sandbox handles one request at a
     /// time.
@@ -182,7 +182,7 @@ impl RepositoryKeys {
     fn check_limit(&self, is_known: bool, now: Timestamp) -> Result<(), SubmitError> {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = if is_known { &mut limits.known } else { &mut limits.unknown };
-        if limit.take(now) { Ok(()) } else { Err(SubmitError::LookupsExhausted) }
+        if limit.take(now) { Ok(()) } else { Err(SubmitError::SecretReadLimitReached) }
     }
 
     async fn with_previous(
@@ -214,12 +214,12 @@ impl RepositoryKeys {
 
 /// Limits on reads of secrets for unverified clients.
 #[derive(Debug)]
-struct LookupLimits {
+struct SecretReadLimits {
     unknown: TokenBucket,
     known: TokenBucket,
 }
 
-impl Default for LookupLimits {
+impl Default for SecretReadLimits {
     fn default() -> Self {
         let full = TokenBucket::new(READ_BURST, READS_PER_SECOND);
         Self { unknown: full.clone(), known: full }

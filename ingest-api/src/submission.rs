@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::Duration;
 
+use badgesmith_api::error_response::ValidationErrors;
 use badgesmith_api::http::Request;
-use badgesmith_api::problem::ValidationErrors;
 use badgesmith_api::route::RawTarget;
 use badgesmith_domain::ids::{ParseError, Repository};
 use badgesmith_domain::key::{self, ReservationKey};

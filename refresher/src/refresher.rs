@@ -56,7 +56,7 @@ impl Refresher {
             && lease.record.unread_for(now) > UNREAD_MAX
         {
             let written = self.packages.unschedule(lease, known, now).await?;
-            return Ok(if written { RefreshOutcome::Retired } else { RefreshOutcome::LeaseLost });
+            return Ok(if written { RefreshOutcome::Unscheduled } else { RefreshOutcome::LeaseLost });
         }
         let Transition { outcome, record, content } = self.fetch(lease, deadline).await?;
         let written = self.packages.complete(lease, &record, &content, self.clock.now()).await?;

@@ -15,7 +15,7 @@ pub struct Report {
     /// Packages whose lookup failed; their stored versions stay.
     pub failed: usize,
     /// Packages that left the schedule, because they are no longer read.
-    pub retired: usize,
+    pub unscheduled: usize,
     /// Packages that another run has refreshed, or is refreshing.
     pub skipped: usize,
     /// Unconfirmed names beyond the lookup limit.
@@ -34,7 +34,7 @@ impl Report {
             Some(RefreshOutcome::Changed) => &mut self.changed,
             Some(RefreshOutcome::NotFound) => &mut self.not_found,
             Some(RefreshOutcome::Failed) => &mut self.failed,
-            Some(RefreshOutcome::Retired) => &mut self.retired,
+            Some(RefreshOutcome::Unscheduled) => &mut self.unscheduled,
             Some(RefreshOutcome::LeaseLost) | None => &mut self.skipped,
         };
         *count += 1;
@@ -53,7 +53,7 @@ impl Report {
             changed = self.changed,
             not_found = self.not_found,
             failed = self.failed,
-            retired = self.retired,
+            unscheduled = self.unscheduled,
             skipped = self.skipped,
             postponed = self.postponed,
             lag_seconds = self.lag_seconds,

@@ -48,7 +48,7 @@ pub(crate) enum RefreshOutcome {
     /// The upstream failed. The stored versions stay.
     Failed,
     /// The package left the schedule, because it is no longer read.
-    Retired,
+    Unscheduled,
     /// Another run has taken the lease, and nothing was written.
     LeaseLost,
 }

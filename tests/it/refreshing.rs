@@ -129,7 +129,7 @@ async fn an_unread_package_leaves_the_schedule_and_comes_back_when_it_is_read() 
     world.clock.advance(29 * DAY);
     assert_eq!(world.refresh_due().await.unchanged, 1, "read 29 days ago");
     world.clock.advance(2 * DAY);
-    assert_eq!(world.refresh_due().await.retired, 1);
+    assert_eq!(world.refresh_due().await.unscheduled, 1);
     upstream.publish("kit.0", &["2.0.0"]);
     upstream.take_requests();
     for _ in 0..10 {
@@ -145,7 +145,7 @@ async fn an_unread_package_leaves_the_schedule_and_comes_back_when_it_is_read() 
     world.clock.advance(FRESH_FOR);
     assert_eq!(world.refresh_due().await.unchanged, 1, "on the schedule");
     world.clock.advance(91 * DAY);
-    assert_eq!(world.refresh_due().await.retired, 1);
+    assert_eq!(world.refresh_due().await.unscheduled, 1);
     world.clock.advance(91 * DAY);
     world.restart_functions();
     assert_eq!(world.version("nuget/kit.0").await, "pending", "expired after 90 more days");
@@ -158,7 +158,7 @@ async fn a_package_that_is_read_again_while_its_upstream_fails_does_not_expire()
     let upstream = Upstream::start();
     let mut world = world_with(&upstream, 1).await;
     world.clock.advance(31 * DAY);
-    assert_eq!(world.refresh_due().await.retired, 1);
+    assert_eq!(world.refresh_due().await.unscheduled, 1);
     upstream.plan_fault("kit.0", UpstreamFault::Garbage, usize::MAX);
     // It is read now and then, for longer than an unread package is kept.
     for days in [50, 50, 50] {
@@ -236,7 +236,7 @@ async fn a_private_package_is_deleted_when_it_leaves_the_schedule() {
     world.delete_github_token("acme/secret").await;
     // The schedule did not run for a month.
     world.clock.advance(31 * DAY);
-    assert_eq!(world.refresh_due().await.retired, 1);
+    assert_eq!(world.refresh_due().await.unscheduled, 1);
     world.restart_functions();
     assert_eq!(world.version("github/acme/secret").await, "pending", "as an unknown package");
 }

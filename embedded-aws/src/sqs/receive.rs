@@ -131,7 +131,7 @@ impl Queues {
             for (sequence, receive_count) in found {
                 match &queue.redrive {
                     Some(policy) if receive_count >= policy.receives_max => {
-                        redrive(&transaction, sequence, &queue.name, policy, now)?;
+                        move_to_dead_letter_queue(&transaction, sequence, &queue.name, policy, now)?;
                     }
                     Some(_) | None => messages.push(receive(&transaction, sequence, request, now)?),
                 }
@@ -177,7 +177,7 @@ fn receive(
 }
 
 /// Moves a message that reached the maximum number of receives to the dead-letter queue.
-fn redrive(
+fn move_to_dead_letter_queue(
     transaction: &Transaction<'_>,
     sequence: i64,
     source: &str,

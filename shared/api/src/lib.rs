@@ -1,5 +1,5 @@
-//! The HTTP API: its [`route`] table, the events of API Gateway ([`http`]), and the error body ([`problem`]).
+//! The HTTP API: its [`route`] table, the events of API Gateway ([`http`]), and the error body ([`error_response`]).
 
+pub mod error_response;
 pub mod http;
-pub mod problem;
 pub mod route;

@@ -25,7 +25,7 @@ const PROPERTY_CHARACTERS_MAX: usize = 100;
 ///  "error_details":[{"error_code":"INVALID_PLATFORM","property_name":"platform"}]}
 /// ```
 #[derive(Debug, Serialize)]
-pub struct Problem {
+pub struct ErrorResponse {
     #[serde(skip)]
     status: StatusCode,
     #[serde(skip)]
@@ -52,8 +52,8 @@ struct Detail {
     property_name: Option<String>,
 }
 
-impl Problem {
-    /// A problem with the request as a whole.
+impl ErrorResponse {
+    /// An error that concerns the request as a whole.
     pub fn new(status: StatusCode, message: impl Into<String>, error_code: &'static str) -> Self {
         Self {
             status,
@@ -72,8 +72,8 @@ impl Problem {
     /// 405; `allow` lists the methods that the path accepts.
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let message = format!("method not allowed: use {allow}");
-        let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, message, "METHOD_NOT_ALLOWED");
-        Self { advice: Some(Advice::Allow(allow)), ..problem }
+        let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, message, "METHOD_NOT_ALLOWED");
+        Self { advice: Some(Advice::Allow(allow)), ..error }
     }
 
     /// 503 while a dependency fails. The client should send the same request again.
@@ -82,7 +82,7 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message, "UNAVAILABLE").retry_after(RETRY_AFTER)
     }
 
-    /// Attributes the problem to one property.
+    /// Attributes the error to one property.
     #[must_use]
     pub fn with_property(mut self, name: &str) -> Self {
         for detail in &mut self.error_details {
@@ -166,7 +166,7 @@ impl fmt::Display for ValidationErrors {
     }
 }
 
-impl From<ValidationErrors> for Problem {
+impl From<ValidationErrors> for ErrorResponse {
     fn from(errors: ValidationErrors) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
