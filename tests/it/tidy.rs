@@ -118,7 +118,7 @@ fn no_function_depends_on_another() {
 }
 
 #[test]
-fn no_function_enables_what_only_operators_do() {
+fn no_function_enables_operator_features() {
     for function in FUNCTIONS {
         let tree = Command::new(env!("CARGO"))
             .args(["tree", "--offline", "--locked", "--package", function])

@@ -21,7 +21,7 @@ pub(super) struct Replay<'a> {
     pub(super) queue: &'a Queue,
     pub(super) source: &'a Queue,
     pub(super) selection: &'a Selection,
-    /// Messages a second; 0 for no limit.
+    /// Messages per second; 0 for no limit.
     pub(super) rate: u32,
     pub(super) dry_run: bool,
 }
@@ -32,7 +32,7 @@ struct Replayed {
     moved: usize,
     /// Messages with the same body as another message of the replay.
     returned: usize,
-    /// Messages that the source queue did not accept.
+    /// Messages that the source queue rejected.
     refused: usize,
     #[serde(skip)]
     refusal: Option<String>,
@@ -47,7 +47,8 @@ impl Replay<'_> {
         let result = self.move_all(&mut scan, &mut replayed).await;
         replayed.summary = scan.finish().await;
         if let Err(error) = result {
-            let advice = format!("{} messages were moved before; run the command again", replayed.moved);
+            let advice =
+                format!("{} messages were moved before the error; run the command again", replayed.moved);
             return Err(CliError::Failed(format!("{error}; {advice}")));
         }
         let output = replayed.summary.output(&replayed).failed_if(replayed.refused > 0);
@@ -117,12 +118,12 @@ impl Replayed {
         let Self { returned, refused, refusal, .. } = self;
         let returned = (*returned > 0).then(|| {
             format!(
-                "left {returned} copies of these messages: they failed again, or a replay was interrupted. Run \
-                 `badgesmith dlq list` for the reasons, and purge messages that can never succeed."
+                "left {returned} messages with the body of a moved message: they failed again, or an earlier replay was \
+                 interrupted. Run `badgesmith dlq list` for the reasons, and purge messages that can never succeed."
             )
         });
         let refusal =
-            refusal.as_ref().map(|error| format!("left {refused} messages: the queue refused them: {error}"));
+            refusal.as_ref().map(|error| format!("left {refused} messages that the queue rejected: {error}"));
         returned.into_iter().chain(refusal).collect()
     }
 }

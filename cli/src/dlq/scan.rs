@@ -1,7 +1,7 @@
 //! One pass over a dead-letter queue.
 //!
-//! SQS returns messages in no order, so a message that stays in the queue is in flight until the pass ends. When the
-//! visibility timeout is over earlier, SQS returns it again, and the pass recognizes it by its id.
+//! SQS returns messages in no order, so a message that stays in the queue is in flight until the pass ends. If the
+//! visibility timeout expires earlier, SQS returns the message again, and the pass recognizes it by its id.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -19,9 +19,9 @@ use crate::error::CliError;
 use crate::output::Output;
 use crate::terminal::Progress;
 
-/// A receive that does not wait asks only some of SQS's servers.
+/// A long poll, because a short poll queries only some of SQS's servers.
 const WAIT: Duration = Duration::from_secs(1);
-/// Receives without a message that end a pass, although messages are missing.
+/// The number of empty receives in a row that end a pass, even if messages are missing.
 const EMPTY_RECEIVES_MAX: usize = 3;
 
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(super) struct Scan<'a> {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct ScanSummary {
     pub(super) queue: DeadLetterQueue,
-    /// Before the pass.
+    /// The depth before the pass.
     #[serde(flatten)]
     pub(super) depth: QueueDepth,
     pub(super) examined: usize,
@@ -51,7 +51,7 @@ pub(super) struct ScanSummary {
     pub(super) missing: u64,
     /// Whether no messages are missing.
     pub(super) complete: bool,
-    /// Whether messages are missing, although the command needs them.
+    /// Whether messages are missing that the command needs.
     #[serde(skip)]
     pub(super) failed: bool,
     #[serde(skip)]
@@ -87,10 +87,16 @@ impl<'a> Scan<'a> {
             if self.redeliveries <= self.held.len() {
                 return Ok(Some(selected));
             }
-            self.end("messages that were examined are visible again; run the command again, with a longer --visibility-timeout");
+            self.end(
+                "examined messages became visible again; run the command again with a longer \
+                 --visibility-timeout",
+            );
             return Ok(None);
         }
-        self.end("they are in flight, or the counts of SQS are old; run the command again in a minute");
+        self.end(
+            "they are in flight, or the message counts from SQS are out of date; run the command again in a \
+             minute",
+        );
         Ok(None)
     }
 
@@ -126,9 +132,9 @@ impl<'a> Scan<'a> {
         self.held.insert(message.id.clone(), message.receipt_handle.clone());
     }
 
-    /// Deletes messages of the last receive, and returns how many. A deletion after the visibility timeout does not
-    /// count: another consumer may have the message, and SQS confirms the deletion all the same. If the message is still
-    /// in the queue, SQS returns it again.
+    /// Deletes messages of the last receive, and returns the number of deleted ones. A deletion after the visibility
+    /// timeout does not count: another consumer may have the message, and SQS confirms the deletion all the same. If
+    /// the message is still in the queue, SQS returns it again.
     pub(super) async fn delete(&mut self, messages: &[ReceivedMessage]) -> Result<usize, CliError> {
         if messages.is_empty() {
             return Ok(0);
@@ -148,13 +154,13 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Makes the messages that stay visible again.
+    /// Makes the messages that stay in the queue visible again.
     pub(super) async fn finish(mut self) -> ScanSummary {
         let handles: Vec<_> = self.held.into_values().collect();
         if let Err(error) = self.queue.change_visibility(&handles, Duration::ZERO).await {
             let (count, error) = (handles.len(), CliError::from(error));
             let note =
-                format!("{count} messages may be in flight until the visibility timeout ends: {error}");
+                format!("{count} messages may be in flight until the visibility timeout expires: {error}");
             self.summary.notes.push(note);
         }
         self.summary.complete = self.summary.missing == 0;

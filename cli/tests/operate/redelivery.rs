@@ -119,8 +119,7 @@ async fn a_pass_that_outlasts_the_visibility_timeout_is_reported_as_incomplete()
         true
     });
     let listed = proxy.run(&["dlq", "list", "--visibility-timeout", "2"]).await;
-    listed
-        .failed(1, "about 2 more messages were not examined: messages that were examined are visible again");
+    listed.failed(1, "about 2 more messages were not examined: examined messages became visible again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +155,7 @@ async fn a_replay_keeps_the_message_group_and_the_trace_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_do_not_give_commands_to_a_terminal_or_a_ci_system() {
+async fn bodies_cannot_inject_commands_into_terminals_and_ci_systems() {
     let world = World::start().await;
     send(&world, RESULTS_DEAD_LETTER_QUEUE, "\n::warning::mine\n##vso[task.complete]").await;
     let shown = world.run(&["dlq", "show"]).await.ok();

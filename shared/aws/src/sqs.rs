@@ -44,7 +44,7 @@ impl Queue {
     /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html>
     ///
     /// # Errors
-    /// [`AwsError`] if SQS does not confirm the message. It may be on the queue nevertheless.
+    /// [`AwsError`] if SQS does not confirm the message. It may be in the queue nevertheless.
     pub async fn send_result(&self, message: &ResultMessage, trace: Option<&str>) -> Result<(), AwsError> {
         let body =
             serde_json::to_string(message).map_err(|error| AwsError::unexpected("sqs:SendMessage", error))?;

@@ -1,5 +1,5 @@
-//! Identifiers, file names, help texts and log messages use the field's words: this check fails on private ones. Values on the wire
-//! are other strings, which are not checked.
+//! Identifiers, file names, help texts and log messages use standard terms: this check fails on private words. Values
+//! on the wire are other strings, which are not checked.
 
 use std::path::Path;
 
