@@ -151,10 +151,17 @@ impl PackageArgs {
 
     async fn remove(&self, stack: &Stack) -> Result<Output, CliError> {
         let package = &self.package;
-        let before = self.find(stack).await?.filter(PackageRecord::is_scheduled).ok_or_else(|| {
-            let advice = "`badgesmith package list` lists the packages that are";
-            CliError::NotFound(format!("{package} is not kept up to date; {advice}"))
-        })?;
+        let before = match self.find(stack).await? {
+            Some(record) if record.is_scheduled() => record,
+            Some(PackageRecord { state: PackageState::Unconfirmed, .. }) => {
+                let reason = "was never found, so it expires by itself; there is nothing to remove";
+                return Err(CliError::NotFound(format!("{package} {reason}")));
+            }
+            Some(_) | None => {
+                let advice = "`badgesmith package list` lists the packages that are";
+                return Err(CliError::NotFound(format!("{package} is not kept up to date; {advice}")));
+            }
+        };
         let packages = stack.packages()?;
         self.request(stack, Reason::Unschedule, Clock::System.now()).await?;
         let unscheduled = async || {
