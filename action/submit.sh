@@ -35,7 +35,7 @@ if [ -n "$key" ]; then
     annotate add-mask "$key"
 else
     # https://docs.github.com/actions/security-guides/using-secrets-in-github-actions lists the runs without secrets.
-    # `pull_request_target` always has secrets, also for pull requests from forks.
+    # `pull_request_target` always has secrets, even for pull requests from forks.
     skip() {
         annotate notice "No result was sent, because $1. (The input \`key\` is empty.)"
         exit 0
@@ -146,7 +146,7 @@ mkdir -p "$folder"
 sums=$folder/SHA256SUMS
 archive=$folder/$name.tar.gz
 
-# Every step verifies the archive, also one that an earlier step downloaded. The checksums come from the same release.
+# Every step verifies the archive, even one that an earlier step downloaded. The checksums come from the same release.
 # They detect an archive that was damaged, truncated or replaced, in transit or in this folder. They do not detect that
 # the archive and the checksums were both replaced by an attacker with write access to the release or the mirror.
 # Provenance detects that (`gh attestation verify`), and GitHub's immutable releases prevent it.

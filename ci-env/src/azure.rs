@@ -10,8 +10,8 @@ use crate::run::{CiRun, MissingReason, NoSecretReason, Provider};
 use crate::{branches, git_url};
 
 pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
-    // `OWNER/REPO` for repositories at GitHub and Bitbucket. For Azure Repos it is the last part alone, which is
-    // not enough: organization and project are above it.
+    // `OWNER/REPO` for repositories on GitHub and Bitbucket. For Azure Repos it is the last part alone, which is not
+    // enough: organization and project are above it.
     let repository = environment.repository("BUILD_REPOSITORY_NAME");
     let run_id = environment.parse("BUILD_BUILDID");
     // Forks' builds get no secrets by default:
@@ -28,7 +28,7 @@ pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
     }
 }
 
-/// The source branch of a pull request is documented as `refs/heads/x`, and is `x` for repositories at GitHub.
+/// The source branch of a pull request is documented as `refs/heads/x`, and is `x` for repositories on GitHub.
 /// `BUILD_SOURCEBRANCH` of a pull request is `refs/pull/1/merge`.
 fn branch(environment: &Environment<'_>, from_fork: bool) -> Result<String, MissingReason> {
     let Some(source) = environment.get("SYSTEM_PULLREQUEST_SOURCEBRANCH") else {
@@ -49,7 +49,7 @@ fn branch(environment: &Environment<'_>, from_fork: bool) -> Result<String, Miss
 /// (<https://github.com/microsoft/azure-pipelines-tasks/issues/9801>).
 fn commit(environment: &Environment<'_>) -> Option<Commit> {
     let source = environment.get("SYSTEM_PULLREQUEST_SOURCECOMMITID");
-    // For TFVC it is the number of a changeset, which is no commit.
+    // For TFVC it is the number of a changeset, which is not a commit.
     source.or_else(|| environment.get("BUILD_SOURCEVERSION"))?.parse().ok()
 }
 

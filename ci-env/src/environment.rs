@@ -28,7 +28,7 @@ impl Environment<'_> {
         self.get(name)?.parse().ok()
     }
 
-    /// Whether a variable is `true` in any case; Azure Pipelines writes `True`.
+    /// Whether a variable is `true`, case-insensitively; Azure Pipelines writes `True`.
     pub(crate) fn is_true(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }

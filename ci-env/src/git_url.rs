@@ -23,7 +23,7 @@ pub(crate) fn owner_of(url: &str) -> Option<&str> {
     split(url).1.split_once('/').map(|(owner, _)| owner)
 }
 
-/// Whether two URLs name the same repository, in any of git's forms and in any case.
+/// Whether two URLs name the same repository, in any of git's forms, case-insensitively.
 pub(crate) fn is_same_repository(left: &str, right: &str) -> bool {
     split(left).1.eq_ignore_ascii_case(split(right).1)
 }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn form_and_case_of_a_url_do_not_make_a_fork() {
+    fn a_url_in_another_form_or_case_is_not_a_fork() {
         assert!(is_same_repository("git@github.com:acme/kit.git", "git://github.com/Acme/Kit.git"));
         assert!(!is_same_repository("git@github.com:acme/kit.git", "git://github.com/mona/kit.git"));
     }

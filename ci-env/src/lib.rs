@@ -1,4 +1,4 @@
-//! Reads what a CI system says about the run of a job: repository, branch, commit, run and platform.
+//! Reads how a CI system describes the run of a job: repository, branch, commit, run and platform.
 //!
 //! ```
 //! use ci_env::{Provider, detect};
@@ -12,15 +12,15 @@
 //! # Ok::<(), ci_env::MissingReason>(())
 //! ```
 //!
-//! The crate is pure: variables and files come in as closures. Values are untrusted text, branches of forks
-//! above all; they are passed on and compared, never interpreted. A value that BadgeSmith would reject counts
-//! as absent: repository and branch then carry the reason, all others are None.
+//! The crate does no I/O: variables and files come from closures. Values are untrusted text, branches of forks above
+//! all; they are passed on and compared, never interpreted. A value that BadgeSmith would reject counts as absent:
+//! repository and branch then carry the reason, all others are None.
 //!
 //! These rules hold for every CI system; the rules of each, with their sources, are in its module:
 //! - **A pull request** counts for its source branch and that branch's last commit, even where CI tests a
 //!   merge with the target.
-//! - **The branch of a fork** is `OWNER:BRANCH`. Git forbids `:` in names, so a fork's `main` is never taken
-//!   for the repository's own, even where builds of forks have the key.
+//! - **The branch of a fork** is `OWNER:BRANCH`. Git forbids `:` in names, so a fork's `main` is never confused with
+//!   the repository's own, even where builds of forks have the key.
 //! - **A tag or a merge queue** has no branch that a badge could show: see [`MissingReason::is_expected`].
 //! - **The jobs of one run** on one platform (a matrix over versions) share branch, platform and run ID. All
 //!   their results are stored, and the badge shows the latest. To show all of them, add their counts up first.
@@ -78,7 +78,7 @@ mod tests {
     use crate::testing::check;
 
     #[test]
-    fn outside_ci_nothing_is_known() {
+    fn nothing_is_known_outside_ci() {
         check(
             "HOME=/home/mona\nCI=\nGITHUB_ACTIONS=",
             "",

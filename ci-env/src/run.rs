@@ -38,11 +38,11 @@ pub struct CiRun {
     pub run_id: Option<RunId>,
     /// The attempt of the run or the job, from 1.
     pub run_attempt: Option<RunAttempt>,
-    /// The page of the job, or of the run where jobs have no page.
+    /// The page of the job, or of the run if jobs have no page.
     pub run_url: Option<HttpsUrl>,
-    /// The platform of this job. Other jobs of the run may have another.
+    /// The platform of this job. Other jobs of the run may have a different one.
     pub platform: Option<Platform>,
-    /// Why the job may have no secrets. Says nothing about a job that has them.
+    /// Why the job may have no secrets. Meaningless for a job that has them.
     pub no_secret_reason: Option<NoSecretReason>,
 }
 
@@ -68,7 +68,7 @@ impl CiRun {
 
 /// Why a run has no repository or no branch. Displays as a sentence without a full stop.
 ///
-/// Names are displayed with `{:?}`, so that none can write control characters to a terminal.
+/// Names are displayed with `{:?}`, so that they cannot write control characters to a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MissingReason {
     /// No CI system was detected; git may know.

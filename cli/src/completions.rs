@@ -14,7 +14,7 @@ const EXAMPLES: &str =
 #[derive(Debug, Args)]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
-    /// Shell that runs the script
+    /// Shell to generate the script for
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -24,25 +24,26 @@ use crate::stack::Target;
 pub(crate) enum Command {
     /// List messages with their ages and reasons
     ///
-    /// The reason is what the processor or EventBridge recorded, or else what is wrong with the message, or else "max
-    /// receives exceeded". Messages are in flight until the command ends; after Ctrl-C, until --visibility-timeout is
-    /// over. If some messages could not be received, the command reports it and exits with 1.
+    /// The reason is the one that the processor or EventBridge recorded. Without it, the reason is the parse error of
+    /// the message, or "max receives exceeded" for a valid message. The messages are in flight while the command runs;
+    /// after Ctrl-C, until --visibility-timeout expires. If some messages cannot be received, the command reports how
+    /// many and exits with 1.
     #[command(after_long_help = help::with_examples(LIST))]
     List(ListArgs),
     /// Show messages with their bodies
     #[command(after_long_help = help::with_examples(SHOW))]
     Show(ShowArgs),
-    /// Move messages back to the queue that they came from
+    /// Move messages back to their source queue
     ///
-    /// Each message is sent before it is deleted, and processing a message twice changes nothing. So a replay can be
-    /// interrupted at any time: nothing is lost, and another replay moves the rest. A message that fails again and
-    /// returns during the replay stays in the dead-letter queue.
+    /// Each message is sent before it is deleted, and processing a message twice changes nothing. You can therefore
+    /// interrupt a replay at any time: no message is lost, and another replay moves the rest. A message that fails
+    /// again and returns during the replay stays in the dead-letter queue.
     #[command(after_long_help = help::with_examples(REPLAY))]
     Replay(ReplayArgs),
     /// Delete messages permanently
     ///
-    /// Replay first, so that only messages that can never succeed are left. The command asks for confirmation before
-    /// it receives messages.
+    /// Replay first, so that only messages that can never succeed remain. The command asks for confirmation before it
+    /// receives any.
     #[command(after_long_help = help::with_examples(PURGE))]
     Purge(PurgeArgs),
 }
@@ -57,7 +58,7 @@ const SHOW: &str = "    badgesmith dlq show --stack badgesmith --reason malforme
 const REPLAY: &str = "  Count the messages that would be moved:
     badgesmith dlq replay --stack badgesmith --reason 'max receives exceeded' --dry-run
 
-  Move all messages, ten a second:
+  Move all messages, ten per second:
     badgesmith dlq replay --stack badgesmith --rate 10";
 
 const PURGE: &str = "    badgesmith dlq purge --stack badgesmith --queue refresh
@@ -74,10 +75,10 @@ pub(crate) struct ListArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// Id of the message, from `dlq list` [default: all messages]
+    /// ID of the message, from `dlq list` [default: all messages]
     #[arg(value_name = "ID")]
     id: Option<String>,
-    /// Maximum number of messages to examine, without an ID
+    /// Maximum number of messages to examine; ignored with an ID
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     max: usize,
     #[command(flatten)]
@@ -86,7 +87,7 @@ pub(crate) struct ShowArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// Maximum number of messages to move a second; 0 for no limit
+    /// Maximum number of messages to move per second; 0 for no limit
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     rate: u32,
     /// Count the messages that would be moved, without moving them

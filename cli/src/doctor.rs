@@ -1,4 +1,4 @@
-//! `badgesmith doctor`: checks of everything that a stack needs.
+//! `badgesmith doctor`: checks everything that a stack needs.
 
 mod output;
 
@@ -31,7 +31,7 @@ use crate::submit::{self, Service, ServiceUrl};
 use crate::terminal::Progress;
 use ci_env::Provider;
 
-/// AWS and the service refuse requests that were signed five minutes ago or more.
+/// AWS and the service reject requests that were signed five minutes ago or earlier.
 const CLOCK_SKEW_MAX: Duration = Duration::from_mins(1);
 const HTTP_TIMEOUT: Duration = Duration::from_secs(15);
 /// A result usually takes a second from the queue to the table.
@@ -48,10 +48,10 @@ const EXAMPLES: &str = "    badgesmith doctor --stack badgesmith
 #[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
-    /// Repository to send a result of, one passed test on the branch badgesmith-doctor
+    /// Repository to send a result for: one passed test on the branch badgesmith-doctor
     #[arg(long, value_name = "OWNER/REPO")]
     repo: Option<Repository>,
-    /// File that contains the repository's key [default: BADGESMITH_KEY]
+    /// File with the repository's key, instead of BADGESMITH_KEY
     #[arg(long, value_name = "FILE", requires = "repo")]
     key_file: Option<PathBuf>,
     /// URL of the service [default: the stack's ApiUrl, or BADGESMITH_URL without a stack]
@@ -61,7 +61,7 @@ pub(crate) struct Options {
     pub(crate) target: Target,
 }
 
-/// The checks so far, in an order in which each needs only those before it.
+/// The checks so far. Each depends only on earlier ones.
 struct Checks {
     report: Report,
     progress: Progress,
@@ -72,7 +72,7 @@ impl Options {
         let url = self.service_url()?;
         let round_trip = match &self.repo {
             Some(_) if url.is_none() && self.target.stack().is_none() => {
-                return Err(CliError::Usage("--repo: needs the URL of the service; use --url".to_owned()));
+                return Err(CliError::Usage("--repo: requires the URL of the service; use --url".to_owned()));
             }
             Some(repository) => Some((repository, self.key()?)),
             None => None,
@@ -101,7 +101,8 @@ impl Options {
         Ok(checks.output())
     }
 
-    /// The URL that is named, if one is. With a stack the variable, which `submit` reads, may be of another one.
+    /// The URL from --url or, without a stack, from `BADGESMITH_URL`. With a stack, the variable may be the URL of
+    /// another stack.
     fn service_url(&self) -> Result<Option<ServiceUrl>, CliError> {
         let variable = || env::optional("BADGESMITH_URL").filter(|_| self.target.stack().is_none());
         let url = self.url.clone().or_else(variable);
@@ -109,12 +110,11 @@ impl Options {
         parsed.map_err(|error| CliError::Usage(error.to_string()))
     }
 
-    /// The repository's key.
     fn key(&self) -> Result<HmacKey, CliError> {
         match submit::read_key(self.key_file.as_deref(), Provider::Local) {
             Ok(Some(key)) => Ok(key),
             Ok(None) => Err(CliError::Usage(
-                "--repo: needs the repository's key; set BADGESMITH_KEY, or use --key-file".to_owned(),
+                "--repo: requires the repository's key; set BADGESMITH_KEY, or use --key-file".to_owned(),
             )),
             Err(error) => Err(CliError::Usage(error.to_string())),
         }
@@ -133,7 +133,7 @@ impl Options {
 }
 
 impl Checks {
-    /// Adds a check with its detail, or with what is wrong.
+    /// Adds a check with its detail or its error.
     fn add(&mut self, name: &'static str, outcome: Result<String, String>) {
         self.progress.show(name);
         let ok = outcome.is_ok();
@@ -147,17 +147,20 @@ impl Checks {
     }
 }
 
-/// The text of an error, with what to do about it.
+/// The text of an error, with a hint.
 fn with_hint(error: AwsError) -> String {
     CliError::from(error).to_string()
 }
 
 /// Finds credentials. The other checks show whether they are valid.
 async fn credentials(config: &SdkConfig) -> Result<String, String> {
-    let hint = aws_hint(AwsErrorKind::NoCredentials).unwrap_or_default();
-    let provider = config.credentials_provider().ok_or_else(|| hint.to_owned())?;
-    let provided = provider.provide_credentials().await;
-    let credentials = provided.map_err(|error| format!("{}; {hint}", causes(&error)))?;
+    let hint = |kind| aws_hint(kind).unwrap_or_default();
+    let provider =
+        config.credentials_provider().ok_or_else(|| hint(AwsErrorKind::NoCredentials).to_owned())?;
+    let credentials = provider
+        .provide_credentials()
+        .await
+        .map_err(|error| format!("{}; {}", causes(&error), hint(AwsErrorKind::of_credentials(&error))))?;
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     Ok(format!("access key {}, region {region}", credentials.access_key_id()))
 }
@@ -181,7 +184,7 @@ async fn event_bus(stack: &Stack) -> Result<String, String> {
     stack.name_of(Resource::EventBus).map_err(|error| error.to_string())
 }
 
-/// Checks that Secrets Manager answers and, if a repository is named, that it has a key.
+/// Checks that Secrets Manager responds and, with --repo, that the repository has a key.
 async fn secrets(stack: &Stack, repository: Option<&Repository>) -> Result<String, String> {
     let secrets = SecretsManager::new(&stack.config);
     let name = repository.map_or_else(|| "badge/repo/badgesmith/doctor".to_owned(), repository_secret_name);
@@ -191,7 +194,7 @@ async fn secrets(stack: &Stack, repository: Option<&Repository>) -> Result<Strin
             Err(format!("{repository} has no key; create one with `badgesmith secret create {repository}`"))
         }
         Some(_) => Ok(name),
-        None => Ok("Secrets Manager answers".to_owned()),
+        None => Ok("Secrets Manager responds".to_owned()),
     }
 }
 
@@ -204,19 +207,19 @@ async fn clock(config: &SdkConfig, base: Option<&ServiceUrl>) -> Result<String, 
         (None, None) => format!("https://dynamodb.{region}.amazonaws.com"),
     };
     let response =
-        client()?.head(&url).send().await.map_err(|error| format!("{url} did not answer: {error}"))?;
+        client()?.head(&url).send().await.map_err(|error| format!("{url} did not respond: {error}"))?;
     let now = Clock::System.now();
     let theirs = response
         .headers()
         .get("date")
         .and_then(|date| jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok())
         .map(|date| Timestamp::from_unix_milliseconds(date.timestamp().as_millisecond()))
-        .ok_or_else(|| format!("{url} answered without a valid Date header"))?;
+        .ok_or_else(|| format!("the response from {url} has no valid Date header"))?;
     let skew = now.since(theirs).max(theirs.since(now));
     if skew > CLOCK_SKEW_MAX {
         return Err(format!(
-            "this machine's clock differs by {} from that of {url}, so signed requests are refused; synchronize it with \
-             NTP",
+            "this machine's clock differs by {} from the clock of {url}, so signed requests are rejected; \
+             synchronize it with NTP",
             format_duration(skew)
         ));
     }
@@ -274,7 +277,7 @@ fn result(repository: &Repository) -> Result<TestRun, ParseError> {
     })
 }
 
-/// The body as JSON; `null` if it is none.
+/// The body as JSON; `null` if it is not JSON.
 async fn parse_json(response: reqwest::Response) -> Value {
     let text = response.text().await.unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()

@@ -12,7 +12,7 @@ use crate::aws_hint::aws_hint;
 pub(crate) enum CliError {
     #[error("{0}")]
     Failed(String),
-    /// An argument is missing or invalid, so nothing was tried.
+    /// An argument is missing or invalid, so the command did nothing.
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -20,7 +20,7 @@ pub(crate) enum CliError {
 }
 
 impl CliError {
-    /// The exit code, as every `--help` lists it.
+    /// The exit code, as listed in every `--help`.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Failed(_) => 1,

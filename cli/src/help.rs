@@ -3,8 +3,8 @@
 const EXIT_CODES: &str = "\
 Exit codes:
   0  success
-  1  failure, or only a part of the work was done
-  2  wrong usage: an argument is missing or invalid
+  1  failure or partial success
+  2  usage error: an argument is missing or invalid
   3  not found";
 
 /// The examples of a command, and the exit codes.

@@ -37,7 +37,7 @@ enum Command {
     /// Manage the keys that repositories sign results with
     #[command(subcommand, arg_required_else_help = true)]
     Secret(secret::Command),
-    /// Manage the tokens that packages of GitHub are read with
+    /// Manage the tokens for reading GitHub packages
     #[command(subcommand, arg_required_else_help = true)]
     Token(token::Command),
     /// Inspect, replay and purge dead letters
@@ -46,12 +46,12 @@ enum Command {
     /// Manage the packages that are kept up to date
     #[command(subcommand, arg_required_else_help = true)]
     Package(package::Command),
-    /// Show queues, dead letters, overdue packages, and the last results of a repository
+    /// Show queues, dead letters, overdue packages, and the latest results of a repository
     Status(status::Options),
     /// Check a stack, from credentials to a stored result
     ///
-    /// Checks credentials, the clock, tables, queues, the event bus and secrets. With --repo it also sends a result of that
-    /// repository and waits until it is stored.
+    /// Checks credentials, the clock, tables, queues, the event bus and secrets. With --repo, it also sends a result
+    /// for that repository and waits until the result is stored.
     Doctor(doctor::Options),
     /// Print a shell completion script
     Completions(completions::Options),
@@ -114,7 +114,7 @@ mod tests {
         words
     }
 
-    /// The calls of `badgesmith` in the examples of a help text: the lines with four blanks before them.
+    /// The `badgesmith` commands in the examples of a help text: the lines that are indented by four spaces.
     fn examples(help: &str) -> Vec<Vec<String>> {
         let commands = help.replace("\\\n", "");
         let lines = commands.lines().filter_map(|line| line.strip_prefix("    "));

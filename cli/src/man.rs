@@ -15,8 +15,8 @@ const EXAMPLES: &str = "    badgesmith man | man -l -
 #[derive(Debug, Args)]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
-    /// Folder to write a page for each command to
-    #[arg(long, value_name = "FOLDER")]
+    /// Directory to write a page for each command to
+    #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
 }
 

@@ -32,7 +32,7 @@ impl Output {
         }
     }
 
-    /// Adds a line for people. It goes to stderr, with `--json` too.
+    /// Adds a line for the user. It is printed to stderr, even with `--json`.
     pub(crate) fn note(self, note: impl Into<String>) -> Self {
         self.notes([note.into()])
     }
@@ -43,13 +43,13 @@ impl Output {
         self
     }
 
-    /// Makes the command exit with code 1 if only a part of the work was done.
+    /// Makes the command exit with code 1 if `failed`.
     pub(crate) fn failed_if(mut self, failed: bool) -> Self {
         self.failed |= failed;
         self
     }
 
-    /// Adds what to do when stdout cannot be written, for output that no second run prints.
+    /// Adds advice for output that a second run would not print again, in case stdout cannot be written.
     pub(crate) fn recovery_hint(mut self, hint: impl Into<String>) -> Self {
         self.recovery_hint = Some(hint.into());
         self
@@ -78,7 +78,9 @@ pub(crate) fn emit(output: Result<Output, CliError>, json: bool) -> ExitCode {
         }
         (Err(error), hint) => {
             let advice = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-            terminal::note(&format!("error: the command succeeded, but failed to print: {error}{advice}"));
+            terminal::note(&format!(
+                "error: the command succeeded, but its output could not be printed: {error}{advice}"
+            ));
             ExitCode::FAILURE
         }
     }
@@ -87,7 +89,7 @@ pub(crate) fn emit(output: Result<Output, CliError>, json: bool) -> ExitCode {
 fn emit_error(error: &CliError, json: bool) -> ExitCode {
     terminal::note(&format!("error: {error}"));
     if json {
-        // The exit code says it as well.
+        // The exit code reports the failure, too.
         let _ = terminal::print(&terminal::json(&json!({ "error": error.to_string() })));
     }
     error.exit_code()

@@ -1,6 +1,6 @@
 //! `badgesmith package`: the packages that are kept up to date.
 //!
-//! Only the refresher writes packages. So these commands publish the same event as badge-api does, and then poll the
+//! Only the refresher writes packages. These commands therefore publish the same event as badge-api, and then poll the
 //! table until the refresher has handled it.
 
 mod output;
@@ -25,7 +25,7 @@ use crate::output::Output;
 use crate::stack::{Stack, Target};
 use crate::terminal::Progress;
 
-/// Between two reads of the table while the refresher works.
+/// The time between two reads of the table.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 const CONCURRENT_READS: usize = 32;
 /// A package that was never confirmed is due within this time, and deleted after a day.
@@ -35,13 +35,14 @@ const UNCONFIRMED_DUE_WITHIN: Duration = Duration::from_hours(1);
 pub(crate) enum Command {
     /// Look up a package and keep it up to date, before its badge is first read
     ///
-    /// A package whose badge is not read for 30 days is no longer kept up to date. Adding it again restarts that time.
+    /// A package whose badge is not read for 30 days is no longer kept up to date. Adding it again restarts the 30
+    /// days.
     #[command(after_long_help = help::with_examples(ADD))]
     Add(PackageArgs),
     /// Stop keeping a package up to date
     ///
     /// The versions of a package that has its own token are deleted. Those of a public package are kept for 90 days. The
-    /// next read of the badge adds the package again; to prevent that for a package of GitHub, use `badgesmith token
+    /// next read of the badge adds the package again; to prevent that for a GitHub package, use `badgesmith token
     /// delete`.
     #[command(after_long_help = help::with_examples(REMOVE))]
     Remove(PackageArgs),
@@ -69,7 +70,7 @@ pub(crate) struct PackageArgs {
     /// Package, as nuget/PACKAGE or github/ORG/PACKAGE
     #[arg(value_name = "PACKAGE")]
     package: Package,
-    /// Longest time to wait for the refresher, in seconds
+    /// Maximum time to wait for the refresher, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
     #[command(flatten)]
@@ -108,7 +109,7 @@ impl PackageArgs {
             Some(record) if record.is_scheduled() && record.refresh_after > now => {
                 self.request(stack, Reason::StillRead, now).await?;
                 let package = PackageDescription::new(self.package.clone(), &record);
-                Ok(Output::new(&PackageStatus { package, status: "is kept up to date already" }))
+                Ok(Output::new(&PackageStatus { package, status: "is already kept up to date" }))
             }
             before => self.look_up(stack, before).await,
         }
@@ -195,15 +196,15 @@ impl PackageArgs {
     fn timed_out(&self) -> CliError {
         let Self { package, timeout, .. } = self;
         CliError::Failed(format!(
-            "the refresher did not handle {package} within {timeout} s; the request stays queued: `badgesmith status` \
-             shows the queues, the refresher's log its errors"
+            "the refresher did not handle {package} within {timeout} s; the request stays queued; `badgesmith status` \
+             shows the queues, and the refresher's log has the errors"
         ))
     }
 
     fn lookup_failed(&self, failures: u32) -> CliError {
         let times = if failures == 1 { String::new() } else { format!(" {failures} times in a row") };
         CliError::Failed(format!(
-            "the refresher failed to look up {}{times}; it tries again, and its log has the cause",
+            "the refresher failed to look up {}{times}; it will try again, and its log has the cause",
             self.package
         ))
     }

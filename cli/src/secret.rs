@@ -30,14 +30,14 @@ pub(crate) enum Command {
     /// Create the key of a repository
     ///
     /// Prints the key to stdout, 32 random bytes in base64. No command prints it again, so store it in the CI system at
-    /// once. Results signed with it are accepted immediately, or within a minute if a client signed results before the
+    /// once. Results signed with it are accepted immediately, or within a minute if a client sent results before the
     /// key existed.
     #[command(after_long_help = help::with_examples(CREATE))]
     Create(RepositoryArgs),
     /// Replace the key of a repository
     ///
-    /// Prints the new key to stdout. The old key stays valid for 24 hours. Switch clients to the new key within that
-    /// time, but not in the first minute, and no result is refused.
+    /// Prints the new key to stdout. The old key stays valid for 24 hours. To avoid rejected results, switch clients to
+    /// the new key within that time, but not in the first minute.
     #[command(after_long_help = help::with_examples(ROTATE))]
     Rotate(Rotate),
     /// Show when the key of a repository was created and rotated
@@ -47,8 +47,8 @@ pub(crate) enum Command {
     Show(RepositoryArgs),
     /// Delete the key of a repository
     ///
-    /// Results of the repository are refused within an hour: running functions cache keys for that long. For 30 days `aws
-    /// secretsmanager restore-secret` restores the key.
+    /// Results of the repository are rejected within an hour, because running functions cache keys for that long. For
+    /// 30 days, `aws secretsmanager restore-secret` can restore the key.
     #[command(after_long_help = help::with_examples(DELETE))]
     Delete(Delete),
 }
@@ -60,7 +60,7 @@ const CREATE: &str = "  Store the key in GitHub Actions without showing it:
   Create a key in a `local --aws-port 9475`:
     badgesmith secret create acme/kit --endpoint-url http://127.0.0.1:9475";
 
-const ROTATE: &str = "  Rotate without a refused result:
+const ROTATE: &str = "  Rotate without rejected results:
     KEY=$(badgesmith secret rotate acme/kit --stack badgesmith) && sleep 60 &&
       printf %s \"$KEY\" | gh secret set BADGESMITH_KEY --repo acme/kit
 
@@ -83,10 +83,10 @@ pub(crate) struct RepositoryArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct Rotate {
-    /// Revoke the old key, instead of keeping it valid for 24 hours
+    /// Revoke the old key instead of keeping it valid for 24 hours
     #[arg(long)]
     compromised: bool,
-    /// Do not ask before a second rotation within 24 hours, which revokes the key before the last rotation
+    /// Skip the confirmation of a second rotation within 24 hours, which revokes the key from before the last rotation
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
@@ -95,7 +95,7 @@ pub(crate) struct Rotate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
-    /// Do not ask for confirmation
+    /// Skip the confirmation
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
@@ -218,16 +218,16 @@ async fn delete(secrets: &SecretsManager, options: &Delete) -> Result<Output, Cl
     let Delete { yes, args: RepositoryArgs { repository, target } } = options;
     let name = repository_secret_name(repository);
     describe(secrets, repository).await?;
-    terminal::confirm(&format!("Delete the key of {repository}? Its results are refused then."), *yes)?;
+    terminal::confirm(&format!("Delete the key of {repository}? Its results will be rejected."), *yes)?;
     if !secrets.delete(&name).await? {
         return Err(no_key(repository));
     }
     let restart = restart_hint(target, Clock::System.now());
     let days = SecretsManager::RECOVERY_DAYS;
     let restore =
-        format!("`aws secretsmanager restore-secret --secret-id {name}` restores it for {days} days.");
+        format!("For {days} days, `aws secretsmanager restore-secret --secret-id {name}` can restore it.");
     Ok(Output::new(&DeletedKey { repository: repository.to_string(), secret: name, recovery_days: days })
-        .note(format!("Running functions cache the key for up to an hour. To refuse it now, {restart}"))
+        .note(format!("Running functions cache the key for up to an hour. To reject it now, {restart}"))
         .note(restore))
 }
 
@@ -243,7 +243,7 @@ async fn describe(secrets: &SecretsManager, repository: &Repository) -> Result<S
 fn generate_key() -> Result<String, CliError> {
     let mut bytes = [0; KEY_BYTES];
     getrandom::fill(&mut bytes)
-        .map_err(|error| CliError::Failed(format!("the operating system has no random numbers: {error}")))?;
+        .map_err(|error| CliError::Failed(format!("failed to generate a key: {error}")))?;
     Ok(STANDARD.encode(bytes))
 }
 
@@ -291,7 +291,7 @@ fn lost_key(options: &Rotate, name: &str) -> String {
         );
     }
     format!(
-        "the new key of {repository} is lost. The old one is valid for 24 hours: make it the current one again with \
+        "the new key of {repository} is lost. The old one is valid for 24 hours: make it current again with \
          `aws secretsmanager update-secret-version-stage` (`aws secretsmanager list-secret-version-ids --secret-id {name}` \
          lists the versions), then rotate again"
     )

@@ -1,5 +1,5 @@
-//! Finding the resources of a stack: CloudFormation outputs name those of a deployed stack, and the template those of a
-//! `local`. No other file uses CloudFormation.
+//! Finds the resources of a stack: by the CloudFormation outputs of a deployed stack, or by the names in the template
+//! for a `local`. No other file uses CloudFormation.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use reqwest::Url;
 
 use crate::error::CliError;
 
-/// A person waits for each call. A receive waits up to 20 s for messages.
+/// Short, because a user waits for each call. A receive waits up to 20 s for messages.
 const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_secs(25), call: Duration::from_mins(1) };
 /// The region of `local`.
@@ -30,21 +30,21 @@ const LOCAL_REGION: &str = "us-east-1";
 const CREDENTIALS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"];
 /// The account of `local`, in the URLs of its queues.
 const LOCAL_ACCOUNT: &str = "000000000000";
-/// The code of `DescribeStacks` for a name that no stack has, or can have:
+/// The error code of `DescribeStacks` for a stack that does not exist, and for an invalid name:
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html>
 const NO_SUCH_STACK: &str = "ValidationError";
 
-/// The options that every operator's command has.
+/// The options that all operator commands share.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Target")]
 pub(crate) struct Target {
-    /// Deployed stack to work on
+    /// Deployed stack to operate on
     #[arg(long, value_name = "NAME", env = "BADGESMITH_STACK", hide_env_values = true)]
     pub(crate) stack: Option<String>,
     /// AWS endpoint of `local --aws-port` or an emulator; needs no credentials on this machine
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL", hide_env_values = true)]
     pub(crate) endpoint_url: Option<String>,
-    /// AWS region [default: that of the profile or the environment]
+    /// AWS region [default: from the profile or the environment]
     #[arg(long)]
     pub(crate) region: Option<String>,
     /// AWS profile to use
@@ -115,7 +115,7 @@ impl Target {
     /// The configuration of the SDK.
     ///
     /// # Errors
-    /// [`CliError::Usage`] when neither a stack nor an endpoint is named, or no region is.
+    /// [`CliError::Usage`] without a stack and an endpoint, or without a region.
     pub(crate) async fn connect(&self) -> Result<SdkConfig, CliError> {
         let endpoint = self.endpoint()?;
         if self.stack().is_none() && endpoint.is_none() {
@@ -139,7 +139,7 @@ impl Target {
         let loaded = CALL_TIMEOUTS.apply_to(&loader.load().await);
         let local_region = || is_here.then(|| Region::new(LOCAL_REGION));
         let region = loaded.region().cloned().or_else(local_region).ok_or_else(|| {
-            CliError::Usage("no AWS region; use --region, AWS_REGION or the profile".to_owned())
+            CliError::Usage("no AWS region; use --region, or set it in AWS_REGION or the profile".to_owned())
         })?;
         let mut config = loaded.into_builder().region(region.clone());
         if let Some(profile) = &self.profile {
@@ -168,7 +168,7 @@ impl Target {
         self.find_at(self.connect().await?).await
     }
 
-    /// The stack's name. An empty environment variable names none.
+    /// The stack's name. An empty environment variable counts as unset.
     pub(crate) fn stack(&self) -> Option<&str> {
         self.stack.as_deref().filter(|name| !name.is_empty())
     }
@@ -179,7 +179,7 @@ impl Target {
         let stacks = match client.describe_stacks().stack_name(name).send().await {
             Ok(described) => described.stacks.unwrap_or_default(),
             Err(error) if error.code() == Some(NO_SUCH_STACK) => {
-                let advice = "`aws cloudformation list-stacks` lists those of this account and region";
+                let advice = "`aws cloudformation list-stacks` lists the stacks of this account and region";
                 return Err(CliError::NotFound(format!("stack {name} not found; {advice}")));
             }
             Err(error) => return Err(self.explain(AwsError::new("cloudformation:DescribeStacks", error))),
@@ -191,7 +191,7 @@ impl Target {
             .collect())
     }
 
-    /// Adds that a `local` has no stacks, if the endpoint may be one.
+    /// Adds that a `local` has no stacks, if the endpoint may be a `local`.
     fn explain(&self, error: AwsError) -> CliError {
         let may_be_local = self.endpoint().is_ok_and(|url| url.as_ref().is_some_and(is_this_machine))
             && error.kind() != AwsErrorKind::AccessDenied;

@@ -21,9 +21,9 @@ use crate::output::Output;
 use crate::package::scheduled;
 use crate::stack::{Resource, Stack, Target};
 
-/// How long the dead letters that are read for their age are invisible to others, at most.
+/// The visibility timeout of dead letters that are received to read their age.
 const SAMPLE_VISIBILITY_TIMEOUT: Duration = Duration::from_secs(10);
-/// A long poll: a short one asks only some of SQS's servers.
+/// A long poll, because a short poll queries only some of SQS's servers.
 const SAMPLE_WAIT: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "    badgesmith status --stack badgesmith
@@ -33,10 +33,10 @@ const EXAMPLES: &str = "    badgesmith status --stack badgesmith
 #[derive(Debug, Args)]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
-    /// Repository to show the last results of
+    /// Repository to show the latest results of
     #[arg(long, value_name = "OWNER/REPO")]
     repo: Option<Repository>,
-    /// Branch to show the last results of
+    /// Branch to show the latest results of
     #[arg(long, default_value = "main", requires = "repo")]
     branch: Branch,
     /// Number of results to show

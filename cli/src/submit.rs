@@ -37,10 +37,10 @@ pub(crate) use self::urls::ServiceUrl;
 use self::urls::{BadgeUrls, InvalidServiceUrl};
 use crate::terminal;
 
-/// The event file of GitHub Actions has about ten kilobytes; it describes commits, of which there may be many.
+/// The event file of GitHub Actions usually has about ten kilobytes, but a push may have many commits.
 const EVENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// Why nothing was sent although it should have been. Each says what to do.
+/// Why a result could not be sent. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 enum SubmitError {
     #[error(transparent)]
@@ -65,7 +65,6 @@ enum Plan {
     Skip(String),
 }
 
-/// Runs the command.
 pub(crate) async fn run(options: &Options) -> ExitCode {
     let ci_run = ci_env::detect(env::optional, read_event);
     let annotator = Annotator { github_actions: ci_run.provider == Provider::GitHubActions };
@@ -119,7 +118,7 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
     Ok(Plan::Send(service, test_run, key))
 }
 
-/// The counts that the options give, or those of all reports together.
+/// The counts from the options, or the sum of all reports.
 fn counts(options: &Options) -> Result<Counts, CollectError> {
     let Some(passed) = options.passed else { return collect(&options.reports) };
     checked(test_reports::Counts {
@@ -150,7 +149,7 @@ async fn submit(
     }
     if outcome.is_ok() && !options.json {
         terminal::note(&format!(
-            "accepted: {counts} of {repository}, {branch} on {platform}; badge for the README:"
+            "accepted: {counts} for {repository}, {branch} on {platform}; badge for the README:"
         ));
     }
     if outcome.is_ok() || options.json {

@@ -16,7 +16,7 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// JSON in one line. Its strings escape what would control a terminal, or a CI system that reads the output.
+/// JSON on one line. Escapes control characters, and commands to a CI system that reads the output.
 pub(crate) fn json(value: &impl Serialize) -> String {
     #[expect(clippy::expect_used, reason = "every key is a string, and no number is infinite")]
     let json = serde_json::to_string(value).expect("values of JSON");
@@ -33,7 +33,7 @@ pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(line).replace('\n', "\u{fffd}"));
 }
 
-/// Untrusted text without what would control a terminal, or a CI system that reads the output. Line breaks stay.
+/// Replaces control characters in untrusted text, and commands to a CI system that reads the output. Keeps line breaks.
 ///
 /// GitHub's runner takes `##[` and Azure's agent `##vso[` for a command anywhere in a line. GitHub's other form, `::`, only
 /// counts at the beginning of a line, where no command prints untrusted text.
@@ -52,10 +52,10 @@ fn controls(character: char) -> bool {
     character.is_control() || is_directional
 }
 
-/// Asks a question that `y` confirms, unless `yes` did.
+/// Asks the user to confirm with `y`, unless `yes` is set.
 ///
 /// # Errors
-/// [`CliError::Usage`] when stdin is not a terminal, [`CliError::Failed`] when the answer is no.
+/// [`CliError::Usage`] when stdin is not a terminal, [`CliError::Failed`] when the user declines.
 pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), CliError> {
     if yes {
         return Ok(());
@@ -100,7 +100,7 @@ impl Progress {
     }
 }
 
-/// `[=====---------------] moved 250 of about 1000, 50 a second, 15s left`
+/// `[=====---------------] moved 250 of about 1000, 50 per second, 15s left`
 fn bar(verb: &str, done: u64, total: u64, elapsed: Duration) -> String {
     let total = total.max(done);
     let part = usize::try_from(done * 20 / total.max(1)).unwrap_or_default();
@@ -109,7 +109,7 @@ fn bar(verb: &str, done: u64, total: u64, elapsed: Duration) -> String {
     let rate = done.saturating_mul(1000) / milliseconds;
     let rest = if done == 0 { String::new() } else { format!(", {} left", format_duration(left)) };
     let bar = format!("{}{}", "=".repeat(part), "-".repeat(20 - part));
-    format!("[{bar}] {verb} {done} of about {total}, {rate} a second{rest}")
+    format!("[{bar}] {verb} {done} of about {total}, {rate} per second{rest}")
 }
 
 impl Drop for Progress {
@@ -161,9 +161,9 @@ mod tests {
     fn a_bar_shows_progress_rate_and_remaining_time() {
         let five = Duration::from_secs(5);
         for (done, total, text) in [
-            (0, 0, "[--------------------] moved 0 of about 0, 0 a second"),
-            (250, 1000, "[=====---------------] moved 250 of about 1000, 50 a second, 15s left"),
-            (9, 3, "[====================] moved 9 of about 9, 1 a second, 0s left"),
+            (0, 0, "[--------------------] moved 0 of about 0, 0 per second"),
+            (250, 1000, "[=====---------------] moved 250 of about 1000, 50 per second, 15s left"),
+            (9, 3, "[====================] moved 9 of about 9, 1 per second, 0s left"),
         ] {
             assert_eq!(bar("moved", done, total, five), text);
         }

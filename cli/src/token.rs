@@ -1,4 +1,4 @@
-//! `badgesmith token`: the tokens that packages of GitHub are read with.
+//! `badgesmith token`: the tokens for reading GitHub packages.
 
 mod output;
 
@@ -31,7 +31,7 @@ pub(crate) enum Command {
     /// even if the package is private.
     ///
     /// The token is read from --token-file, from the environment variable BADGESMITH_GITHUB_TOKEN, or from stdin. It is
-    /// never an argument, because every process of the machine can read those.
+    /// never an argument, because every process on the machine can read arguments.
     #[command(after_long_help = help::with_examples(SET))]
     Set(Set),
     /// Stop reading packages with a token
@@ -58,7 +58,7 @@ pub(crate) struct PackagesArgs {
     /// Organization or user that owns the packages
     #[arg(value_name = "ORG")]
     organization: Organization,
-    /// One package, public or private, instead of all public ones
+    /// One package, public or private, instead of all public packages
     #[arg(long, value_name = "PACKAGE")]
     package: Option<PackageName>,
     #[command(flatten)]
@@ -76,10 +76,10 @@ pub(crate) struct Set {
 
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
-    /// Delete the secret that holds the token, too
+    /// Also delete the secret that holds the token
     #[arg(long)]
     secret: bool,
-    /// Do not ask for confirmation
+    /// Skip the confirmation
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
@@ -117,14 +117,14 @@ async fn set(options: &Set) -> Result<Output, CliError> {
         None => format!("Badges of public packages of {organization} work if GitHub accepts the token."),
     };
     let fine_grained = token.starts_with("github_pat_").then(|| {
-        "GitHub will not accept it: this is a fine-grained token, and GitHub Packages needs a classic one (ghp_...)."
+        "GitHub will reject it: this is a fine-grained token, and GitHub Packages needs a classic one (ghp_...)."
             .to_owned()
     });
     let token = StoredToken { organization: organization.clone(), package: package.clone(), secret: name };
     Ok(Output::new(&token)
         .note(effect)
         .notes(fine_grained)
-        .note("Badges that were not found stay so for up to 5 minutes."))
+        .note("Badges that show \"not found\" may do so for up to 5 minutes more."))
 }
 
 /// Creates the secret, or replaces its value.
@@ -161,8 +161,8 @@ async fn delete(options: &Delete) -> Result<Output, CliError> {
              {other}"
         )));
     }
-    let also = if options.secret { format!(" This deletes the secret {name}, too.") } else { String::new() };
-    let question = format!("Stop showing {packages}? Their badges read \"not found\" then.{also}");
+    let also = if options.secret { format!(" This also deletes the secret {name}.") } else { String::new() };
+    let question = format!("Stop showing {packages}? Their badges will show \"not found\".{also}");
     terminal::confirm(&question, options.yes)?;
     mappings.delete(organization, package.as_ref()).await?;
     let secret_deleted = options.secret && SecretsManager::new(&stack.config).delete(&name).await?;
@@ -173,7 +173,7 @@ async fn delete(options: &Delete) -> Result<Output, CliError> {
         _ if secret_deleted => {
             let days = SecretsManager::RECOVERY_DAYS;
             format!(
-                "`aws secretsmanager restore-secret --secret-id {name}` restores the token for {days} days."
+                "For {days} days, `aws secretsmanager restore-secret --secret-id {name}` can restore the token."
             )
         }
         _ if options.secret => format!("There was no secret {name}."),

@@ -117,7 +117,7 @@ async fn reports_become_a_badge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_counts_once_whatever_its_names() {
+async fn a_report_counts_once_even_under_several_names() {
     use std::os::unix::fs::symlink;
     let job = Job::start().await;
     fs::create_dir(job.path("sub")).unwrap();

@@ -39,7 +39,7 @@ struct Services {
 }
 
 impl Aws {
-    /// Opens the services with the resources of `template`; their time is that of `clock`.
+    /// Opens the services with the resources of `template`; they take the time from `clock`.
     ///
     /// # Errors
     /// [`OpenError`] when the data cannot be used.
@@ -80,7 +80,7 @@ impl Aws {
     /// Deletes expired items, messages and secrets, as AWS does in the background.
     ///
     /// # Errors
-    /// The message of SQLite.
+    /// The error message from SQLite.
     pub async fn sweep(&self) -> Result<(), String> {
         let services = Arc::clone(&self.0);
         blocking(move || {
@@ -92,8 +92,8 @@ impl Aws {
         .map_err(|error| error.message())
     }
 
-    /// Answers one request. `target` is its `X-Amz-Target`, such as `AmazonSQS.SendMessage`; the URLs of queues in the
-    /// answer begin with `host`.
+    /// Answers one request. `target` is the `X-Amz-Target` header, such as `AmazonSQS.SendMessage`. Queue URLs in the
+    /// response begin with `host`.
     pub(crate) async fn answer(
         &self,
         host: &str,

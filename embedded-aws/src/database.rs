@@ -19,7 +19,7 @@ impl Database {
             Some(path) => {
                 let connection = Connection::open(path)?;
                 connection.pragma_update(None, "journal_mode", "wal")?;
-                // Each commit is on disk before the call is answered.
+                // Each commit is on disk before the call returns.
                 connection.pragma_update(None, "synchronous", "full")?;
                 connection
             }

@@ -1,4 +1,4 @@
-//! DynamoDB, by `dynoxide`.
+//! DynamoDB, implemented by `dynoxide`.
 
 use std::fmt;
 use std::path::Path;
@@ -21,7 +21,7 @@ impl fmt::Debug for Tables {
 }
 
 impl Tables {
-    /// Opens the database at `path`, or one in memory, and creates the tables that it lacks.
+    /// Opens the database at `path`, or one in memory, and creates the missing tables.
     pub(crate) fn open(path: Option<&Path>, tables: &[Table]) -> Result<Self, ServiceError> {
         let database = match path {
             Some(path) => Database::new(&path.to_string_lossy()),

@@ -2,9 +2,9 @@
 //! <https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html>
 //!
 //! Requests are not authenticated: only programs on this machine reach the port, and they could read the files as well.
-//! A web page must not reach it through the browser, so every request that a page can send is refused:
+//! A web page must not reach it through the browser, so every request that a page can send is rejected:
 //! - a request with an `Origin` header;
-//! - a request of another content type than the protocol's: a page cannot set that type without a CORS preflight;
+//! - a request whose content type is not that of the protocol: a page cannot set that type without a CORS preflight;
 //! - a request to any host but this machine, because of DNS rebinding.
 
 use std::net::{IpAddr, SocketAddr};
@@ -26,7 +26,7 @@ use crate::sqs::query_code;
 
 /// The largest requests are DynamoDB's, with 16 MB.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long a stop waits for requests. A long poll of SQS takes up to 20 s, and must not delay it.
+/// How long shutdown waits for requests. A long poll of SQS takes up to 20 s, and must not delay it.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
 /// Every request has a content type with this prefix. An error for one without it has [`CONTENT_TYPE`].
 const CONTENT_TYPE_PREFIX: &str = "application/x-amz-json-";
@@ -58,7 +58,7 @@ impl Endpoint {
         self.address
     }
 
-    /// Answers requests with `aws` until `stop` is cancelled.
+    /// Answers requests with `aws` until `stop` is canceled.
     pub async fn serve(self, aws: Aws, stop: CancellationToken) {
         listener::serve(self.listener, stop, SHUTDOWN_MAX, move |request| {
             let aws = aws.clone();
@@ -68,14 +68,14 @@ impl Endpoint {
     }
 }
 
-/// Why a request does not reach the services.
+/// Why a request is rejected before it reaches the services.
 struct Refusal {
     status: StatusCode,
     code: &'static str,
     message: &'static str,
 }
 
-/// Answers one request, and logs it in one line.
+/// Answers one request, and logs it on one line.
 async fn answer(aws: &Aws, request: Request<Incoming>) -> Response<Bytes> {
     let started = Instant::now();
     let (head, body) = request.into_parts();
@@ -112,7 +112,7 @@ fn admit(head: &Parts) -> Result<&str, Refusal> {
         return Err(forbidden("requests must be sent to 127.0.0.1 or localhost"));
     };
     if head.headers.contains_key(header::ORIGIN) {
-        return Err(forbidden("requests from web pages are refused"));
+        return Err(forbidden("requests from web pages are rejected"));
     }
     if head.method != Method::POST {
         return Err(Refusal {

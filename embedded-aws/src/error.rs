@@ -1,4 +1,4 @@
-//! Errors: why the services do not open, and how a service refuses a request.
+//! Errors: why the services failed to start, and the error responses of a service.
 
 use std::path::PathBuf;
 

@@ -10,7 +10,7 @@ use crate::error::ServiceError;
 use crate::sqs::Queues;
 use crate::template::Rule;
 
-/// Entries of one request.
+/// The maximum number of entries in one request.
 const ENTRIES_MAX: usize = 10;
 /// The bus that every account has.
 const DEFAULT_BUS: &str = "default";

@@ -1,11 +1,14 @@
-//! The AWS services that the pipeline uses, embedded: they answer behind the HTTP client of the AWS SDK, so everything
-//! above that client is the code that runs on AWS.
+//! The AWS services that the pipeline uses, embedded behind the HTTP client of the AWS SDK. Everything above that
+//! client is the code that runs on AWS.
 //!
 //! DynamoDB is `dynoxide`. SQS, Secrets Manager and EventBridge are implemented here, because the available
-//! implementations keep queues in memory and drop events. All of them store their data in SQLite: once a call is
-//! answered, its data is on disk.
+//! implementations keep queues in memory and drop events. All of them store their data in SQLite: when a call returns,
+//! its data is on disk.
 
-#![expect(clippy::indexing_slicing, reason = "only serde_json values are indexed, and they answer with null")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "only serde_json values are indexed, and they return null for missing keys"
+)]
 
 mod arn;
 mod aws;

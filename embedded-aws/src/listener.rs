@@ -14,7 +14,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Accepts connections and answers their requests until `stop` is cancelled. Requests in progress then have `grace` to
+/// Accepts connections and answers their requests until `stop` is canceled. Requests in progress then have `grace` to
 /// finish.
 pub async fn serve<F>(
     listener: TcpListener,
@@ -30,7 +30,7 @@ pub async fn serve<F>(
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    // Most likely there are no free file descriptors, until some connections end.
+                    // Most likely, no file descriptor is free until a connection ends.
                     tracing::error!(%error, "failed to accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
@@ -65,7 +65,7 @@ pub async fn serve<F>(
 /// Reads a body of at most `bytes_max`.
 ///
 /// # Errors
-/// The status to answer with: 413 if the body is larger, 400 if the client disconnected.
+/// The status of the response: 413 if the body is larger, 400 if the client disconnected.
 pub async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, StatusCode> {
     match Limited::new(body, bytes_max).collect().await {
         Ok(body) => Ok(body.to_bytes()),

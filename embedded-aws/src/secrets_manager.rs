@@ -26,7 +26,7 @@ pub struct Secrets {
 
 impl Secrets {
     pub(crate) fn open(database: Database, clock: Clock) -> Result<Self, rusqlite::Error> {
-        // The INSERT completes databases from before the table `secret_entry`.
+        // The INSERT migrates databases that predate the table `secret_entry`.
         database.lock().execute_batch(
             "CREATE TABLE IF NOT EXISTS secret (
                  name TEXT NOT NULL,

@@ -9,7 +9,7 @@ use crate::error::OpenError;
 /// Where the embedded services keep their data.
 #[derive(Debug, Clone)]
 pub enum Storage {
-    /// In memory; the data ends with the process.
+    /// In memory; the data is lost when the process ends.
     Memory,
     /// In SQLite files in this directory, which is created if it does not exist.
     Directory(PathBuf),

@@ -38,7 +38,7 @@ pub struct QueueSettings {
 /// The redrive policy of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redrive {
-    /// The name of that queue.
+    /// The name of the dead-letter queue.
     pub dead_letter_queue: String,
     /// `maxReceiveCount`
     pub receives_max: i64,
@@ -53,7 +53,7 @@ pub struct Rule {
     pub queues: Vec<String>,
 }
 
-/// The template is not as this reader expects. Every test that starts the pipeline finds such a mistake.
+/// The template does not have the expected form. Every test that starts the pipeline would fail.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     #[error("template.yaml: {0}")]

@@ -1,4 +1,4 @@
-//! Why a submission is refused: the log line, and the response to the client.
+//! Why a submission is rejected: the log line, and the response to the client.
 
 use std::time::Duration;
 
@@ -51,23 +51,23 @@ impl SubmitError {
             Self::Unavailable(error) => tracing::error!(%error, "failed to accept a submission"),
             Self::Unauthorized(repository, reason) => {
                 Metric::AuthenticationFailures.count(1);
-                tracing::warn!(%repository, ?reason, "refused an unauthorized submission");
+                tracing::warn!(%repository, ?reason, "rejected an unauthorized submission");
             }
             Self::NotFresh(repository, property) => {
                 Metric::ResultsRefused.count(1);
-                tracing::warn!(%repository, property, "refused a submission that is not fresh");
+                tracing::warn!(%repository, property, "rejected a submission that is not fresh");
             }
             Self::SecretReadLimitReached => tracing::warn!("reached the rate limit for reading secrets"),
             Self::Malformed(errors) => {
                 Metric::ResultsRefused.count(1);
-                tracing::info!(%errors, "refused a malformed submission");
+                tracing::info!(%errors, "rejected a malformed submission");
             }
             Self::TooLarge(_) | Self::NonceReused => {
                 Metric::ResultsRefused.count(1);
-                tracing::info!(reason = ?self, "refused a submission");
+                tracing::info!(reason = ?self, "rejected a submission");
             }
             Self::NotFound | Self::MethodNotAllowed(_) | Self::AlreadyAccepted(_) | Self::InProgress(_) => {
-                tracing::info!(reason = ?self, "refused a submission");
+                tracing::info!(reason = ?self, "rejected a submission");
             }
         }
     }

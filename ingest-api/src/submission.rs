@@ -16,7 +16,7 @@ use badgesmith_domain::timestamp::Timestamp;
 use crate::body::Body;
 use crate::error::{Reason, SubmitError};
 
-/// A larger body is refused before it is parsed.
+/// A larger body is rejected before it is parsed.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// A signature is valid for this long after the timestamp that it covers.
 const AGE_MAX: Duration = Duration::from_mins(5);

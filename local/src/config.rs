@@ -27,7 +27,7 @@ pub struct Config {
     /// The GitHub tokens to register.
     pub tokens: Vec<GitHubToken>,
     pub upstreams: UpstreamConfig,
-    /// How often packages that are due are refreshed.
+    /// How often due packages are refreshed.
     pub refresh_every: Duration,
 }
 

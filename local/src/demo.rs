@@ -19,7 +19,7 @@ use crate::server::Server;
 
 const REPOSITORY: &str = "demo/badgesmith";
 const BADGE_PATH: &str = "/badges/tests/linux/demo/badgesmith/main";
-/// Part of the badge before the first result.
+/// The message of the badge before the first result.
 const NO_RESULTS: &str = "\"no results\"";
 /// How often the badge is read until it shows the first result.
 const POLLS_MAX: u32 = 100;
@@ -29,7 +29,7 @@ const POLL_PERIOD: Duration = Duration::from_millis(50);
 /// with the badge and the next steps.
 ///
 /// # Errors
-/// The message for the log. The pipeline itself runs on.
+/// The message for the log. The pipeline itself keeps running.
 pub async fn run(server: &Server) -> Result<String, String> {
     let repository: Repository = REPOSITORY.parse().map_err(|_| "invalid demo repository".to_owned())?;
     let name = repository_secret_name(&repository);
@@ -80,7 +80,7 @@ async fn submit(server: &Server, key: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!(
-            "the first result was answered with {}: {}",
+            "the first result was rejected with {}: {}",
             response.status(),
             String::from_utf8_lossy(response.body())
         ))
@@ -126,7 +126,7 @@ Submit another result from a second terminal:
   curl -i {base}/tests/results -H 'Content-Type: application/json' \
     -H "X-Repo-Secret: {REPOSITORY}" -H "X-Signature: sha256=$SIGNATURE" --data-raw "$BODY"; echo
 
-A badge is cached for up to 30 s. Packages of nuget.org have badges, too, with the message "pending" until they are
+Badges are cached for up to 30 s. Packages on nuget.org have badges, too. Their message is "pending" until they are
 fetched:
 
   curl {base}/badges/packages/nuget/Newtonsoft.Json; echo

@@ -56,7 +56,7 @@ pub fn plain(status: StatusCode, body: &'static str) -> Response<Bytes> {
 /// The event of a request.
 ///
 /// # Errors
-/// When API Gateway refuses such a request.
+/// When API Gateway rejects such a request.
 pub fn event(request: &Request<Bytes>, clock: &Clock) -> Result<ApiGatewayV2httpRequest, serde_json::Error> {
     event_of(request, &raw_path(request.uri().path()), clock)
 }

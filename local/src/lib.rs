@@ -1,9 +1,12 @@
 //! The whole pipeline on one machine.
 //!
-//! The functions are the deployed ones, and receive the events that AWS would send. The services of AWS are embedded
-//! behind the HTTP client of its SDK ([`embedded_aws`]), with the resources of the deployed template.
+//! The functions are the deployed ones, and receive the events that AWS would send. The AWS services are embedded
+//! behind the HTTP client of the AWS SDK ([`embedded_aws`]), with the resources of the deployed template.
 
-#![expect(clippy::indexing_slicing, reason = "only serde_json values are indexed, and they answer with null")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "only serde_json values are indexed, and they return null for missing keys"
+)]
 
 pub mod config;
 pub mod demo;

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     start_logging(options.quiet);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("cannot start threads: {error}"), 1),
+        Err(error) => return fail(&format!("failed to start threads: {error}"), 1),
     };
     runtime.block_on(run(config, options.aws_port, options.no_demo))
 }
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 async fn run(config: Config, aws_port: Option<u16>, no_demo: bool) -> ExitCode {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
-        Err(error) => return fail(&format!("cannot receive signals: {error}"), 1),
+        Err(error) => return fail(&format!("failed to register signal handlers: {error}"), 1),
     };
     let server = match start(config, aws_port).await {
         Ok(server) => server,
@@ -49,7 +49,7 @@ async fn run(config: Config, aws_port: Option<u16>, no_demo: bool) -> ExitCode {
         () = signals.next() => {}
         () = demo, if !no_demo => signals.next().await,
     }
-    tracing::info!("stopping after all accepted results are processed; a second signal stops at once");
+    tracing::info!("stopping after all accepted results are processed; a second signal stops immediately");
     tokio::select! {
         () = server.stop() => ExitCode::SUCCESS,
         () = signals.next() => fail("stopped before all accepted results were processed", 1),
@@ -96,7 +96,7 @@ impl Signals {
     }
 }
 
-/// Logs to stderr, one line an event.
+/// Logs to stderr, one line per event.
 fn start_logging(quiet: bool) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
@@ -115,7 +115,7 @@ fn start_logging(quiet: bool) {
     tracing_subscriber::registry().with(lines).with(levels).init();
 }
 
-/// The error and its remedy, in one line.
+/// The error and its remedy, on one line.
 fn advice(error: &StartError) -> String {
     use embedded_aws::OpenError;
     let remedy = match error {

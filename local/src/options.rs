@@ -17,18 +17,18 @@ use crate::stack::UpstreamConfig;
 #[derive(Debug, Parser)]
 #[command(name = "local", bin_name = "cargo run --", version, after_help = EXAMPLES)]
 pub struct Options {
-    /// Port of 127.0.0.1 to listen on; 0 picks a free port
+    /// Port on 127.0.0.1 to listen on; 0 picks a free port
     #[arg(long, default_value_t = 9474)]
     pub port: u16,
 
-    /// Port of 127.0.0.1 for the AWS APIs of tables, queues, secrets and event bus; 0 picks a free port
+    /// Port on 127.0.0.1 for the APIs of DynamoDB, SQS, Secrets Manager and EventBridge; 0 picks a free port
     ///
-    /// Use it as the endpoint URL of the AWS CLI or an SDK, with any region and any credentials. Signatures are not
-    /// checked: every program on this machine can read the keys. Web pages cannot.
+    /// Use its address as the endpoint URL of the AWS CLI or an SDK, with any region and any credentials. Signatures
+    /// are not verified, so every program on this machine can read the keys. Web pages cannot.
     #[arg(long, value_name = "PORT")]
     pub aws_port: Option<u16>,
 
-    /// Directory of tables, queues and secrets; delete it to start over
+    /// Directory for tables, queues and secrets; delete it to start over
     #[arg(long, value_name = "DIR", default_value = ".badgesmith", conflicts_with = "ephemeral")]
     pub data_dir: PathBuf,
 
@@ -42,12 +42,13 @@ pub struct Options {
 
     /// HMAC key of a repository, at least 16 characters; repeatable
     ///
-    /// Clients sign with it. It is stored in the data directory. A key that it replaces stays valid for 24 hours.
+    /// Clients sign results with the key. It is stored in the data directory. The key that it replaces stays valid for
+    /// 24 hours.
     // `Options::secrets` parses it, because clap prints malformed values with the key.
     #[arg(long = "secret", value_name = "OWNER/REPO=KEY")]
     secret: Vec<String>,
 
-    /// Service index of the NuGet feed
+    /// URL of the NuGet feed's service index
     // `Options::upstreams` parses it, because clap prints malformed values with the password of a URL.
     #[arg(long, value_name = "URL", default_value = refresher::Settings::NUGET_SERVICE_INDEX)]
     nuget_service_index: String,
@@ -58,13 +59,13 @@ pub struct Options {
 
     /// GitHub token with the scope read:packages for the public packages of an organization or user; repeatable
     ///
-    /// ORG/PACKAGE=TOKEN is for a single package, public or private: its versions become visible to everyone. The token
-    /// is stored in the data directory. ORG= or ORG/PACKAGE= removes it.
+    /// ORG/PACKAGE=TOKEN sets the token for a single package, public or private, and makes its versions visible to
+    /// everyone. Tokens are stored in the data directory. ORG= or ORG/PACKAGE= removes a token.
     // `Options::tokens` parses it, because clap prints malformed values with the token.
     #[arg(long = "github-token", value_name = "ORG=TOKEN")]
     github_token: Vec<String>,
 
-    /// Seconds between refreshes of a package, 1 to 3600; their badges are cached for 2 minutes
+    /// Seconds between refreshes of a package, 1 to 3600; badges are cached for 2 minutes
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=3600))]
     refresh_every: u64,
 
@@ -88,7 +89,7 @@ Examples:
 
 Exit codes:
   0  stopped by Ctrl-C or SIGTERM, after all accepted results were processed
-  1  stopped by a second signal before that, or failed
+  1  failed, or stopped by a second signal before that
   2  invalid options, or a port or data directory that cannot be used";
 
 impl Options {
@@ -96,7 +97,7 @@ impl Options {
     /// The invalid option and the expected value, without keys and tokens.
     pub fn config(&self) -> Result<Config, String> {
         if self.port != 0 && self.aws_port == Some(self.port) {
-            return Err("--aws-port: expected another port than --port".to_owned());
+            return Err("--aws-port: expected a different port than --port".to_owned());
         }
         let period = Duration::from_secs(self.refresh_every);
         let storage =
@@ -114,7 +115,7 @@ impl Options {
     fn upstreams(&self, fresh_for: Duration) -> Result<UpstreamConfig, String> {
         let url = |option, text| {
             let url = refresher::Settings::base_url(text);
-            url.ok_or_else(|| format!("{option}: expected an http or https URL without password and query"))
+            url.ok_or_else(|| format!("{option}: expected an http or https URL without a password or query"))
         };
         let nuget_service_index = url("--nuget-service-index", &self.nuget_service_index)?;
         let github_api = url("--github-api", &self.github_api)?;

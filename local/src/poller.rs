@@ -15,9 +15,9 @@ use embedded_aws::Queues;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-/// Messages of one receive, and so of one batch.
+/// The maximum number of messages in one receive, and so in one batch.
 const BATCH_MAX: i32 = 10;
-/// The long poll of a receive, in seconds. A stop waits for it.
+/// The long poll of a receive, in seconds. Shutdown waits for it.
 const WAIT_SECONDS: i32 = 1;
 /// Longer than a long poll.
 const CALL_TIMEOUTS: CallTimeouts =
@@ -56,8 +56,8 @@ impl Poller {
         Self { client, queue_url, function: Arc::new(move |event| Box::pin(function(event))) }
     }
 
-    /// Polls until `stop` is cancelled, and then until the queue has no visible message. A receive is never
-    /// cancelled, because its messages would stay in flight.
+    /// Polls until `stop` is canceled, and then until the queue has no visible message. A receive is never canceled,
+    /// because its messages would stay in flight.
     pub async fn run(&self, stop: CancellationToken) {
         loop {
             let stopping = stop.is_cancelled();

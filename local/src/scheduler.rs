@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-/// Runs `task` every `period` until `stop` is cancelled, first after one period. A run is never cancelled, and runs
-/// never overlap: one that takes longer than the period delays the next.
+/// Runs `task` every `period` until `stop` is canceled, first after one period. A run is never canceled, and runs never
+/// overlap: one that takes longer than the period delays the next.
 pub async fn every<F: Future<Output = ()>>(
     period: Duration,
     stop: CancellationToken,

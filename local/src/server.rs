@@ -28,11 +28,11 @@ use crate::stack::Stack;
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// Concurrent batches of a queue: the lowest `MaximumConcurrency` of an event source mapping.
 const POLLERS: usize = 2;
-/// How often expired items and messages are deleted. Each sweep scans whole tables; AWS takes days.
+/// How often expired items and messages are deleted. Each sweep scans whole tables; AWS may take days.
 const SWEEP_PERIOD: Duration = Duration::from_hours(1);
-/// How long a stop waits for fetches from upstreams.
+/// How long shutdown waits for fetches from upstreams.
 const REFRESHES_MAX: Duration = Duration::from_secs(3);
-/// How long a stop waits for HTTP requests.
+/// How long shutdown waits for HTTP requests.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
 /// Why the pipeline did not start.
@@ -49,7 +49,7 @@ pub enum StartError {
     Register(#[from] AwsError),
 }
 
-/// The running pipeline. A stop ends its tasks in two steps: first those that accept requests, then the others.
+/// The running pipeline. Shutdown ends its tasks in two steps: first those that accept requests, then the others.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -57,9 +57,9 @@ pub struct Server {
     stack: Arc<Stack>,
     listeners: Vec<JoinHandle<()>>,
     stop_listeners: CancellationToken,
-    /// Processing results, and sweeping.
+    /// Process results, and delete expired items.
     workers: Vec<JoinHandle<()>>,
-    /// Refreshing packages, which may take longer than a stop.
+    /// Refresh packages, which may take longer than shutdown waits.
     refreshers: Vec<JoinHandle<()>>,
     stop_workers: CancellationToken,
 }
@@ -136,7 +136,7 @@ impl Server {
         self.stop_workers.cancel();
         let handles: Vec<_> = self.refreshers.iter().map(JoinHandle::abort_handle).collect();
         if tokio::time::timeout(REFRESHES_MAX, join(self.refreshers)).await.is_err() {
-            // They are due again: their leases end, and their requests stay on the queue.
+            // They are due again: their leases expire, and their requests stay in the queue.
             tracing::info!(
                 "interrupted the refresh of packages; it is repeated two minutes after the next start"
             );

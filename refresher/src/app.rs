@@ -76,7 +76,7 @@ impl App {
         schedule::run(&self.refresher, deadline).await
     }
 
-    /// Handles requests for packages, and reports those that SQS shall deliver again (a partial batch response):
+    /// Handles requests for packages, and reports those that SQS must deliver again (a partial batch response):
     /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
     pub async fn refresh_requested(&self, batch: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
         requests::run(&self.refresher, batch, deadline).await

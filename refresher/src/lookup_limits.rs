@@ -1,4 +1,4 @@
-//! Limits on lookups of names that no upstream has confirmed: anybody can request a badge of an invented name.
+//! Limits on lookups of names that no upstream has confirmed: anyone can request the badge of an invented name.
 
 use std::num::NonZeroUsize;
 
@@ -7,7 +7,7 @@ use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::token_bucket::TokenBucket;
 use lru::LruCache;
 
-/// Organizations with their own bucket; the least recently requested leave first.
+/// Organizations with their own bucket; the least recently requested are evicted first.
 const ORGANIZATIONS_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 /// The lookups of unconfirmed names that are left to this instance of the function. Each of them costs some writes,
@@ -17,7 +17,7 @@ pub(crate) struct LookupLimits {
     nuget: TokenBucket,
     /// Organizations that may be invented themselves.
     unconfirmed: OrganizationLimits,
-    /// Organizations that have packages. Invented ones use nothing of their limits, and evict none of them.
+    /// Organizations that have packages. Invented ones neither use up their limits nor evict them.
     confirmed: OrganizationLimits,
 }
 
@@ -59,7 +59,7 @@ impl Default for LookupLimits {
 }
 
 impl LookupLimits {
-    /// Takes one lookup of `package`; `false` when its limit is reached.
+    /// Uses up one lookup of `package`; `false` when its limit is reached.
     pub(crate) fn take(&mut self, package: &Package, now: Timestamp) -> bool {
         match package {
             Package::NuGet(_) => self.nuget.take(now),
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn invented_organizations_use_nothing_of_the_limits_of_confirmed_ones() {
+    fn invented_organizations_do_not_use_up_the_limits_of_confirmed_ones() {
         let mut limits = LookupLimits::default();
         let package = |organization: &str, number: u32| -> Package {
             format!("github/{organization}/p{number}").parse().unwrap()
@@ -103,7 +103,7 @@ mod tests {
                 counts[1] += u32::from(limits.take(&package("acme", number), now));
             }
         }
-        // To within one, since a tenth of a second has no exact fraction of a token.
+        // To within one, because a tenth of a second is no exact fraction of a token.
         assert!((618..=620).contains(&counts[0]), "20, and one a second: {counts:?}");
         assert!((108..=110).contains(&counts[1]), "9 left of 10, and ten a minute: {counts:?}");
     }

@@ -19,7 +19,7 @@ use crate::upstream::{FetchOutcome, FetchRequest, Upstreams};
 const FETCH_TIME_MAX: Duration = Duration::from_mins(1);
 /// The part of the remaining time that is reserved for writing the result.
 const TIME_TO_WRITE: Duration = Duration::from_secs(13);
-/// A package that was not read for this long leaves the schedule.
+/// A package that is not read for this long leaves the schedule.
 const UNREAD_MAX: Duration = Duration::from_hours(30 * 24);
 
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Refresher {
         let validators = if lease.record.is_scheduled() {
             self.packages.validators(&lease.package).await?
         } else {
-            // A package that comes back to the schedule is fetched as a whole, since its items were about to expire.
+            // A package that returns to the schedule is fetched in full, because its items were about to expire.
             Validators::new()
         };
         let now = self.clock.now();

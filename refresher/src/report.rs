@@ -10,24 +10,24 @@ use crate::transition::RefreshOutcome;
 pub struct Report {
     pub unchanged: usize,
     pub changed: usize,
-    /// They do not exist, or must not be shown.
+    /// Packages that do not exist, or must not be shown.
     pub not_found: usize,
-    /// The lookup failed; what is known of them stays.
+    /// Packages whose lookup failed; their stored versions stay.
     pub failed: usize,
-    /// They left the schedule, because they are no longer read.
+    /// Packages that left the schedule, because they are no longer read.
     pub unscheduled: usize,
-    /// Another run has refreshed them, or is refreshing them.
+    /// Packages that another run has refreshed, or is refreshing.
     pub skipped: usize,
     /// Unconfirmed names beyond the lookup limit.
     pub postponed: usize,
-    /// The longest that a package was overdue, in seconds.
+    /// The longest time that a package was overdue, in seconds.
     pub lag_seconds: u64,
-    /// The run ended before everything due was looked up.
+    /// Whether the run ended before all due packages were looked up.
     pub unfinished: bool,
 }
 
 impl Report {
-    /// Counts a package; `None` when it was not due any more.
+    /// Counts a package; `None` when it was no longer due.
     pub(crate) fn count(&mut self, outcome: Option<RefreshOutcome>) {
         let count = match outcome {
             Some(RefreshOutcome::Unchanged) => &mut self.unchanged,

@@ -14,15 +14,15 @@ use futures_util::future::join_all;
 use crate::refresher::Refresher;
 use crate::transition::RefreshOutcome;
 
-/// What becomes of a message.
+/// The outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Disposition {
     Done,
-    /// SQS delivers it again when its visibility timeout ends.
+    /// SQS delivers it again when its visibility timeout expires.
     Retry,
 }
 
-/// All requests of a batch for one package, as one.
+/// All requests of a batch for one package, combined.
 #[derive(Debug)]
 struct MergedRequest {
     request: PackageRequest,
@@ -118,12 +118,12 @@ async fn lease_unconfirmed(
         return refresher.packages.lease_or_create(package, requested_at, refresher.clock.now()).await;
     }
     // Its badge stays pending, and the next read requests it again.
-    tracing::warn!(%package, "dropped the request for an unconfirmed name: its lookup limit is reached");
+    tracing::warn!(%package, "dropped a request for an unconfirmed name: the lookup limit is reached");
     Ok(LeaseOutcome::Unknown)
 }
 
 /// Takes a package off the schedule, unless it was read after `requested_at`: a request may be late, or delivered again.
-/// It waits for no refresh, but takes the lease from it. An unconfirmed name expires by itself.
+/// It does not wait for a running refresh, but takes its lease. An unconfirmed name expires by itself.
 async fn unschedule(
     refresher: &Refresher,
     package: &Package,

@@ -14,11 +14,11 @@ use crate::refresher::Refresher;
 use crate::report::Report;
 use crate::transition::RefreshOutcome;
 
-/// Packages that are refreshed at once.
+/// The number of packages that are refreshed concurrently.
 const CONCURRENCY_MAX: usize = 32;
-/// With less time left, no refresh starts, since it could not end.
+/// With less time left, no refresh starts, because it could not finish.
 const TIME_MIN: Duration = Duration::from_secs(40);
-/// After so many postponed names, the run does not look at the others.
+/// After this many postponed names, the run ignores the rest.
 const POSTPONED_MAX: usize = 1000;
 
 /// Refreshes the due packages: first the known ones, then the unconfirmed names.
@@ -78,7 +78,7 @@ async fn refresh_all(
     }
 }
 
-/// Refreshes a package; `None` when it is not due any more.
+/// Refreshes a package; `None` when it is no longer due.
 async fn refresh_due(
     refresher: &Refresher,
     package: Package,
@@ -90,7 +90,7 @@ async fn refresh_due(
     }
 }
 
-/// The due packages of several shards, merged by the time since when they are due.
+/// The due packages of several shards, merged by due time.
 struct DueQueue(Vec<Cursor>);
 
 /// The due packages of one shard, read page by page.
@@ -103,7 +103,7 @@ struct Cursor {
 }
 
 impl DueQueue {
-    /// Removes the package that is overdue for the longest time.
+    /// Removes the most overdue package.
     async fn next(&mut self, packages: &Packages) -> Result<Option<(DueShard, DuePackage)>, StoreError> {
         for filled in join_all(self.0.iter_mut().map(|cursor| cursor.fill(packages))).await {
             filled?;

@@ -71,7 +71,7 @@ impl Settings {
 
 fn url_from_env(name: &'static str, default: &str) -> Result<Url, SettingsError> {
     let url = env::optional(name).unwrap_or_else(|| default.to_owned());
-    let expected = "an http or https URL without password and query";
+    let expected = "an http or https URL without a password or query";
     Settings::base_url(&url).ok_or(SettingsError::Invalid { name, expected })
 }
 

@@ -14,9 +14,9 @@ use serde::Deserialize;
 
 /// How long a token is cached.
 const LIFETIME: Duration = Duration::from_hours(1);
-/// A secret that has no token, or whose token GitHub refuses, is read again after this long.
+/// A secret that has no token, or whose token GitHub rejects, is read again after this long.
 const RELOAD_AFTER: Duration = Duration::from_mins(1);
-/// The least recently used tokens leave first.
+/// The least recently used tokens are evicted first.
 const CACHED_MAX: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// A token, ready to send. Its `Debug` output does not contain it.
@@ -68,7 +68,7 @@ impl Tokens {
         }
     }
 
-    /// The token that has replaced `refused` in its secret, if there is one.
+    /// The token that has replaced the token `refused` in its secret, if any.
     pub(crate) async fn replacement(
         &self,
         refused: &Token,

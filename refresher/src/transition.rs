@@ -12,16 +12,16 @@ use crate::upstream::{FetchError, FetchOutcome, FetchedPackage, VersionSet};
 
 /// A name that does not exist is looked up again after this long, if it is requested.
 const NOT_FOUND_PERIOD: Duration = Duration::from_hours(1);
-/// The same for a package that is withheld, or that the token may not see: an operator may be fixing that.
+/// The same for a package that is withheld, or that the token cannot read: an operator may be fixing that.
 const WITHHELD_PERIOD: Duration = Duration::from_mins(5);
-/// A known package is not found only after so many such answers in a row, this far apart.
+/// A known package becomes not found only after this many such responses in a row, this far apart.
 const NOT_FOUND_ANSWERS: u32 = 3;
 const NOT_FOUND_RETRY_PERIOD: Duration = Duration::from_mins(20);
-/// The wait after a first failure, doubled by each other.
+/// The wait after the first failure, doubled by each further one.
 const BACKOFF_MIN: Duration = Duration::from_mins(1);
 const BACKOFF_MAX: Duration = Duration::from_hours(1);
-/// A known package of GitHub's is due after at most this long, whatever fails: within an hour after its token mapping
-/// is deleted, it must no longer be shown.
+/// A known GitHub package is due after at most this long, even after failures: it must no longer be shown an hour after
+/// its token mapping is deleted.
 const CONSENT_PERIOD: Duration = Duration::from_mins(50);
 /// Due times are spread over the last part of their period, so that packages that were due at once are not due at once
 /// again, and none is late.
@@ -45,7 +45,7 @@ pub(crate) enum RefreshOutcome {
     Changed,
     /// The package does not exist, or must not be shown.
     NotFound,
-    /// The upstream failed. What is known of the package stays.
+    /// The upstream failed. The stored versions stay.
     Failed,
     /// The package left the schedule, because it is no longer read.
     Unscheduled,
@@ -111,7 +111,7 @@ impl RefreshPolicy {
             let content = ContentUpdate::Revalidated(Validators::new());
             return Transition { content, ..self.on_error(lease, &error, now) };
         };
-        // A package that comes back to the schedule is written as a whole, since its items were about to expire.
+        // A package that returns to the schedule is written in full, because its items were about to expire.
         let unchanged = known.filter(|known| known.is_scheduled && stored == Some(&versions));
         let changed_at = unchanged.map_or(now, |known| known.changed_at);
         let record = self.fresh_record(lease, known_package(&versions, private, changed_at), now);
@@ -124,21 +124,21 @@ impl RefreshPolicy {
         Transition { outcome: RefreshOutcome::Changed, record, content }
     }
 
-    /// The transition after a failed fetch: what is known stays, and is fetched again later.
+    /// The transition after a failed fetch: the stored versions stay, and the package is fetched again later.
     pub(crate) fn on_error(&self, lease: &Lease, error: &FetchError, now: Timestamp) -> Transition {
         tracing::warn!(package = %lease.package, %error, "failed to refresh package");
         let failures = lease.record.failures.saturating_add(1);
         let is_known = matches!(lease.record.state, PackageState::Known(_));
         let (refresh_after, failures) = match error {
-            // To readers, a package that the token may not see does not exist.
+            // For readers, a package that the token cannot read does not exist.
             FetchError::Refused(_) if !is_known => return not_found(lease, now.plus(WITHHELD_PERIOD)),
-            // Not a failure of the package. But with no failure an unconfirmed name would stay pending.
+            // Not a failure of the package, but without a failure an unconfirmed name would stay pending.
             FetchError::RateLimited { until, .. } => {
                 let resume_at = until.plus(RATE_LIMIT_JITTER.mul_f64(fastrand::f64()));
                 (resume_at, lease.record.failures.max(1))
             }
             FetchError::BreakerOpen(_) => {
-                // Soon after the host recovers, which the request for any of its packages may find out.
+                // Soon after the host recovers, which a request for any of its packages may detect.
                 let wait = self.breaker_open_for.mul_f64(0.25 + JITTER * fastrand::f64());
                 (now.plus(wait), lease.record.failures.max(1))
             }
@@ -180,12 +180,12 @@ fn jittered(period: Duration) -> Duration {
     period.mul_f64(1.0 - JITTER * fastrand::f64())
 }
 
-/// A known package was not found, but not often enough yet.
+/// A known package was not found, but not yet often enough in a row.
 fn possibly_not_found(lease: &Lease, known: &Known, now: Timestamp) -> Transition {
     let known = Known { consecutive_not_found: known.consecutive_not_found + 1, ..known.clone() };
     tracing::warn!(
         package = %lease.package, times = known.consecutive_not_found,
-        "known package was not found; it stays until it is not found {NOT_FOUND_ANSWERS} times in a row"
+        "known package was not found; it is kept until it is not found {NOT_FOUND_ANSWERS} times in a row"
     );
     let refresh_after = now.plus(jittered(NOT_FOUND_RETRY_PERIOD));
     Transition {

@@ -1,4 +1,4 @@
-//! What `cargo test` prints.
+//! The output of `cargo test`.
 //!
 //! Each test binary announces `running 4 tests` and ends with the line of
 //! <https://doc.rust-lang.org/book/ch11-01-writing-tests.html>, which the standard library's
@@ -16,7 +16,7 @@
 use crate::counts::Counts;
 use crate::text;
 
-/// What `cargo` prints when a crate does not compile.
+/// The message of `cargo` when a crate does not compile.
 const NOT_COMPILED: &str = "error: could not compile ";
 
 /// Whether this line shows that the text is the output of `cargo test`.

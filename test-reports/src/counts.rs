@@ -1,4 +1,4 @@
-//! Counts of tests by how they ended.
+//! Counts of tests by outcome.
 
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
@@ -10,7 +10,7 @@ pub struct Counts {
     pub passed: u64,
     /// Tests that failed, and errors outside of tests.
     pub failed: u64,
-    /// Tests that did not run, and those whose end decides nothing.
+    /// Tests that did not run, and tests without a decisive outcome.
     pub skipped: u64,
 }
 

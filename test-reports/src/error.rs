@@ -6,7 +6,7 @@ use thiserror::Error;
 /// characters of any text from the report.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReportError {
-    /// There is nothing but white space.
+    /// The report contains only white space.
     #[error("the report is empty")]
     Empty,
     /// No line matches a known format.
@@ -15,11 +15,11 @@ pub enum ReportError {
     /// The format is known, and the content breaks its rules.
     #[error("{kind} at line {line}, column {column}")]
     Invalid {
-        /// The rule that is broken.
+        /// The broken rule.
         kind: ReportErrorKind,
-        /// From 1.
+        /// The line number, from 1.
         line: usize,
-        /// In characters, from 1.
+        /// The column in characters, from 1.
         column: usize,
     },
 }
@@ -38,7 +38,7 @@ pub enum ReportErrorKind {
     #[error("document type declarations are not supported")]
     DocumentType,
     /// An encoding in which the bytes of ASCII may mean something else.
-    #[error("the encoding {0:?} is not supported, use UTF-8 or UTF-16")]
+    #[error("the encoding {0:?} is not supported; use UTF-8 or UTF-16")]
     Encoding(String),
     /// Deeper than any test runner nests.
     #[error("elements are nested more than {max} deep")]
@@ -59,9 +59,9 @@ pub enum ReportErrorKind {
     #[error("there is no XML element")]
     NoRoot,
     /// A second root element: several reports were joined into one file.
-    #[error("a second document begins, pass one report per file")]
+    #[error("a second document begins; pass one report per file")]
     SecondRoot,
-    /// XML of something else.
+    /// XML in another format.
     #[error("<{element}> is not the root element of a known report format")]
     UnknownRoot { element: String },
     /// An attribute that the counts need is missing.

@@ -1,4 +1,4 @@
-//! What `go test -json` prints: an event per line, see <https://pkg.go.dev/cmd/test2json>.
+//! The output of `go test -json`, one event per line: <https://pkg.go.dev/cmd/test2json>.
 //!
 //! The counts are those of gotestsum (`testjson/execution.go` of
 //! <https://github.com/gotestyourself/gotestsum>):

@@ -6,7 +6,7 @@
 //!
 //! - **Test cases count, not attributes.** `tests="13"` may count attempts (Surefire), nested suites (Node)
 //!   or assertions (Catch2). A suite's attributes are used only when it has neither test cases nor
-//!   suites in it: `tests` less the failed and the skipped have passed.
+//!   suites in it: `tests` minus the failed and skipped ones have passed.
 //! - **A report that states failures is not green.** When a suite states failures or errors in its
 //!   attributes and nothing in it failed, what it states counts as failed. gotestsum reports packages that
 //!   do not build like that. A suite with an earlier attempt that failed explains its attributes by
@@ -19,7 +19,7 @@
 //!   after a skip. Node's failing `todo` has both, with `type="todo"`, and is skipped
 //!   (<https://nodejs.org/api/test.html#todo-tests>).
 //! - Without such children, `status` or `result` decide: `notrun`, `disabled`, `suppressed`, `skipped` and
-//!   `ignored` are skipped, `fail` and `failed` are failed, all else is passed. `GoogleTest`
+//!   `ignored` are skipped, `fail` and `failed` are failed, everything else is passed. `GoogleTest`
 //!   (<https://google.github.io/googletest/advanced.html#generating-an-xml-report>) and `CTest`
 //!   (<https://cmake.org/cmake/help/latest/manual/ctest.1.html#cmdoption-ctest-output-junit>) use them.
 //! - Other children do not count: `PHPUnit`'s `<warning>` fails no run.

@@ -43,7 +43,7 @@ pub use counts::Counts;
 use error::Located;
 pub use error::{ReportError, ReportErrorKind};
 
-/// A report's format and what its tests add up to.
+/// A report's format, and the counts of its tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
     pub format: Format,
@@ -106,7 +106,7 @@ pub fn read(content: &[u8]) -> Result<Report, ReportError> {
     report.map_err(|error| error.in_text(&text))
 }
 
-/// What the first line that belongs to a format shows.
+/// The finding from the first line that belongs to a format.
 enum Detected {
     /// XML from this byte on; only its root element shows the format.
     Xml {

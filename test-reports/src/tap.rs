@@ -1,14 +1,14 @@
-//! TAP, the Test Anything Protocol: <https://testanything.org/tap-version-14-specification.html>, and what
-//! came before it. The rules here:
+//! TAP, the Test Anything Protocol: <https://testanything.org/tap-version-14-specification.html>, and its earlier
+//! versions. The rules here:
 //!
 //! - **The innermost test points count.** A test point that closes a subtest sums it up and counts itself only
 //!   when it failed and nothing in the subtest did. People count what they wrote: Node's `describe` and
 //!   node-tap's `t.test` hold the tests, and Node's `JUnit` report counts them alike. Perl's `prove` counts the
 //!   outermost points instead.
-//! - `# SKIP` and `# TODO` are skipped, whether the point is `ok` or not; the specification forbids to call
-//!   them failures. On a test point that closes a subtest they make its failures skipped tests.
-//! - Each test point that the plan has and the stream lacks is a failure. A stream without a plan, or with more
-//!   points than planned, is one failure.
+//! - `# SKIP` and `# TODO` are skipped, whether the point is `ok` or not; the specification forbids treating them as
+//!   failures. On a test point that closes a subtest they make its failures skipped tests.
+//! - Each planned test point that is missing from the stream is a failure. A stream without a plan, or with more points
+//!   than planned, is one failure.
 //! - `1..0 # reason` is one skipped test; without a reason it does not count.
 //! - `Bail out!` ends the stream: the rest of the plan failed, and at least one test.
 //! - Subtests are indented by four spaces each, before the point that closes them; Vitest and older
@@ -200,7 +200,7 @@ impl Reader {
         if self.levels.is_empty() {
             return;
         }
-        // A first level always is within the limit.
+        // A first level is always within the limit.
         let cut_short = self.close_subtests(0).ok().flatten().unwrap_or_default();
         for stream in self.levels.drain(..) {
             let missing = stream.missing();
@@ -218,7 +218,7 @@ mod tests {
     use crate::tests::{check_counts, check_error};
 
     #[test]
-    fn directives_skip() {
+    fn directives_mark_a_test_point_as_skipped() {
         check_counts("1..5\nok 1\nnot ok 2\nnot ok 3 # TODO\nok 4 # todo\nnot ok 5 # skip", (1, 1, 3));
         check_counts("1..0 # Skipped: no database", (0, 0, 1));
         check_counts("TAP version 13\n1..0", (0, 0, 0));

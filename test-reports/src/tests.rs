@@ -139,7 +139,7 @@ fn broken_xml_is_an_error() {
     check_error("<testsuite>\n  <testcase>", "the element <testcase> is never closed at line 2, column 3");
     check_error(
         "<testsuite/>\n<testsuite/>",
-        "a second document begins, pass one report per file at line 2, column 1",
+        "a second document begins; pass one report per file at line 2, column 1",
     );
     check_error("<!-- only this -->", "there is no XML element at line 1, column 1");
     check_error(
@@ -148,7 +148,7 @@ fn broken_xml_is_an_error() {
     );
     check_error(
         "<?xml version='1.0' encoding='EBCDIC-US'?><testsuite/>",
-        "the encoding \"ebcdic-us\" is not supported, use UTF-8 or UTF-16 at line 1, column 1",
+        "the encoding \"ebcdic-us\" is not supported; use UTF-8 or UTF-16 at line 1, column 1",
     );
     let deep = "<testsuite>".repeat(300);
     check_error(&deep, "elements are nested more than 256 deep at line 1, column 2817");
@@ -184,7 +184,7 @@ fn mutate(mut content: Vec<u8>, edits: Vec<(prop::sample::Index, usize, Vec<u8>)
     content
 }
 
-/// Bytes, and pieces that mean something to one of the formats.
+/// Bytes, and pieces that have a meaning in one of the formats.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     let meaningful = proptest::sample::select(vec![
         "<",

@@ -142,7 +142,7 @@ impl Element<'_> {
         self.tag.local_name().into_inner()
     }
 
-    /// The value of an attribute. Only what XML itself defines is unescaped.
+    /// The value of an attribute. Only the entities that XML itself defines are unescaped.
     pub(crate) fn attribute(&self, name: &str) -> Result<Option<Cow<'_, str>>, Located> {
         let malformed = |error: String| self.located(ReportErrorKind::MalformedXml(excerpt(&error)));
         // The parser's check for duplicates would take quadratic time.

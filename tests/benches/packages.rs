@@ -29,18 +29,18 @@ use tests::world::{FRESH_FOR, World};
 
 use crate::measure::{Extent, TIMES, cells, grouped, heading, per_second, progress, row};
 
-/// Columns of scheduled runs: the rate, the resident memory before, and its peak.
+/// Columns of scheduled runs: the rate, the resident memory before the run, and its peak.
 const REFRESHES: [&str; 3] = ["per second", "MB before", "MB peak"];
-/// New names are looked up so many at once, and in half a second each.
+/// The number of new names that are looked up at once, in half a second each.
 const AT_ONCE: usize = 50;
 const PER_NAME: Duration = Duration::from_millis(500);
-/// The world's clock follows the time by such steps during a scheduled run.
+/// The steps in which the world's clock advances during a scheduled run.
 const TICK: Duration = Duration::from_millis(10);
 /// The function's timeout.
 const RUN_MAX: Duration = Duration::from_mins(5);
-/// A slow upstream takes so long for each answer.
+/// The latency of a slow upstream.
 const LATENCY: Duration = Duration::from_millis(50);
-/// The badge API serves a package from memory for so long.
+/// The time for which the badge API serves a package from memory.
 const KEPT_FOR: Duration = Duration::from_mins(2);
 
 #[derive(Parser)]
@@ -48,7 +48,7 @@ struct Options {
     #[command(flatten)]
     extent: Extent,
 
-    /// Be the upstream of the process that started this one, with so many packages of so many versions
+    /// Serve as the upstream of the parent process, with this many packages and versions
     #[arg(long, hide = true, num_args = 2)]
     serve: Vec<usize>,
 }
@@ -199,7 +199,7 @@ impl Feed {
 
     fn command(&mut self, command: &str) {
         writeln!(self.child.stdin.as_mut().expect("its input"), "{command}").expect("a running upstream");
-        assert_eq!(self.line(), command, "it answers when it is done");
+        assert_eq!(self.line(), command, "it responds when it is done");
     }
 
     fn line(&mut self) -> String {
@@ -216,7 +216,7 @@ impl Drop for Feed {
     }
 }
 
-/// Serves packages until the input ends. `publish` adds a version to each, `latency` delays each answer.
+/// Serves packages until the input ends. `publish` adds a version to each, `latency` delays each response.
 async fn serve(packages: usize, versions: usize) {
     let upstream = Upstream::start();
     publish(&upstream, packages, 1..=versions).await;

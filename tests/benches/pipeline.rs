@@ -49,13 +49,13 @@ use crate::measure::{Extent, TIMES, grouped, heading, progress, row};
 const REPOSITORIES: usize = 4;
 /// Branches that results are spread over.
 const BRANCHES: usize = 1000;
-/// One post in so many goes to a branch without results, whose badge is polled from its 202 on.
+/// One post in this many goes to a branch without results, whose badge is polled from its 202 on.
 const WATCHED: usize = 20;
-/// Between two polls of such a badge. A poll costs as much as a post.
+/// The time between two polls of such a badge. A poll costs as much as a post.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Results of each repository that has few, one per branch.
 const FEW: usize = 100;
-/// Results that are stored in one call without being posted.
+/// The number of results that are stored in one call without being posted.
 const CHUNK: usize = 1000;
 const TIMEOUT: Duration = Duration::from_mins(5);
 
@@ -88,7 +88,7 @@ async fn main() -> ExitCode {
     if nothing_lost { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Measures what clients see; returns whether nothing was lost.
+/// Measures the latencies that clients see; returns whether no result was lost.
 async fn measure_pipeline(options: &Options) -> bool {
     // The system's temporary directory may be in memory; that of the build is on disk.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
@@ -157,7 +157,7 @@ async fn measure_posts(server: &Server, client: &Client, posts: Load, branches: 
     ids
 }
 
-/// The number of posts, of so many, that go to branches without a poll.
+/// The number of posts, of this many, that go to branches without a poll.
 fn unwatched(posts: usize) -> usize {
     posts - posts.div_ceil(WATCHED)
 }
@@ -268,12 +268,12 @@ impl Branch {
         format!("/badges/tests/linux/acme/{}/{}", self.repo, self.name)
     }
 
-    /// A result of now, as it is posted.
+    /// A result with the current time, as it is posted.
     fn result(&self) -> Value {
         with(result(Clock::System.now()), &json!({ "repo": self.repo, "branch": self.name }))
     }
 
-    /// A result of now, as it is stored.
+    /// A result with the current time, as it is stored.
     fn stored(&self) -> TestResult {
         let mut result = self.result();
         result["test_result_id"] = result["nonce"].take();

@@ -6,7 +6,7 @@ use tests::client::{Post, with};
 use crate::pipeline::{HEADERS, Pipeline, assert_rejected, unique};
 
 #[tokio::test]
-async fn every_authentication_failure_has_the_same_answer() {
+async fn every_authentication_failure_has_the_same_response() {
     let pipeline = Pipeline::open();
     let branch = unique("main");
     let body = pipeline.result(&branch, &json!({}));
@@ -65,7 +65,7 @@ async fn a_malformed_signature_is_rejected() {
 }
 
 #[tokio::test]
-async fn the_same_bytes_count_once() {
+async fn the_same_bytes_are_accepted_once() {
     let pipeline = Pipeline::open();
     let branch = unique("main");
     let mut ids = Vec::new();
@@ -86,7 +86,7 @@ async fn the_same_bytes_count_once() {
 }
 
 #[tokio::test]
-async fn a_nonce_counts_once() {
+async fn a_nonce_is_accepted_once() {
     let pipeline = Pipeline::open();
     let branch = unique("main");
     let body = pipeline.result(&branch, &json!({}));

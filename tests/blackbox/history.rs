@@ -37,7 +37,7 @@ async fn each_concurrent_submission_shows_once() {
         posts.push((number, post));
     }
     let answers = sending.join_all().await;
-    // Newest first. A post whose answer asked for a retry is sent again here.
+    // Newest first. A post whose response asked for a retry is sent again here.
     let mut ids = Vec::new();
     for (number, post) in posts.iter().rev() {
         let id = pipeline.accepted(post).await;

@@ -4,8 +4,7 @@
 //! `BADGESMITH_URL`, it tests the stack at that URL; [`target`] lists the other variables.
 //!
 //! Each run uses unique names, so it can be repeated on the same stack: no test depends on an empty table,
-//! on another test, or on the order of the tests. Tests poll for effects that follow an answer, up to a
-//! bound.
+//! on another test, or on the order of the tests. Tests poll for effects that follow a response, up to a bound.
 
 #![expect(
     clippy::unwrap_used,

@@ -70,7 +70,7 @@ impl Pipeline {
         Post::to_path(&path, &with(body, fields)).signed(&self.target.key)
     }
 
-    /// Sends a post, and sends the same bytes again for as long as the answer asks for it.
+    /// Sends a post, and sends the same bytes again for as long as the response asks for it.
     pub(crate) async fn submit(&self, post: &Post) -> Answer {
         let started = Instant::now();
         loop {
@@ -115,7 +115,10 @@ impl Pipeline {
                 return answer;
             }
             let Answer { status, text, .. } = answer;
-            assert!(started.elapsed() < time_max, "{path} still answers {status} {text} after {time_max:?}");
+            assert!(
+                started.elapsed() < time_max,
+                "{path} still responds with {status} {text} after {time_max:?}"
+            );
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }

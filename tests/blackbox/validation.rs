@@ -44,14 +44,14 @@ async fn every_field_is_validated() {
     stores_nothing(&pipeline, &branch).await;
 }
 
-/// Asserts that a branch has no result, by one that is sent last.
+/// Asserts that no result of a branch is stored: sends a valid one last, and waits until it is the only one.
 async fn stores_nothing(pipeline: &Pipeline, branch: &str) {
     let last = pipeline.accepted(&pipeline.post(&pipeline.result(branch, &json!({})))).await;
     assert_eq!(pipeline.history(branch, &[last]).await.len(), 1, "no rejected result is stored");
 }
 
 #[tokio::test]
-async fn one_answer_names_every_error() {
+async fn one_response_names_every_error() {
     let pipeline = Pipeline::open();
     let body = json!({ "platform": "beos", "passed": "1", "failed": 0, "skipped": 0, "branch": "/x" });
     let post = pipeline.post(&body).header("x-repo-secret", "acme").header("x-signature", "sha256=nothex");
@@ -165,13 +165,11 @@ async fn path_and_body_must_name_the_same_target() {
         let post = pipeline.post_to("linux", &branch, &fields);
         assert_rejected(&pipeline.submit(&post).await, "400 PATH_BODY_MISMATCH", &fields.to_string());
     }
-    let newline = pipeline.post_to("linux", "a%0Ab", &json!({ "branch": branch }));
-    assert_rejected(&pipeline.submit(&newline).await, "400 PATH_BODY_MISMATCH", "a line feed in the path");
     stores_nothing(&pipeline, &branch).await;
 }
 
 #[tokio::test]
-async fn the_answer_to_many_errors_is_short() {
+async fn the_response_to_many_errors_is_short() {
     let pipeline = Pipeline::open();
     let post = pipeline.post(&pipeline.result(&unique("main"), &json!({})));
     let duplicates = r#""":1,"#.repeat(12_000);

@@ -101,9 +101,9 @@ async fn a_package_is_unscheduled_after_any_failed_call() {
     futures_util::future::join_all(checks).await;
 }
 
-/// The new key is current although its answer was lost, so the command may print it.
+/// The new key is current although the response was lost, so the command may print it.
 #[tokio::test]
-async fn a_rotation_with_a_lost_answer_is_recognized() {
+async fn a_rotation_with_a_lost_response_is_recognized() {
     let world = World::new();
     let config = world.sdk_config().into_builder();
     let config = config.http_client(SharedHttpClient::new(world.faults.clone())).build();

@@ -1,4 +1,4 @@
-//! Test badges: their headers, what is cached in memory, and answers while DynamoDB fails.
+//! Test badges: their headers, what is cached in memory, and responses while DynamoDB fails.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(crate) fn http_text(answer: &Answer) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_badge_has_these_headers() {
+async fn a_badge_has_the_expected_headers() {
     let world = world_with_result().await;
     insta::assert_snapshot!(http_text(&world.get(BADGE).await), @r#"
     200
@@ -66,7 +66,7 @@ async fn a_result_is_read_from_dynamodb_once_in_thirty_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_badge_is_served_while_dynamodb_fails() {
+async fn a_stale_badge_is_served_while_dynamodb_fails() {
     let world = world_with_result().await;
     assert_eq!(world.badge("linux/acme/kit/main").await, "190 passed");
     world.clock.advance(Duration::from_hours(20));
@@ -129,7 +129,7 @@ async fn an_error_is_not_cached_in_memory() {
     assert_eq!(world.queued(), 0);
 }
 
-/// API Gateway answers preflights in place of the function; `local` does not.
+/// API Gateway handles preflights instead of the function; `local` does not.
 #[tokio::test(start_paused = true)]
 async fn a_preflight_lists_the_methods() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! The init phase of a function: one call to each host that its first answer needs. The calls change nothing and
+//! The init phase of a function: one call to each host that its first response needs. The calls change nothing and
 //! delay nothing.
 
 use std::time::Duration;

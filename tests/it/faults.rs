@@ -1,7 +1,7 @@
-//! Every call on the way of a result, with every fault.
+//! Every call on the path of a result, with every fault.
 //!
-//! A result that was answered with 202 shows exactly once after recovery. After any other answer, or none, the
-//! client can send the same bytes again until the answer is 202 or `ALREADY_ACCEPTED`.
+//! A result that was answered with 202 shows exactly once after recovery. After any other response, or none, the client
+//! can send the same bytes again until the response is 202 or `ALREADY_ACCEPTED`.
 
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ every_fault_of! {
 async fn a_reservation_of_a_killed_function_expires() {
     let mut world = World::new();
     let post = world.post();
-    // The sandbox is killed after the reservation: without an enqueue, an update and an answer.
+    // The sandbox is killed after the reservation: without an enqueue, an update and a response.
     world.faults.plan("SendMessage", Fault::TimesOut, usize::MAX);
     let attempt = tokio::time::timeout(Duration::from_millis(100), world.submit(&post)).await;
     assert!(attempt.is_err());

@@ -1,4 +1,4 @@
-//! A flood of invented names: what it may cost, and that known packages do not wait for it.
+//! A flood of invented names: its cost is bounded, and known packages do not wait for it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

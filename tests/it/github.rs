@@ -1,4 +1,5 @@
-//! GitHub Packages: the requests to the API, which packages are shown, and the badge and the token while GitHub refuses.
+//! GitHub Packages: the requests to the API, which packages are shown, and the badge and the token while GitHub rejects
+//! requests.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -16,7 +17,7 @@ mod limits;
 
 const ACME: Account<'_> = Account::Org("Acme");
 const TOKEN: &str = "ghp_bM3vq0T7wYxkR2dJ";
-/// Has access to no private package.
+/// A token without access to private packages.
 const BLIND_TOKEN: &str = "ghp_Qw72mXe9LcVt5hRz";
 const NEW_TOKEN: &str = "ghp_Zs81LhU6pEoNc4fA";
 /// The path of acme.kit.
@@ -224,7 +225,7 @@ async fn a_private_package_without_a_mapping_is_withheld_even_if_github_does_not
 }
 
 #[tokio::test]
-async fn known_packages_stay_and_new_ones_are_not_found_while_the_token_is_refused() {
+async fn known_packages_stay_and_new_ones_are_not_found_while_the_token_is_rejected() {
     for how in ["revoked", "without scope", "without SSO"] {
         let (upstream, world) = world_that_knows(&["1.0.0"]).await;
         upstream.github_publish(ACME, "New", Visibility::Public, &["3.0.0"]);

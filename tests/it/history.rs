@@ -91,7 +91,7 @@ async fn pages_join_without_gaps_or_duplicates() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn from_is_inclusive_and_to_is_not() {
+async fn from_is_inclusive_and_to_is_exclusive() {
     let (world, _) = world_with_history().await;
     let at = |minute: usize| segment(&format!("2026-01-15T10:{:02}:00Z", 30 + minute));
     for (from, to, expected) in [

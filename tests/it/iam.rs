@@ -14,7 +14,7 @@ use tests::world::World;
 
 use crate::template::{resources, texts};
 
-/// The actions that Lambda itself takes with the role of a function: logs, traces and its queue.
+/// The actions that Lambda itself performs with the role of a function: logs, traces and its queue.
 const LAMBDA_OWN_ACTIONS: [&str; 5] =
     ["logs:", "xray:", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 

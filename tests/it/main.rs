@@ -1,4 +1,4 @@
-//! The pipeline in one process: tests that need a clock, a fault, keys or the stores, and checks of the sources.
+//! The pipeline in one process: tests that need a clock, faults, keys or the stores, and checks of the sources.
 
 #![expect(
     clippy::unwrap_used,

@@ -445,7 +445,7 @@ async fn a_failing_package_is_retried_with_backoff_of_at_most_an_hour() {
     let (mut minute, mut tries) = (10, Vec::new());
     world.clock.advance(MINUTE * minute);
     while minute < 24 * 60 {
-        // The schedule runs every five minutes; here less often once that makes no difference, to save time.
+        // The schedule runs every five minutes; here it runs less often once that makes no difference, to save time.
         let step = if tries.len() < 8 { 5 } else { 10 };
         minute += step;
         refresh(&world, MINUTE * step).await;

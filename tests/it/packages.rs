@@ -31,7 +31,7 @@ async fn a_first_read_is_pending_until_the_package_is_looked_up() {
 }
 
 #[tokio::test]
-async fn a_package_badge_has_these_headers() {
+async fn a_package_badge_has_the_expected_headers() {
     let upstream = Upstream::start();
     let world = world_with(&upstream, &["1.2.3"]).await;
     insta::assert_snapshot!(http_text(&world.get("/badges/packages/nuget/acme.kit").await), @r#"
@@ -68,7 +68,7 @@ async fn a_package_is_read_from_dynamodb_once_in_two_minutes() {
 }
 
 #[tokio::test]
-async fn while_dynamodb_fails_only_cached_packages_have_a_badge() {
+async fn only_cached_packages_have_a_badge_while_dynamodb_fails() {
     let upstream = Upstream::start();
     let world = world_with(&upstream, &["1.0.0", "2.0.0"]).await;
     // Paused only here: before, it would time out the sockets to the upstream.

@@ -141,7 +141,7 @@ async fn only_unwritten_results_are_delivered_again() {
     assert_eq!((world.history().await.len(), world.queued(), world.dead_letters()), (10, 0, 0));
 }
 
-/// A redelivery would use up one of the message's receives, and wait for minutes.
+/// A redelivery would use up one of the message's receives, and take minutes.
 #[tokio::test(start_paused = true)]
 async fn throttled_writes_are_retried_in_the_same_invocation() {
     for (fault, times) in [(Fault::LeavesUnprocessed, usize::MAX), (Fault::Throttles, 12)] {

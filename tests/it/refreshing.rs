@@ -325,7 +325,8 @@ async fn a_package_is_eventually_shown_whichever_call_fails() {
     let checks = operations.into_iter().flat_map(|operation| {
         Fault::LOST_CALLS.map(|(fault, times)| Box::pin(check_with_fault(operation, fault, times)))
     });
-    // Some at once, since most of their time is backoff. All at once, calls time out on a busy machine.
+    // Some run at once, because most of their time is backoff. If all ran at once, calls would time out on a busy
+    // machine.
     stream::iter(checks).buffer_unordered(CHECKS_AT_ONCE).collect::<()>().await;
 }
 

@@ -69,6 +69,14 @@ async fn fresh_unsigned_headers_do_not_make_an_old_signature_fresh() {
     assert_eq!(world.queued(), 1);
 }
 
+/// Here and not in `blackbox`, since gateways route such a path in different ways.
+#[tokio::test(start_paused = true)]
+async fn a_line_feed_in_the_path_is_not_the_branch_in_the_body() {
+    let world = World::new();
+    let post = Post::to_path("linux/acme/kit/a%0Ab", &result(world.now()));
+    assert_eq!(world.submit(&post).await.verdict(), "400 PATH_BODY_MISMATCH");
+}
+
 #[tokio::test(start_paused = true)]
 async fn another_repositorys_key_is_rejected_before_any_write() {
     const OTHER_KEY: &str = "another key that is long";

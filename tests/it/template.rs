@@ -27,7 +27,7 @@ fn source(folder: &str) -> String {
     sources(&[&format!("{folder}/src")]).into_iter().map(|(_, source)| source).collect()
 }
 
-/// The words that follow `before` in a source.
+/// The words after `before` in a source.
 fn words_after(before: &str, source: &str) -> BTreeSet<String> {
     let is_end = |c: char| !c.is_ascii_alphanumeric() && c != '_';
     let rests = source.split(before).skip(1);
@@ -124,7 +124,7 @@ fn every_alarm_is_documented() {
 const NAMES_MAX: usize = 10;
 
 #[test]
-fn the_cdn_key_has_every_parameter_that_an_answer_depends_on() {
+fn the_cdn_key_has_every_parameter_that_a_response_depends_on() {
     let resources = resources();
     let key = |policy: &str| {
         let key = &resources[policy]["Properties"]["CachePolicyConfig"];

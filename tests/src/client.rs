@@ -1,4 +1,4 @@
-//! A client of the pipeline: the posts of a CI job, and the answers.
+//! A client of the pipeline: the posts of a CI job, and the responses.
 
 pub use badgesmith_api::route::segment;
 use badgesmith_domain::signature::HmacKey;
@@ -13,7 +13,7 @@ pub const REPOSITORY: &str = "acme/kit";
 /// The key of its client.
 pub const KEY: &str = "correct horse battery staple";
 
-/// A signed post. Sent again, it is the same bytes.
+/// A signed post. Sending it again sends the same bytes.
 #[derive(Debug, Clone)]
 pub struct Post {
     pub body: String,

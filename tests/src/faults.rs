@@ -17,13 +17,13 @@ use serde_json::{Value, json};
 /// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// AWS does nothing and answers with an error.
+    /// AWS does nothing and responds with an error.
     Fails,
-    /// AWS does nothing and never answers.
+    /// AWS does nothing and never responds.
     TimesOut,
-    /// AWS executes the call, and the connection breaks before the answer.
+    /// AWS executes the call, and the connection breaks before the response.
     LosesAnswer,
-    /// AWS executes the call and never answers.
+    /// AWS executes the call and never responds.
     AnswerTimesOut,
     /// DynamoDB throttles the call.
     Throttles,

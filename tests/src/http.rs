@@ -17,7 +17,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Pages of a history that are read again.
 const HISTORY_RETRIES: usize = 5;
 
-/// The API at one base URL, with its own connections, which end with the test's runtime.
+/// The API at one base URL, with its own connections, which are closed with the test's runtime.
 #[derive(Debug, Clone)]
 pub struct Api {
     client: Client,
@@ -32,7 +32,7 @@ impl Api {
     }
 
     /// # Errors
-    /// Without a complete answer. The post may have been accepted nevertheless.
+    /// When the response is missing or incomplete. The post may have been accepted nevertheless.
     pub async fn send(&self, post: &Post) -> reqwest::Result<Answer> {
         let mut request = self.client.post(format!("{}{}", self.base, post.path)).body(post.body.clone());
         for (name, value) in &post.headers {
@@ -44,7 +44,7 @@ impl Api {
     /// Sends a request without a body.
     ///
     /// # Errors
-    /// Without a complete answer.
+    /// When the response is missing or incomplete.
     pub async fn request(
         &self,
         method: Method,
@@ -59,16 +59,17 @@ impl Api {
     }
 
     /// # Errors
-    /// Without a complete answer.
+    /// When the response is missing or incomplete.
     pub async fn get(&self, path: &str) -> reqwest::Result<Answer> {
         self.request(Method::GET, path, &[]).await
     }
 
     /// The history of a repository, in pages of `limit` results, with a query such as `&branch=main`. Reads a page
-    /// again, at most five times in all, while the service is unavailable: a table that answers late on a busy machine.
+    /// again, at most five times in all, while the service is unavailable: a table that responds late on a busy
+    /// machine.
     ///
     /// # Errors
-    /// Without a complete answer.
+    /// When the response is missing or incomplete.
     pub async fn history(&self, repository: &str, query: &str, limit: usize) -> reqwest::Result<Vec<Value>> {
         let mut results = Vec::new();
         let mut cursor = String::new();
@@ -103,7 +104,7 @@ async fn answer(request: RequestBuilder) -> reqwest::Result<Answer> {
     Ok(Answer { status, headers, text: response.text().await? })
 }
 
-/// The time after which a client sends the same bytes again; `None` if the answer is final.
+/// The time after which a client sends the same bytes again; `None` if the response is final.
 pub fn send_again_after(answer: &Answer) -> Option<Duration> {
     let again = matches!(answer.status, 429 | 503) || answer.verdict() == "409 SUBMISSION_IN_PROGRESS";
     let seconds = || answer.header("retry-after")?.parse().ok().map(Duration::from_secs);

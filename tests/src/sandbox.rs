@@ -53,7 +53,7 @@ struct Call {
 
 #[derive(Debug)]
 enum CallKind {
-    /// `GET next`, which is answered with an event.
+    /// `GET next`, whose response is an event.
     Next(oneshot::Sender<Bytes>),
     Response(Bytes),
     Error(Bytes),
@@ -63,7 +63,7 @@ impl Sandbox {
     /// Starts a process, on a CPU of its own if there is a number, and waits for the end of its init phase.
     ///
     /// # Errors
-    /// If the process does not start, or does not ask for an event.
+    /// When the process does not start, or does not ask for an event.
     pub async fn start(
         executable: &Path,
         environment: &[(String, String)],
@@ -107,7 +107,7 @@ impl Sandbox {
     /// Sends the function an event, and returns its response once it asks for another event.
     ///
     /// # Errors
-    /// If the function fails or ends.
+    /// When the function fails or ends.
     pub async fn invoke(&mut self, event: &Value) -> io::Result<Answer> {
         let event = Bytes::from(event.to_string());
         let (unused, _) = oneshot::channel();
@@ -125,7 +125,7 @@ impl Sandbox {
     /// The CPU time that the process has used, in user and kernel mode, once all its threads are idle.
     ///
     /// # Errors
-    /// If the kernel does not report it, or a thread does not become idle.
+    /// When the kernel does not report it, or a thread does not become idle.
     pub async fn cpu_time(&self) -> io::Result<Duration> {
         let idle = async {
             // The kernel counts the time of a thread when it leaves the CPU.
@@ -134,14 +134,15 @@ impl Sandbox {
             }
             self.process.cpu_time()
         };
-        let timeout = |_| io::Error::other(format!("the function was busy for {TIMEOUT:?} after its answer"));
+        let timeout =
+            |_| io::Error::other(format!("the function was busy for {TIMEOUT:?} after its response"));
         tokio::time::timeout(TIMEOUT, idle).await.map_err(timeout)?
     }
 
-    /// The most memory that was resident at once, in KB.
+    /// The peak resident memory, in KB.
     ///
     /// # Errors
-    /// If the kernel does not report it.
+    /// When the kernel does not report it.
     pub fn peak_memory(&self) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.0.id()))?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -209,7 +210,7 @@ fn spawn(mut command: Command, cpu: Option<usize>) -> io::Result<(Child, Instant
 /// Pins this thread, and the threads that it starts from now on, to a CPU.
 ///
 /// # Errors
-/// If there is no such CPU, or no `taskset`.
+/// When there is no such CPU, or no `taskset`.
 pub fn pin_thread(cpu: usize) -> io::Result<()> {
     let thread = fs::read_link("/proc/thread-self")?;
     let id = thread.file_name().ok_or_else(|| io::Error::other("a thread without an id"))?;
@@ -227,8 +228,10 @@ async fn receive(calls: &mut mpsc::UnboundedReceiver<Call>) -> io::Result<Call> 
 
 fn unexpected(call: &CallKind) -> io::Error {
     match call {
-        CallKind::Next(_) => io::Error::other("the function asks for an event before it has answered one"),
-        CallKind::Response(_) => io::Error::other("the function answers without an event"),
+        CallKind::Next(_) => {
+            io::Error::other("the function asks for an event before it has responded to one")
+        }
+        CallKind::Response(_) => io::Error::other("the function responds without an event"),
         CallKind::Error(error) => {
             io::Error::other(format!("the function failed: {}", String::from_utf8_lossy(error)))
         }

@@ -50,7 +50,7 @@ pub struct RecordedRequest {
     /// Path and query, such as `/v3-flatcontainer/acme.kit/index.json`.
     pub path: String,
     pub headers: HeaderMap,
-    /// The status of the answer; `None` if the connection was dropped.
+    /// The status of the response; `None` if the connection was dropped.
     pub status: Option<u16>,
 }
 
@@ -138,11 +138,6 @@ impl Upstream {
         self.state().github.publish(account, package, visibility, versions);
     }
 
-    /// Deletes a GitHub package.
-    pub fn github_delete(&self, account: Account<'_>, package: &str) {
-        self.state().github.delete(account, package);
-    }
-
     /// Deletes a GitHub version.
     pub fn github_delete_version(&self, account: Account<'_>, package: &str, version: &str) {
         self.state().github.delete_version(account, package, version);
@@ -166,9 +161,9 @@ impl Upstream {
         self.state().github.revoke_token(token);
     }
 
-    /// Sets the number of requests that are left of the primary rate limit, which all tokens share. Answers with
-    /// 304 or 401 do not count. At zero every request is rejected, conditional or not: GitHub does not document
-    /// an exception. Nothing happens at `reset`; the test sets a new limit.
+    /// Sets the number of requests that are left of the primary rate limit, which all tokens share. Responses with 304
+    /// or 401 do not count. At zero every request is rejected, conditional or not: GitHub does not document an
+    /// exception. Nothing happens at `reset`; the test sets a new limit.
     pub fn github_limit(&self, remaining: u64, reset_epoch_seconds: i64) {
         self.state().github.set_limit(remaining, reset_epoch_seconds);
     }
@@ -185,7 +180,7 @@ impl Upstream {
         self.state().planned.clear();
     }
 
-    /// Delays every answer.
+    /// Delays every response.
     pub fn set_latency(&self, latency: Duration) {
         self.state().latency = latency;
     }
@@ -257,7 +252,7 @@ impl State {
         }
     }
 
-    /// Decides the answer at once, whatever the delay.
+    /// Chooses the response immediately, whatever the delay.
     fn reply(&mut self, head: &Parts) -> Reply {
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         let fault = self.fault(path);
@@ -321,7 +316,7 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        // Sends small answers at once.
+        // Sends small responses immediately.
         stream.set_nodelay(true).unwrap();
         let state = Arc::clone(&state);
         let service = service_fn(move |request| serve(Arc::clone(&state), request));

@@ -41,9 +41,9 @@ pub const FRESH_FOR: Duration = Duration::from_mins(15);
 /// The pipeline, its embedded AWS and its clock.
 #[derive(Debug)]
 pub struct World {
-    /// Stands still at 2026-01-15T10:30:00Z until it is advanced.
+    /// Stands still at 2026-01-15T10:30:00Z until a test advances it.
     pub clock: Clock,
-    /// Sees every call to AWS.
+    /// Records every call to AWS.
     pub faults: Faults,
     aws: Aws,
     stack: Stack,
@@ -187,7 +187,7 @@ impl World {
 
     async fn message(&self, path: &str) -> String {
         let answer = self.get(path).await;
-        assert_eq!(answer.status, 200, "a badge is always answered with 200");
+        assert_eq!(answer.status, 200, "a badge always has status 200");
         answer.json()["message"].as_str().expect("a badge has a message").to_owned()
     }
 

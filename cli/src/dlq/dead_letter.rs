@@ -1,4 +1,4 @@
-//! A message of a dead-letter queue, and why it is there.
+//! A message in a dead-letter queue, with its reason.
 
 use badgesmith_aws::sqs::ReceivedMessage;
 use badgesmith_domain::ids::Repository;
@@ -12,14 +12,14 @@ use super::queue::DeadLetterQueue;
 use crate::duration::age;
 use crate::terminal;
 
-/// The reason of a valid message.
+/// The reason for a valid message.
 const MAX_RECEIVES_EXCEEDED: &str = "max receives exceeded";
 
 #[derive(Debug, Serialize)]
 pub(super) struct DeadLetter {
     /// The repository or the package that the message names.
     pub(super) subject: Option<String>,
-    /// What the processor or EventBridge recorded, or else what is wrong with the message.
+    /// The recorded reason, or else the parse error, or else [`MAX_RECEIVES_EXCEEDED`].
     pub(super) reason: String,
     #[serde(flatten)]
     pub(super) message: ReceivedMessage,
@@ -43,8 +43,8 @@ impl DeadLetter {
         Self { subject, reason: reason.unwrap_or_else(|| MAX_RECEIVES_EXCEEDED.to_owned()), message }
     }
 
-    /// The message with its body. A line of the body never starts a line of the text, where GitHub's runner would
-    /// take it for a command.
+    /// The message with its body. Each line of the body has a prefix, because GitHub's runner interprets commands at the
+    /// start of a line.
     pub(super) fn details(&self, now: Timestamp) -> String {
         let Self { subject: _, reason, message } = self;
         let parsed: Option<Value> = serde_json::from_str(&message.body).ok();

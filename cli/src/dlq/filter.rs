@@ -12,13 +12,13 @@ use crate::duration::{format_duration, parse_duration};
 
 #[derive(Debug, Args)]
 pub(super) struct Filter {
-    /// Repository of the results
+    /// Repository that the results belong to
     #[arg(long, value_name = "OWNER/REPO")]
     pub(super) repo: Option<Repository>,
-    /// Minimum age since the first send, for example 90m, 12h or 3d
+    /// Minimum time since the message was first sent, for example 90m, 12h or 3d
     #[arg(long, value_name = "AGE", value_parser = parse_duration)]
     older_than: Option<Duration>,
-    /// Text that the reason contains, in upper or lower case
+    /// Text that the reason contains, case-insensitive
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }

@@ -16,14 +16,14 @@ use crate::error::CliError;
 use crate::output::Output;
 use crate::table::Table;
 
-/// A longer reason is cut in a table.
+/// A longer reason is truncated in a table.
 const REASON_CHARACTERS_MAX: usize = 80;
 
 #[derive(Debug)]
 pub(super) struct Inspector<'a> {
     pub(super) queue: &'a Queue,
     pub(super) selection: &'a Selection,
-    /// The most messages to examine, unless an id is given.
+    /// The maximum number of messages to examine; ignored with an id.
     pub(super) max: usize,
 }
 
@@ -31,11 +31,11 @@ pub(super) struct Inspector<'a> {
 struct Inspection {
     /// How often each reason occurs.
     reasons: BTreeMap<String, usize>,
-    /// The oldest first.
+    /// Oldest first.
     messages: Vec<DeadLetter>,
     #[serde(flatten)]
     summary: ScanSummary,
-    /// Whether the text has the bodies.
+    /// Whether the text includes the bodies.
     #[serde(skip)]
     bodies: bool,
     #[serde(skip)]
@@ -53,7 +53,7 @@ impl Inspector<'_> {
         let shown = self.inspect(id, true).await?;
         match shown.messages.as_slice() {
             [] if shown.summary.complete => {
-                Err(CliError::NotFound(format!("{shown}; `badgesmith dlq list` lists what there is")))
+                Err(CliError::NotFound(format!("{shown}; `badgesmith dlq list` lists the messages")))
             }
             [] => Err(CliError::Failed(format!("{shown}; {}", shown.summary.notes.join("; ")))),
             _ => Ok(shown.summary.output(&shown)),
@@ -102,7 +102,10 @@ impl fmt::Display for Inspection {
         match messages.as_slice() {
             [] if *complete && *examined == 0 => return write!(f, "the {queue} dead-letter queue is empty"),
             [] => {
-                return write!(f, "no such messages among {examined} in the {queue} dead-letter queue");
+                return write!(
+                    f,
+                    "no matching messages among the {examined} examined in the {queue} dead-letter queue"
+                );
             }
             _ if self.bodies => {
                 let texts: Vec<_> =

@@ -26,7 +26,7 @@ pub(super) async fn purge(queue: &Queue, selection: &Selection, yes: bool) -> Re
     let mut scan = Scan::begin(queue, selection).await?;
     let Selection { queue: name, filter, .. } = selection;
     let (all, about) = (filter.matches_all(), scan.summary.depth.total());
-    let from = format!("from the {name} dead-letter queue, which has about {about}");
+    let from = format!("from the {name} dead-letter queue (about {about} in total)");
     let question = if all {
         format!("Permanently delete all messages {from}?")
     } else {
@@ -41,7 +41,7 @@ pub(super) async fn purge(queue: &Queue, selection: &Selection, yes: bool) -> Re
     };
     let mut summary = scan.finish().await;
     if let Err(error) = result {
-        return Err(CliError::Failed(format!("{error}; {deleted} messages were deleted before")));
+        return Err(CliError::Failed(format!("{error}; {deleted} messages were deleted before the error")));
     }
     if all {
         deleted = about;

@@ -20,7 +20,7 @@ pub(super) struct Replay<'a> {
     pub(super) queue: &'a Queue,
     pub(super) source: &'a Queue,
     pub(super) selection: &'a Selection,
-    /// Messages a second; 0 for no limit.
+    /// Messages per second; 0 for no limit.
     pub(super) rate: u32,
     pub(super) dry_run: bool,
 }
@@ -31,7 +31,7 @@ struct Replayed {
     moved: usize,
     /// Messages with the same body as another message of the replay. They stay in the queue.
     returned: usize,
-    /// Messages that the source queue did not accept.
+    /// Messages that the source queue rejected.
     refused: usize,
     #[serde(skip)]
     refusal: Option<String>,
@@ -46,7 +46,8 @@ impl Replay<'_> {
         let result = self.move_all(&mut scan, &mut replayed).await;
         replayed.summary = scan.finish().await;
         if let Err(error) = result {
-            let advice = format!("{} messages were moved before; run the command again", replayed.moved);
+            let advice =
+                format!("{} messages were moved before the error; run the command again", replayed.moved);
             return Err(CliError::Failed(format!("{error}; {advice}")));
         }
         let output = replayed.summary.output(&replayed).failed_if(replayed.refused > 0);
@@ -111,12 +112,13 @@ impl Replayed {
         let Self { returned, refused, refusal, summary, .. } = self;
         let returned = (*returned > 0).then(|| {
             format!(
-                "left {returned} copies of these messages: they failed again, were in the queue twice, or a replay \
-                 was interrupted. Run `badgesmith dlq list` for the reasons, and purge messages that can never succeed."
+                "left {returned} messages with the body of a moved message: they failed again, were in the queue \
+                 twice, or an earlier replay was interrupted. Run `badgesmith dlq list` for the reasons, and purge \
+                 messages that can never succeed."
             )
         });
         let refusal =
-            refusal.as_ref().map(|error| format!("left {refused} messages: the queue refused them: {error}"));
+            refusal.as_ref().map(|error| format!("left {refused} messages that the queue rejected: {error}"));
         let undeleted = (summary.undeleted > 0)
             .then(|| "a message that was not deleted may be moved again, which does no harm".to_owned());
         returned.into_iter().chain(refusal).chain(undeleted).collect()

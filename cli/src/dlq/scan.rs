@@ -1,7 +1,7 @@
 //! One pass over a dead-letter queue.
 //!
-//! SQS returns messages in no order, so a message that stays in the queue is in flight until the pass ends. When the
-//! visibility timeout is over earlier, SQS returns it again, and the pass recognizes it by its id.
+//! SQS returns messages in no order, so a message that stays in the queue is in flight until the pass ends. If the
+//! visibility timeout expires earlier, SQS returns the message again, and the pass recognizes it by its id.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -19,9 +19,9 @@ use crate::error::CliError;
 use crate::output::Output;
 use crate::terminal::Progress;
 
-/// A receive that does not wait asks only some of SQS's servers.
+/// A long poll, because a short poll queries only some of SQS's servers.
 const WAIT: Duration = Duration::from_secs(1);
-/// Receives without a message that end a pass, although messages are missing.
+/// The number of empty receives in a row that end a pass, even if messages are missing.
 const EMPTY_RECEIVES_MAX: usize = 3;
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(super) struct Scan<'a> {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct ScanSummary {
     pub(super) queue: DeadLetterQueue,
-    /// Before the pass.
+    /// The depth before the pass.
     #[serde(flatten)]
     pub(super) depth: QueueDepth,
     pub(super) examined: usize,
@@ -58,7 +58,7 @@ pub(super) struct ScanSummary {
     deletion_error: Option<String>,
     /// Whether no messages are missing, and none are undeleted.
     pub(super) complete: bool,
-    /// Whether messages are missing or undeleted, although the command needs them.
+    /// Whether messages are missing that the command needs, or undeleted.
     #[serde(skip)]
     pub(super) failed: bool,
     #[serde(skip)]
@@ -95,10 +95,16 @@ impl<'a> Scan<'a> {
             if self.redeliveries <= self.held.len() + self.undeleted.len() {
                 return Ok(Some(selected));
             }
-            self.end("messages that were examined are visible again; run the command again, with a longer --visibility-timeout");
+            self.end(
+                "examined messages became visible again; run the command again with a longer \
+                 --visibility-timeout",
+            );
             return Ok(None);
         }
-        self.end("they are in flight, or the counts of SQS are old; run the command again in a minute");
+        self.end(
+            "they are in flight, or the message counts from SQS are out of date; run the command again in a \
+             minute",
+        );
         Ok(None)
     }
 
@@ -140,9 +146,9 @@ impl<'a> Scan<'a> {
         self.held.insert(message.id.clone(), message.receipt_handle.clone());
     }
 
-    /// Deletes messages of the last receive, and returns how many. A deletion after the visibility timeout does not
-    /// count: another consumer may have the message, and SQS confirms the deletion all the same. If the message is still
-    /// in the queue, SQS returns it again.
+    /// Deletes messages of the last receive, and returns the number of deleted ones. A deletion after the visibility
+    /// timeout does not count: another consumer may have the message, and SQS confirms the deletion all the same. If
+    /// the message is still in the queue, SQS returns it again.
     pub(super) async fn delete(&mut self, messages: &[ReceivedMessage]) -> Result<usize, CliError> {
         if messages.is_empty() {
             return Ok(0);
@@ -171,7 +177,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Makes the messages that stay visible again.
+    /// Makes the messages that stay in the queue visible again.
     pub(super) async fn finish(self) -> ScanSummary {
         let Self { queue, held, mut summary, .. } = self;
         let handles: Vec<_> = held.into_values().collect();
@@ -183,7 +189,7 @@ impl<'a> Scan<'a> {
             }
         }
         summary.notes.extend(first_error.map(|error| {
-            format!("{in_flight} messages may be in flight until the visibility timeout ends: {error}")
+            format!("{in_flight} messages may be in flight until the visibility timeout expires: {error}")
         }));
         if summary.undeleted > 0 {
             let error =

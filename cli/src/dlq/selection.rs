@@ -1,4 +1,4 @@
-//! The options that all `dlq` commands have.
+//! The options that all `dlq` commands share.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) struct Selection {
     pub(super) queue: DeadLetterQueue,
     #[command(flatten)]
     pub(super) filter: Filter,
-    /// Time for which a received message is invisible to other consumers, unless the command ends earlier
+    /// Time that received messages stay invisible to other consumers, unless the command ends earlier
     // A receive waits for up to a second.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=43_200))]
     visibility_timeout: u64,

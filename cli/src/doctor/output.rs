@@ -1,4 +1,4 @@
-//! What `badgesmith doctor` prints.
+//! The output of `badgesmith doctor`.
 
 use std::fmt;
 

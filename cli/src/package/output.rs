@@ -1,4 +1,4 @@
-//! What `badgesmith package` prints.
+//! The output of `badgesmith package`.
 
 use std::fmt;
 
@@ -72,6 +72,7 @@ impl PackageDescription {
             self.fetched_at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", age(at, now))),
             match self.failures {
                 0 => next,
+                1 => format!("{next}, failed once"),
                 failures => format!("{next}, failed {failures} times"),
             },
             format!("{} ago", age(self.last_requested_at, now)),
@@ -84,7 +85,7 @@ impl PackageDescription {
 pub(super) struct PackageStatus {
     #[serde(flatten)]
     pub(super) package: PackageDescription,
-    /// The predicate of the sentence that the text is.
+    /// The predicate of the printed sentence.
     #[serde(skip)]
     pub(super) status: &'static str,
 }
@@ -171,8 +172,8 @@ mod tests {
 
     #[test]
     fn a_package_has_its_latest_version() {
-        let package = PackageStatus { package: known(), status: "is kept up to date already" };
-        assert_eq!(package.to_string(), "nuget/newtonsoft.json 13.0.3 is kept up to date already");
+        let package = PackageStatus { package: known(), status: "is already kept up to date" };
+        assert_eq!(package.to_string(), "nuget/newtonsoft.json 13.0.3 is already kept up to date");
         insta::assert_json_snapshot!(package, @r#"
         {
           "package": "nuget/newtonsoft.json",

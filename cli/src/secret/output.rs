@@ -1,4 +1,4 @@
-//! What `badgesmith secret` prints.
+//! The output of `badgesmith secret`.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub(super) struct NewKey {
     pub(super) repository: String,
     pub(super) secret: String,
     pub(super) key: String,
-    /// `None` if there was no key before, or it is revoked.
+    /// `None` if there was no previous key, or it is revoked.
     pub(super) previous_valid_until: Option<Timestamp>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct KeyDescription {
     pub(super) secret: String,
     pub(super) created_at: Timestamp,
     pub(super) rotated_at: Option<Timestamp>,
-    /// When it can no longer be restored, if it is deleted.
+    /// The end of the recovery window of a deleted key.
     pub(super) deletes_at: Option<Timestamp>,
     #[serde(skip)]
     pub(super) now: Timestamp,
@@ -34,7 +34,7 @@ pub(super) struct KeyDescription {
 pub(super) struct DeletedKey {
     pub(super) repository: String,
     pub(super) secret: String,
-    /// How many days it can be restored.
+    /// The recovery window in days.
     pub(super) recovery_days: u8,
 }
 
@@ -52,12 +52,12 @@ impl fmt::Display for KeyDescription {
             write!(f, "\nrotated  {rotated_at}, {} ago", age(*rotated_at, *now))?;
             if let Some(valid_for) = PREVIOUS_KEY_LIFETIME.checked_sub(now.since(*rotated_at)) {
                 let valid_for = format_duration(valid_for);
-                write!(f, "; unless it was revoked, the old key is valid for {valid_for} more")?;
+                write!(f, "; the old key is valid for another {valid_for}, unless it was revoked")?;
             }
         }
         if let Some(deletes_at) = deletes_at {
             let restore = format!("aws secretsmanager restore-secret --secret-id {secret}");
-            write!(f, "\ndeleted  until {deletes_at} `{restore}` restores it")?;
+            write!(f, "\ndeleted  can be restored until {deletes_at} with `{restore}`")?;
         }
         Ok(())
     }
@@ -109,8 +109,8 @@ mod tests {
         insta::assert_snapshot!(key, @r"
         secret   badge/repo/acme/kit
         created  2026-05-01T10:00:00.000Z, 2d 2h ago
-        rotated  2026-05-03T10:00:00.000Z, 2h 30m ago; unless it was revoked, the old key is valid for 21h 30m more
-        deleted  until 2026-06-01T10:00:00.000Z `aws secretsmanager restore-secret --secret-id badge/repo/acme/kit` restores it
+        rotated  2026-05-03T10:00:00.000Z, 2h 30m ago; the old key is valid for another 21h 30m, unless it was revoked
+        deleted  can be restored until 2026-06-01T10:00:00.000Z with `aws secretsmanager restore-secret --secret-id badge/repo/acme/kit`
         ");
         insta::assert_json_snapshot!(key, @r#"
         {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_key_can_be_restored_for_some_days() {
+    fn a_deleted_key_can_be_restored_during_its_recovery_window() {
         let key = DeletedKey {
             repository: "acme/kit".to_owned(),
             secret: "badge/repo/acme/kit".to_owned(),

@@ -1,4 +1,4 @@
-//! What `badgesmith status` prints.
+//! The output of `badgesmith status`.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::error::CliError;
 use crate::table::Table;
 use crate::terminal::Paint;
 
-/// Packages that are overdue for longer than this are red.
+/// A longer lag is shown in red.
 const LAG_MAX: Duration = Duration::from_mins(15);
 
 #[derive(Serialize)]
@@ -40,9 +40,9 @@ pub(super) struct QueueStatus {
     visible: u64,
     in_flight: u64,
     delayed: u64,
-    /// Of dead-letter queues only.
+    /// For dead-letter queues only.
     oldest_seconds: Option<u64>,
-    /// Whether there may be older messages than that.
+    /// Whether the queue may have older messages.
     oldest_is_sample: Option<bool>,
     #[serde(skip)]
     dead_letter_queue: Option<DeadLetterQueue>,
@@ -62,7 +62,7 @@ pub(super) struct Oldest {
 pub(super) struct RefreshStatus {
     /// Packages that are due.
     pub(super) due: usize,
-    /// How long the first of them is due.
+    /// How long the most overdue package has been due, in seconds.
     pub(super) lag_seconds: u64,
 }
 
@@ -143,7 +143,10 @@ impl fmt::Display for Status {
         write!(f, "{}", self.refresh)?;
         match (&self.repository, self.results.as_deref()) {
             (Some(repository), Some([])) => {
-                write!(f, "\n\nno results of {repository} on this branch; choose another one with --branch")
+                write!(
+                    f,
+                    "\n\nno results for {repository} on this branch; choose another branch with --branch"
+                )
             }
             (Some(_), Some(results)) => write!(f, "\n\n{}", results_table(results, self.now)),
             (_, _) => Ok(()),

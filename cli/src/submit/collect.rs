@@ -34,7 +34,7 @@ pub(crate) enum CollectError {
     Report { path: String, source: ReportError },
     #[error("{0} is larger than 256 MB: split the report")]
     TooLarge(String),
-    #[error("more than {} tests: a badge cannot show so many", u32::MAX)]
+    #[error("more than {} tests: a badge cannot show that many", u32::MAX)]
     TooManyTests,
 }
 
@@ -42,7 +42,7 @@ pub(crate) enum CollectError {
 /// patterns and links lead to it.
 ///
 /// # Errors
-/// [`CollectError`] if any report is missing or invalid: part of a result would be a wrong one.
+/// [`CollectError`] if any report is missing or invalid: a partial result would be wrong.
 pub(crate) fn collect(patterns: &[String]) -> Result<Counts, CollectError> {
     let (stdin, patterns): (Vec<_>, Vec<_>) = patterns.iter().partition(|pattern| *pattern == "-");
     let mut paths = BTreeMap::new();
@@ -85,8 +85,8 @@ fn read_report(path: &str, reader: impl Read) -> Result<test_reports::Counts, Co
     Ok(report.counts)
 }
 
-/// The files that a pattern matches. An existing path is never a pattern, whatever characters it has. Linked
-/// directories are not entered: they may lead in circles, or to files that are counted already.
+/// The files that a pattern matches. An existing path is never a pattern, whatever characters it contains. Symbolic
+/// links to directories are not followed: they may form a cycle, or lead to files that are already counted.
 fn matching_files(pattern: &str) -> Result<Vec<PathBuf>, CollectError> {
     const WILDCARDS: [char; 3] = ['*', '?', '['];
     const WHOLE_NAMES: MatchOptions = MatchOptions {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::payload::body;
 use super::urls::ServiceUrl;
 
-/// As JSON it has the parts of the request; it displays in the form of HTTP/1.1.
+/// Serializes to the parts of the request, and displays as an HTTP/1.1 message.
 #[derive(Debug, Serialize)]
 pub(crate) struct DryRun {
     method: &'static str,

@@ -12,7 +12,7 @@ use ci_env::Provider;
 pub(crate) enum KeyError {
     #[error("failed to read --key-file {path}: {source}")]
     File { path: String, source: io::Error },
-    #[error("the key is too short: pass one of at least {KEY_BYTES_MIN} bytes")]
+    #[error("the key is too short: it must have at least {KEY_BYTES_MIN} bytes")]
     TooShort,
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 
 const EXAMPLES: &str = "\
 Examples:
-  In a known CI system, which provides everything but the service and the reports:
+  In a supported CI system, which provides everything but the URL and the reports:
     badgesmith submit --url https://badges.example.org 'results/**/*.xml'
 
   Anywhere else, with counts instead of reports:
@@ -18,7 +18,7 @@ Examples:
     badgesmith submit --url https://badges.example.org tests.log
 
 The key is read from the environment variable BADGESMITH_KEY or from --key-file. It is never an
-argument, because every user of a machine can read the arguments of its processes.
+argument, because all users of a machine can read the arguments of its processes.
 
 Exit codes:
   0  accepted; or not accepted, without --fail-on-error; or nothing to submit
@@ -29,7 +29,7 @@ Exit codes:
 #[expect(clippy::doc_markdown, reason = "--help prints it as it is")]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// Report files, glob patterns (`results/**/*.xml`), or `-` for stdin; their counts add up
+    /// Report files, glob patterns (`results/**/*.xml`), or `-` for stdin; their counts are added up
     ///
     /// Formats, detected from the content: JUnit XML, TRX, NUnit 3, xUnit v2, TAP, and the output of `cargo test` and
     /// `go test -json`.
@@ -56,7 +56,7 @@ pub(crate) struct Options {
     /// Attempt of the CI run, from 1 [default: from the CI system, or 1]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) run_attempt: Option<u64>,
-    /// Page of the CI run, which the badge links to [default: from the CI system]
+    /// Page of the CI run that the badge links to [default: from the CI system]
     #[arg(long, value_name = "URL")]
     pub(crate) run_url: Option<String>,
     /// Number of tests that passed, instead of reports
@@ -71,7 +71,7 @@ pub(crate) struct Options {
     /// File with the repository's key, instead of BADGESMITH_KEY
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
-    /// Time to keep retrying, in seconds
+    /// Maximum time to keep retrying, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub(crate) retry_for: u64,
     /// Print the request without sending it

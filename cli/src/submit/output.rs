@@ -1,4 +1,4 @@
-//! What a submission reports: to stdout, and to later steps of a GitHub Actions job.
+//! The output of `badgesmith submit`: on stdout, and for later steps of a GitHub Actions job.
 
 use std::fmt;
 use std::fs::OpenOptions;

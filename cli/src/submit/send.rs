@@ -1,5 +1,5 @@
 //! Sends a result until it is accepted. A POST is not idempotent
-//! (<https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2>), but the service makes it so for the same bytes.
+//! (<https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2>), but the service accepts the same bytes only once.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ use super::urls::ServiceUrl;
 
 /// The service accepts a timestamp for five minutes; one minute is left for the request.
 const SIGNATURE_AGE_MAX: Duration = Duration::from_mins(4);
-/// For a whole attempt. API Gateway waits for 30 s at most.
+/// The timeout of a whole attempt. API Gateway waits for 30 s at most.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(31);
-/// Before the second attempt; doubles with each attempt, and half of it is random.
+/// The delay before the second attempt. It doubles with each attempt, and half of it is random.
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
-/// More than any response of the service has.
+/// Larger than any response of the service.
 const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
 /// Why a result was not accepted.
@@ -35,11 +35,9 @@ pub(crate) enum SendError {
     /// Retrying would not help.
     #[error("the service rejected the result: {0}")]
     Rejected(String),
-    #[error("unexpected response {0}: check that --url is the URL of BadgeSmith")]
+    #[error("unexpected response {0}: check that --url is the URL of a BadgeSmith service")]
     UnexpectedResponse(StatusCode),
-    #[error(
-        "the clock of this machine is wrong: it is {local} here and {service} at the service; synchronize it"
-    )]
+    #[error("this machine's clock is wrong: it is {local} here and {service} at the service; synchronize it")]
     ClockSkew { local: Timestamp, service: String },
     #[error("the service did not accept the result within {} s: {last}; submit it again later", .retry_for.as_secs())]
     TimedOut {
@@ -57,7 +55,7 @@ pub(crate) struct Accepted {
 
 enum Attempt {
     Accepted(Accepted),
-    /// The reason, and the least time to wait.
+    /// The reason, and the minimum delay.
     Retry(String, Duration),
     Failed(SendError),
 }
@@ -82,14 +80,14 @@ struct ErrorDetail {
 pub(crate) struct Service<'a> {
     pub(crate) url: &'a ServiceUrl,
     pub(crate) key: &'a HmacKey,
-    /// How long attempts go on.
+    /// The maximum time to keep retrying.
     pub(crate) retry_for: Duration,
     /// The source of timestamps.
     pub(crate) clock: Clock,
 }
 
-/// A client that waits for `timeout` for a whole response. It follows no redirect, so a signed body goes only to
-/// the URL that was given.
+/// An HTTP client with a timeout for the whole response. It follows no redirects, so that a signed body is sent to no
+/// other URL.
 ///
 /// # Errors
 /// If the platform's certificates cannot be read, for example.

@@ -1,4 +1,4 @@
-//! What `badgesmith token` prints.
+//! The output of `badgesmith token`.
 
 use std::fmt;
 

@@ -87,7 +87,7 @@ async fn dead_letters_are_listed_and_shown_with_their_reasons() {
     let listed = world.run(&["dlq", "list"]).await.ok();
     assert!(listed.contains("acme/poison") && listed.contains("max receives exceeded"), "{listed}");
     let older = world.run(&["dlq", "list", "--older-than", "1h"]).await.ok();
-    assert_eq!(older, "no such messages among 3 in the results dead-letter queue\n");
+    assert_eq!(older, "no matching messages among the 3 examined in the results dead-letter queue\n");
     let id = find(json!("acme/poison"))["id"].as_str().unwrap();
     let shown = world.run(&["dlq", "show", id]).await.ok();
     assert!(shown.contains("\"repo\": \"Poison\"") && !shown.contains('\u{7}'), "{shown}");
@@ -122,10 +122,10 @@ async fn valid_messages_are_replayed_and_poison_returns() {
 #[tokio::test(flavor = "multi_thread")]
 async fn selected_messages_or_all_are_purged_after_a_confirmation() {
     let (world, dead) = world_with_dead_letters().await;
-    let question = "Permanently delete all messages from the results dead-letter queue, which has about 3?";
+    let question = "Permanently delete all messages from the results dead-letter queue (about 3 in total)?";
     world.run(&["dlq", "purge"]).await.failed(2, question);
     let question = "Permanently delete messages older than 5m with \"NEWER\" in the reason from the results \
-                    dead-letter queue, which has about 3?";
+                    dead-letter queue (about 3 in total)?";
     world.run(&["dlq", "purge", "--reason", "NEWER", "--older-than", "5m"]).await.failed(2, question);
     assert_eq!(dead.depth().await.unwrap().visible, 3);
     let one = world.run(&["dlq", "purge", "--yes", "--reason", "NEWER", "--json"]).await.json();

@@ -72,7 +72,7 @@ async fn a_key_that_cannot_be_printed_is_a_failure() {
 
 /// A function that starts after the rotation reads the keys from the secret.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_compromised_key_is_in_no_version_of_the_secret() {
+async fn no_version_of_the_secret_contains_a_compromised_key() {
     let world = World::start().await;
     let first = world.run(&["secret", "create", "acme/kit"]).await.ok();
     let second = world.run(&["secret", "rotate", "acme/kit", "--compromised"]).await;
@@ -127,7 +127,7 @@ async fn a_token_shows_packages_until_it_is_deleted() {
 }
 
 #[test]
-fn a_missing_or_invalid_argument_is_named() {
+fn errors_name_the_missing_or_invalid_argument() {
     let check = |arguments: &[&str], why: &str| {
         let output = CommandOutput::from(badgesmith(arguments).output().unwrap());
         output.failed(2, why);

@@ -15,7 +15,7 @@ async fn a_package_is_kept_up_to_date_until_it_is_removed() {
     let added = world.run(&["package", "add", "nuget/Acme.Kit"]).await.ok();
     assert_eq!(added, "nuget/acme.kit 1.0.0 was looked up, and is kept up to date\n");
     let again = world.run(&["package", "add", "nuget/Acme.Kit"]).await.ok();
-    assert_eq!(again, "nuget/acme.kit 1.0.0 is kept up to date already\n");
+    assert_eq!(again, "nuget/acme.kit 1.0.0 is already kept up to date\n");
     let listed = world.run(&["package", "list", "--json"]).await.json();
     assert_eq!(listed["packages"].as_array().unwrap().len(), 1);
     let package = &listed["packages"][0];

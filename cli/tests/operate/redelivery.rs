@@ -105,7 +105,7 @@ fn alter_messages(body: &mut Vec<u8>, alter: impl FnOnce(&mut Vec<Value>)) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_message_that_a_receive_returns_twice_stays_in_the_queue() {
+async fn a_rejected_message_that_a_receive_returns_twice_stays_in_the_queue() {
     let (world, dead) = world_with(0).await;
     send(&world, RESULTS_DEAD_LETTER_QUEUE, &message(1)).await;
     let proxy = Proxy::altering(
@@ -123,7 +123,7 @@ async fn a_refused_message_that_a_receive_returns_twice_stays_in_the_queue() {
         },
     );
     let replayed = proxy.run(&["dlq", "replay", "--rate", "0", "--json"]).await;
-    replayed.failed(1, "left 1 messages: the queue refused them: Busy");
+    replayed.failed(1, "left 1 messages that the queue rejected: Busy");
     let json = replayed.json();
     assert_eq!((&json["examined"], &json["moved"], &json["refused"]), (&1.into(), &0.into(), &1.into()));
     assert_eq!(dead.depth().await.unwrap().visible, 1);
@@ -174,11 +174,9 @@ async fn one_of_two_messages_with_the_same_body_is_moved() {
         send(&world, RESULTS_DEAD_LETTER_QUEUE, &body).await;
     }
     let replayed = world.run(&["dlq", "replay", "--rate", "0", "--json"]).await;
-    assert!(
-        replayed
-            .stderr
-            .contains("left 1 copies of these messages: they failed again, were in the queue twice")
-    );
+    assert!(replayed.stderr.contains(
+        "left 1 messages with the body of a moved message: they failed again, were in the queue twice"
+    ));
     let json = replayed.json();
     assert_eq!((&json["moved"], &json["returned"]), (&1.into(), &1.into()), "{json}");
     assert_eq!(dead.depth().await.unwrap().visible, 1);
@@ -209,8 +207,7 @@ async fn a_pass_that_outlasts_the_visibility_timeout_is_reported_as_incomplete()
         true
     });
     let listed = proxy.run(&["dlq", "list", "--visibility-timeout", "2"]).await;
-    listed
-        .failed(1, "about 2 more messages were not examined: messages that were examined are visible again");
+    listed.failed(1, "about 2 more messages were not examined: examined messages became visible again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,7 +243,7 @@ async fn a_replay_keeps_the_message_group_and_the_trace_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_do_not_give_commands_to_a_terminal_or_a_ci_system() {
+async fn bodies_cannot_inject_commands_into_terminals_and_ci_systems() {
     let world = World::start().await;
     send(&world, RESULTS_DEAD_LETTER_QUEUE, "\n::warning::mine\n##vso[task.complete]").await;
     let shown = world.run(&["dlq", "show"]).await.ok();

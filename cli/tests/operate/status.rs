@@ -40,7 +40,7 @@ async fn the_status_is_a_table_for_people_and_json_for_programs() {
     }
     assert!(!status.contains('\u{1b}'), "a pipe gets no colors");
     let other = world.run(&["status", "--repo", "acme/kit", "--branch", "dev"]).await.ok();
-    assert!(other.contains("no results of acme/kit"), "{other}");
+    assert!(other.contains("no results for acme/kit"), "{other}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

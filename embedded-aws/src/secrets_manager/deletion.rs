@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::entry::{Entry, SecretId, arn_of, date, delete};
 use crate::error::ServiceError;
 
-/// The default recovery window, and the longest.
+/// The default and maximum recovery window.
 const RECOVERY_DAYS: i64 = 30;
 const RECOVERY_DAYS_MIN: i64 = 7;
 const DAY_MILLISECONDS: i64 = 24 * 60 * 60 * 1000;

@@ -12,7 +12,7 @@ use super::queues::Queues;
 use crate::error::ServiceError;
 use crate::template::QueueSettings;
 
-/// Messages of one receive or batch.
+/// The maximum number of messages in one receive or batch.
 pub(super) const BATCH_MAX: usize = 10;
 const ID_CHARACTERS_MAX: usize = 80;
 
@@ -66,7 +66,7 @@ fn is_id(id: &str) -> bool {
 }
 
 impl Queues {
-    /// Applies `operation` to each entry, all in one transaction, and answers with the result of each. If the database
+    /// Applies `operation` to each entry, all in one transaction, and returns the result of each. If the database
     /// fails, the whole request fails.
     pub(super) fn each<T>(
         &self,

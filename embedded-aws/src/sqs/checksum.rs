@@ -1,4 +1,4 @@
-//! MD5 digests of messages. Clients of SQS compare them with their own, and some refuse a response without them.
+//! MD5 digests of messages. Clients of SQS compare them with their own, and some reject a response without them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -23,7 +23,7 @@ pub(super) fn missing(name: &str) -> ServiceError {
 }
 
 /// The error code that an exception had in the query protocol, which SQS used before JSON. Old clients match on it, and
-/// so do SDKs that keep compatible with these: <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html>
+/// so do SDKs that stay compatible with them: <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html>
 pub(crate) fn query_code(code: &str) -> String {
     match code {
         "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue".to_owned(),

@@ -23,7 +23,7 @@ pub struct Queues {
     pub(super) database: Database,
     pub(super) settings: Arc<HashMap<String, QueueSettings>>,
     clock: Clock,
-    /// Notified when a message was sent, or becomes visible sooner.
+    /// Notified when a message is sent, or becomes visible sooner.
     pub(super) arrived: Arc<Notify>,
     /// When each queue was last purged, in milliseconds since the Unix epoch.
     pub(super) purged: Arc<Mutex<HashMap<String, i64>>>,
@@ -68,7 +68,7 @@ impl Queues {
              CREATE INDEX IF NOT EXISTS message_by_receipt ON message (receipt_handle);",
         )?;
         // Messages in flight become visible at a restart, because the process that received them has ended. Messages
-        // that were never received are delayed, and stay so.
+        // that were never received are delayed, and stay delayed.
         opened.database.lock().execute(
             "UPDATE message SET visible_at = ?1 WHERE visible_at > ?1 AND receive_count > 0",
             [opened.now()],

@@ -60,7 +60,7 @@ impl Queues {
     }
 }
 
-/// The handle of an earlier receive deletes nothing, and is no error.
+/// The handle of an earlier receive deletes nothing, and is not an error.
 fn delete(connection: &Connection, queue: &QueueSettings, request: &Delete) -> Result<(), ServiceError> {
     let mut delete =
         connection.prepare_cached("DELETE FROM message WHERE queue = ?1 AND receipt_handle = ?2")?;

@@ -19,9 +19,9 @@ use crate::database::blocking;
 use crate::error::ServiceError;
 use crate::template::{QueueSettings, Redrive};
 
-/// The longest long poll.
+/// The maximum duration of a long poll.
 const WAIT_SECONDS_MAX: i64 = 20;
-/// The longest visibility timeout: 12 hours.
+/// The maximum visibility timeout: 12 hours.
 pub(super) const VISIBILITY_SECONDS_MAX: i64 = 12 * 60 * 60;
 /// The system attribute with the queue that a dead letter comes from.
 const SOURCE_ATTRIBUTE: &str = "DeadLetterQueueSourceArn";
@@ -109,14 +109,14 @@ impl Queues {
             if Instant::now() >= deadline {
                 return Ok("{}".to_owned());
             }
-            // Polls again when a message arrives or becomes visible, and for the last time at the deadline.
+            // Polls again when a message arrives or becomes visible, and one last time at the deadline.
             let next = next.map_or(deadline, |wait| deadline.min(Instant::now() + wait));
             let _ = tokio::time::timeout_at(next, arrived).await;
         }
     }
 
-    /// Receives visible messages, the oldest first. Those that reached the maximum of receives go to the dead-letter
-    /// queue instead. Also returns how long it takes until the next message becomes visible.
+    /// Receives visible messages, oldest first. Messages that reached the maximum number of receives move to the
+    /// dead-letter queue instead. Also returns how long it takes until the next message becomes visible.
     fn take(&self, request: &Receive) -> Result<(Vec<Message>, Option<Duration>), ServiceError> {
         let queue = &request.queue;
         let now = self.now();
@@ -176,7 +176,7 @@ fn receive(
     update.query_row(parameters, |row| message(row, &request.names))
 }
 
-/// Moves a message that reached the maximum of receives to the dead-letter queue.
+/// Moves a message that reached the maximum number of receives to the dead-letter queue.
 fn move_to_dead_letter_queue(
     transaction: &Transaction<'_>,
     sequence: i64,

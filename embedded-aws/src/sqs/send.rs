@@ -77,7 +77,7 @@ impl Content {
     }
 }
 
-/// Whether XML 1.0 has this character; SQS accepts no others.
+/// Whether XML 1.0 allows this character; SQS accepts no others.
 fn is_allowed(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
@@ -131,7 +131,7 @@ impl Queues {
         Ok(answer)
     }
 
-    /// Sends an event of EventBridge to the queue `name`.
+    /// Sends an event from EventBridge to the queue `name`.
     pub(crate) fn deliver(&self, name: &str, body: String) -> Result<(), ServiceError> {
         let content = Content { message_body: body, ..Content::default() };
         self.send(self.queue(name)?, &content)?;

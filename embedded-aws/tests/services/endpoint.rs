@@ -44,7 +44,7 @@ async fn tables_and_event_buses_are_those_of_the_template() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_a_web_page_can_send_are_refused() {
+async fn requests_that_a_web_page_can_send_are_rejected() {
     let Served { aws, config, .. } = serve(&Storage::Memory).await;
     aws.secrets().put(SECRET, "correct horse").unwrap();
     let port = config.endpoint_url().unwrap().rsplit(':').next().unwrap();
@@ -86,7 +86,7 @@ async fn requests_that_a_web_page_can_send_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_poll_does_not_delay_a_stop() {
+async fn a_long_poll_does_not_delay_shutdown() {
     let Served { config, stop, server, .. } = serve(&Storage::Memory).await;
     let port = config.endpoint_url().unwrap().rsplit(':').next().unwrap();
     let host = format!("Host: localhost:{port}");

@@ -31,7 +31,7 @@ fn with_queue(mut request: Value) -> Value {
 }
 
 #[tokio::test]
-async fn sqs_refuses_invalid_requests_with_its_error_codes() {
+async fn sqs_rejects_invalid_requests_with_its_error_codes() {
     let batch = |entries: Value| with_queue(json!({ "Entries": entries }));
     let entry = |id: &str| json!({ "Id": id, "MessageBody": "x" });
     let many: Vec<_> = (0..11).map(|id| entry(&id.to_string())).collect();
@@ -84,7 +84,7 @@ async fn sqs_refuses_invalid_requests_with_its_error_codes() {
 }
 
 #[tokio::test]
-async fn secrets_manager_refuses_invalid_requests_with_its_error_codes() {
+async fn secrets_manager_rejects_invalid_requests_with_its_error_codes() {
     let kept = |mut request: Value| {
         request["SecretId"] = "kept".into();
         request
@@ -125,7 +125,7 @@ async fn secrets_manager_refuses_invalid_requests_with_its_error_codes() {
 }
 
 #[tokio::test]
-async fn tables_and_event_buses_refuse_invalid_requests_with_their_error_codes() {
+async fn tables_and_event_buses_reject_invalid_requests_with_their_error_codes() {
     let key = json!({ "TableName": "NoTable", "Key": { "PK": { "S": "x" } } });
     let unknown = "UnknownOperationException";
     check("DynamoDB_20120810", [("GetItem", key, "ResourceNotFoundException"), ("Get", json!({}), unknown)])

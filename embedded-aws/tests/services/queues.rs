@@ -91,7 +91,7 @@ async fn a_received_message_is_invisible_until_its_visibility_timeout_ends() {
 }
 
 #[tokio::test]
-async fn a_message_with_the_maximum_of_receives_moves_to_the_dead_letter_queue() {
+async fn a_message_that_exceeds_max_receives_moves_to_the_dead_letter_queue() {
     let Served { config, .. } = serve(&Storage::Memory).await;
     let sqs = Client::new(&config);
     let queue = url(&sqs, "ResultsQueue").await;

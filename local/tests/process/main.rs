@@ -121,7 +121,7 @@ async fn the_demo_shows_a_badge_and_survives_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_processes_all_accepted_results() {
+async fn shutdown_processes_all_accepted_results() {
     let folder = data_directory();
     let mut accepted = HashSet::new();
     for round in 0..6 {
@@ -206,7 +206,7 @@ async fn the_aws_port_serves_sdks_and_logs_requests() {
 
 /// Asserts that the program ends with exit code 2 and one line that contains these parts.
 #[track_caller]
-fn refuses(arguments: &[&str], expected: &[&str]) {
+fn rejects(arguments: &[&str], expected: &[&str]) {
     let Output { status, stdout, stderr } = command(arguments).output().unwrap();
     let stderr = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(2), "{arguments:?}: {stderr}");
@@ -225,25 +225,25 @@ async fn invalid_options_and_unusable_resources_end_with_one_line_and_exit_code_
     let data = data.to_str().unwrap();
     let local = Local::start(&["--data-dir", data, "--no-demo"]);
     let port = local.url.rsplit(':').next().unwrap();
-    refuses(&["--ephemeral", "--port", port], &[port, "--port 0"]);
-    refuses(&["--ephemeral", "--port", "0", "--aws-port", port], &[port, "--aws-port 0"]);
-    refuses(&["--ephemeral", "--port", "9", "--aws-port", "9"], &["--aws-port", "another"]);
-    refuses(&["--port", "0", "--data-dir", data], &["in use", data, "--data-dir"]);
+    rejects(&["--ephemeral", "--port", port], &[port, "--port 0"]);
+    rejects(&["--ephemeral", "--port", "0", "--aws-port", port], &[port, "--aws-port 0"]);
+    rejects(&["--ephemeral", "--port", "9", "--aws-port", "9"], &["--aws-port", "different"]);
+    rejects(&["--port", "0", "--data-dir", data], &["in use", data, "--data-dir"]);
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    refuses(&["--port", "0", "--data-dir", file.to_str().unwrap()], &["file", "--data-dir"]);
+    rejects(&["--port", "0", "--data-dir", file.to_str().unwrap()], &["file", "--data-dir"]);
     for secret in ["hunter2", "acme=hunter2", "acme/kit=hunter2", "/=hunter2", "acme/kit="] {
-        refuses(&["--ephemeral", "--port", "0", "--secret", secret], &["--secret", "expected"]);
+        rejects(&["--ephemeral", "--port", "0", "--secret", secret], &["--secret", "expected"]);
     }
     for token in
         ["hunter2", "acme=hunter 2", "acme/=hunter2", "a b=hunter2", "acme/kit/x=hunter2", "=hunter2"]
     {
-        refuses(&["--ephemeral", "--port", "0", "--github-token", token], &["--github-token", "expected"]);
+        rejects(&["--ephemeral", "--port", "0", "--github-token", token], &["--github-token", "expected"]);
     }
     for url in ["https://me:hunter2@feed.test/", "https://feed.test/?key=hunter2", "ftp://hunter2", "hunter2"]
     {
         for option in ["--nuget-service-index", "--github-api"] {
-            refuses(&["--ephemeral", "--port", "0", option, url], &[option, "expected"]);
+            rejects(&["--ephemeral", "--port", "0", option, url], &[option, "expected"]);
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// Failures in a row that open the breaker.
 const FAILURES: u32 = 3;
 
-/// A request that is canceled after a longer time counts as a failure.
+/// A request that is canceled after more time than this counts as a failure.
 const SLOW: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl CircuitBreaker {
     /// Waits for a permit; `None` while the breaker is open. Half-open, it permits one probe at a time, which closes
     /// or opens it.
     pub(super) async fn acquire(&self) -> Option<Permit<'_>> {
-        // Fails for a closed semaphore only, and nothing closes this one.
+        // Fails only if the semaphore is closed, and nothing closes it.
         let slot = self.permits.acquire().await.ok()?;
         if !self.breaker.is_call_permitted() {
             return None;
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn three_failures_in_a_row_open_and_one_probe_decides() {
+    async fn three_failures_in_a_row_open_the_breaker_and_one_probe_decides() {
         let open_for = Duration::from_millis(250);
         let breaker = CircuitBreaker::new(8, open_for);
         let complete = async |answered| breaker.acquire().await.expect("a permit").complete(answered);

@@ -15,7 +15,7 @@ pub(crate) struct FetchRequest<'a> {
     /// The validators of the last fetch.
     pub(crate) validators: &'a Validators,
     pub(crate) now: Timestamp,
-    /// For all pages and retries together.
+    /// The timeout of all pages and retries together.
     pub(crate) timeout: Duration,
 }
 
@@ -24,7 +24,7 @@ pub(crate) enum FetchOutcome {
     /// Nothing changed since the last fetch.
     Unchanged,
     Found(FetchedPackage),
-    /// The package does not exist, or the token may not see it.
+    /// The package does not exist, or the token cannot read it.
     NotFound,
     /// The package must not be shown, whether it exists or not.
     Withheld,

@@ -64,7 +64,7 @@ impl GitHub {
     ) -> Result<FetchOutcome, FetchError> {
         // Read for each fetch: a package whose mapping is deleted must no longer be shown.
         let Some(mapping) = self.mappings.find(organization, name, request.now).await? else {
-            tracing::info!(package = %request.package, "withheld package: no token is mapped to its organization");
+            tracing::info!(package = %request.package, "withheld a package: no token is mapped to its organization");
             return Ok(FetchOutcome::Withheld);
         };
         let fetched = request.bound(self.fetch_mapped(organization, name, request, &mapping)).await;
@@ -76,7 +76,7 @@ impl GitHub {
         match fetched {
             Ok(FetchOutcome::NotFound) => Ok(FetchOutcome::Withheld),
             Err(error) => {
-                tracing::warn!(package = %request.package, %error, "withheld private package: its token mapping is gone");
+                tracing::warn!(package = %request.package, %error, "withheld a private package: its token mapping was deleted");
                 Ok(FetchOutcome::Withheld)
             }
             Ok(FetchOutcome::Unchanged | FetchOutcome::Found(_) | FetchOutcome::Withheld) => fetched,
@@ -140,7 +140,7 @@ impl GitHub {
                 Some(Visibility::Private | Visibility::Internal) => {
                     tracing::info!(
                         %organization, %name,
-                        "withheld package: it is not public, and no token is mapped to it alone"
+                        "withheld a package: it is not public, and no token is mapped to this one package"
                     );
                     return Ok(FetchOutcome::Withheld);
                 }

@@ -1,5 +1,5 @@
 //! The HTTP client of all upstreams: conditional requests, bounded in time and size, with retries, a circuit breaker for
-//! each host, and respect for rate limits.
+//! each host, and rate limits.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +35,7 @@ const USER_AGENT: &str = concat!("badgesmith/", env!("CARGO_PKG_VERSION"));
 
 #[derive(Debug)]
 pub(crate) struct HttpClient {
-    /// Built for the first request, since it reads the system's certificates.
+    /// Built for the first request, because it reads the system's certificates.
     client: OnceCell<Client>,
     timeouts: UpstreamTimeouts,
     /// By host.
@@ -67,10 +67,10 @@ impl HttpClient {
         }
         let breaker = self.breaker(get);
         let permit = breaker.acquire().await.ok_or_else(|| FetchError::BreakerOpen(get.host()))?;
-        // A request that was in flight meanwhile may have met a rate limit.
+        // A request that was in flight meanwhile may have hit a rate limit.
         self.rate_limits.check(&key)?;
         let result = self.attempt_with_retries(get, &key).await;
-        // A host that answers is up, whatever its answer is.
+        // A host that responds is up, whatever the response.
         permit.complete(!matches!(result, Err(AttemptError::Transient(_))));
         match result {
             Ok(response) => {
@@ -99,7 +99,7 @@ impl HttpClient {
     async fn attempt_with_retries(&self, get: Get<'_>, key: &RateLimitKey) -> Result<Response, AttemptError> {
         let is_retryable = |error: &AttemptError| match error {
             AttemptError::Transient(_) => true,
-            // With a token, the whole token is limited: this request must wait as all others do.
+            // The rate limit is that of the whole token, so this request must wait like all others.
             AttemptError::RateLimited { retry_after, .. } => {
                 get.credential.is_none() && retry_after.is_some_and(|wait| wait <= RETRY_AFTER_MAX)
             }
@@ -143,7 +143,7 @@ impl HttpClient {
             .connect_timeout(self.timeouts.connect)
             .read_timeout(self.timeouts.read)
             .timeout(self.timeouts.attempt)
-            // A redirect that is not followed is a response like any other, and its status an error.
+            // A redirect that is not followed is a response like any other, and its status is an error.
             .redirect(Policy::custom(|attempt| {
                 let is_same_origin =
                     attempt.previous().first().map(Url::origin) == Some(attempt.url().origin());

@@ -22,7 +22,7 @@ use super::response::{Document, Response};
 
 /// How long the service index is cached.
 const INDEX_LIFETIME: Duration = Duration::from_mins(30);
-/// How long the last one is used after it could not be read again.
+/// How long the last one is used after a failed read.
 const INDEX_GRACE: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl NuGet {
         let (resources, lifetime) = match (self.read_service_index().await, cached.take()) {
             (Ok(resources), _) => (resources, INDEX_LIFETIME),
             (Err(error), Some(CachedResources { resources, .. })) => {
-                tracing::warn!(%error, "failed to read the service index; the last one is used");
+                tracing::warn!(%error, "failed to read the service index; using the last one");
                 (resources, INDEX_GRACE)
             }
             (Err(error), None) => return Err(error),

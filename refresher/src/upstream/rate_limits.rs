@@ -11,13 +11,13 @@ use http::header::HeaderMap;
 use super::fetch::FetchError;
 use super::request::Get;
 
-/// A rate limit without an end lasts a minute, doubled each time it is met again in a row, as GitHub asks for:
+/// A rate limit without an end lasts a minute, doubled each time it is hit again in a row, as GitHub recommends:
 /// <https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api>
 const UNANNOUNCED_PERIOD: Duration = Duration::from_mins(1);
-/// However long a rate limit is announced to last, requests resume after this long.
+/// Requests resume after at most this long, even if an upstream announces a longer rate limit.
 const PERIOD_MAX: Duration = Duration::from_hours(1);
 
-/// What an upstream counts requests by.
+/// The key by which an upstream counts requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct RateLimitKey {
     host: String,
@@ -29,7 +29,7 @@ pub(super) struct RateLimitKey {
 #[derive(Debug, Clone, Copy)]
 struct RateLimit {
     until: Timestamp,
-    /// How often in a row it was met.
+    /// How many times in a row it was hit.
     count: u32,
 }
 
@@ -92,7 +92,7 @@ impl RateLimits {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         let limit = limits.entry(key.clone()).or_insert(RateLimit { until: now, count: 0 });
-        // Requests that were in flight when the limit began meet the same one.
+        // Requests that were in flight when the limit began hit the same one.
         if limit.until <= now {
             limit.count = limit.count.saturating_add(1);
         }
@@ -102,7 +102,7 @@ impl RateLimits {
         limit.until
     }
 
-    /// Records what a response says of the token's quota.
+    /// Records the token's quota from a response.
     pub(super) fn record_quota(&self, key: &RateLimitKey, headers: &HeaderMap) {
         if let Some(quota) = Quota::parse(headers) {
             self.quotas.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), quota);

@@ -31,7 +31,7 @@ pub(super) enum Response {
 
 #[derive(Debug)]
 pub(super) struct Document {
-    /// As sent.
+    /// The body as sent.
     body: Vec<u8>,
     /// The validator for the next request.
     pub(super) validator: Validator,
@@ -45,10 +45,10 @@ pub(super) enum AttemptError {
     Transient(String),
     RateLimited {
         cause: String,
-        /// How long to wait, if the host says so.
+        /// How long to wait, if the host announces it.
         retry_after: Option<Duration>,
     },
-    /// Another attempt would fail too.
+    /// Another attempt would also fail.
     Final(FetchError),
 }
 
@@ -100,8 +100,8 @@ impl Response {
     }
 }
 
-/// The error of a 401, 403 or 429. GitHub's 403 is a rate limit or a missing permission. Headers come first, since a
-/// rate limit ends by itself:
+/// The error of a 401, 403 or 429. GitHub's 403 is a rate limit or a missing permission. Headers take precedence,
+/// because a rate limit ends by itself:
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
 fn classify_refusal(
     get: Get<'_>,
@@ -155,7 +155,7 @@ impl Document {
         if !self.body.starts_with(&GZIP) {
             return serde_json::from_slice(&self.body).map_err(|error| malformed(&error));
         }
-        // Unpacked as a whole, since serde_json parses a slice several times as fast as a stream. There is no await
+        // Unpacked in full, because serde_json parses a slice several times as fast as a stream. There is no await
         // meanwhile, so each thread has one such buffer at a time.
         let mut plain = Vec::new();
         let mut unpacked = MultiGzDecoder::new(self.body.as_slice()).take(PLAIN_BYTES_MAX + 1);

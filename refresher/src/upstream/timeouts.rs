@@ -4,13 +4,13 @@ use std::time::Duration;
 
 #[derive(Debug, Clone)]
 pub struct UpstreamTimeouts {
-    /// To connect.
+    /// The timeout for connecting.
     pub connect: Duration,
-    /// Between two parts of a response.
+    /// The timeout between two parts of a response.
     pub read: Duration,
-    /// Of one attempt, its whole response included.
+    /// The timeout of one attempt, including the whole response.
     pub attempt: Duration,
-    /// The longest wait before the second attempt, doubled before each other.
+    /// The longest wait before the second attempt, doubled before each further one.
     pub first_backoff: Duration,
     /// How long the circuit breaker of a host stays open after three failures in a row.
     pub breaker_open: Duration,

@@ -84,6 +84,9 @@ impl EventBus {
             if let Some((code, message)) = rejected {
                 return Err(AwsError::of_entry("events:PutEvents", code, message));
             }
+            if output.failed_entry_count > 0 {
+                return Err(AwsError::unexpected("events:PutEvents", "an entry failed without a code"));
+            }
         }
         Ok(())
     }

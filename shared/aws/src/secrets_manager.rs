@@ -101,7 +101,7 @@ impl SecretsManager {
                 ),
             })),
             Err(error) => match error.as_service_error() {
-                // A secret that is scheduled for deletion answers InvalidRequestException.
+                // A secret that is scheduled for deletion causes an InvalidRequestException.
                 Some(
                     GetSecretValueError::ResourceNotFoundException(_)
                     | GetSecretValueError::InvalidRequestException(_),

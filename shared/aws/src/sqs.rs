@@ -19,9 +19,9 @@ use badgesmith_domain::signature::Digest;
 use badgesmith_domain::timestamp::Timestamp;
 
 /// The message attribute with the reason why a message is in a dead-letter queue.
-pub const REASON_ATTRIBUTE: &str = "reason";
+pub(crate) const REASON_ATTRIBUTE: &str = "reason";
 /// The message attribute with the time when the processor put it there.
-pub const FAILED_AT_ATTRIBUTE: &str = "failed_at";
+pub(crate) const FAILED_AT_ATTRIBUTE: &str = "failed_at";
 /// A longer trace header is ignored.
 const TRACE_BYTES_MAX: usize = 256;
 /// A longer reason is truncated to this many characters.
@@ -44,7 +44,7 @@ impl Queue {
     /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html>
     ///
     /// # Errors
-    /// [`AwsError`] if SQS does not confirm the message. It may be on the queue nevertheless.
+    /// [`AwsError`] if SQS does not confirm the message. It may be in the queue nevertheless.
     pub async fn send_result(&self, message: &ResultMessage, trace: Option<&str>) -> Result<(), AwsError> {
         let body =
             serde_json::to_string(message).map_err(|error| AwsError::unexpected("sqs:SendMessage", error))?;

@@ -23,9 +23,6 @@ use crate::signature::Digest;
 use crate::test_result::TestResult;
 use crate::timestamp::Timestamp;
 
-/// The maximum length of a partition key in DynamoDB, in bytes:
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-pub const PARTITION_KEY_BYTES_MAX: usize = 2048;
 /// The maximum length of a sort key in DynamoDB, in bytes.
 pub const SORT_KEY_BYTES_MAX: usize = 1024;
 
@@ -222,6 +219,10 @@ mod tests {
     use super::*;
     use crate::ids::{Owner, Repo};
     use crate::test_result::{Counts, RunAttempt, TestResultId, TestRun};
+
+    /// The maximum length of a partition key in DynamoDB, in bytes:
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+    const PARTITION_KEY_BYTES_MAX: usize = 2048;
 
     fn result(timestamp: i64, run_id: &str, attempt: u64) -> TestResult {
         let run = TestRun {

@@ -123,7 +123,7 @@ impl Digest {
     }
 
     /// The first byte, from which to choose a shard.
-    pub fn first_byte(&self) -> u8 {
+    pub(crate) fn first_byte(&self) -> u8 {
         let [first, ..] = self.0;
         first
     }

@@ -116,7 +116,7 @@ struct Fields {
     skipped: u32,
     total: u32,
     timestamp: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     nonce: Option<Nonce>,
     run_id: RunId,
     #[serde(default)]

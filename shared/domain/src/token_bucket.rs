@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_and_then_a_rate() {
+    fn a_bucket_allows_a_burst_and_then_a_steady_rate() {
         let mut bucket = TokenBucket::new(3.0, 2.0);
         let start = Timestamp::from_unix_milliseconds(0);
         let mut taken = |after, wanted: usize| {

@@ -16,7 +16,7 @@ pub(super) enum Line {
     Close,
     /// `---`
     YamlStart,
-    /// A comment, a pragma or no TAP.
+    /// A comment, a pragma, or a line that is not TAP.
     Other,
 }
 

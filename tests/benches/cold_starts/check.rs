@@ -1,5 +1,5 @@
-//! What a function costs as it is deployed: the size of its program, the CPU time until its first answer, and its calls
-//! to AWS. None of it depends on the speed of the machine, unless that is many times slower.
+//! What a deployed function costs: the size of its program, the CPU time until its first response, and its calls to
+//! AWS. None of these depends on the speed of the machine, unless it is many times slower.
 
 use std::fs;
 use std::io;
@@ -10,10 +10,10 @@ use tests::function::Function;
 
 use crate::scenario;
 
-/// Starts of each function. The lowest CPU time counts, which other work on the machine disturbs least.
+/// Starts of each function. The lowest CPU time counts, because other work on the machine disturbs it least.
 const STARTS: usize = 5;
-/// Until the first answer, over TLS. It is some 4 ms; the CPU jitter entropy that `.cargo/config.toml` leaves out
-/// takes 30 ms alone.
+/// The maximum until the first response, over TLS, which usually takes 4 ms. The CPU jitter entropy that
+/// `.cargo/config.toml` disables would alone take 30 ms.
 const CPU_TIME_MAX: Duration = Duration::from_millis(10);
 /// The SDK's clients are most of a program, and reading it is most of a cold start on a machine that has not run it
 /// before.
@@ -48,13 +48,13 @@ async fn check(function: Function, program: &Path) -> io::Result<Vec<String>> {
     faults.sort();
     faults.dedup();
     println!(
-        "{}: {:.2} MB, {:.1} ms of CPU until the first answer",
+        "{}: {:.2} MB, {:.1} ms of CPU until the first response",
         function.name(),
         bytes as f64 / 1e6,
         cpu_time.as_secs_f64() * 1e3
     );
     if cpu_time > CPU_TIME_MAX {
-        faults.push(format!("the first answer takes {cpu_time:?} of CPU, more than {CPU_TIME_MAX:?}"));
+        faults.push(format!("the first response takes {cpu_time:?} of CPU, more than {CPU_TIME_MAX:?}"));
     }
     let bytes_max = if function == Function::Refresher { REFRESHER_BYTES_MAX } else { BYTES_MAX };
     if bytes > bytes_max {

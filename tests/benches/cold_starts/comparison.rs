@@ -1,4 +1,5 @@
-//! Cold starts and warm invocations of two programs, which alternate so that both see the same moments of the machine.
+//! Cold starts and warm invocations of two programs, which alternate so that the state of the machine affects both
+//! alike.
 
 use std::fs;
 use std::io;
@@ -33,7 +34,7 @@ pub(crate) struct Comparison<'a> {
     pub(crate) evicts: bool,
 }
 
-/// Medians, but for the memory and the sizes.
+/// Medians, except for the memory and the sizes.
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) init_ms: f64,

@@ -1,5 +1,5 @@
-//! How fast the functions start and answer as processes, beside probes that do nothing or only make the same calls.
-//! This program is Lambda and AWS to them.
+//! How fast the functions start and respond as processes, compared with probes that do nothing or only make the same
+//! calls. This program acts as Lambda and AWS.
 //!
 //! `cargo bench --bench cold-starts` builds the functions as they are deployed, measures them and prints tables; see
 //! `-- --help` for the options. `-- --check DIR` checks deployed programs instead, without regard to the speed of the
@@ -38,22 +38,22 @@ use crate::table::{bounded, cold_rows};
 /// Warm invocations before the memory is read.
 const SETTLED: usize = 200;
 
-/// Measure cold starts and warm answers of the functions, or check what they cost
+/// Measure cold starts and warm invocations of the functions, or check their costs
 ///
 /// Paths are relative to the root of the repository.
 #[derive(Parser)]
 struct Options {
-    /// Directory of built functions and probes, instead of building them
+    /// Directory with built functions and probes, instead of building them
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
-    /// Directory of other builds of the functions to compare with, instead of the probes
+    /// Directory with other builds of the functions to compare with, instead of the probes
     #[arg(long, value_name = "DIR")]
     base: Option<PathBuf>,
-    /// Cold starts of each function
-    #[arg(long, value_name = "N", default_value_t = 41)]
+    /// Number of cold starts of each function
+    #[arg(long, value_name = "N", default_value_t = 41, value_parser = at_least_one)]
     starts: usize,
-    /// Warm invocations of each function
-    #[arg(long, value_name = "N", default_value_t = 2000)]
+    /// Number of warm invocations of each function
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = at_least_one)]
     warm: usize,
     /// Start from a cold page cache, as on a machine that has not run the function before
     #[arg(long)]
@@ -66,7 +66,7 @@ struct Options {
     bench: bool,
 }
 
-// On one thread, so that no other has to wake up within what is measured.
+// On one thread, so that the measured time includes no wake-up of another thread.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let options = Options::parse();
@@ -170,4 +170,11 @@ fn status(function: Function) -> Option<u16> {
         Function::BadgeApi => Some(200),
         Function::Processor | Function::Refresher => None,
     }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| "expected an integer of at least 1".to_owned())
 }

@@ -13,17 +13,17 @@ use tests::sandbox::Sandbox;
 
 /// What one process did.
 pub(crate) struct Outcome {
-    /// Until the first answer.
+    /// The CPU time until the first response.
     pub(crate) cpu_time: Duration,
-    /// Calls and answers that were not expected.
+    /// Unexpected calls and responses.
     pub(crate) faults: Vec<String>,
 }
 
-/// An event with the status of its answer and the calls that it takes.
+/// An event with the status of its response and the calls that it causes.
 struct Step {
     name: &'static str,
     event: Value,
-    /// If the answer is HTTP.
+    /// `None` if the response is not HTTP.
     status: Option<u16>,
     calls: &'static [&'static str],
 }
@@ -41,9 +41,9 @@ pub(crate) async fn run(function: Function, program: &Path) -> io::Result<Outcom
         let answer = sandbox.invoke(&event).await?.body;
         if first.is_none() {
             first = Some(sandbox.cpu_time().await?);
-            // A function that opens none before has to open one now.
+            // A function that opened no connection before has to open one now.
             if opened > 0 && endpoint.connections() > opened {
-                faults.push("the first answer has to wait for a connection".to_owned());
+                faults.push("the first response has to wait for a connection".to_owned());
             }
         }
         faults.extend(compare(name, expected, &calls));

@@ -1,4 +1,4 @@
-//! How much the benchmarks measure, and the tables that they print.
+//! The number of measurements, and the tables that the benchmarks print.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The columns of timed calls.
 pub(crate) const TIMES: [&str; 3] = ["per second", "p50 ms", "p99 ms"];
 
-/// How much is measured.
+/// The number of measurements.
 #[derive(clap::Args)]
 pub(crate) struct Extent {
     /// Measure little, to check within seconds that everything works
@@ -29,7 +29,7 @@ pub(crate) fn heading(text: &str, [first, second, third]: [&str; 3]) {
     println!("\n{text:<52}{first:>10}{second:>10}{third:>10}");
 }
 
-/// Prints a row under [`TIMES`]: the rate of so many calls in this time, and percentiles of the time of each.
+/// Prints a row under [`TIMES`]: the rate of this many calls in this time, and percentiles of the time of each.
 pub(crate) fn row(name: &str, rate: Option<(usize, Duration)>, times: &[Duration]) {
     let rate = rate.map_or(String::new(), |(count, time)| per_second(count, time));
     let mut times = times.to_vec();

@@ -58,7 +58,7 @@ async fn no_request_is_sent_before_an_announced_end_of_a_rate_limit() {
     upstream.github_publish(ACME, "Acme.Kit", Visibility::Public, &["2.0.0"]);
     world.clock.advance(FRESH_FOR);
     let reset = world.now().plus(MINUTE * 30).unix_seconds().to_string();
-    // The primary rate limit, for which GitHub may also answer 429.
+    // The primary rate limit, for which GitHub may also respond with 429.
     let spent = [("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", reset)];
     upstream.plan_fault("/github/", status(429, &spent, "{}"), 1);
     world.refresh_due().await;

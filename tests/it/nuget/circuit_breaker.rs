@@ -53,7 +53,7 @@ async fn a_successful_probe_closes_the_circuit_breaker() {
 
     upstream.heal();
     tokio::time::sleep(breaker_open * 11 / 10).await;
-    // While the probe is in flight, other requests may still be refused.
+    // While the probe is in flight, other requests may still fail.
     refresh(&world, MINUTE * 5).await;
     assert_eq!(refresh(&world, MINUTE).await.failed, 0, "the probe closes the circuit breaker");
     assert_eq!(world.version("nuget/acme.new").await, "1.0.0");

@@ -32,7 +32,7 @@ async fn a_redelivered_unschedule_request_does_not_override_a_later_request() {
 }
 
 #[tokio::test]
-async fn a_package_is_unscheduled_at_once_though_a_run_died_with_its_lease() {
+async fn a_package_is_unscheduled_at_once_after_a_run_died_with_its_lease() {
     let upstream = Upstream::start();
     let world = world_with(&upstream, 1).await;
     upstream.publish("kit.0", &["2.0.0"]);

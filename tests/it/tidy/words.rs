@@ -1,5 +1,5 @@
-//! Identifiers, file names and help texts use the field's words: this check fails on private ones. Values on the wire
-//! are strings, which are not checked.
+//! Identifiers, file names, help texts and log messages use standard terms: this check fails on private words. Values
+//! on the wire are other strings, which are not checked.
 
 use std::path::Path;
 
@@ -66,6 +66,9 @@ const FORBIDDEN_IN_NAMES: &[&str] = &["letter", "letters", "turn"];
 /// Attributes of clap with the value `true`.
 const CLAP_ATTRIBUTES: &[&str] = &["hide", "hide_env_values"];
 
+/// Macros that log.
+const LOG_MACROS: &[&str] = &["trace", "debug", "info", "warn", "error"];
+
 /// Sources whose clap options are help.
 const WITH_HELP: &[&str] = &["cli/src", "local/src"];
 const CLAP_DERIVES: &[&str] = &["Args", "Parser", "Subcommand", "ValueEnum"];
@@ -125,10 +128,16 @@ fn in_source(path: &str, source: &str) -> Vec<String> {
         let before = |count: usize| at.checked_sub(count).map(|at| tokens[at].1);
         let Token::Word(name) = token else { continue };
         is_test |= *name == "test" && matches!(before(1), Some(Token::Mark('[' | ':')));
-        let after = tokens[at + 1..].iter().take(2).map(|(_, token)| *token);
-        let is_clap = CLAP_ATTRIBUTES.contains(name) && after.eq([Token::Mark('='), Token::Word("true")]);
+        let after: Vec<_> = tokens[at + 1..].iter().take(2).map(|(_, token)| *token).collect();
+        let is_clap = CLAP_ATTRIBUTES.contains(name) && after == [Token::Mark('='), Token::Word("true")];
         if !is_clap && let Some(word) = forbidden_in_name(name) {
             found.push(format!("{path}:{line} {word}"));
+        }
+        if LOG_MACROS.contains(name) && after == [Token::Mark('!'), Token::Mark('(')] {
+            let texts = arguments(&tokens[at + 2..]).iter().filter_map(|(line, token)| text(*line, *token));
+            found.extend(
+                texts.filter_map(|(line, text)| Some(format!("{path}:{line} {}", forbidden_in_help(text)?))),
+            );
         }
         if before(1) == Some(Token::Word("fn")) {
             if is_test && (name.starts_with("what_") || name.starts_with("of_")) {
@@ -178,12 +187,26 @@ fn doc<'a>((line, token): &(usize, Token<'a>)) -> Option<(usize, &'a str)> {
     if let Token::Doc(text) = token { Some((*line, text)) } else { None }
 }
 
+fn text(line: usize, token: Token<'_>) -> Option<(usize, &str)> {
+    if let Token::Text(text) = token { Some((line, text)) } else { None }
+}
+
 /// The tokens up to the end of the first block in braces.
 fn item<'a, 'b>(tokens: &'b [(usize, Token<'a>)]) -> &'b [(usize, Token<'a>)] {
+    block(tokens, '{', '}')
+}
+
+/// The arguments of a macro.
+fn arguments<'a, 'b>(tokens: &'b [(usize, Token<'a>)]) -> &'b [(usize, Token<'a>)] {
+    block(tokens, '(', ')')
+}
+
+/// The tokens up to the mark that closes the first `open`.
+fn block<'a, 'b>(tokens: &'b [(usize, Token<'a>)], open: char, close: char) -> &'b [(usize, Token<'a>)] {
     let mut depth = 0;
     let end = tokens.iter().position(|(_, token)| {
-        depth += i32::from(*token == Token::Mark('{'));
-        let closes = *token == Token::Mark('}');
+        depth += i32::from(*token == Token::Mark(open));
+        let closes = *token == Token::Mark(close);
         depth -= i32::from(closes);
         closes && depth == 0
     });
@@ -250,6 +273,12 @@ fn a_forbidden_word_is_found_in_help() {
         ["cli/src/options.rs:1 said", "cli/src/options.rs:5 strangers", "cli/src/options.rs:6 tells"]
     );
     assert_eq!(in_source("shared/api/src/options.rs", options), [""; 0]);
+}
+
+#[test]
+fn a_forbidden_word_is_found_in_a_log_message() {
+    let source = "fn f() {\n    tracing::warn!(%error, \"nobody was told\");\n    format!(\"told\");\n}";
+    assert_eq!(in_source("shared/aws/src/x.rs", source), ["shared/aws/src/x.rs:2 nobody"]);
 }
 
 #[test]

@@ -9,7 +9,8 @@ const MONTH: f64 = 730.0 * 3600.0;
 const DAY: f64 = 86_400.0;
 /// Seconds between two lookups of a package, `FreshSeconds`.
 const FRESH: f64 = 900.0;
-/// Packages that the refresher looks up in a second: 1,673 were measured on two CPUs, and 1,769 MB are one.
+/// Packages that the refresher looks up per second: 1,673 were measured on two CPUs, and 1,769 MB of memory correspond
+/// to one CPU.
 const REFRESHES_PER_SECOND: f64 = 1673.0 / 2.0 * 512.0 / 1769.0;
 const MILLION: f64 = 1e6;
 
@@ -30,7 +31,7 @@ const SECRET: f64 = 0.40;
 const SECRET_READS: f64 = 5.00;
 const TRACES: f64 = 5.00;
 
-/// What a month brings.
+/// The monthly load.
 #[derive(Clone, Copy)]
 struct Load {
     scale: u32,
@@ -41,7 +42,7 @@ struct Load {
     read_events: f64,
 }
 
-/// A month's use of a service, and dollars.
+/// The monthly use of a service, and its price in dollars.
 type Item = (String, f64);
 
 impl Load {
@@ -194,7 +195,7 @@ fn rounded(number: f64) -> String {
 }
 
 #[test]
-fn totals_are_those_of_the_study() {
+fn totals_match_the_documentation() {
     let totals = Load::all().map(|load| load.rows()[10].1.clone());
     assert_eq!(totals, ["**$63.45**", "**$5,127**", "**$432,204**"]);
 }

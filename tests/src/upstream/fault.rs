@@ -16,14 +16,14 @@ use super::document::{JSON, compressed, response, set};
 /// The uncompressed size of a [`UpstreamFault::GzipBomb`].
 const BOMB_MEBIBYTES: u32 = 512;
 
-/// A fault of one answer.
+/// A fault of one response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpstreamFault {
-    /// The answer has this status, these headers and this body only.
+    /// The response has only this status, these headers and this body.
     Status { status: u16, headers: Vec<(&'static str, String)>, body: String },
-    /// The answer is correct, with this delay.
+    /// The response is correct, but delayed by this time.
     Slow(Duration),
-    /// The connection closes without an answer.
+    /// The connection closes without a response.
     Dropped,
     /// The connection closes after half of the body; `content-length` is that of the whole body.
     BrokenOff,
@@ -31,7 +31,7 @@ pub enum UpstreamFault {
     TruncatedGzip,
     /// 200 with bytes that are neither JSON nor UTF-8.
     Garbage,
-    /// 200 with half a megabyte that decompresses to 512 MiB of blanks.
+    /// 200 with half a megabyte that decompresses to 512 MiB of spaces.
     GzipBomb,
     /// 302 to this address.
     RedirectTo(String),
@@ -44,8 +44,8 @@ impl UpstreamFault {
         if let Self::Slow(delay) = self { *delay } else { Duration::ZERO }
     }
 
-    /// The faulty form of the `correct` answer, which takes whether to honor the request's conditions. `None` drops
-    /// the connection.
+    /// The faulty form of the response. `correct` makes the correct one, and takes whether to honor the request's
+    /// conditions. `None` drops the connection.
     pub(super) fn answer(&self, correct: impl FnOnce(bool) -> Response<Bytes>) -> Option<Response<Sent>> {
         let whole = match self {
             Self::Dropped => return None,
@@ -85,7 +85,7 @@ fn truncated(answer: Response<Bytes>) -> Response<Bytes> {
     }))
 }
 
-/// The gzip (RFC 1952) of blanks. It repeats one compressed mebibyte that refers to nothing before it.
+/// Spaces as gzip (RFC 1952). It repeats one compressed mebibyte that refers to nothing before it.
 fn bomb(mebibytes: u32) -> Bytes {
     let block = vec![b' '; 1024 * 1024];
     let mut deflated = Vec::with_capacity(64 * 1024);
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bomb_is_valid_gzip() {
+    fn a_gzip_bomb_is_valid_gzip() {
         let mut blanks = Vec::new();
         GzDecoder::new(&bomb(3)[..]).read_to_end(&mut blanks).unwrap();
         assert_eq!(blanks.len(), 3 * 1024 * 1024);

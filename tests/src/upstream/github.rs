@@ -33,7 +33,7 @@ pub enum Visibility {
     Public,
     /// The tokens of the account.
     Private,
-    /// The tokens of the account here; the members of the enterprise at GitHub.
+    /// The tokens of the account here; the members of the enterprise on GitHub.
     Internal,
 }
 
@@ -76,7 +76,7 @@ impl GitHub {
             base: base.to_owned(),
             access: Access::default(),
             changes: 0,
-            // Ids at GitHub have more than 32 bits.
+            // Ids on GitHub have more than 32 bits.
             last_id: 3_102_445_876,
             owners: HashMap::new(),
         }
@@ -103,13 +103,6 @@ impl GitHub {
             self.last_id += 1;
             self.changes += 1;
             package.push(version, self.last_id, Stamp(self.changes));
-        }
-    }
-
-    pub(super) fn delete(&mut self, account: Account<'_>, package: &str) {
-        let (kind, login) = account.parts();
-        if let Some(owner) = self.owners.get_mut(&(kind, login.to_lowercase())) {
-            owner.packages.remove(&package.to_lowercase());
         }
     }
 
@@ -142,7 +135,7 @@ impl GitHub {
         self.access.set_limit(remaining, reset_epoch_seconds);
     }
 
-    /// The answer to a GET of a path below the base. The path begins with a slash.
+    /// The response to a GET of a path below the base. The path begins with a slash.
     pub(super) fn answer(&mut self, path: &str, query: &str, headers: &HeaderMap) -> Response<Bytes> {
         let refusal = self.access.refusal(headers);
         let is_granted = refusal.is_none();
@@ -180,7 +173,7 @@ impl GitHub {
                 let package = owner.packages.get(&package.to_lowercase())?;
                 Some(Requested { owner, package, is_list })
             })
-            // GitHub answers with 404 to a token without access.
+            // GitHub responds with 404 to a token without access.
             .filter(|Requested { owner, package, .. }| {
                 *kind == "nuget" && (package.visibility == Visibility::Public || token.sees(&owner.login))
             });

@@ -106,7 +106,7 @@ impl Feed {
         package.documents.clear();
     }
 
-    /// The answer to a GET. Paths are case-sensitive.
+    /// The response to a GET. Paths are case-sensitive.
     pub(super) fn answer(&mut self, path: &str, conditions: &HeaderMap) -> Response<Bytes> {
         let path = percent_decode_str(path).decode_utf8_lossy().into_owned();
         let segments: Vec<_> = path.split('/').skip(1).collect();
@@ -292,7 +292,7 @@ fn service_index(base: &str, registrations: bool, changed: Stamp) -> Document {
     Document::strong(body.to_string(), changed)
 }
 
-/// The storage answers in XML.
+/// The storage responds in XML.
 fn not_found() -> Response<Bytes> {
     let body = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>BlobNotFound</Code>\
         <Message>The specified blob does not exist.</Message></Error>";

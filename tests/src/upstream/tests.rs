@@ -66,7 +66,7 @@ async fn get_github(upstream: &Upstream, path: &str, tag: &str) -> Answer {
     get(&format!("{}{path}", upstream.github_api()), &[AGENT, TOKEN, ("if-none-match", tag)]).await
 }
 
-/// `1.1.0` to `1.{count}.0`, and the same for [`Account::Org`] `acme` at GitHub, with a token.
+/// `1.1.0` to `1.{count}.0`, and the same for [`Account::Org`] `acme` on GitHub, with a token.
 fn upstream_with(count: usize) -> Upstream {
     let upstream = Upstream::start();
     let versions: Vec<_> = (1..=count).map(|minor| format!("1.{minor}.0")).collect();
@@ -103,7 +103,7 @@ async fn github_lists_versions_newest_first_in_pages_of_at_most_100() {
 
 /// <https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api>
 #[tokio::test]
-async fn github_rejects_a_request_without_agent_token_scope_or_right() {
+async fn github_rejects_a_request_without_agent_token_scope_or_permission() {
     let upstream = upstream_with(1);
     upstream.github_publish(Account::Org("acme"), "Private", Visibility::Private, &["1.0.0"]);
     upstream.github_token_without_scope("ghp_bare");

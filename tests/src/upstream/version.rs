@@ -30,7 +30,7 @@ impl Version {
         format!("{major}.{minor}.{patch}{revision}{hyphen}{}", self.labels)
     }
 
-    /// Normalised, and with the metadata.
+    /// Normalized, with the metadata.
     pub(super) fn full(&self) -> String {
         let plus = if self.metadata.is_empty() { "" } else { "+" };
         format!("{}{plus}{}", self.normalized(), self.metadata)

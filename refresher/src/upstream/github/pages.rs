@@ -13,7 +13,7 @@ use crate::upstream::response::Response;
 
 /// The largest page of GitHub's API.
 pub(super) const PER_PAGE: usize = 100;
-/// As many as hold the versions that are kept.
+/// Enough pages for all versions that are stored.
 const PAGES_MAX: usize = Versions::MAX / PER_PAGE;
 
 /// The result of reading all pages.
@@ -70,7 +70,7 @@ pub(super) async fn walk(
     Ok(versions.map_or(PageWalk::Unchanged, PageWalk::Found))
 }
 
-/// Parses the URL of a next page. Its path may be any, but the token is sent to no other host.
+/// Parses the URL of a next page. Any path is allowed, but the token is sent to no other host.
 fn same_origin(first: &Url, next: &str) -> Result<Url, FetchError> {
     let url = Url::parse(next).ok().filter(|url| url.origin() == first.origin());
     url.ok_or_else(|| FetchError::Failed("the URL of the next page is on another host".to_owned()))

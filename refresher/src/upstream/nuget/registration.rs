@@ -15,9 +15,10 @@ use crate::upstream::http_client::HttpClient;
 use crate::upstream::request::Get;
 use crate::upstream::response::{Document, Response};
 
-/// Pages of one package that are read at once.
+/// The number of pages of one package that are read concurrently.
 const PAGES_AT_ONCE: usize = 4;
-/// Pages of one package that are read; the highest come first. A page of nuget.org has 64 versions.
+/// The maximum number of pages of one package that are read, highest versions first. A page of nuget.org has 64
+/// versions.
 const PAGES_MAX: usize = 512;
 
 pub(super) struct RegistrationReader<'a> {
@@ -91,7 +92,7 @@ impl RegistrationReader<'_> {
             validators.insert(url.to_string(), document.validator);
         } else {
             // Caches are out of sync. Without a validator, the next fetch reads the index again.
-            tracing::debug!(%url, "a page has no commit, or another one than in its index");
+            tracing::debug!(%url, "the commit of a page is missing or differs from the index");
         }
         let versions = pages.into_iter().map(|page| page.versions).collect();
         Ok(FetchOutcome::Found(FetchedPackage { versions, validators, private: false }))
@@ -137,7 +138,7 @@ impl RegistrationReader<'_> {
 }
 
 impl Page {
-    /// Changes whenever the page does; `None` when the feed has no commits.
+    /// Changes with the page; `None` when the feed has no commits.
     fn commit(&self) -> Option<String> {
         if self.commit_id.is_none() && self.commit_time_stamp.is_none() {
             return None;

@@ -11,7 +11,7 @@ use crate::upstream::response::Document;
 /// Registrations with all versions, always compressed. Older types leave out versions by Semantic Versioning 2.0.0:
 /// <https://learn.microsoft.com/en-us/nuget/api/registration-base-url-resource>
 const REGISTRATIONS: &str = "RegistrationsBaseUrl/3.6.0";
-/// All versions, without whether they are listed:
+/// All versions, but not whether they are listed:
 /// <https://learn.microsoft.com/en-us/nuget/api/package-base-address-resource>
 const FLAT_CONTAINER: &str = "PackageBaseAddress/3.0.0";
 
@@ -44,7 +44,8 @@ struct Resource {
 }
 
 impl Resources {
-    /// The registrations if the feed has any, since they say which versions are listed; else the flat container.
+    /// The registrations if the feed has any, because they show which versions are listed; otherwise the flat
+    /// container.
     pub(super) fn parse(service_index: &Url, document: &Document) -> Result<Self, FetchError> {
         let ServiceIndex { resources } = document.json(service_index)?;
         for (kind, name) in

@@ -19,7 +19,7 @@ use super::{Packages, StoreError, TTL, is_expired, number, string};
 use crate::sdk::AwsError;
 
 /// The run that holds the lease, or held it last. Every write of a run is conditional on it. It stays when the lease
-/// ends, so that a write that is sent again, because its answer was lost, succeeds.
+/// ends, so that a write that is sent again, because its response was lost, succeeds.
 pub(super) const LEASE_TOKEN: &str = "lease_token";
 /// When the lease ends, in milliseconds since the Unix epoch.
 pub(super) const LEASE_UNTIL: &str = "lease_until";
@@ -52,7 +52,7 @@ impl Packages {
     /// Leases a package that is due: one conditional write. It records a read at `requested_at`.
     ///
     /// # Errors
-    /// [`StoreError`] when no answer confirmed it, or the item is corrupt.
+    /// [`StoreError`] when no response confirmed it, or the item is corrupt.
     pub async fn lease_due(
         &self,
         package: &Package,
@@ -116,7 +116,8 @@ impl Packages {
     /// Leases a package to take it off the schedule: one conditional write. `None` when it is not on the schedule, or
     /// was read after `requested_at`.
     ///
-    /// A run that holds the lease loses it, and writes nothing: what it would write is no longer needed.
+    /// A run that holds the lease loses it and writes nothing: its result is no longer needed. If that run has just
+    /// found the package to be private, the public versions of before stay until the next read, or for 90 days.
     ///
     /// # Errors
     /// As [`Self::lease_due`].

@@ -33,7 +33,7 @@ impl Packages {
     /// Records that a package was read at `requested_at`; ignores an unknown package.
     ///
     /// # Errors
-    /// [`AwsError`] when no answer confirmed it.
+    /// [`AwsError`] when no response confirmed it.
     pub async fn note_read(&self, package: &Package, requested_at: Timestamp) -> Result<(), AwsError> {
         let mut update = UpdateExpression::default();
         update.set(LAST_REQUESTED_AT, string(requested_at.to_string()));
@@ -55,7 +55,7 @@ impl Packages {
     /// the lease; that run's result counts.
     ///
     /// # Errors
-    /// [`AwsError`] when no answer confirmed it; it may be written all the same.
+    /// [`AwsError`] when no response confirmed it; it may be written all the same.
     pub async fn complete(
         &self,
         lease: &Lease,
@@ -96,7 +96,7 @@ impl Packages {
     /// `false` when another run has taken the lease.
     ///
     /// # Errors
-    /// [`AwsError`] when no answer confirmed it; it may be written all the same.
+    /// [`AwsError`] when no response confirmed it; it may be written all the same.
     pub async fn unschedule(&self, lease: &Lease, known: &Known, now: Timestamp) -> Result<bool, AwsError> {
         let mut writes = Vec::new();
         if known.private {

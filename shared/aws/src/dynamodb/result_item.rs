@@ -4,9 +4,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use badgesmith_domain::key::{self, ResultOrder};
-use badgesmith_domain::test_result::{Counts, RunAttempt, TestResult, TestResultId, TestRun};
+use badgesmith_domain::test_result::{Counts, RunAttempt, TestResult, TestRun};
 
-use super::{Item, PK, SK, StoreError, TTL, integer, number, string, text};
+use super::{Item, PK, SK, StoreError, TTL, integer, number, string};
 
 /// The keys of the index of the latest results.
 pub(super) const LATEST_PK: &str = "GSI1PK";
@@ -31,16 +31,22 @@ const WORKFLOW_RUN_URL: &str = "workflow_run_url";
 /// How long results are kept: two years from their timestamp.
 const LIFETIME: Duration = Duration::from_hours(2 * 365 * 24);
 
+/// The partition and sort key of a result.
+pub(super) fn key(result: &TestResult) -> (String, String) {
+    let TestRun { repository, platform, branch, .. } = &result.run;
+    (key::results_partition(repository), key::result_sort(*platform, branch, &ResultOrder::of(result)))
+}
+
 /// The item of a result. It depends only on the result, so writing it again changes nothing.
 pub(super) fn from_result(result: &TestResult) -> Item {
-    let order = ResultOrder::of(result);
+    let (partition, sort) = key(result);
     let TestResult { id, run } = result;
     let TestRun { repository, platform, branch, counts, timestamp, .. } = run;
     let attributes = [
-        (PK, string(key::results_partition(repository))),
-        (SK, string(key::result_sort(*platform, branch, &order))),
+        (PK, string(partition)),
+        (SK, string(sort)),
         (LATEST_PK, string(key::latest_partition(repository, *platform, branch))),
-        (LATEST_SK, string(order.to_string())),
+        (LATEST_SK, string(ResultOrder::of(result).to_string())),
         (TTL, number(timestamp.plus(LIFETIME).unix_seconds())),
         (ID, string(id.to_string())),
         (OWNER, string(repository.owner.as_str())),
@@ -72,7 +78,6 @@ pub(super) fn to_result(item: &Item) -> Result<TestResult, StoreError> {
     let count = |name| {
         integer(item, name).and_then(|count| u32::try_from(count).ok()).ok_or_else(|| corrupt(item, name))
     };
-    let attempt = integer(item, RUN_ATTEMPT).map(|attempt| u64::try_from(attempt).unwrap_or_default());
     let run = TestRun {
         repository: format!("{}/{}", required::<String>(item, OWNER)?, required::<String>(item, REPO)?)
             .parse()
@@ -83,11 +88,12 @@ pub(super) fn to_result(item: &Item) -> Result<TestResult, StoreError> {
             .map_err(|_| corrupt(item, TOTAL))?,
         timestamp: required(item, TIMESTAMP)?,
         run_id: required(item, RUN_ID)?,
-        run_attempt: attempt
-            .map(RunAttempt::try_from)
-            .transpose()
-            .map_err(|_| corrupt(item, RUN_ATTEMPT))?
-            .unwrap_or_default(),
+        run_attempt: match item.get(RUN_ATTEMPT) {
+            None => RunAttempt::default(),
+            Some(_) => integer(item, RUN_ATTEMPT)
+                .and_then(|attempt| u64::try_from(attempt).ok()?.try_into().ok())
+                .ok_or_else(|| corrupt(item, RUN_ATTEMPT))?,
+        },
         commit: optional(item, COMMIT)?,
         url_html: optional(item, URL_HTML)?,
         workflow_run_url: optional(item, WORKFLOW_RUN_URL)?,
@@ -95,16 +101,14 @@ pub(super) fn to_result(item: &Item) -> Result<TestResult, StoreError> {
     Ok(TestResult { id: required(item, ID)?, run })
 }
 
-pub(super) fn id(item: &Item) -> Option<TestResultId> {
-    text(item, ID)?.parse().ok()
-}
-
 fn required<T: FromStr>(item: &Item, name: &'static str) -> Result<T, StoreError> {
     optional(item, name)?.ok_or_else(|| corrupt(item, name))
 }
 
 fn optional<T: FromStr>(item: &Item, name: &'static str) -> Result<Option<T>, StoreError> {
-    text(item, name).map(str::parse).transpose().map_err(|_| corrupt(item, name))
+    let Some(value) = item.get(name) else { return Ok(None) };
+    let parsed = value.as_s().ok().and_then(|text| text.parse().ok());
+    parsed.map(Some).ok_or_else(|| corrupt(item, name))
 }
 
 fn corrupt(item: &Item, attribute: &'static str) -> StoreError {
@@ -113,6 +117,7 @@ fn corrupt(item: &Item, attribute: &'static str) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::text;
     use super::*;
 
     fn result() -> TestResult {
@@ -128,7 +133,10 @@ mod tests {
     fn an_item_round_trips() {
         let item = from_result(&result());
         assert_eq!(to_result(&item).unwrap(), result());
-        assert_eq!(id(&item), Some(result().id));
+        assert_eq!(
+            key(&result()),
+            (text(&item, PK).unwrap().to_owned(), text(&item, SK).unwrap().to_owned())
+        );
     }
 
     #[test]
@@ -153,6 +161,8 @@ mod tests {
             (TOTAL, number(5)),
             (RUN_ATTEMPT, number(0)),
             (COMMIT, string("main")),
+            (URL_HTML, number(7)),
+            (RUN_ATTEMPT, string("2")),
         ] {
             let mut item = from_result(&result());
             item.insert(name.to_owned(), bad);

@@ -37,8 +37,8 @@ pub struct Results {
     pub(super) table: String,
 }
 
-/// The partition and sort key of an item.
-type ItemKey = (String, String);
+/// Items that are not written yet, by partition and sort key.
+type Pending = BTreeMap<(String, String), (TestResultId, Item)>;
 
 impl Results {
     pub fn new(config: &SdkConfig, table: String) -> Self {
@@ -49,23 +49,21 @@ impl Results {
     ///
     /// Writing a result again changes nothing, because its item depends only on the result.
     pub async fn put_all(&self, results: &[TestResult]) -> HashSet<TestResultId> {
-        // `BatchWriteItem` rejects a batch with the same key twice, so copies of a result become one item.
-        let items = results.iter().map(result_item::from_result);
-        let mut items = items.filter_map(|item| Some((item_key(&item)?, item))).peekable();
         let mut unwritten = HashSet::new();
         let retry_until = Instant::now() + THROTTLE_RETRY_MAX;
-        let mut pending: BTreeMap<ItemKey, Item> = BTreeMap::new();
-        while items.peek().is_some() {
-            pending.clear();
+        let mut results = results.iter().peekable();
+        while results.peek().is_some() {
+            // `BatchWriteItem` rejects a batch with the same key twice, so copies of a result become one item.
+            let mut pending = BTreeMap::new();
             while pending.len() < BATCH_WRITES_MAX
-                && let Some((key, item)) = items.next()
+                && let Some(result) = results.next()
             {
-                pending.insert(key, item);
+                pending.insert(result_item::key(result), (result.id, result_item::from_result(result)));
             }
             if let Err(error) = self.write(&mut pending, retry_until).await {
                 tracing::error!(%error, results = pending.len(), "failed to write results");
             }
-            unwritten.extend(pending.values().filter_map(result_item::id));
+            unwritten.extend(pending.into_values().map(|(id, _)| id));
         }
         unwritten
     }
@@ -84,15 +82,11 @@ impl Results {
     }
 
     /// Writes the items of `pending` and removes those that were written.
-    async fn write(
-        &self,
-        pending: &mut BTreeMap<ItemKey, Item>,
-        retry_until: Instant,
-    ) -> Result<(), AwsError> {
+    async fn write(&self, pending: &mut Pending, retry_until: Instant) -> Result<(), AwsError> {
         let mut backoff = THROTTLE_BACKOFF;
         loop {
             let mut writes = Vec::with_capacity(pending.len());
-            for item in pending.values() {
+            for (_, item) in pending.values() {
                 let put = PutRequest::builder().set_item(Some(item.clone())).build()?;
                 writes.push(WriteRequest::builder().put_request(put).build());
             }
@@ -158,13 +152,9 @@ impl Results {
 }
 
 /// Removes from `pending` the items that were written.
-fn retain_unprocessed(
-    pending: &mut BTreeMap<ItemKey, Item>,
-    output: &BatchWriteItemOutput,
-) -> Result<(), AwsError> {
+fn retain_unprocessed(pending: &mut Pending, output: &BatchWriteItemOutput) -> Result<(), AwsError> {
     let unprocessed = output.unprocessed_items.iter().flat_map(|tables| tables.values().flatten());
-    let keys: Option<HashSet<ItemKey>> =
-        unprocessed.map(|write| item_key(write.put_request()?.item())).collect();
+    let keys: Option<HashSet<_>> = unprocessed.map(|write| item_key(write.put_request()?.item())).collect();
     // An unprocessed item without a key could be any item, so all count as not written.
     let keys = keys
         .ok_or_else(|| AwsError::unexpected("dynamodb:BatchWriteItem", "an unprocessed item has no key"))?;
@@ -172,6 +162,6 @@ fn retain_unprocessed(
     Ok(())
 }
 
-fn item_key(item: &Item) -> Option<ItemKey> {
+fn item_key(item: &Item) -> Option<(String, String)> {
     Some((text(item, PK)?.to_owned(), text(item, SK)?.to_owned()))
 }

@@ -52,7 +52,7 @@ impl AwsError {
     }
 
     /// The failure of one entry of a batch, with the service's `code`.
-    pub fn of_entry(operation: &'static str, code: &str, message: Option<&str>) -> Self {
+    pub(crate) fn of_entry(operation: &'static str, code: &str, message: Option<&str>) -> Self {
         let causes = format!("{code}: {}", message.unwrap_or("no message"));
         Self { operation, kind: AwsErrorKind::from_code(code), causes }
     }
@@ -80,12 +80,24 @@ impl AwsErrorKind {
         E: ProvideErrorMetadata + Error + 'static,
         R: std::fmt::Debug + 'static,
     {
-        if chain(error).any(<dyn Error>::is::<CredentialsError>) {
-            Self::NoCredentials
+        if let Some(error) = chain(error).find_map(<dyn Error>::downcast_ref) {
+            Self::of_credentials(error)
         } else if matches!(error, SdkError::TimeoutError(_) | SdkError::DispatchFailure(_)) {
             Self::NoAnswer
         } else {
             error.code().map_or(Self::Other, Self::from_code)
+        }
+    }
+
+    /// The kind of a failure to find credentials.
+    pub fn of_credentials(error: &CredentialsError) -> Self {
+        if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+            Self::NoCredentials
+        } else if matches!(error, CredentialsError::ProviderTimedOut(_)) {
+            Self::NoAnswer
+        } else {
+            // For example, an expired session of single sign-on.
+            Self::InvalidCredentials
         }
     }
 
@@ -165,8 +177,20 @@ mod tests {
             AwsErrorKind::NoAnswer,
             "dispatch failure: io error: connection refused",
         );
-        let none = ConnectorError::other(CredentialsError::not_loaded("no profile").into(), None);
-        let text = "dispatch failure: other: the credential provider was not enabled: no profile";
-        check(SdkError::dispatch_failure(none), AwsErrorKind::NoCredentials, text);
+        for (error, kind, text) in [
+            (
+                CredentialsError::not_loaded("no profile"),
+                AwsErrorKind::NoCredentials,
+                "the credential provider was not enabled: no profile",
+            ),
+            (
+                CredentialsError::provider_error("the SSO token has expired"),
+                AwsErrorKind::InvalidCredentials,
+                "an error occurred while loading credentials: the SSO token has expired",
+            ),
+        ] {
+            let error = SdkError::dispatch_failure(ConnectorError::other(error.into(), None));
+            check(error, kind, &format!("dispatch failure: other: {text}"));
+        }
     }
 }

@@ -42,7 +42,7 @@ impl VersionRange {
 
     /// Whether `version` is within the bounds. A prerelease is ordered like any other version, so `[1.0,2.0)`
     /// includes 2.0.0-beta.
-    pub fn satisfies(&self, version: &NuGetVersion) -> bool {
+    pub(crate) fn satisfies(&self, version: &NuGetVersion) -> bool {
         (self.lower.as_ref(), self.upper.as_ref()).contains(version)
     }
 }

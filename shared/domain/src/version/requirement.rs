@@ -120,7 +120,7 @@ impl Requirement {
         })
     }
 
-    pub fn is_met_by(&self, version: &NuGetVersion) -> bool {
+    pub(crate) fn is_met_by(&self, version: &NuGetVersion) -> bool {
         self.0.satisfies(version)
     }
 

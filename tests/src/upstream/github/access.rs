@@ -87,7 +87,7 @@ impl Access {
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(1));
     }
 
-    /// Every answer has the headers of the limit.
+    /// Every response has the rate limit headers.
     pub(super) fn set_limit_headers(&self, answer: &mut Response<Bytes>) {
         let remaining = self.remaining.unwrap_or(HOURLY - 1);
         let limit = remaining.max(HOURLY);
