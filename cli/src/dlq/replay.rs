@@ -1,7 +1,6 @@
 //! `dlq replay`: sends messages to their source queue, and then deletes them.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ pub(super) struct Replay<'a> {
 struct Replayed {
     dry_run: bool,
     moved: usize,
-    /// Messages with the same body as another message of the replay.
+    /// Messages with the same body as another message of the replay. They stay in the queue.
     returned: usize,
     /// Messages that the source queue rejected.
     refused: usize,
@@ -57,37 +56,33 @@ impl Replay<'_> {
 
     async fn move_all(&self, scan: &mut Scan<'_>, replayed: &mut Replayed) -> Result<(), CliError> {
         let max = if self.rate == 0 { Queue::BATCH } else { Queue::BATCH.min(self.rate as usize) };
-        let interval = Duration::from_secs(1).checked_div(self.rate).unwrap_or_default();
-        // The ids of messages by body. A message that fails again returns with the same body and another id. A message
-        // that was not deleted in time is received again with the same id.
-        let mut sent = HashMap::new();
+        let interval =
+            Duration::from_secs(1).checked_div(self.rate).filter(|_| !self.dry_run).unwrap_or_default();
+        // The ids of messages that the source queue accepted, by body. A message that fails again returns with the
+        // same body and another id. A message that was not deleted in time is received again with the same id.
+        let mut sent: HashMap<_, String> = HashMap::new();
         let mut next_send = Instant::now();
         loop {
             sleep_until(next_send).await;
             let Some(dead_letters) = scan.next(max).await? else { return Ok(()) };
-            let (mut unsent, mut delete) = (Vec::new(), Vec::new());
+            let (mut unsent, mut delete) = (Vec::<ReceivedMessage>::new(), Vec::new());
             for DeadLetter { message, .. } in dead_letters {
-                match sent.entry(Digest::of(message.body.as_bytes())) {
-                    Entry::Vacant(entry) => {
-                        entry.insert(message.id.clone());
-                        unsent.push(message);
-                    }
-                    Entry::Occupied(entry) if *entry.get() == message.id => delete.push(message),
-                    Entry::Occupied(_) => {
+                match sent.get(&Digest::of(message.body.as_bytes())) {
+                    Some(id) if *id == message.id => delete.push(message),
+                    None if unsent.iter().all(|other| other.body != message.body) => unsent.push(message),
+                    Some(_) | None => {
                         replayed.returned += 1;
                         scan.hold(&message);
                     }
                 }
             }
-            if self.dry_run {
-                replayed.moved += unsent.len();
-                for message in &unsent {
-                    scan.hold(message);
-                }
-            } else if !unsent.is_empty() {
-                let count = u32::try_from(unsent.len()).unwrap_or(u32::MAX);
-                delete.extend(self.send(unsent, scan, replayed).await?);
-                next_send = Instant::now() + interval * count;
+            let count = u32::try_from(unsent.len()).unwrap_or(u32::MAX);
+            let accepted = if self.dry_run { unsent } else { self.send(unsent, scan, replayed).await? };
+            next_send = Instant::now() + interval * count;
+            replayed.moved += accepted.len();
+            for message in accepted {
+                sent.insert(Digest::of(message.body.as_bytes()), message.id.clone());
+                if self.dry_run { scan.hold(&message) } else { delete.push(message) }
             }
             scan.delete(&delete).await?;
         }
@@ -106,7 +101,6 @@ impl Replay<'_> {
         for message in &refused {
             scan.hold(message);
         }
-        replayed.moved += accepted.len();
         replayed.refused += refused.len();
         replayed.refusal = replayed.refusal.take().or(outcome.error);
         Ok(accepted)
@@ -115,16 +109,19 @@ impl Replay<'_> {
 
 impl Replayed {
     fn notes(&self) -> Vec<String> {
-        let Self { returned, refused, refusal, .. } = self;
+        let Self { returned, refused, refusal, summary, .. } = self;
         let returned = (*returned > 0).then(|| {
             format!(
-                "left {returned} messages with the body of a moved message: they failed again, or an earlier replay was \
-                 interrupted. Run `badgesmith dlq list` for the reasons, and purge messages that can never succeed."
+                "left {returned} messages with the body of a moved message: they failed again, were in the queue \
+                 twice, or an earlier replay was interrupted. Run `badgesmith dlq list` for the reasons, and purge \
+                 messages that can never succeed."
             )
         });
         let refusal =
             refusal.as_ref().map(|error| format!("left {refused} messages that the queue rejected: {error}"));
-        returned.into_iter().chain(refusal).collect()
+        let undeleted = (summary.undeleted > 0)
+            .then(|| "a message that was not deleted may be moved again, which does no harm".to_owned());
+        returned.into_iter().chain(refusal).chain(undeleted).collect()
     }
 }
 

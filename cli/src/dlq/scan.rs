@@ -3,7 +3,7 @@
 //! SQS returns messages in no order, so a message that stays in the queue is in flight until the pass ends. If the
 //! visibility timeout expires earlier, SQS returns the message again, and the pass recognizes it by its id.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -33,7 +33,9 @@ pub(super) struct Scan<'a> {
     received_at: Instant,
     /// Messages that stay in the queue, by id.
     held: HashMap<String, ReceiptHandle>,
-    /// Messages received again since the last new one.
+    /// Messages that may be in the queue although the pass deleted them, by id.
+    undeleted: HashSet<String>,
+    /// Messages received again since the last new one, or the last deletion.
     redeliveries: usize,
     pub(super) summary: ScanSummary,
 }
@@ -49,9 +51,14 @@ pub(super) struct ScanSummary {
     pub(super) skipped: usize,
     /// About how many messages of the queue were not examined.
     pub(super) missing: u64,
-    /// Whether no messages are missing.
+    /// Examined messages whose deletion failed or was late, and that may still be in the queue.
+    pub(super) undeleted: u64,
+    /// The first error of a deletion.
+    #[serde(skip)]
+    deletion_error: Option<String>,
+    /// Whether no messages are missing, and none are undeleted.
     pub(super) complete: bool,
-    /// Whether messages are missing that the command needs.
+    /// Whether messages are missing that the command needs, or undeleted.
     #[serde(skip)]
     pub(super) failed: bool,
     #[serde(skip)]
@@ -63,8 +70,8 @@ impl<'a> Scan<'a> {
         let depth = queue.depth().await?;
         let missing = depth.total();
         let summary = ScanSummary { queue: selection.queue, depth, missing, ..ScanSummary::default() };
-        let (held, received_at) = (HashMap::new(), Instant::now());
-        Ok(Self { queue, selection, progress: None, received_at, held, redeliveries: 0, summary })
+        let (held, undeleted, received_at) = (HashMap::new(), HashSet::new(), Instant::now());
+        Ok(Self { queue, selection, progress: None, received_at, held, undeleted, redeliveries: 0, summary })
     }
 
     /// Receives up to `max` messages, ten at most, and returns those that the filter selects. `None` at the end of the
@@ -75,8 +82,9 @@ impl<'a> Scan<'a> {
             let messages = self.queue.receive(max, self.selection.visibility_timeout(), WAIT).await?;
             if messages.is_empty() {
                 let left = self.queue.depth().await?.total().saturating_sub(self.held.len() as u64);
-                self.summary.missing = self.summary.missing.min(left);
-                if self.summary.missing == 0 {
+                self.summary.undeleted = left.min(self.undeleted.len() as u64);
+                self.summary.missing = self.summary.missing.min(left - self.summary.undeleted);
+                if self.summary.missing == 0 && self.summary.undeleted == 0 {
                     return Ok(None);
                 }
                 continue;
@@ -84,7 +92,7 @@ impl<'a> Scan<'a> {
             let selected = self.select(messages);
             let progress = self.progress.get_or_insert_with(Progress::new);
             progress.bar("examined", self.summary.examined, self.summary.depth.total());
-            if self.redeliveries <= self.held.len() {
+            if self.redeliveries <= self.held.len() + self.undeleted.len() {
                 return Ok(Some(selected));
             }
             self.end(
@@ -100,17 +108,28 @@ impl<'a> Scan<'a> {
         Ok(None)
     }
 
+    /// The messages that the filter selects, each once although a receive may return it twice.
     fn select(&mut self, messages: Vec<ReceivedMessage>) -> Vec<DeadLetter> {
         let now = Clock::System.now();
-        let mut selected = Vec::new();
+        let mut selected: Vec<DeadLetter> = Vec::new();
         for message in messages {
             if let Some(handle) = self.held.get_mut(&message.id) {
                 *handle = message.receipt_handle;
                 self.redeliveries += 1;
                 continue;
             }
-            self.redeliveries = 0;
-            self.count(self.summary.examined + 1);
+            if let Some(first) = selected.iter_mut().find(|first| first.message.id == message.id) {
+                first.message.receipt_handle = message.receipt_handle;
+                continue;
+            }
+            if self.undeleted.contains(&message.id) {
+                self.redeliveries += 1;
+            } else {
+                self.redeliveries = 0;
+                self.summary.examined += 1;
+                let examined = self.summary.examined as u64;
+                self.summary.missing = self.summary.depth.total().saturating_sub(examined);
+            }
             let dead_letter = DeadLetter::new(self.selection.queue, message);
             if self.selection.filter.matches(&dead_letter, now) {
                 selected.push(dead_letter);
@@ -120,11 +139,6 @@ impl<'a> Scan<'a> {
             }
         }
         selected
-    }
-
-    fn count(&mut self, examined: usize) {
-        self.summary.examined = examined;
-        self.summary.missing = self.summary.depth.total().saturating_sub(examined as u64);
     }
 
     /// Leaves a message in the queue.
@@ -141,8 +155,17 @@ impl<'a> Scan<'a> {
         }
         let outcome = self.queue.delete(messages).await?;
         let is_late = self.received_at.elapsed() >= self.selection.visibility_timeout();
-        let deleted = if is_late { 0 } else { outcome.succeeded.len() };
-        self.count(self.summary.examined + deleted - messages.len());
+        let mut deleted = 0;
+        for ReceivedMessage { id, .. } in messages {
+            if !is_late && outcome.succeeded.contains(id) {
+                (deleted, self.redeliveries) = (deleted + 1, 0);
+                self.undeleted.remove(id);
+            } else {
+                self.undeleted.insert(id.clone());
+            }
+        }
+        self.summary.undeleted = self.undeleted.len() as u64;
+        self.summary.deletion_error = self.summary.deletion_error.take().or(outcome.error);
         Ok(deleted)
     }
 
@@ -155,16 +178,28 @@ impl<'a> Scan<'a> {
     }
 
     /// Makes the messages that stay in the queue visible again.
-    pub(super) async fn finish(mut self) -> ScanSummary {
-        let handles: Vec<_> = self.held.into_values().collect();
-        if let Err(error) = self.queue.change_visibility(&handles, Duration::ZERO).await {
-            let (count, error) = (handles.len(), CliError::from(error));
-            let note =
-                format!("{count} messages may be in flight until the visibility timeout expires: {error}");
-            self.summary.notes.push(note);
+    pub(super) async fn finish(self) -> ScanSummary {
+        let Self { queue, held, mut summary, .. } = self;
+        let handles: Vec<_> = held.into_values().collect();
+        let (mut in_flight, mut first_error) = (0, None);
+        for batch in handles.chunks(Queue::BATCH) {
+            if let Err(error) = queue.change_visibility(batch, Duration::ZERO).await {
+                in_flight += batch.len();
+                first_error = first_error.or(Some(CliError::from(error)));
+            }
         }
-        self.summary.complete = self.summary.missing == 0;
-        self.summary
+        summary.notes.extend(first_error.map(|error| {
+            format!("{in_flight} messages may be in flight until the visibility timeout expires: {error}")
+        }));
+        if summary.undeleted > 0 {
+            let error =
+                summary.deletion_error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+            let note = format!("{} messages were not deleted in time{error}", summary.undeleted);
+            summary.notes.push(format!("{note}; they may still be in the queue"));
+            summary.failed = true;
+        }
+        summary.complete = summary.missing == 0 && summary.undeleted == 0;
+        summary
     }
 }
 

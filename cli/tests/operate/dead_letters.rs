@@ -73,6 +73,7 @@ async fn dead_letters_are_listed_and_shown_with_their_reasons() {
         "queue",
         "reasons",
         "skipped",
+        "undeleted",
     ];
     assert_eq!(keys, [&pass[..], &["visible"]].concat());
     let messages = listed["messages"].as_array().unwrap();

@@ -1,4 +1,5 @@
-//! A proxy between a command and the AWS of `local`. It records calls, and can delay or deny them.
+//! A proxy between a command and the AWS of `local`. It records calls, can delay or deny them, and can alter
+//! responses.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -30,13 +31,22 @@ impl Proxy {
         target: SocketAddr,
         before: impl Fn(&str, usize) -> bool + Send + Sync + 'static,
     ) -> Self {
+        Self::altering(target, before, |_, _, _| ())
+    }
+
+    /// `alter` changes the body of each response that is not a denial.
+    pub(super) fn altering(
+        target: SocketAddr,
+        before: impl Fn(&str, usize) -> bool + Send + Sync + 'static,
+        alter: impl Fn(&str, usize, &mut Vec<u8>) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = Self { address: listener.local_addr().unwrap(), calls: Arc::default() };
-        let (calls, before) = (Arc::clone(&proxy.calls), Arc::new(before));
+        let (calls, hooks) = (Arc::clone(&proxy.calls), Arc::new((before, alter)));
         std::thread::spawn(move || {
             for client in listener.incoming() {
-                let (calls, before) = (Arc::clone(&calls), Arc::clone(&before));
-                std::thread::spawn(move || serve(&client.unwrap(), target, &calls, &*before));
+                let (calls, hooks) = (Arc::clone(&calls), Arc::clone(&hooks));
+                std::thread::spawn(move || serve(&client.unwrap(), target, &calls, &hooks.0, &hooks.1));
             }
         });
         proxy
@@ -60,6 +70,7 @@ fn serve(
     target: SocketAddr,
     calls: &Mutex<Vec<Call>>,
     before: &dyn Fn(&str, usize) -> bool,
+    alter: &dyn Fn(&str, usize, &mut Vec<u8>),
 ) {
     let server = TcpStream::connect(target).unwrap();
     let (mut requests, mut responses) = (BufReader::new(client), BufReader::new(&server));
@@ -76,7 +87,13 @@ fn serve(
         drop(recorded);
         let response = if before(&operation, number) {
             (&server).write_all(&[head.as_bytes(), &body].concat()).unwrap();
-            let (head, body) = read(&mut responses).unwrap();
+            let (mut head, mut body) = read(&mut responses).unwrap();
+            let length = body.len();
+            alter(&operation, number, &mut body);
+            if body.len() != length {
+                let header = |length| format!("content-length: {length}\r\n");
+                head = head.replace(&header(length), &header(body.len()));
+            }
             [head.as_bytes(), &body].concat()
         } else {
             DENIED.into()

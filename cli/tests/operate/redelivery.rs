@@ -7,6 +7,7 @@ use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttrib
 use badgesmith_aws::sqs::Queue;
 use embedded_aws::Queues;
 use local::stack::RESULTS_DEAD_LETTER_QUEUE;
+use serde_json::{Value, json};
 use tests::client::REPOSITORY;
 use tokio::runtime::Handle;
 
@@ -88,10 +89,97 @@ async fn a_deletion_after_the_visibility_timeout_does_not_count() {
     });
     let purge = ["dlq", "purge", "--yes", "--reason", "newer", "--visibility-timeout", "2", "--json"];
     let purged = proxy.run(&purge).await;
-    purged.failed(1, "about 15 more messages were not examined: they are in flight");
+    purged.failed(1, "about 10 more messages were not examined: they are in flight");
+    purged.failed(1, "5 messages were not deleted in time; they may still be in the queue");
     let json = purged.json();
     assert_eq!((&json["deleted"], &json["complete"]), (&0.into(), &false.into()));
+    assert_eq!((&json["examined"], &json["undeleted"]), (&10.into(), &5.into()));
     assert_eq!(dead.depth().await.unwrap().in_flight, 20);
+}
+
+/// Changes the messages of a response to a receive.
+fn alter_messages(body: &mut Vec<u8>, alter: impl FnOnce(&mut Vec<Value>)) {
+    let mut response: Value = serde_json::from_slice(body).unwrap();
+    alter(response.get_mut("Messages").unwrap().as_array_mut().unwrap());
+    *body = serde_json::to_vec(&response).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_message_that_a_receive_returns_twice_stays_in_the_queue() {
+    let (world, dead) = world_with(0).await;
+    send(&world, RESULTS_DEAD_LETTER_QUEUE, &message(1)).await;
+    let proxy = Proxy::altering(
+        world.aws,
+        |_, _| true,
+        |operation, number, body| match (operation, number) {
+            ("ReceiveMessage", 1) => alter_messages(body, |messages| messages.push(messages[0].clone())),
+            ("SendMessageBatch", 1) => {
+                let sent: Value = serde_json::from_slice(body).unwrap();
+                let failed =
+                    json!({ "Id": sent["Successful"][0]["Id"], "Code": "Busy", "SenderFault": false });
+                *body = serde_json::to_vec(&json!({ "Successful": [], "Failed": [failed] })).unwrap();
+            }
+            _ => {}
+        },
+    );
+    let replayed = proxy.run(&["dlq", "replay", "--rate", "0", "--json"]).await;
+    replayed.failed(1, "left 1 messages that the queue rejected: Busy");
+    let json = replayed.json();
+    assert_eq!((&json["examined"], &json["moved"], &json["refused"]), (&1.into(), &0.into(), &1.into()));
+    assert_eq!(dead.depth().await.unwrap().visible, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_deletion_fails_is_examined_and_not_deleted() {
+    let (world, _) = world_with(1).await;
+    let proxy = Proxy::altering(
+        world.aws,
+        |_, _| true,
+        |operation, number, body| {
+            if (operation, number) == ("ReceiveMessage", 1) {
+                alter_messages(body, |messages| {
+                    for message in messages {
+                        message["ReceiptHandle"] = "unknown".into();
+                    }
+                });
+            }
+        },
+    );
+    let purged = proxy.run(&["dlq", "purge", "--yes", "--reason", "newer", "--json"]).await;
+    purged.failed(1, "1 messages were not deleted in time: ReceiptHandleIsInvalid");
+    assert!(!purged.stderr.contains("not examined"), "{purged:?}");
+    let json = purged.json();
+    assert_eq!((&json["examined"], &json["missing"], &json["undeleted"]), (&2.into(), &0.into(), &1.into()));
+    assert_eq!((&json["deleted"], &json["complete"]), (&0.into(), &false.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_call_leaves_only_its_messages_in_flight() {
+    let (world, dead) = world_with(8).await;
+    let proxy = Proxy::start(world.aws, |operation, number| {
+        operation != "ChangeMessageVisibilityBatch" || number > 1
+    });
+    let listed = proxy.run(&["dlq", "list"]).await;
+    assert!(listed.stderr.contains("10 messages may be in flight"), "{listed:?}");
+    listed.ok();
+    let depth = dead.depth().await.unwrap();
+    assert_eq!((depth.visible, depth.in_flight), (6, 10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_two_messages_with_the_same_body_is_moved() {
+    let (world, dead) = world_with(0).await;
+    let body = message(1);
+    for _ in 0..2 {
+        send(&world, RESULTS_DEAD_LETTER_QUEUE, &body).await;
+    }
+    let replayed = world.run(&["dlq", "replay", "--rate", "0", "--json"]).await;
+    assert!(replayed.stderr.contains(
+        "left 1 messages with the body of a moved message: they failed again, were in the queue twice"
+    ));
+    let json = replayed.json();
+    assert_eq!((&json["moved"], &json["returned"]), (&1.into(), &1.into()), "{json}");
+    assert_eq!(dead.depth().await.unwrap().visible, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
