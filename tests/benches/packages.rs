@@ -1,4 +1,4 @@
-//! How fast packages are refreshed and their badges read, on one machine, with an upstream of its own.
+//! How fast packages are refreshed and their badges read, on one machine, with its own upstream.
 //!
 //! `cargo bench --bench packages` prints tables, and takes minutes; `-- --quick` seconds. It measures
 //! - how many packages one scheduled run refreshes a second, and in how much memory;
@@ -177,7 +177,7 @@ fn resident_mb(name: &str) -> String {
     kilobytes.map_or(String::new(), |kilobytes| format!("{:.1}", kilobytes / 1024.0))
 }
 
-/// An upstream in a process of its own, which ends when this is dropped.
+/// An upstream in its own process, which ends when this is dropped.
 struct Feed {
     child: Child,
     output: BufReader<ChildStdout>,

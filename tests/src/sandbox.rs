@@ -60,7 +60,7 @@ enum CallKind {
 }
 
 impl Sandbox {
-    /// Starts a process, on a CPU of its own if there is a number, and waits for the end of its init phase.
+    /// Starts a process, on the CPU with this number if there is one, and waits for the end of its init phase.
     ///
     /// # Errors
     /// When the process does not start, or does not ask for an event.
@@ -192,7 +192,7 @@ impl Drop for Process {
     }
 }
 
-/// Starts a process, on a CPU of its own if there is a number; returns the moment before.
+/// Starts a process, on the CPU with this number if there is one; returns the moment before.
 fn spawn(mut command: Command, cpu: Option<usize>) -> io::Result<(Child, Instant)> {
     let mut start = move || {
         let started_at = Instant::now();

@@ -51,7 +51,7 @@ fn amazon_roots() -> Vec<PathBuf> {
     files.map(|file| file.expect("a file").path()).collect()
 }
 
-/// Gives every reservation a key of its own. One signed post can then be sent again and again, and each takes the calls
+/// Gives every reservation its own key. One signed post can then be sent again and again, and each takes the calls
 /// of a new one.
 #[derive(Debug, Clone)]
 struct FreshNonces {
