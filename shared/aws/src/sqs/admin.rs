@@ -186,27 +186,27 @@ impl Queue {
         Ok(outcome)
     }
 
-    /// Sets when received messages become visible again, from now on. Ignores messages that are visible already, or
-    /// deleted.
+    /// Sets when received messages, ten at most, become visible again, from now on. Ignores messages that are visible
+    /// already, or deleted.
     ///
     /// # Errors
-    /// [`AwsError`] when a call failed.
+    /// [`AwsError`] when the call failed.
     pub async fn change_visibility(
         &self,
         handles: &[ReceiptHandle],
         visibility_timeout: Duration,
     ) -> Result<(), AwsError> {
-        for batch in handles.chunks(Self::BATCH) {
-            let mut request = self.client.change_message_visibility_batch().queue_url(&self.url);
-            for (position, ReceiptHandle(handle)) in batch.iter().enumerate() {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(position.to_string());
-                let entry = entry.receipt_handle(handle).visibility_timeout(seconds(visibility_timeout));
-                request = request.entries(entry.build()?);
-            }
-            let output = request.send().await;
-            output.map_err(|error| AwsError::new("sqs:ChangeMessageVisibilityBatch", error))?;
+        if handles.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let mut request = self.client.change_message_visibility_batch().queue_url(&self.url);
+        for (position, ReceiptHandle(handle)) in handles.iter().enumerate() {
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(position.to_string());
+            let entry = entry.receipt_handle(handle).visibility_timeout(seconds(visibility_timeout));
+            request = request.entries(entry.build()?);
+        }
+        let output = request.send().await;
+        output.map(drop).map_err(|error| AwsError::new("sqs:ChangeMessageVisibilityBatch", error))
     }
 
     /// Deletes all messages. SQS takes up to a minute, and allows one purge a minute.
