@@ -103,8 +103,8 @@ impl App {
 
     /// Stores results and publishes those that are stored. Returns the ids of the messages to deliver again.
     async fn store(&self, deliveries: Vec<Delivery>) -> Vec<String> {
-        let results: Vec<_> = deliveries.iter().map(|delivery| delivery.result.clone()).collect();
-        let unwritten = self.results.put_all(&results).await;
+        let results: Vec<_> = deliveries.iter().map(|delivery| &delivery.result).collect();
+        let unwritten = self.results.put_all(results).await;
         let (failed, stored): (Vec<_>, Vec<_>) =
             deliveries.into_iter().partition(|delivery| unwritten.contains(&delivery.result.id));
         for Delivery { result: TestResult { id, run }, .. } in &stored {

@@ -31,22 +31,19 @@ const WORKFLOW_RUN_URL: &str = "workflow_run_url";
 /// How long results are kept: two years from their timestamp.
 const LIFETIME: Duration = Duration::from_hours(2 * 365 * 24);
 
-/// The partition and sort key of a result.
-pub(super) fn key(result: &TestResult) -> (String, String) {
-    let TestRun { repository, platform, branch, .. } = &result.run;
-    (key::results_partition(repository), key::result_sort(*platform, branch, &ResultOrder::of(result)))
-}
-
-/// The item of a result. It depends only on the result, so writing it again changes nothing.
-pub(super) fn from_result(result: &TestResult) -> Item {
-    let (partition, sort) = key(result);
+/// The partition and sort key of a result, and its item. They depend only on the result, so writing it again changes
+/// nothing.
+pub(super) fn from_result(result: &TestResult) -> ((String, String), Item) {
     let TestResult { id, run } = result;
     let TestRun { repository, platform, branch, counts, timestamp, .. } = run;
+    let order = ResultOrder::of(result);
+    let partition = key::results_partition(repository);
+    let sort = key::result_sort(*platform, branch, &order);
     let attributes = [
-        (PK, string(partition)),
-        (SK, string(sort)),
+        (PK, string(&partition)),
+        (SK, string(&sort)),
         (LATEST_PK, string(key::latest_partition(repository, *platform, branch))),
-        (LATEST_SK, string(ResultOrder::of(result).to_string())),
+        (LATEST_SK, string(order.to_string())),
         (TTL, number(timestamp.plus(LIFETIME).unix_seconds())),
         (ID, string(id.to_string())),
         (OWNER, string(repository.owner.as_str())),
@@ -67,7 +64,8 @@ pub(super) fn from_result(result: &TestResult) -> Item {
         (WORKFLOW_RUN_URL, run.workflow_run_url.as_ref().map(|url| string(url.as_str()))),
     ];
     let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    attributes.into_iter().chain(optional).map(|(name, value)| (name.to_owned(), value)).collect()
+    let item = attributes.into_iter().chain(optional).map(|(name, value)| (name.to_owned(), value)).collect();
+    ((partition, sort), item)
 }
 
 /// Parses an item.
@@ -131,17 +129,14 @@ mod tests {
 
     #[test]
     fn an_item_round_trips() {
-        let item = from_result(&result());
+        let (key, item) = from_result(&result());
         assert_eq!(to_result(&item).unwrap(), result());
-        assert_eq!(
-            key(&result()),
-            (text(&item, PK).unwrap().to_owned(), text(&item, SK).unwrap().to_owned())
-        );
+        assert_eq!(key, (text(&item, PK).unwrap().to_owned(), text(&item, SK).unwrap().to_owned()));
     }
 
     #[test]
     fn an_item_without_an_attempt_is_the_first_attempt() {
-        let mut item = from_result(&result());
+        let (_, mut item) = from_result(&result());
         item.remove(RUN_ATTEMPT);
         assert_eq!(to_result(&item).unwrap().run.run_attempt.get(), 1);
     }
@@ -150,7 +145,7 @@ mod tests {
     fn a_corrupt_item_names_the_attribute() {
         let required = [ID, OWNER, REPO, PLATFORM, BRANCH, PASSED, FAILED, SKIPPED, TOTAL, TIMESTAMP, RUN_ID];
         for name in required {
-            let mut item = from_result(&result());
+            let (_, mut item) = from_result(&result());
             item.remove(name);
             check(&item, name);
         }
@@ -164,7 +159,7 @@ mod tests {
             (URL_HTML, number(7)),
             (RUN_ATTEMPT, string("2")),
         ] {
-            let mut item = from_result(&result());
+            let (_, mut item) = from_result(&result());
             item.insert(name.to_owned(), bad);
             check(&item, name);
         }

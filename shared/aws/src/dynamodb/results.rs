@@ -48,17 +48,21 @@ impl Results {
     /// Writes `results`, and returns the ids of those that were not written.
     ///
     /// Writing a result again changes nothing, because its item depends only on the result.
-    pub async fn put_all(&self, results: &[TestResult]) -> HashSet<TestResultId> {
+    pub async fn put_all<'a>(
+        &self,
+        results: impl IntoIterator<Item = &'a TestResult>,
+    ) -> HashSet<TestResultId> {
         let mut unwritten = HashSet::new();
         let retry_until = Instant::now() + THROTTLE_RETRY_MAX;
-        let mut results = results.iter().peekable();
+        let mut results = results.into_iter().peekable();
         while results.peek().is_some() {
             // `BatchWriteItem` rejects a batch with the same key twice, so copies of a result become one item.
             let mut pending = BTreeMap::new();
             while pending.len() < BATCH_WRITES_MAX
                 && let Some(result) = results.next()
             {
-                pending.insert(result_item::key(result), (result.id, result_item::from_result(result)));
+                let (key, item) = result_item::from_result(result);
+                pending.insert(key, (result.id, item));
             }
             if let Err(error) = self.write(&mut pending, retry_until).await {
                 tracing::error!(%error, results = pending.len(), "failed to write results");
