@@ -4,6 +4,19 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
 /// How many tests passed, failed and were skipped. Sums saturate at [`u64::MAX`].
+///
+/// The counts of a run with several reports are their sum:
+///
+/// ```
+/// use test_reports::{Counts, read};
+///
+/// let mut counts = Counts::default();
+/// for report in ["1..1\nok 1\n", "1..2\nok 1\nnot ok 2\n"] {
+///     counts += read(report.as_bytes())?.counts;
+/// }
+/// assert_eq!(counts, Counts { passed: 2, failed: 1, skipped: 0 });
+/// # Ok::<(), test_reports::ReportError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Tests that passed in the end, after failed attempts too.

@@ -89,6 +89,25 @@ impl fmt::Display for Format {
 ///
 /// - [`ReportError::Empty`] and [`ReportError::UnknownFormat`] if there is nothing to read;
 /// - [`ReportError::Invalid`] if the format is known and the content breaks its rules.
+///
+/// # Examples
+///
+/// ```
+/// use test_reports::{Counts, Format, read};
+///
+/// let junit = r#"<testsuite name="kit">
+///   <testcase name="adds"/>
+///   <testcase name="divides"><failure message="division by zero"/></testcase>
+/// </testsuite>"#;
+/// let report = read(junit.as_bytes())?;
+/// assert_eq!(report.format, Format::JUnit);
+/// assert_eq!(report.counts, Counts { passed: 1, failed: 1, skipped: 0 });
+///
+/// let cut_short = junit.trim_end_matches("</testsuite>");
+/// let error = read(cut_short.as_bytes()).unwrap_err();
+/// assert_eq!(error.to_string(), "the element <testsuite> is never closed at line 1, column 1");
+/// # Ok::<(), test_reports::ReportError>(())
+/// ```
 pub fn read(content: &[u8]) -> Result<Report, ReportError> {
     let text = text::decode(content);
     if text.trim().is_empty() {
