@@ -1,11 +1,16 @@
 //! Reads how a CI system describes the run of a job: repository, branch, commit, run and platform.
 //!
 //! ```
+//! use std::collections::HashMap;
+//!
 //! use ci_env::{Provider, detect};
 //!
-//! let variables = [("BUILDKITE", "true"), ("BUILDKITE_REPO", "git@github.com:acme/kit.git"), ("BUILDKITE_BRANCH", "main")];
-//! let variable = |name: &str| Some(variables.iter().find(|(key, _)| *key == name)?.1.to_owned());
-//! let run = detect(variable, |_| None);
+//! let variables = HashMap::from([
+//!     ("BUILDKITE", "true"),
+//!     ("BUILDKITE_REPO", "git@github.com:acme/kit.git"),
+//!     ("BUILDKITE_BRANCH", "main"),
+//! ]);
+//! let run = detect(|name| Some((*variables.get(name)?).to_owned()), |_| None);
 //! assert_eq!(run.provider, Provider::Buildkite);
 //! assert_eq!(run.repository?.to_string(), "acme/kit");
 //! assert_eq!(run.branch?.as_str(), "main");
@@ -46,9 +51,32 @@ pub use run::{CiRun, MissingReason, NoSecretReason, Provider};
 
 /// Detects the CI system and reads its description of the run.
 ///
-/// `variable` returns the value of an environment variable, `read_file` the content of a file, which is only
-/// the event of GitHub Actions. Jenkins is checked last, because everything that it starts inherits its
-/// variables.
+/// `variable` returns the value of an environment variable, for example `|name| std::env::var(name).ok()`.
+/// `read_file` returns the content of a file, which is only the event of GitHub Actions, for example
+/// `|path| std::fs::read_to_string(path).ok()`. Jenkins is checked last, because everything that it starts
+/// inherits its variables.
+///
+/// The branch of a pull request from a fork has the owner of the fork:
+///
+/// ```
+/// use ci_env::{NoSecretReason, detect};
+///
+/// let variable = |name: &str| {
+///     let value = match name {
+///         "GITHUB_ACTIONS" => "true",
+///         "GITHUB_REPOSITORY" => "acme/kit",
+///         "GITHUB_EVENT_NAME" => "pull_request",
+///         "GITHUB_EVENT_PATH" => "/event.json",
+///         _ => return None,
+///     };
+///     Some(value.to_owned())
+/// };
+/// let event = r#"{"pull_request":{"head":{"ref":"main","repo":{"full_name":"mona/kit"}}}}"#;
+/// let run = detect(variable, |_| Some(event.to_owned()));
+/// assert_eq!(run.branch?.as_str(), "mona:main");
+/// assert_eq!(run.no_secret_reason, Some(NoSecretReason::Fork));
+/// # Ok::<(), ci_env::MissingReason>(())
+/// ```
 pub fn detect(
     variable: impl Fn(&str) -> Option<String>,
     read_file: impl Fn(&Path) -> Option<String>,

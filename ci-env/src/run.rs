@@ -68,6 +68,19 @@ impl CiRun {
 
 /// Why a run has no repository or no branch. Displays as a sentence without a full stop.
 ///
+/// ```
+/// use ci_env::detect;
+///
+/// let variable = |name: &str| match name {
+///     "CIRCLECI" => Some("true".to_owned()),
+///     "CIRCLE_TAG" => Some("v1.0".to_owned()),
+///     _ => None,
+/// };
+/// let reason = detect(variable, |_| None).branch.unwrap_err();
+/// assert_eq!(reason.to_string(), r#"this is a build of the tag "v1.0""#);
+/// assert!(reason.is_expected(), "the job has nothing to report");
+/// ```
+///
 /// Names are displayed with `{:?}`, so that they cannot write control characters to a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MissingReason {
