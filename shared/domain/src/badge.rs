@@ -29,13 +29,20 @@ pub enum Color {
 /// One badge. Its JSON omits absent fields, because shields.io rejects `null` and unknown keys:
 ///
 /// ```
-/// # use badgesmith_domain::badge::{Badge, Subject};
-/// let json = serde_json::to_string(&Badge::unavailable(Subject::Tests))?;
+/// use badgesmith_domain::badge::{Badge, Subject};
+/// use badgesmith_domain::test_result::Counts;
+///
+/// let badge = Badge::tests(Counts::new(190, 0, 2, 192)?);
 /// assert_eq!(
-///     json,
+///     serde_json::to_string(&badge)?,
+///     r#"{"schemaVersion":1,"label":"tests","message":"190 passed","color":"brightgreen"}"#
+/// );
+/// let badge = Badge::unavailable(Subject::Tests);
+/// assert_eq!(
+///     serde_json::to_string(&badge)?,
 ///     r#"{"schemaVersion":1,"label":"tests","message":"unavailable","color":"lightgrey","isError":true}"#
 /// );
-/// # Ok::<(), serde_json::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,6 +3,18 @@
 //!
 //! Owners, repositories and platforms are case-insensitive and stored in lower case. Branches are case-sensitive,
 //! as in git.
+//!
+//! ```
+//! use badgesmith_domain::ids::{Branch, Repository};
+//!
+//! let repository: Repository = "Acme/Kit".parse()?;
+//! assert_eq!(repository.to_string(), "acme/kit");
+//! let branch: Branch = "feature/X".parse()?;
+//! assert_eq!(branch.as_str(), "feature/X");
+//! let error = "acme".parse::<Repository>().unwrap_err();
+//! assert_eq!(error.to_string(), "expected OWNER/REPO, each 1 to 100 characters of A-Z a-z 0-9 . _ -");
+//! # Ok::<(), badgesmith_domain::ids::ParseError>(())
+//! ```
 
 use std::fmt;
 use std::str::FromStr;

@@ -2,6 +2,32 @@
 //!
 //! This crate is pure: it does no I/O and depends on no AWS SDK, no async runtime and no clock. Callers pass the
 //! current time as a parameter.
+//!
+//! A client parses what it knows about a run, and signs the body of its request:
+//!
+//! ```
+//! use badgesmith_domain::ids::Platform;
+//! use badgesmith_domain::signature::HmacKey;
+//! use badgesmith_domain::test_result::{Counts, RunAttempt, TestRun};
+//!
+//! let run = TestRun {
+//!     repository: "acme/kit".parse()?,
+//!     platform: Platform::Linux,
+//!     branch: "main".parse()?,
+//!     counts: Counts::new(190, 0, 2, 192)?,
+//!     timestamp: "2025-01-15T10:30:00Z".parse()?,
+//!     run_id: "16814735762".parse()?,
+//!     run_attempt: RunAttempt::default(),
+//!     commit: None,
+//!     url_html: None,
+//!     workflow_run_url: None,
+//! };
+//! let body = run.to_body(&"550e8400-e29b-41d4-a716-446655440000".parse()?)?;
+//! let key = HmacKey::new(*b"0123456789abcdef").ok_or("the key is too short")?;
+//! let signature = key.sign(body.as_bytes());
+//! assert!(signature.to_string().starts_with("sha256="));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod badge;
 pub mod ids;

@@ -75,6 +75,18 @@ impl fmt::Debug for HmacKey {
 ///
 /// The secret is `{"hmac_key":"<base64>","type":"repo_hmac"}`. The key is the decoded base64. Many shell scripts
 /// sign with the string itself (`openssl dgst -hmac "$KEY"`), so its bytes are a key, too.
+///
+/// ```
+/// use badgesmith_domain::signature::{SecretKeys, Signature};
+///
+/// let keys = SecretKeys::parse(r#"{"hmac_key":"MDEyMzQ1Njc4OWFiY2RlZg==","type":"repo_hmac"}"#)?;
+/// // printf %s '{}' | openssl dgst -sha256 -hmac 0123456789abcdef
+/// let header = "sha256=f91e3e9f05cc2df64ac1c26f8adccdffda8d1e4a7a8c50a1a08eeadac6ddfec5";
+/// let signature: Signature = header.parse()?;
+/// assert!(keys.verify(b"{}", &signature));
+/// assert!(!keys.verify(b"{ }", &signature), "the signature covers every byte");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct SecretKeys(Vec<HmacKey>);
 

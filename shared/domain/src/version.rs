@@ -43,6 +43,18 @@ impl Versions {
 
     /// The highest stable version that meets `requirement`. If there is none, or with `prerelease`, the highest
     /// version that meets it. `None` if no version does.
+    ///
+    /// ```
+    /// use badgesmith_domain::version::{Requirement, Versions};
+    ///
+    /// let versions = ["1.2.0", "1.9.1", "2.0.0-rc.1"].into_iter().map(str::parse);
+    /// let versions: Versions = versions.collect::<Result<_, _>>()?;
+    /// let requirement = Requirement::default().and_range(">=1.0.0 <2.0.0")?;
+    /// let latest = |prerelease| versions.latest(&requirement, prerelease).map(ToString::to_string);
+    /// assert_eq!(latest(false).as_deref(), Some("1.9.1"));
+    /// assert_eq!(latest(true).as_deref(), Some("2.0.0-rc.1"), "a prerelease of 2.0.0 is below 2.0.0");
+    /// # Ok::<(), badgesmith_domain::ids::ParseError>(())
+    /// ```
     pub fn latest(&self, requirement: &Requirement, prerelease: bool) -> Option<&NuGetVersion> {
         let mut matching = self.iter().filter(|version| requirement.is_met_by(version));
         let highest = matching.next()?;

@@ -25,6 +25,16 @@ use crate::ids::ParseError;
 /// as equal. NuGet contradicts itself about `1.0.0--0` and `1.0.0-0`: they compare as equal, but its equality check
 /// says that they are not.
 ///
+/// ```
+/// use badgesmith_domain::version::NuGetVersion;
+///
+/// let version = |text: &str| text.parse::<NuGetVersion>();
+/// assert_eq!(version("1.0-RC.1+build.7")?.to_string(), "1.0.0-RC.1");
+/// assert!(version("1.0.0-rc.2")? < version("1.0.0-rc.10")?);
+/// assert!(version("1.0.0-rc.10")? < version("1.0")?);
+/// # Ok::<(), badgesmith_domain::ids::ParseError>(())
+/// ```
+///
 /// [factory]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/NuGetVersionFactory.cs
 /// [comparer]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/VersionComparer.cs
 /// [page]: https://learn.microsoft.com/nuget/concepts/package-versioning#normalized-version-numbers

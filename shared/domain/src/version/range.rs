@@ -22,6 +22,16 @@ use crate::version::NuGetVersion;
 /// Displays in NuGet's normalized form, `[1.0.0, 2.0.0)`, with nothing in place of an omitted bound and without
 /// metadata. A floating version is displayed without its star, as [`ToLegacyString`][formatter] does.
 ///
+/// ```
+/// use badgesmith_domain::version::VersionRange;
+///
+/// let normalized = |text: &str| Ok(text.parse::<VersionRange>()?.to_string());
+/// assert_eq!(normalized("1.0")?, "[1.0.0, )");
+/// assert_eq!(normalized("[1.0,2.0)")?, "[1.0.0, 2.0.0)");
+/// assert_eq!(normalized("1.0.0-rc*")?, "[1.0.0-rc, )");
+/// # Ok::<(), badgesmith_domain::ids::ParseError>(())
+/// ```
+///
 /// [factory]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/VersionRangeFactory.cs
 /// [base]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/VersionRangeBase.cs
 /// [formatter]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/VersionRangeFormatter.cs
