@@ -387,5 +387,24 @@ async fn every_operation_makes_the_expected_calls() {
         world.refresh_due().await;
         note("schedule, one changed");
     }
-    insta::assert_snapshot!(text);
+    insta::assert_snapshot!(text, @r"
+    nuget/kit, badge, first read: GetItem PutEvents; upstream 0
+    nuget/kit, first refresh: PutItem TransactWriteItems; upstream 2
+    nuget/kit, badge: GetItem; upstream 0
+    nuget/kit, badge, again: ; upstream 0
+    nuget/kit, badge with a range: Query; upstream 0
+    nuget/kit, badge with a range, again: ; upstream 0
+    nuget/kit, schedule with nothing due: Query Query Query Query Query Query Query Query Query; upstream 0
+    nuget/kit, schedule, one unchanged: GetItem Query Query Query Query Query Query Query Query Query UpdateItem UpdateItem; upstream 1
+    nuget/kit, schedule, one changed: GetItem GetItem Query Query Query Query Query Query Query Query Query TransactWriteItems UpdateItem; upstream 2
+    github/acme/kit, badge, first read: GetItem PutEvents; upstream 0
+    github/acme/kit, first refresh: BatchGetItem GetSecretValue PutItem TransactWriteItems; upstream 2
+    github/acme/kit, badge: GetItem; upstream 0
+    github/acme/kit, badge, again: ; upstream 0
+    github/acme/kit, badge with a range: Query; upstream 0
+    github/acme/kit, badge with a range, again: ; upstream 0
+    github/acme/kit, schedule with nothing due: Query Query Query Query Query Query Query Query Query; upstream 0
+    github/acme/kit, schedule, one unchanged: BatchGetItem GetItem Query Query Query Query Query Query Query Query Query UpdateItem UpdateItem; upstream 2
+    github/acme/kit, schedule, one changed: BatchGetItem GetItem GetItem Query Query Query Query Query Query Query Query Query TransactWriteItems UpdateItem; upstream 2
+    ");
 }

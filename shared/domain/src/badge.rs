@@ -167,6 +167,26 @@ mod tests {
             Badge::unavailable(Subject::Package(Provider::NuGet)),
         ];
         let lines: Vec<_> = badges.iter().map(|badge| serde_json::to_string(badge).unwrap()).collect();
-        insta::assert_snapshot!(lines.join("\n"));
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        {"schemaVersion":1,"label":"tests","message":"190 passed","color":"brightgreen"}
+        {"schemaVersion":1,"label":"tests","message":"190 passed","color":"brightgreen"}
+        {"schemaVersion":1,"label":"tests","message":"2 failed","color":"red"}
+        {"schemaVersion":1,"label":"tests","message":"5 failed","color":"red"}
+        {"schemaVersion":1,"label":"tests","message":"188 passed, 2 failed","color":"yellow"}
+        {"schemaVersion":1,"label":"tests","message":"2 passed, 2 failed","color":"yellow"}
+        {"schemaVersion":1,"label":"tests","message":"no tests","color":"lightgrey"}
+        {"schemaVersion":1,"label":"tests","message":"no tests","color":"lightgrey"}
+        {"schemaVersion":1,"label":"tests","message":"not found","color":"red","isError":true}
+        {"schemaVersion":1,"label":"tests","message":"no results","color":"lightgrey","isError":true}
+        {"schemaVersion":1,"label":"tests","message":"unavailable","color":"lightgrey","isError":true}
+        {"schemaVersion":1,"label":"nuget","message":"13.0.3","color":"blue","namedLogo":"nuget"}
+        {"schemaVersion":1,"label":"nuget","message":"14.0.0-beta.1","color":"orange","namedLogo":"nuget"}
+        {"schemaVersion":1,"label":"github","message":"1.0.0","color":"green","namedLogo":"github"}
+        {"schemaVersion":1,"label":"github","message":"1.0.0-rc","color":"orange","namedLogo":"github"}
+        {"schemaVersion":1,"label":"nuget","message":"pending","color":"lightgrey","namedLogo":"nuget"}
+        {"schemaVersion":1,"label":"github","message":"not found","color":"red","isError":true,"namedLogo":"github"}
+        {"schemaVersion":1,"label":"nuget","message":"invalid range","color":"red","isError":true,"namedLogo":"nuget"}
+        {"schemaVersion":1,"label":"nuget","message":"unavailable","color":"lightgrey","isError":true,"namedLogo":"nuget"}
+        "#);
     }
 }
