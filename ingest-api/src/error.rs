@@ -118,29 +118,38 @@ impl SubmitError {
 
 #[cfg(test)]
 mod tests {
+    use std::iter::successors;
+
     use aws_lambda_events::encodings::Body;
 
     use super::*;
 
-    #[test]
-    fn every_error_has_a_fixed_response() {
-        let repository: Repository = "acme/kit".parse().unwrap();
+    /// The example of the variant after `previous`. The match is exhaustive, so a new variant needs a place in the order.
+    fn next(previous: Option<&SubmitError>) -> Option<SubmitError> {
+        use SubmitError::*;
+        let repository = "acme/kit".parse().unwrap();
         let mut errors = ValidationErrors::default();
         errors.push("platform", "expected something else");
         errors.push_with_code("DUPLICATE_FIELD", Some("total"), "expected only once");
-        let errors = [
-            SubmitError::NotFound,
-            SubmitError::MethodNotAllowed("POST, OPTIONS"),
-            SubmitError::TooLarge(65_536),
-            SubmitError::Malformed(errors),
-            SubmitError::Unauthorized(repository.clone(), Reason::NoKey),
-            SubmitError::NotFresh(repository, "timestamp"),
-            SubmitError::AlreadyAccepted(TestResultId::derive("a reservation")),
-            SubmitError::NonceReused,
-            SubmitError::InProgress(Duration::from_millis(1001)),
-            SubmitError::SecretReadLimitReached,
-            SubmitError::Unavailable(AwsError::unexpected("sqs:SendMessage", "secret internals")),
-        ];
+        Some(match previous {
+            None => NotFound,
+            Some(NotFound) => MethodNotAllowed("POST, OPTIONS"),
+            Some(MethodNotAllowed(_)) => TooLarge(65_536),
+            Some(TooLarge(_)) => Malformed(errors),
+            Some(Malformed(_)) => Unauthorized(repository, Reason::NoKey),
+            Some(Unauthorized(..)) => NotFresh(repository, "timestamp"),
+            Some(NotFresh(..)) => AlreadyAccepted(TestResultId::derive("a reservation")),
+            Some(AlreadyAccepted(_)) => NonceReused,
+            Some(NonceReused) => InProgress(Duration::from_millis(1001)),
+            Some(InProgress(_)) => SecretReadLimitReached,
+            Some(SecretReadLimitReached) => Unavailable(AwsError::unexpected("sqs:SendMessage", "a secret")),
+            Some(Unavailable(_)) => return None,
+        })
+    }
+
+    #[test]
+    fn every_error_has_a_fixed_response() {
+        let errors = successors(next(None), |error| next(Some(error)));
         let lines = errors.map(|error| {
             let variant = format!("{error:?}");
             let variant = variant.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned();
@@ -152,7 +161,7 @@ mod tests {
             let Some(Body::Text(body)) = response.body else { panic!("{variant} has no body") };
             format!("{variant} -> {}{}\n    {body}", response.status_code, headers.concat())
         });
-        insta::assert_snapshot!(lines.join("\n"), @r#"
+        insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
         NotFound -> 404
             {"message":"unknown path","error_details":[{"error_code":"NOT_FOUND"}]}
         MethodNotAllowed -> 405 allow: POST, OPTIONS
