@@ -43,6 +43,38 @@ async fn a_badge_has_the_expected_headers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn errors_of_the_badge_api_have_fixed_responses() {
+    let world = World::new();
+    let row = async |method: Method, path| {
+        let answer = world.request(method.clone(), path, &[]).await;
+        let headers = ["allow", "cache-control", "retry-after"].into_iter();
+        let headers = headers.filter_map(|name| Some(format!(", {name}: {}", answer.header(name)?)));
+        format!("{method} {path} -> {}{}\n    {}\n", answer.status, headers.collect::<String>(), answer.text)
+    };
+    let mut table = [
+        row(Method::GET, "/unknown").await,
+        row(Method::PUT, BADGE).await,
+        row(Method::GET, "/redirect/test-results/linux/acme/kit/main").await,
+        row(Method::GET, "/tests/results/acme/kit?limit=0&platform=beos").await,
+    ]
+    .concat();
+    world.faults.plan("Query", Fault::Fails, usize::MAX);
+    table += &row(Method::GET, "/tests/results/acme/kit").await;
+    insta::assert_snapshot!(table, @r#"
+    GET /unknown -> 404, cache-control: no-store
+        {"message":"unknown path","error_details":[{"error_code":"NOT_FOUND"}]}
+    PUT /badges/tests/linux/acme/kit/main -> 405, allow: GET, HEAD, OPTIONS, cache-control: no-store
+        {"message":"method not allowed: use GET, HEAD, OPTIONS","error_details":[{"error_code":"METHOD_NOT_ALLOWED"}]}
+    GET /redirect/test-results/linux/acme/kit/main -> 404, cache-control: no-store
+        {"message":"this badge has no run to link to","error_details":[{"error_code":"NO_RUN"}]}
+    GET /tests/results/acme/kit?limit=0&platform=beos -> 400, cache-control: no-store
+        {"message":"platform: expected linux, windows or macos; limit: expected an integer from 1 to 200","error_details":[{"error_code":"INVALID_PLATFORM","property_name":"platform"},{"error_code":"INVALID_LIMIT","property_name":"limit"}]}
+    GET /tests/results/acme/kit -> 503, cache-control: no-store, retry-after: 1
+        {"message":"temporarily unavailable: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_result_is_read_from_dynamodb_once_in_thirty_seconds() {
     let world = world_with_result().await;
     let reads = |world: &World| world.faults.take_calls().len();
