@@ -57,3 +57,33 @@ impl fmt::Display for DryRun {
         write!(f, "\n{body}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::payload::testing::test_run;
+    use super::*;
+
+    #[test]
+    fn a_dry_run_has_the_whole_request() {
+        let service = ServiceUrl::parse("https://badges.test").unwrap();
+        let key = HmacKey::new(*b"0123456789abcdef");
+        let mut request =
+            DryRun::new(&service, &test_run(), key.as_ref(), "2026-01-15T10:31:00Z".parse().unwrap());
+        let signature = request.headers.signature.replace("[signature]".to_owned());
+        assert_eq!(signature, Some(key.unwrap().sign(request.body.as_bytes()).to_string()));
+        let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+        request.body = request.body.replace(body["nonce"].as_str().unwrap(), "[nonce]");
+        insta::assert_json_snapshot!(request, @r#"
+        {
+          "method": "POST",
+          "url": "https://badges.test/tests/results",
+          "headers": {
+            "Content-Type": "application/json",
+            "X-Repo-Secret": "acme/kit",
+            "X-Signature": "[signature]"
+          },
+          "body": "{\"owner\":\"acme\",\"repo\":\"kit\",\"platform\":\"linux\",\"branch\":\"main\",\"passed\":190,\"failed\":2,\"skipped\":1,\"total\":193,\"timestamp\":\"2026-01-15T10:31:00.000Z\",\"nonce\":\"[nonce]\",\"run_id\":\"1\",\"run_attempt\":1}"
+        }
+        "#);
+    }
+}

@@ -232,6 +232,8 @@ mod tests {
 
     #[test]
     fn nothing_sent_has_one_reason() {
+        let error = NothingSent::error("--url: expected an https URL".to_owned());
+        insta::assert_snapshot!(serde_json::to_string(&error).unwrap(), @r#"{"accepted":false,"error":"--url: expected an https URL"}"#);
         let skipped = NothingSent::skipped("builds of forks get no secrets".to_owned());
         insta::assert_snapshot!(serde_json::to_string(&skipped).unwrap(), @r#"{"accepted":false,"skipped":"builds of forks get no secrets"}"#);
     }

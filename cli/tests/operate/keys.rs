@@ -56,7 +56,7 @@ async fn a_key_is_created_rotated_and_deleted() {
         world.run(&["secret", again, "acme/kit"]).await.failed(1, "rotate acme/kit --compromised");
     }
     let error = world.run(&["secret", "create", "acme/kit", "--json"]).await;
-    assert!(error.json()["error"].as_str().unwrap().contains("restore-secret"), "{error:?}");
+    insta::assert_snapshot!(error.stdout, @r#"{"error":"the key of acme/kit is deleted; restore it with `aws secretsmanager restore-secret --secret-id badge/repo/acme/kit`, then replace it with `badgesmith secret rotate acme/kit --compromised`"}"#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
