@@ -2,13 +2,14 @@
 //! metric format.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 
 use badgesmith_domain::timestamp::Timestamp;
 use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -19,15 +20,22 @@ use crate::metrics::{DIMENSION, NAMESPACE, TARGET};
 /// Starts logging to stdout at `info` and above, with the fields of the enclosing spans, which include the request
 /// id from the Lambda runtime. If `STACK_NAME` is set, metrics are written, too.
 pub fn start() {
+    subscriber(env::optional(env::STACK_NAME), Clock::System, io::stdout).init();
+}
+
+fn subscriber<W>(stack: Option<String>, clock: Clock, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Clone + Send + Sync + 'static,
+{
     let log = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
+        .with_writer(writer.clone())
         .with_filter(filter_fn(|metadata| !is_metric(metadata) && *metadata.level() <= Level::INFO));
-    let metrics = env::optional(env::STACK_NAME)
-        .map(|stack| Metrics { stack, clock: Clock::System }.with_filter(filter_fn(is_metric)));
-    tracing_subscriber::registry().with(log).with(metrics).init();
+    let metrics = stack.map(|stack| Metrics { stack, clock, writer }.with_filter(filter_fn(is_metric)));
+    tracing_subscriber::registry().with(log).with(metrics)
 }
 
 fn is_metric(metadata: &Metadata<'_>) -> bool {
@@ -35,18 +43,19 @@ fn is_metric(metadata: &Metadata<'_>) -> bool {
 }
 
 /// Writes each metric as a line that CloudWatch Logs turns into a data point.
-struct Metrics {
+struct Metrics<W> {
     stack: String,
     clock: Clock,
+    writer: W,
 }
 
-impl<S: Subscriber> Layer<S> for Metrics {
+impl<S: Subscriber, W: for<'a> MakeWriter<'a> + 'static> Layer<S> for Metrics<W> {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut metric = Recorded::default();
         event.record(&mut metric);
         let line = format!("{}\n", metric.embedded(&self.stack, self.clock.now()));
         // There is no other place to report an error of stdout.
-        let _ = std::io::stdout().lock().write_all(line.as_bytes());
+        let _ = self.writer.make_writer().write_all(line.as_bytes());
     }
 }
 
@@ -96,48 +105,35 @@ impl Recorded {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
+
+    use lambda_runtime::Context;
+    use lambda_runtime::layers::trace::request_span;
 
     use super::*;
     use crate::metrics::Metric;
 
-    /// Collects the lines that would be written.
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<Value>>>);
-
-    impl<S: Subscriber> Layer<S> for Kept {
-        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            let mut metric = Recorded::default();
-            event.record(&mut metric);
-            let now = "2026-01-15T10:30:00Z".parse().unwrap();
-            self.0.lock().unwrap().push(metric.embedded("prod", now));
-        }
-    }
-
     #[test]
-    fn a_metric_is_written_in_embedded_metric_format() {
-        let kept = Kept::default();
-        let subscriber = tracing_subscriber::registry().with(kept.clone().with_filter(filter_fn(is_metric)));
+    fn log_lines_and_metrics_are_written_as_json() {
+        let (reader, writer) = io::pipe().unwrap();
+        let clock = Clock::manual("2026-01-15T10:30:00Z".parse().unwrap());
+        let subscriber = subscriber(Some("prod".to_owned()), clock, Arc::new(writer));
         tracing::subscriber::with_default(subscriber, || {
-            tracing::info!("a log line");
-            Metric::RefreshLag.record(17);
-            Metric::ResultsStored.count(0);
+            let mut invocation = Context::default();
+            invocation.request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned();
+            request_span(&invocation).in_scope(|| {
+                tracing::warn!(repository = "acme/kit", "rejected a submission");
+                tracing::debug!("not written");
+                Metric::RefreshLag.record(17);
+                Metric::ResultsStored.count(0);
+            });
         });
-        let kept = kept.0.lock().unwrap();
-        assert_eq!(
-            *kept,
-            [json!({
-                "_aws": {
-                    "Timestamp": 1_768_473_000_000_i64,
-                    "CloudWatchMetrics": [{
-                        "Namespace": "BadgeSmith",
-                        "Dimensions": [["Stack"]],
-                        "Metrics": [{ "Name": "RefreshLag", "Unit": "Seconds" }],
-                    }],
-                },
-                "Stack": "prod",
-                "RefreshLag": 17,
-            })]
-        );
+        let lines = io::read_to_string(reader).unwrap();
+        let (time, rest) = lines.split_once("Z\"").unwrap();
+        assert!(time.starts_with("{\"timestamp\":\"20"), "{lines}");
+        insta::assert_snapshot!(format!("{{\"timestamp\":\"[time]\"{rest}"), @r#"
+        {"timestamp":"[time]","level":"WARN","message":"rejected a submission","repository":"acme/kit","target":"badgesmith_aws::telemetry::tests","span":{"requestId":"8476a536-e9f4-11e8-9739-2dfe598c3fcd","name":"Lambda runtime invoke"}}
+        {"RefreshLag":17,"Stack":"prod","_aws":{"CloudWatchMetrics":[{"Dimensions":[["Stack"]],"Metrics":[{"Name":"RefreshLag","Unit":"Seconds"}],"Namespace":"BadgeSmith"}],"Timestamp":1768473000000}}
+        "#);
     }
 }
