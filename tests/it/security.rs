@@ -78,7 +78,7 @@ async fn a_line_feed_in_the_path_is_not_the_branch_in_the_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_repositorys_key_is_rejected_before_any_write() {
+async fn the_key_of_another_repository_is_rejected_before_any_write() {
     const OTHER_KEY: &str = "another key that is long";
     let world = World::new();
     world.set_key("evil/kit", OTHER_KEY);

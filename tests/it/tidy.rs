@@ -1,5 +1,6 @@
 //! Rules that the compiler does not check. ARCHITECTURE.md gives the reasons.
 
+mod docs;
 mod tokens;
 mod words;
 

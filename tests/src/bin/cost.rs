@@ -1,6 +1,6 @@
-//! Prints the table of monthly costs of docs/scale.md: `cargo run --package tests --bin cost`.
+//! Prints the table "Whole bills" of docs/costs.md: `cargo run --package tests --bin cost`.
 //!
-//! Prices are those of us-east-1 in November 2026; sizes and durations are the assumptions of docs/operations.md.
+//! Prices are those of us-east-1 in November 2026; sizes and durations are the assumptions of docs/costs.md.
 
 #![expect(clippy::print_stdout, reason = "a program that prints a table")]
 

@@ -1,0 +1,57 @@
+# The steps of the gate. `.ci/run --help` describes them.
+
+# List the recipes
+default:
+    @just --list
+
+# All steps
+check:
+    .ci/run
+
+# rustfmt
+format:
+    .ci/run format
+
+# typos
+spelling:
+    .ci/run spelling
+
+# clippy, warnings are errors
+clippy:
+    .ci/run clippy
+
+# rustdoc, warnings are errors
+rustdoc:
+    .ci/run rustdoc
+
+# cargo test
+test:
+    .ci/run test
+
+# The commands of the docs
+docs:
+    .ci/run docs
+
+# The benchmarks, with few iterations
+bench:
+    .ci/run bench
+
+# The workflows and shell scripts
+workflows:
+    .ci/run workflows
+
+# The GitHub action, on a simulated runner
+action:
+    .ci/run action
+
+# The template, on an emulator of AWS
+deploy:
+    .ci/run deploy
+
+# Size, CPU time and AWS calls of the functions
+cost:
+    .ci/run cost
+
+# Licenses, sources, duplicates, advisories, and unused dependencies
+dependencies:
+    .ci/run dependencies
