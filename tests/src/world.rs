@@ -1,6 +1,7 @@
 //! The pipeline in one process, with a manual clock. Nothing happens unless a test asks for it, so a test can
 //! create every order of events.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ use crate::upstream::Upstream;
 
 /// The time after which SQS delivers a message again that was not deleted.
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(3);
+
+/// Parsed once for all worlds.
+static TEMPLATE: LazyLock<Template> = LazyLock::new(|| Template::load().unwrap());
 
 /// The time for which a package is fresh.
 pub const FRESH_FOR: Duration = Duration::from_mins(15);
@@ -72,7 +76,7 @@ impl World {
         };
         let start: Timestamp = "2026-01-15T10:30:00Z".parse().unwrap();
         let clock = Clock::manual(start);
-        let aws = Aws::open(&Storage::Memory, &Template::load().unwrap(), &clock).unwrap();
+        let aws = Aws::open(&Storage::Memory, &TEMPLATE, &clock).unwrap();
         let faults = Faults::new(aws.clone());
         let stack = Stack::new(&config_of_new_sandboxes(&faults), &upstreams, &clock);
         let world = Self { clock, faults, aws, stack, upstreams };
@@ -246,8 +250,8 @@ impl World {
     pub async fn items(&self) -> usize {
         let client = aws_sdk_dynamodb::Client::new(&self.sdk_config());
         let mut items = 0;
-        for table in Template::load().unwrap().tables {
-            items += client.scan().table_name(table.name).send().await.unwrap().items().len();
+        for table in &TEMPLATE.tables {
+            items += client.scan().table_name(&table.name).send().await.unwrap().items().len();
         }
         items
     }

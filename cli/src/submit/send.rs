@@ -214,11 +214,11 @@ mod tests {
 
     /// Serves one response after the other, each `STATUS|BODY` or `STATUS|BODY|HEADER: VALUE`; an empty one closes
     /// the connection. The thread returns the requests.
-    fn serve(responses: &'static [&'static str]) -> (ServiceUrl, JoinHandle<Vec<String>>) {
+    fn serve<const N: usize>(responses: [&'static str; N]) -> (ServiceUrl, JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = ServiceUrl::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let server = std::thread::spawn(move || {
-            let serve_one = |response: &&str| {
+            let serve_one = |response: &str| {
                 let (mut stream, _) = listener.accept().unwrap();
                 let posted = read(&mut stream);
                 if let Some((status, rest)) = response.split_once('|') {
@@ -231,7 +231,7 @@ mod tests {
                 }
                 posted
             };
-            responses.iter().map(serve_one).collect()
+            responses.into_iter().map(serve_one).collect()
         });
         (url, server)
     }
@@ -267,25 +267,26 @@ mod tests {
 
     #[tokio::test]
     async fn the_same_bytes_are_sent_until_they_are_accepted() {
-        let (url, server) = serve(&[
-            "503 Service Unavailable|{}|Retry-After: 0",
+        for retried in [
             "",
+            "503 Service Unavailable|{}|Retry-After: 0",
             r#"409 Conflict|{"error_details":[{"error_code":"SUBMISSION_IN_PROGRESS"}]}|Retry-After: 0"#,
             "429 Too Many Requests|{}",
-            ACCEPTED,
-        ]);
-        let mut retries = 0;
-        let accepted = send_to(&url, Clock::System, |_, _| retries += 1).await.unwrap();
-        assert_eq!((accepted.test_result_id.as_str(), retries), ("6f1f0c7e", 4));
-        let posted = server.join().unwrap();
-        assert!(posted.iter().all(|post| *post == posted[0]), "{posted:?}");
-        let (signature, body) = posted[0].split_once(' ').unwrap();
-        assert!(HmacKey::new(KEY).unwrap().verifies(body.as_bytes(), &signature.parse().unwrap()));
+        ] {
+            let (url, server) = serve([retried, ACCEPTED]);
+            let mut retries = 0;
+            let accepted = send_to(&url, Clock::System, |_, _| retries += 1).await.unwrap();
+            assert_eq!((accepted.test_result_id.as_str(), retries), ("6f1f0c7e", 1), "{retried}");
+            let posted = server.join().unwrap();
+            assert_eq!(posted[0], posted[1], "{retried}");
+            let (signature, body) = posted[0].split_once(' ').unwrap();
+            assert!(HmacKey::new(KEY).unwrap().verifies(body.as_bytes(), &signature.parse().unwrap()));
+        }
     }
 
     #[tokio::test]
     async fn a_stale_request_is_signed_again() {
-        let (url, server) = serve(&["503 Service Unavailable|{}", ACCEPTED]);
+        let (url, server) = serve(["503 Service Unavailable|{}", ACCEPTED]);
         let clock = Clock::manual("2026-01-15T10:30:00Z".parse().unwrap());
         let same_clock = clock.clone();
         send_to(&url, clock, |_, _| same_clock.advance(SIGNATURE_AGE_MAX + Duration::from_secs(1)))
@@ -297,7 +298,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_result_that_was_accepted_before_is_accepted() {
-        let (url, _) = serve(&[
+        let (url, _) = serve([
             r#"409 Conflict|{"error_details":[{"error_code":"ALREADY_ACCEPTED"}],"test_result_id":"7"}"#,
         ]);
         assert_eq!(send_to(&url, Clock::System, |_, _| {}).await.unwrap().test_result_id, "7");
@@ -312,24 +313,24 @@ mod tests {
     #[tokio::test]
     async fn permanent_failures_are_not_retried() {
         let never = |reason: &str, _| panic!("retried: {reason}");
-        let (url, _) = serve(&[
+        let (url, _) = serve([
             r#"400 Bad Request|{"message":"total: expected the sum","error_details":[{"error_code":"INVALID_TOTAL","property_name":"total"}]}"#,
         ]);
         check(send_to(&url, Clock::System, never).await, "400 Bad Request: total: expected the sum (total)");
-        let (url, _) = serve(&[
+        let (url, _) = serve([
             r#"401 Unauthorized|{"error_details":[{"error_code":"TIMESTAMP_NOT_FRESH"}]}|Date: Thu, 15 Jan 2026 10:30:00 GMT"#,
         ]);
         check(send_to(&url, Clock::System, never).await, "Thu, 15 Jan 2026 10:30:00 GMT at the service");
-        let (url, _) = serve(&["302 Found||Location: http://127.0.0.1:9/"]);
+        let (url, _) = serve(["302 Found||Location: http://127.0.0.1:9/"]);
         check(send_to(&url, Clock::System, never).await, "unexpected response 302 Found: check that --url");
-        let (url, _) = serve(&["202 Accepted|{}"]);
+        let (url, _) = serve(["202 Accepted|{}"]);
         check(send_to(&url, Clock::System, never).await, "check that --url");
     }
 
     #[tokio::test]
     async fn retries_end_after_the_time_given() {
         let (url, _) =
-            serve(&["503 Service Unavailable|{\"message\":\"busy\"}|Retry-After: 18446744073709551615"]);
+            serve(["503 Service Unavailable|{\"message\":\"busy\"}|Retry-After: 18446744073709551615"]);
         check(send_to(&url, Clock::System, |_, _| {}).await, "within 60 s: 503 Service Unavailable: busy");
     }
 }

@@ -212,8 +212,8 @@ async fn package_requests_are_listed_with_their_reasons_and_replayed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_that_is_killed_at_random_loses_nothing_and_stores_each_result_once() {
-    const MESSAGES: usize = 10_000;
-    const KILLS: usize = 10;
+    const MESSAGES: usize = 3000;
+    const KILLS: usize = 5;
     let world = World::start().await;
     let dead = queue(&world, RESULTS_DEAD_LETTER_QUEUE);
     let client = client(&world);
@@ -229,12 +229,12 @@ async fn a_replay_that_is_killed_at_random_loses_nothing_and_stores_each_result_
         });
     }
     assert!(sending.join_all().await.into_iter().all(|sent| sent == 10));
-    assert_eq!(dead.depth().await.unwrap().visible, 10_000);
+    assert_eq!(dead.depth().await.unwrap().visible, MESSAGES as u64);
 
     let mut kills = 0;
     while dead.depth().await.unwrap().total() > 0 {
         let mut command = world.command(&["dlq", "replay", "--rate", "0", "--visibility-timeout", "2"]);
-        let timeout = Duration::from_millis(if kills < KILLS { fastrand::u64(50..600) } else { 60_000 });
+        let timeout = Duration::from_millis(if kills < KILLS { fastrand::u64(50..300) } else { 60_000 });
         let mut process = command.spawn().unwrap();
         let ended = tokio::task::spawn_blocking(move || {
             let deadline = Instant::now() + timeout;

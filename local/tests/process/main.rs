@@ -355,8 +355,8 @@ async fn a_thousand_posts_survive_kill_9() {
         })
         .collect();
     let mut kills = 0;
-    while clients.iter().any(|client| !client.is_finished()) && kills < 8 {
-        let milliseconds = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);
+    while clients.iter().any(|client| !client.is_finished()) && kills < 5 {
+        let milliseconds = u64::from(uuid::Uuid::new_v4().as_bytes()[0] / 2);
         tokio::time::sleep(Duration::from_millis(20 + milliseconds)).await;
         local.process.kill().unwrap();
         local.process.wait().unwrap();
