@@ -17,20 +17,30 @@ pub(crate) fn root() -> PathBuf {
 
 /// The path from the root and the text of every Rust source below these folders.
 pub(crate) fn sources(folders: &[&str]) -> Vec<(String, String)> {
+    let found = files(folders, "rs");
+    assert!(!found.is_empty(), "{folders:?}");
+    found
+}
+
+/// The path from the root and the text of every file with this extension below these folders. Skips hidden folders
+/// and what is built.
+fn files(folders: &[&str], extension: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
+            let is_skipped = path.file_name().is_some_and(|name| {
+                name.as_encoded_bytes().starts_with(b".") && name != ".github" || name == "target"
+            });
+            if path.is_dir() && !is_skipped {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|found| found == extension) {
                 let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
                 found.push((name, fs::read_to_string(&path).unwrap()));
             }
         }
     }
-    assert!(!found.is_empty());
     found
 }
 
