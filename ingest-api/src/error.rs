@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// The example of the variant after `previous`. The match is exhaustive, so a new variant needs a place in the order.
+    /// The example of the variant after `previous`. The match is exhaustive, so the compiler asks what follows a new variant.
     fn next(previous: Option<&SubmitError>) -> Option<SubmitError> {
         use SubmitError::*;
         let repository = "acme/kit".parse().unwrap();

@@ -234,7 +234,7 @@ async fn a_replay_that_is_killed_at_random_loses_nothing_and_stores_each_result_
     let mut kills = 0;
     while dead.depth().await.unwrap().total() > 0 {
         let mut command = world.command(&["dlq", "replay", "--rate", "0", "--visibility-timeout", "2"]);
-        let timeout = Duration::from_millis(if kills < KILLS { fastrand::u64(50..300) } else { 60_000 });
+        let timeout = Duration::from_millis(if kills < KILLS { fastrand::u64(20..150) } else { 60_000 });
         let mut process = command.spawn().unwrap();
         let ended = tokio::task::spawn_blocking(move || {
             let deadline = Instant::now() + timeout;
