@@ -3,6 +3,7 @@
 # results of `cargo test` with `badgesmith submit`, and reads the badge.
 # Usage: tests/docs.sh PATH-OF-LOCAL PATH-OF-BADGESMITH OUTPUT-OF-CARGO-TEST
 set -euo pipefail
+[ $# = 3 ] && [ -f "$3" ] || { grep "^# Usage" "$0" >&2; exit 2; }
 local=$(realpath "$1") badgesmith=$(realpath "$2") output=$(realpath "$3")
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
