@@ -182,7 +182,7 @@ mod tests {
         let template = Template::load().unwrap();
         let tables: Vec<_> = template.tables.iter().map(|table| table.name.as_str()).collect();
         assert_eq!(tables, ["NoncesTable", "PackagesTable", "SecretsTable", "TestResultsTable"]);
-        assert!(template.tables.iter().all(|table| table.ttl_attribute.as_deref() == Some("ttl")));
+        assert!(template.tables.iter().all(|table| table.ttl_attribute.as_deref() == Some("TTL")));
         let queue = |name: &str| template.queues.iter().find(|queue| queue.name == name).unwrap();
         let results = queue("ResultsQueue");
         assert_eq!(

@@ -95,7 +95,7 @@ impl Packages {
             .lease_request(package, update)
             .condition_expression(
                 "#lease_token = :lease_token OR (attribute_exists(PK) AND #refresh_after <= :refresh_after \
-                 AND #lease_until <= :now AND (attribute_not_exists(#ttl) OR #ttl > :ttl))",
+                 AND #lease_until <= :now AND (attribute_not_exists(#TTL) OR #TTL > :TTL))",
             )
             .expression_attribute_values(":now", number(now.unix_milliseconds()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)

@@ -12,21 +12,21 @@ use super::{Item, PK, SK, StoreError, TTL, integer, number, string};
 pub(super) const LATEST_PK: &str = "GSI1PK";
 const LATEST_SK: &str = "GSI1SK";
 
-const ID: &str = "test_result_id";
-const OWNER: &str = "owner";
-const REPO: &str = "repo";
-const PLATFORM: &str = "platform";
-const BRANCH: &str = "branch";
-const PASSED: &str = "passed";
-const FAILED: &str = "failed";
-const SKIPPED: &str = "skipped";
-const TOTAL: &str = "total";
-const TIMESTAMP: &str = "timestamp";
-const RUN_ID: &str = "run_id";
-const RUN_ATTEMPT: &str = "run_attempt";
-const COMMIT: &str = "commit";
-const URL_HTML: &str = "url_html";
-const WORKFLOW_RUN_URL: &str = "workflow_run_url";
+const ID: &str = "TestResultId";
+const OWNER: &str = "Owner";
+const REPO: &str = "Repo";
+const PLATFORM: &str = "Platform";
+const BRANCH: &str = "Branch";
+const PASSED: &str = "Passed";
+const FAILED: &str = "Failed";
+const SKIPPED: &str = "Skipped";
+const TOTAL: &str = "Total";
+const TIMESTAMP: &str = "Timestamp";
+const RUN_ID: &str = "RunId";
+const RUN_ATTEMPT: &str = "RunAttempt";
+const COMMIT: &str = "Commit";
+const URL_HTML: &str = "UrlHtml";
+const WORKFLOW_RUN_URL: &str = "WorkflowRunUrl";
 
 /// How long results are kept: two years from their timestamp.
 const LIFETIME: Duration = Duration::from_hours(2 * 365 * 24);
