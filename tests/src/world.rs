@@ -240,7 +240,7 @@ impl World {
             .table_name(PACKAGES_TABLE)
             .item("PK", text(partition))
             .item("SK", text(sort))
-            .item("content", text("nonsense"))
+            .item("Content", text("nonsense"))
             .send()
             .await
             .unwrap();

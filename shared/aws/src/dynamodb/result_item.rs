@@ -122,7 +122,8 @@ mod tests {
         serde_json::from_str(
             r#"{"test_result_id":"6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70","owner":"acme","repo":"kit","platform":"linux",
                 "branch":"feature/x#1","passed":188,"failed":2,"skipped":1,"total":191,"timestamp":"2025-01-15T10:30:00.000Z",
-                "run_id":"7","run_attempt":2,"commit":"4d8474b","url_html":"https://ci.test/7"}"#,
+                "run_id":"7","run_attempt":2,"commit":"4d8474b","url_html":"https://ci.test/7",
+                "workflow_run_url":"https://ci.test/run/7"}"#,
         )
         .unwrap()
     }
@@ -132,6 +133,18 @@ mod tests {
         let (key, item) = from_result(&result());
         assert_eq!(to_result(&item).unwrap(), result());
         assert_eq!(key, (text(&item, PK).unwrap().to_owned(), text(&item, SK).unwrap().to_owned()));
+    }
+
+    #[test]
+    fn the_attributes_of_an_item_have_these_names() {
+        let (_, item) = from_result(&result());
+        let mut names: Vec<_> = item.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names.join(" "),
+            "Branch Commit Failed GSI1PK GSI1SK Owner PK Passed Platform Repo RunAttempt RunId SK Skipped TTL \
+             TestResultId Timestamp Total UrlHtml WorkflowRunUrl"
+        );
     }
 
     #[test]
