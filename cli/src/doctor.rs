@@ -122,12 +122,12 @@ impl Options {
 
     async fn resources(&self, stack: &Stack, checks: &mut Checks) {
         for resource in Resource::TABLES {
-            checks.add(resource.logical_id(), table(stack, resource).await);
+            checks.add(resource.name(), table(stack, resource).await);
         }
         for resource in Resource::QUEUES {
-            checks.add(resource.logical_id(), queue(stack, resource).await);
+            checks.add(resource.name(), queue(stack, resource).await);
         }
-        checks.add(Resource::EventBus.logical_id(), event_bus(stack).await);
+        checks.add(Resource::EventBus.name(), event_bus(stack).await);
         checks.add("secrets", secrets(stack, self.repo.as_ref()).await);
     }
 }

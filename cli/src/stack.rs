@@ -82,24 +82,36 @@ impl Resource {
         Self::RefreshEventsDeadLetterQueue,
     ];
 
-    /// The logical id, and the suffix that makes it the name of an output.
-    fn names(self) -> (&'static str, &'static str) {
+    /// Its name: in a `local` as it is, on AWS after the prefix of the stack.
+    pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::ResultsQueue => ("ResultsQueue", "Url"),
-            Self::ResultsDeadLetterQueue => ("ResultsDeadLetterQueue", "Url"),
-            Self::RefreshQueue => ("RefreshQueue", "Url"),
-            Self::RefreshDeadLetterQueue => ("RefreshDeadLetterQueue", "Url"),
-            Self::RefreshEventsDeadLetterQueue => ("RefreshEventsDeadLetterQueue", "Url"),
-            Self::TestResultsTable => ("TestResultsTable", "Name"),
-            Self::NoncesTable => ("NoncesTable", "Name"),
-            Self::PackagesTable => ("PackagesTable", "Name"),
-            Self::SecretsTable => ("SecretsTable", "Name"),
-            Self::EventBus => ("EventBus", "Name"),
+            Self::ResultsQueue => "badge-results",
+            Self::ResultsDeadLetterQueue => "badge-results-dlq",
+            Self::RefreshQueue => "badge-refresh",
+            Self::RefreshDeadLetterQueue => "badge-refresh-dlq",
+            Self::RefreshEventsDeadLetterQueue => "badge-refresh-events-dlq",
+            Self::TestResultsTable => "badge-test-results",
+            Self::NoncesTable => "hmac-nonce",
+            Self::PackagesTable => "badge-packages",
+            Self::SecretsTable => "badge-secrets",
+            Self::EventBus => "badge-events",
         }
     }
 
-    pub(crate) fn logical_id(self) -> &'static str {
-        self.names().0
+    /// The output of the stack with the name of a table or bus, or the URL of a queue.
+    fn output(self) -> &'static str {
+        match self {
+            Self::ResultsQueue => "ResultsQueueUrl",
+            Self::ResultsDeadLetterQueue => "ResultsDeadLetterQueueUrl",
+            Self::RefreshQueue => "RefreshQueueUrl",
+            Self::RefreshDeadLetterQueue => "RefreshDeadLetterQueueUrl",
+            Self::RefreshEventsDeadLetterQueue => "RefreshEventsDeadLetterQueueUrl",
+            Self::TestResultsTable => "TestResultsTableName",
+            Self::NoncesTable => "NoncesTableName",
+            Self::PackagesTable => "PackagesTableName",
+            Self::SecretsTable => "SecretsTableName",
+            Self::EventBus => "EventBusName",
+        }
     }
 }
 
@@ -107,7 +119,7 @@ impl Resource {
 #[derive(Debug)]
 pub(crate) struct Stack {
     pub(crate) config: SdkConfig,
-    /// `None` for a `local`, whose resources have the names of the template.
+    /// `None` for a `local`, whose resources have [`Resource::name`].
     outputs: Option<HashMap<String, String>>,
 }
 
@@ -219,17 +231,16 @@ impl Target {
 impl Stack {
     /// The name of a table or bus, the URL of a queue.
     pub(crate) fn name_of(&self, resource: Resource) -> Result<String, CliError> {
-        let (id, suffix) = resource.names();
         match &self.outputs {
-            Some(outputs) => outputs.get(&format!("{id}{suffix}")).cloned().ok_or_else(|| {
+            Some(outputs) => outputs.get(resource.output()).cloned().ok_or_else(|| {
                 let advice = "check that it is a BadgeSmith stack of this version";
-                CliError::Failed(format!("the stack has no output {id}{suffix}; {advice}"))
+                CliError::Failed(format!("the stack has no output {}; {advice}", resource.output()))
             }),
-            None if suffix == "Url" => {
+            None if Resource::QUEUES.contains(&resource) => {
                 let base = self.config.endpoint_url().unwrap_or_default();
-                Ok(format!("{base}/{LOCAL_ACCOUNT}/{id}"))
+                Ok(format!("{base}/{LOCAL_ACCOUNT}/{}", resource.name()))
             }
-            None => Ok(id.to_owned()),
+            None => Ok(resource.name().to_owned()),
         }
     }
 
@@ -272,12 +283,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_has_an_output_for_each_resource() {
+    fn the_template_has_the_name_and_the_output_of_each_resource() {
         let template = include_str!("../../template.yaml");
         let (_, outputs) = template.split_once("\nOutputs:\n").unwrap();
         for resource in Resource::TABLES.iter().chain(&Resource::QUEUES).chain([&Resource::EventBus]) {
-            let (id, suffix) = resource.names();
-            assert!(outputs.contains(&format!("\n  {id}{suffix}:\n")), "{id}{suffix}");
+            assert!(outputs.contains(&format!("\n  {}:\n", resource.output())), "{resource:?}");
+            assert!(template.contains(&format!("AWS::StackName], {}]]\n", resource.name())), "{resource:?}");
         }
         assert!(outputs.starts_with("  ApiUrl:\n"));
     }

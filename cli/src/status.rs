@@ -91,7 +91,7 @@ async fn queues(stack: &Stack, now: Timestamp) -> Result<Vec<QueueStatus>, CliEr
             Some(_) if depth.visible > 0 => oldest(&queue, depth, now).await,
             Some(_) | None => Ok(None),
         };
-        queues.push(QueueStatus::new(resource.logical_id(), dead_letter_queue, depth, oldest));
+        queues.push(QueueStatus::new(resource.name(), dead_letter_queue, depth, oldest));
     }
     Ok(queues)
 }

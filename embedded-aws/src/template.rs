@@ -4,8 +4,10 @@ use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Map, Value, json};
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
+/// The prefix of all names: `!If [HasTablePrefix, !Ref TablePrefix, !Ref AWS::StackName]`.
+const PREFIX: [&str; 3] = ["HasTablePrefix", "TablePrefix", "AWS::StackName"];
 
-/// The resources of the template that the services embed. Their names are the logical ids.
+/// The resources of the template that the services embed. Their names have no prefix.
 #[derive(Debug, Clone)]
 pub struct Template {
     /// `AWS::DynamoDB::Table`
@@ -76,13 +78,15 @@ impl Template {
         let document = document()?;
         let mut template =
             Self { tables: Vec::new(), queues: Vec::new(), event_buses: Vec::new(), rules: Vec::new() };
-        for (name, resource) in document["Resources"].as_object().into_iter().flatten() {
-            let properties = &resource["Properties"];
+        let resources = &document["Resources"];
+        for (id, resource) in resources.as_object().into_iter().flatten() {
             match resource["Type"].as_str() {
-                Some("AWS::DynamoDB::Table") => template.tables.push(table(name, properties)),
-                Some("AWS::SQS::Queue") => template.queues.push(queue(name, properties)?),
-                Some("AWS::Events::Rule") => template.rules.push(rule(name, properties)?),
-                Some("AWS::Events::EventBus") => template.event_buses.push(name.clone()),
+                Some("AWS::DynamoDB::Table") => template.tables.push(table(resources, id)?),
+                Some("AWS::SQS::Queue") => template.queues.push(queue(resources, id)?),
+                Some("AWS::Events::Rule") => template.rules.push(rule(resources, id)?),
+                Some("AWS::Events::EventBus") => {
+                    template.event_buses.push(name_of(resources, id)?.to_owned());
+                }
                 _ => {}
             }
         }
@@ -98,9 +102,35 @@ pub fn document() -> Result<Value, TemplateError> {
     Ok(Yaml::load_from_str(TEMPLATE)?.first().map(to_json).unwrap_or_default())
 }
 
+/// The name of a table, queue or event bus without the prefix, from `!Join ["-", [PREFIX, NAME]]`; `None` for another
+/// resource.
+pub fn name(resource: &Value) -> Option<&str> {
+    let property = match resource["Type"].as_str()? {
+        "AWS::DynamoDB::Table" => "TableName",
+        "AWS::SQS::Queue" => "QueueName",
+        "AWS::Events::EventBus" => "Name",
+        _ => return None,
+    };
+    let [separator, parts] = resource["Properties"][property].as_array()?.as_slice() else { return None };
+    let [prefix, name] = parts.as_array()?.as_slice() else { return None };
+    name.as_str().filter(|_| separator == "-" && *prefix == json!(PREFIX))
+}
+
+/// The name of the resource with this logical id.
+fn name_of<'a>(resources: &'a Value, id: &str) -> Result<&'a str, TemplateError> {
+    let expected = "a name !Join [\"-\", [PREFIX, NAME]]";
+    name(&resources[id]).ok_or_else(|| TemplateError::Property { resource: id.to_owned(), expected })
+}
+
+/// The name of the queue in `!GetAtt QUEUE.Arn`.
+fn queue_of<'a>(resources: &'a Value, arn: &Value) -> Option<&'a str> {
+    name(&resources[arn.as_str()?.strip_suffix(".Arn")?])
+}
+
 /// Except for the time to live, the properties of a table are those of a `CreateTable` request.
-fn table(name: &str, properties: &Value) -> Table {
+fn table(resources: &Value, id: &str) -> Result<Table, TemplateError> {
     const CREATE: [&str; 4] = ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"];
+    let (name, properties) = (name_of(resources, id)?, &resources[id]["Properties"]);
     let mut create = Map::from_iter([("TableName".to_owned(), json!(name))]);
     for property in CREATE {
         if let Some(value) = properties.get(property) {
@@ -108,41 +138,44 @@ fn table(name: &str, properties: &Value) -> Table {
         }
     }
     let ttl_attribute = properties["TimeToLiveSpecification"]["AttributeName"].as_str().map(str::to_owned);
-    Table { name: name.to_owned(), create: create.into(), ttl_attribute }
+    Ok(Table { name: name.to_owned(), create: create.into(), ttl_attribute })
 }
 
-fn queue(name: &str, properties: &Value) -> Result<QueueSettings, TemplateError> {
-    let missing = |expected| TemplateError::Property { resource: name.to_owned(), expected };
+fn queue(resources: &Value, id: &str) -> Result<QueueSettings, TemplateError> {
+    let missing = |expected| TemplateError::Property { resource: id.to_owned(), expected };
+    let properties = &resources[id]["Properties"];
     // The defaults are those of SQS.
     let seconds = |property: &str, default| properties[property].as_i64().unwrap_or(default);
     let policy = &properties["RedrivePolicy"];
     let redrive = if policy.is_null() {
         None
     } else {
-        let target = policy["deadLetterTargetArn"].as_str().and_then(|arn| arn.strip_suffix(".Arn"));
+        let target = queue_of(resources, &policy["deadLetterTargetArn"]);
         Some(Redrive {
             dead_letter_queue: target.ok_or_else(|| missing("!GetAtt QUEUE.Arn"))?.to_owned(),
             receives_max: policy["maxReceiveCount"].as_i64().ok_or_else(|| missing("maxReceiveCount"))?,
         })
     };
     Ok(QueueSettings {
-        name: name.to_owned(),
+        name: name_of(resources, id)?.to_owned(),
         visibility_timeout_seconds: seconds("VisibilityTimeout", 30),
         retention_seconds: seconds("MessageRetentionPeriod", 345_600),
         redrive,
     })
 }
 
-fn rule(name: &str, properties: &Value) -> Result<Rule, TemplateError> {
-    let missing = |expected| TemplateError::Property { resource: name.to_owned(), expected };
+fn rule(resources: &Value, id: &str) -> Result<Rule, TemplateError> {
+    let missing = |expected| TemplateError::Property { resource: id.to_owned(), expected };
+    let properties = &resources[id]["Properties"];
     let texts = |value: &Value| -> Option<Vec<String>> {
         value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
     };
     let pattern = &properties["EventPattern"];
-    let queue = |target: &Value| Some(target["Arn"].as_str()?.strip_suffix(".Arn")?.to_owned());
+    let queue = |target: &Value| queue_of(resources, &target["Arn"]).map(str::to_owned);
     let queues = properties["Targets"].as_array().into_iter().flatten().map(queue).collect::<Option<_>>();
+    let event_bus = properties["EventBusName"].as_str().ok_or_else(|| missing("EventBusName"))?;
     Ok(Rule {
-        event_bus: properties["EventBusName"].as_str().ok_or_else(|| missing("EventBusName"))?.to_owned(),
+        event_bus: name_of(resources, event_bus)?.to_owned(),
         sources: texts(&pattern["source"]).ok_or_else(|| missing("a list of sources"))?,
         detail_types: texts(&pattern["detail-type"]).ok_or_else(|| missing("a list of detail types"))?,
         queues: queues.ok_or_else(|| missing("targets with !GetAtt QUEUE.Arn"))?,
@@ -181,24 +214,24 @@ mod tests {
     fn the_template_has_the_resources_of_the_pipeline() {
         let template = Template::load().unwrap();
         let tables: Vec<_> = template.tables.iter().map(|table| table.name.as_str()).collect();
-        assert_eq!(tables, ["NoncesTable", "PackagesTable", "SecretsTable", "TestResultsTable"]);
-        assert!(template.tables.iter().all(|table| table.ttl_attribute.as_deref() == Some("ttl")));
+        assert_eq!(tables, ["hmac-nonce", "badge-packages", "badge-secrets", "badge-test-results"]);
+        assert!(template.tables.iter().all(|table| table.ttl_attribute.as_deref() == Some("TTL")));
         let queue = |name: &str| template.queues.iter().find(|queue| queue.name == name).unwrap();
-        let results = queue("ResultsQueue");
+        let results = queue("badge-results");
         assert_eq!(
             results.redrive,
-            Some(Redrive { dead_letter_queue: "ResultsDeadLetterQueue".to_owned(), receives_max: 20 })
+            Some(Redrive { dead_letter_queue: "badge-results-dlq".to_owned(), receives_max: 20 })
         );
         assert_eq!(results.retention_seconds, 4 * 24 * 60 * 60);
-        assert_eq!(queue("ResultsDeadLetterQueue").retention_seconds, 14 * 24 * 60 * 60);
-        let refresh = queue("RefreshQueue").redrive.clone().unwrap();
-        assert_eq!((refresh.dead_letter_queue.as_str(), refresh.receives_max), ("RefreshDeadLetterQueue", 5));
-        assert_eq!(template.event_buses, ["EventBus"]);
+        assert_eq!(queue("badge-results-dlq").retention_seconds, 14 * 24 * 60 * 60);
+        let refresh = queue("badge-refresh").redrive.clone().unwrap();
+        assert_eq!((refresh.dead_letter_queue.as_str(), refresh.receives_max), ("badge-refresh-dlq", 5));
+        assert_eq!(template.event_buses, ["badge-events"]);
         let rule = Rule {
-            event_bus: "EventBus".to_owned(),
+            event_bus: "badge-events".to_owned(),
             sources: vec![event_bridge::SOURCE.to_owned()],
             detail_types: vec![event_bridge::PACKAGE_REQUESTED.to_owned()],
-            queues: vec!["RefreshQueue".to_owned()],
+            queues: vec!["badge-refresh".to_owned()],
         };
         assert_eq!(template.rules, [rule]);
     }

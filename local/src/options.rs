@@ -86,7 +86,7 @@ Examples:
       Start, and receive a dead letter from a second terminal:
       AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_DEFAULT_REGION=us-east-1 \\
         aws sqs receive-message --endpoint-url http://127.0.0.1:9475 \\
-        --queue-url http://127.0.0.1:9475/000000000000/ResultsDeadLetterQueue
+        --queue-url http://127.0.0.1:9475/000000000000/badge-results-dlq
 
 Exit codes:
   0  stopped by Ctrl-C or SIGTERM, after all accepted results were processed

@@ -13,17 +13,17 @@ use url::Url;
 use crate::gateway::Gateway;
 use crate::poller::Poller;
 
-// The logical ids of the template.
+// The names of the template, without the prefix.
 
-const TEST_RESULTS_TABLE: &str = "TestResultsTable";
-const NONCES_TABLE: &str = "NoncesTable";
-const PACKAGES_TABLE: &str = "PackagesTable";
-pub const SECRETS_TABLE: &str = "SecretsTable";
-const EVENT_BUS: &str = "EventBus";
-pub const RESULTS_QUEUE: &str = "ResultsQueue";
-pub const RESULTS_DEAD_LETTER_QUEUE: &str = "ResultsDeadLetterQueue";
-pub const REFRESH_QUEUE: &str = "RefreshQueue";
-pub const REFRESH_DEAD_LETTER_QUEUE: &str = "RefreshDeadLetterQueue";
+pub const TEST_RESULTS_TABLE: &str = "badge-test-results";
+pub const NONCES_TABLE: &str = "hmac-nonce";
+pub const PACKAGES_TABLE: &str = "badge-packages";
+pub const SECRETS_TABLE: &str = "badge-secrets";
+pub const EVENT_BUS: &str = "badge-events";
+pub const RESULTS_QUEUE: &str = "badge-results";
+pub const RESULTS_DEAD_LETTER_QUEUE: &str = "badge-results-dlq";
+pub const REFRESH_QUEUE: &str = "badge-refresh";
+pub const REFRESH_DEAD_LETTER_QUEUE: &str = "badge-refresh-dlq";
 
 /// The timeout of the refresher in the template.
 const REFRESHER_TIMEOUT: Duration = Duration::from_mins(5);

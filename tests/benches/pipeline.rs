@@ -38,7 +38,7 @@ use embedded_aws::Storage;
 use http::Request;
 use local::config::{Config, Secret};
 use local::server::Server;
-use local::stack::{RESULTS_QUEUE, UpstreamConfig};
+use local::stack::{RESULTS_QUEUE, TEST_RESULTS_TABLE, UpstreamConfig};
 use serde_json::{Value, json};
 use tests::client::{Answer, KEY, Post, result, with};
 
@@ -217,7 +217,7 @@ fn config() -> Config {
 async fn compare_repositories(options: &Options) {
     let server = Server::start(config()).await.expect("a server");
     let client = Client::of(&server);
-    let results = Results::new(&server.aws().sdk_config(), "TestResultsTable".to_owned());
+    let results = Results::new(&server.aws().sdk_config(), TEST_RESULTS_TABLE.to_owned());
     heading("one client, SQLite in memory", TIMES);
     let few = Branch::spread("small", BRANCHES / FEW, BRANCHES);
     store(&results, &few, few.len()).await;

@@ -64,7 +64,7 @@ def malformed_messages_go_to_the_dead_letter_queue(stack):
     until(lambda: stack.depth("RefreshDeadLetterQueueUrl") == 1, "the request is not in the dead-letter queue")
     queues = stack.operate("status")["queues"]
     visible = {queue["queue"]: queue["visible"] for queue in queues if queue["dead_letters"]}
-    assert visible == {"ResultsDeadLetterQueue": 0, "RefreshDeadLetterQueue": 1, "RefreshEventsDeadLetterQueue": 0}, visible
+    assert visible == {"badge-results-dlq": 0, "badge-refresh-dlq": 1, "badge-refresh-events-dlq": 0}, visible
     return f"{len(malformed)} results with reasons, 1 request"
 
 

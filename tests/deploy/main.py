@@ -18,6 +18,11 @@ from tools import run
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "target/deploy/build"
 FUNCTIONS = ("IngestApi", "Processor", "Refresher", "BadgeApi")
+# The tables, queues and event bus, without the prefix.
+NAMES = (
+    "badge-test-results", "hmac-nonce", "badge-packages", "badge-secrets", "badge-results", "badge-results-dlq", "badge-refresh",
+    "badge-refresh-dlq", "badge-refresh-events-dlq", "badge-events",
+)
 # The schedule first runs about a minute after the deployment.
 METRICS_SECONDS_MAX = 180
 
@@ -51,6 +56,13 @@ def build():
                 archive.write(binary, "bootstrap")
             print(f"{function}: {binary.stat().st_size / 1e6:.2f} MB, zipped {file.tell() / 1e6:.2f} MB")
     return architecture
+
+
+def check_names(stack, prefix):
+    """Checks the names of tables, queues and event bus in the outputs."""
+    names = {output.rsplit("/", 1)[-1] for key, output in stack.outputs.items() if key.endswith(("TableName", "QueueUrl", "BusName"))}
+    expected = {f"{prefix}-{name}" for name in NAMES}
+    assert names == expected, f"expected the names {expected}, got {names}"
 
 
 def run_doctor(stack):
@@ -124,7 +136,9 @@ def main(keep):
                 "RefreshSchedule": "rate(1 minute)",
             }
             stack = deploy(emulator, "badgesmith", BUILT, parameters)
-            other = deploy(emulator, "badgesmith-staging", BUILT, parameters)
+            other = deploy(emulator, "badgesmith-staging", BUILT, {**parameters, "TablePrefix": "staging"})
+            for deployed, prefix in ((stack, "badgesmith"), (other, "staging")):
+                check_names(deployed, prefix)
             shared = set(stack.outputs.values()) & set(other.outputs.values())
             assert not shared, f"both stacks have the outputs {shared}"
             stack.register()

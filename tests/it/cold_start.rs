@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use badgesmith_aws::dynamodb::{Nonces, Results};
 use badgesmith_aws::secrets_manager::SecretsManager;
+use local::stack::{NONCES_TABLE, TEST_RESULTS_TABLE};
 use tests::faults::Fault;
 use tests::function::Function;
 use tests::world::World;
@@ -14,10 +15,10 @@ use tokio::time::Instant;
 async fn warm_up_calls_succeed_and_write_nothing() {
     let world = World::new();
     let config = world.sdk_config();
-    let results = Results::new(&config, "TestResultsTable".to_owned());
+    let results = Results::new(&config, TEST_RESULTS_TABLE.to_owned());
     results.warm_up_reads().await.unwrap();
     results.warm_up_writes().await.unwrap();
-    Nonces::new(&config, "NoncesTable".to_owned()).warm_up().await.unwrap();
+    Nonces::new(&config, NONCES_TABLE.to_owned()).warm_up().await.unwrap();
     SecretsManager::new(&config).warm_up().await.unwrap();
     assert_eq!(world.items().await, 0);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use embedded_aws::template;
 use http::Method;
 use local::stack::RESULTS_QUEUE;
 use serde_json::Value;
@@ -45,6 +46,14 @@ fn needed(calls: &[Call]) -> BTreeSet<Permission> {
     calls.iter().flat_map(|Call { operation, body }| permissions_for(operation, body)).collect()
 }
 
+/// The ARN of the table, queue or event bus with this name, as the template writes it: `{logical id}.Arn`.
+fn arn_of(name: &str) -> String {
+    let resources = resources();
+    let mut resources = resources.as_object().unwrap().iter();
+    let (id, _) = resources.find(|(_, resource)| template::name(resource) == Some(name)).unwrap();
+    format!("{id}.Arn")
+}
+
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 fn permissions_for(operation: &str, body: &Value) -> Vec<Permission> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -52,9 +61,9 @@ fn permissions_for(operation: &str, body: &Value) -> Vec<Permission> {
     match operation {
         "SendMessage" => {
             let url = text(&body["QueueUrl"]);
-            permission("sqs", format!("{}.Arn", url.rsplit('/').next().unwrap()))
+            permission("sqs", arn_of(url.rsplit('/').next().unwrap()))
         }
-        "PutEvents" => permission("events", format!("{}.Arn", text(&body["Entries"][0]["EventBusName"]))),
+        "PutEvents" => permission("events", arn_of(&text(&body["Entries"][0]["EventBusName"]))),
         "GetSecretValue" => {
             let name = text(&body["SecretId"]);
             let kind = name.split('/').take(2).collect::<Vec<_>>().join("/");
@@ -63,23 +72,21 @@ fn permissions_for(operation: &str, body: &Value) -> Vec<Permission> {
         }
         "BatchWriteItem" | "BatchGetItem" => {
             let tables = body["RequestItems"].as_object().unwrap().keys();
-            tables.flat_map(|table| permission("dynamodb", format!("{table}.Arn"))).collect()
+            tables.flat_map(|table| permission("dynamodb", arn_of(table))).collect()
         }
         // A transaction requires a permission for each of its writes.
         "TransactWriteItems" => {
             let writes = body["TransactItems"].as_array().unwrap().iter();
             let writes = writes.flat_map(|write| write.as_object().unwrap());
             writes
-                .map(|(kind, write)| {
-                    (format!("dynamodb:{kind}Item"), format!("{}.Arn", text(&write["TableName"])))
-                })
+                .map(|(kind, write)| (format!("dynamodb:{kind}Item"), arn_of(&text(&write["TableName"]))))
                 .collect()
         }
         _ => {
-            let table = text(&body["TableName"]);
+            let table = arn_of(&text(&body["TableName"]));
             match body["IndexName"].as_str() {
-                Some(index) => permission("dynamodb", format!("${{{table}.Arn}}/index/{index}")),
-                None => permission("dynamodb", format!("{table}.Arn")),
+                Some(index) => permission("dynamodb", format!("${{{table}}}/index/{index}")),
+                None => permission("dynamodb", table),
             }
         }
     }

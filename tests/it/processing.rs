@@ -8,7 +8,7 @@ use badgesmith_aws::dynamodb::Results;
 use badgesmith_domain::message::ResultMessage;
 use badgesmith_domain::test_result::TestResult;
 use embedded_aws::Queues;
-use local::stack::{RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE};
+use local::stack::{EVENT_BUS, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, TEST_RESULTS_TABLE};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tests::client::{Post, result, with};
@@ -190,7 +190,7 @@ async fn a_stored_result_is_published_on_the_event_bus() {
     let entry = &put.body["Entries"][0];
     assert_eq!(
         (&entry["EventBusName"], &entry["Source"], &entry["DetailType"]),
-        (&json!("EventBus"), &json!("badgesmith"), &json!("TestResultRecorded"))
+        (&json!(EVENT_BUS), &json!("badgesmith"), &json!("TestResultRecorded"))
     );
     let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
     assert_eq!(detail, world.history().await[0]);
@@ -238,7 +238,7 @@ async fn a_large_batch_is_written_in_parts_without_duplicates() {
             serde_json::from_value(with(result(world.now()), &fields)).unwrap()
         })
         .collect();
-    let table = Results::new(&world.sdk_config(), "TestResultsTable".to_owned());
+    let table = Results::new(&world.sdk_config(), TEST_RESULTS_TABLE.to_owned());
     assert!(table.put_all(&results).await.is_empty());
     assert_eq!(world.history().await.len(), 55);
 }

@@ -51,6 +51,24 @@ fn a_function_has_exactly_the_variables_that_it_reads() {
 }
 
 #[test]
+fn a_name_with_the_longest_prefix_is_within_the_limits_of_aws() {
+    let template = template::document().unwrap();
+    let prefix = &template["Parameters"]["TablePrefix"];
+    let pattern = prefix["AllowedPattern"].as_str().unwrap();
+    assert_eq!(pattern, "^[A-Za-z0-9_-]*$", "the characters that all three services allow");
+    for (id, resource) in template["Resources"].as_object().unwrap() {
+        let max = match resource["Type"].as_str().unwrap() {
+            "AWS::DynamoDB::Table" => 255,
+            "AWS::SQS::Queue" => 80,
+            "AWS::Events::EventBus" => 256,
+            _ => continue,
+        };
+        let name = template::name(resource).unwrap_or_else(|| panic!("{id} has no name after the prefix"));
+        assert!(prefix["MaxLength"].as_u64().unwrap() + 1 + name.len() as u64 <= max, "{name}");
+    }
+}
+
+#[test]
 fn the_visibility_timeout_is_six_timeouts_of_the_function() {
     let resources = resources();
     let timeout = |id: &str| resources[id]["Properties"]["Timeout"].as_u64().unwrap();

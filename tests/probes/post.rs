@@ -20,7 +20,7 @@ fn main() -> Result<(), Error> {
             .table_name(table)
             .item("PK", text(&key))
             .item("SK", text("META"))
-            .item("state", text("RESERVED"))
+            .item("State", text("RESERVED"))
             .condition_expression("attribute_not_exists(#pk)")
             .expression_attribute_names("#pk", "PK")
             .send()
@@ -33,7 +33,7 @@ fn main() -> Result<(), Error> {
             .key("PK", text(&key))
             .key("SK", text("META"))
             .update_expression("SET #state = :state")
-            .expression_attribute_names("#state", "state")
+            .expression_attribute_names("#state", "State")
             .expression_attribute_values(":state", text("ENQUEUED"))
             .send()
             .await?;

@@ -23,6 +23,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use local::config::Secret;
+use local::stack::TEST_RESULTS_TABLE;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -42,7 +43,7 @@ pub async fn aws_with(results: &[TestResult]) -> Aws {
     let aws = Aws::open(&Storage::Memory, &template, &Clock::System).expect("the services");
     let secret = Secret::new(REPOSITORY.parse().expect("a repository"), KEY).expect("a key");
     aws.secrets().put(&format!("badge/repo/{REPOSITORY}"), &secret.value).expect("to be stored");
-    let table = Results::new(&aws.sdk_config(), "TestResultsTable".to_owned());
+    let table = Results::new(&aws.sdk_config(), TEST_RESULTS_TABLE.to_owned());
     assert!(table.put_all(results).await.is_empty(), "a result was not stored");
     aws
 }

@@ -8,6 +8,7 @@ use badgesmith_domain::test_result::TestResult;
 use bytes::Bytes;
 use http::{HeaderValue, Request};
 use local::gateway;
+use local::stack::{REFRESH_QUEUE, RESULTS_QUEUE};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -57,7 +58,7 @@ pub fn test_result(branch: &str) -> TestResult {
 /// A full batch of the queue of results, each message with a different branch.
 pub fn full_batch() -> Value {
     let result = |number| ResultMessage::new(test_result(&format!("batch-{number}")));
-    messages("ResultsQueue", (0..BATCH).map(|number| serde_json::to_string(&result(number)).expect("JSON")))
+    messages(RESULTS_QUEUE, (0..BATCH).map(|number| serde_json::to_string(&result(number)).expect("JSON")))
 }
 
 /// A `PackageRequested` event for a package that is still read, from the queue of requests.
@@ -75,7 +76,7 @@ pub fn package_read() -> Value {
         "resources": [],
         "detail": request,
     });
-    messages("RefreshQueue", [event.to_string()])
+    messages(REFRESH_QUEUE, [event.to_string()])
 }
 
 fn messages(queue: &str, bodies: impl IntoIterator<Item = String>) -> Value {

@@ -43,16 +43,16 @@ impl Function {
         }
     }
 
-    /// The variables of the template that name resources; here each resource is named by its logical id. The other
-    /// variables are parameters of the stack, with defaults in the code.
+    /// The variables of the template that name resources, with names as in `local`. The other variables are
+    /// parameters of the stack, with defaults in the code.
     pub fn environment(self) -> Vec<(String, String)> {
         let document = template::document().expect("the template");
         let resources = &document["Resources"];
         let variables = &resources[self.logical_id()]["Properties"]["Environment"]["Variables"];
         let variables = variables.as_object().expect("variables").iter();
-        let resource_names = variables
-            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-            .filter(|(_, value)| !resources[value].is_null());
+        let resource_names = variables.filter_map(|(variable, value)| {
+            Some((variable.clone(), template::name(&resources[value.as_str()?])?.to_owned()))
+        });
         // A function without it writes no metrics.
         resource_names.chain([("STACK_NAME".to_owned(), "badgesmith".to_owned())]).collect()
     }

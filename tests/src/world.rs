@@ -21,8 +21,8 @@ use embedded_aws::{self, Aws, Queues, Storage};
 use http::{Method, Request};
 use local::config::{GitHubToken, Secret};
 use local::stack::{
-    REFRESH_DEAD_LETTER_QUEUE, REFRESH_QUEUE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRETS_TABLE, Stack,
-    UpstreamConfig,
+    EVENT_BUS, PACKAGES_TABLE, REFRESH_DEAD_LETTER_QUEUE, REFRESH_QUEUE, RESULTS_DEAD_LETTER_QUEUE,
+    RESULTS_QUEUE, SECRETS_TABLE, Stack, UpstreamConfig,
 };
 use refresher::{Report, UpstreamTimeouts};
 use serde_json::Value;
@@ -221,7 +221,7 @@ impl World {
     /// Publishes a `PackageRequested` event without the badge API.
     pub async fn publish_request(&self, package: &str, reason: Reason) {
         let request = PackageRequest::new(package.parse().unwrap(), reason, self.now());
-        let bus = EventBus::new(&self.sdk_config(), "EventBus".to_owned());
+        let bus = EventBus::new(&self.sdk_config(), EVENT_BUS.to_owned());
         bus.publish_requested(&request).await.unwrap();
     }
 
@@ -237,10 +237,10 @@ impl World {
         let text = |text: &str| AttributeValue::S(text.to_owned());
         client
             .put_item()
-            .table_name("PackagesTable")
+            .table_name(PACKAGES_TABLE)
             .item("PK", text(partition))
             .item("SK", text(sort))
-            .item("content", text("nonsense"))
+            .item("Content", text("nonsense"))
             .send()
             .await
             .unwrap();

@@ -129,7 +129,7 @@ impl fmt::Display for Replayed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { dry_run, moved, summary: ScanSummary { queue, skipped, .. }, .. } = self;
         let verb = if *dry_run { "would move" } else { "moved" };
-        write!(f, "{verb} {moved} messages to {}", queue.source().logical_id())?;
+        write!(f, "{verb} {moved} messages to {}", queue.source().name())?;
         if *skipped > 0 { write!(f, ", skipped {skipped}") } else { Ok(()) }
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Status {
 
 #[derive(Serialize)]
 pub(super) struct QueueStatus {
-    /// The logical id in the template.
+    /// Its name without the prefix of the stack.
     queue: &'static str,
     /// Whether it is a dead-letter queue.
     dead_letters: bool,
@@ -196,15 +196,15 @@ mod tests {
         let depth = |visible, in_flight| QueueDepth { visible, in_flight, delayed: 0 };
         let oldest = Oldest { age: Duration::from_mins(90), is_sample: true };
         let queues = vec![
-            QueueStatus::new("ResultsQueue", None, depth(3, 2), Ok(None)),
+            QueueStatus::new("badge-results", None, depth(3, 2), Ok(None)),
             QueueStatus::new(
-                "ResultsDeadLetterQueue",
+                "badge-results-dlq",
                 Some(DeadLetterQueue::Results),
                 depth(12, 0),
                 Ok(Some(oldest)),
             ),
             QueueStatus::new(
-                "RefreshDeadLetterQueue",
+                "badge-refresh-dlq",
                 Some(DeadLetterQueue::Refresh),
                 depth(0, 1),
                 Err(AwsError::unexpected("sqs:ReceiveMessage", "no answer")),
@@ -240,10 +240,10 @@ mod tests {
     fn a_status_has_queues_dead_letters_packages_and_results() {
         let status = status(vec![result()]);
         insta::assert_snapshot!(status, @r"
-        QUEUE                   VISIBLE  IN FLIGHT  DELAYED  OLDEST
-        ResultsQueue            3        2          0        -
-        ResultsDeadLetterQueue  12       0          0        at least 1h 30m
-        RefreshDeadLetterQueue  0        1          0        ?
+        QUEUE              VISIBLE  IN FLIGHT  DELAYED  OLDEST
+        badge-results      3        2          0        -
+        badge-results-dlq  12       0          0        at least 1h 30m
+        badge-refresh-dlq  0        1          0        ?
 
         12 dead letters in results: `badgesmith dlq list` lists them
         1 dead letter in refresh: `badgesmith dlq list --queue refresh` lists it
@@ -255,9 +255,7 @@ mod tests {
         let notes: Vec<_> = status.notes().collect();
         assert_eq!(
             notes,
-            [
-                "the age of the messages in RefreshDeadLetterQueue is unknown: sqs:ReceiveMessage failed: no answer"
-            ]
+            ["the age of the messages in badge-refresh-dlq is unknown: sqs:ReceiveMessage failed: no answer"]
         );
     }
 
@@ -269,7 +267,7 @@ mod tests {
         {
           "queues": [
             {
-              "queue": "ResultsQueue",
+              "queue": "badge-results",
               "dead_letters": false,
               "visible": 3,
               "in_flight": 2,
@@ -278,7 +276,7 @@ mod tests {
               "oldest_is_sample": null
             },
             {
-              "queue": "ResultsDeadLetterQueue",
+              "queue": "badge-results-dlq",
               "dead_letters": true,
               "visible": 12,
               "in_flight": 0,

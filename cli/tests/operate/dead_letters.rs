@@ -9,7 +9,7 @@ use badgesmith_aws::sqs::Queue;
 use badgesmith_domain::message::ResultMessage;
 use badgesmith_domain::test_result::{TestResult, TestResultId};
 use embedded_aws::Queues;
-use local::stack::{RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE};
+use local::stack::{REFRESH_DEAD_LETTER_QUEUE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE};
 use serde_json::{Value, json};
 use tests::client::{REPOSITORY, result, with};
 use tokio::task::JoinSet;
@@ -139,7 +139,7 @@ async fn valid_messages_are_replayed_and_poison_returns() {
     until(async || world.api().history(REPOSITORY, "", 10).await.unwrap().len() == 1).await;
 
     let replayed = world.run(&["dlq", "replay", "--rate", "0"]).await.ok();
-    assert_eq!(replayed, "moved 2 messages to ResultsQueue\n");
+    assert_eq!(replayed, "moved 2 messages to badge-results\n");
     until(async || dead.depth().await.unwrap().visible == 2).await;
 }
 
@@ -176,12 +176,12 @@ async fn selected_messages_or_all_are_purged_after_a_confirmation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn package_requests_are_listed_with_their_reasons_and_replayed() {
-    const REFRESH_EVENTS: &str = "RefreshEventsDeadLetterQueue";
+    const REFRESH_EVENTS: &str = "badge-refresh-events-dlq";
     let world = World::start().await;
     let detail =
         r#"{"version":1,"package":"nuget/acme.kit","reason":"new","requested_at":"2026-01-15T10:30:00Z"}"#;
     for body in [&format!(r#"{{"detail":{detail}}}"#), "{}"] {
-        send(&world, "RefreshDeadLetterQueue", body).await;
+        send(&world, REFRESH_DEAD_LETTER_QUEUE, body).await;
     }
     let listed = world.run(&["dlq", "list", "--queue", "refresh"]).await.ok();
     assert!(listed.contains("nuget/acme.kit") && listed.contains("malformed request"), "{listed}");

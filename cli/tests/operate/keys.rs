@@ -4,6 +4,7 @@ use std::fs;
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::SecretMappings;
+use local::stack::SECRETS_TABLE;
 use tests::client::{Post, result};
 use tests::upstream::{Account, Visibility};
 
@@ -111,7 +112,7 @@ async fn a_token_shows_packages_until_it_is_deleted() {
     assert!(current().contains("ghp_environment"));
 
     // An operator mapped the package to a secret that other packages use.
-    let mappings = SecretMappings::new(&world.server.aws().sdk_config(), "SecretsTable".to_owned());
+    let mappings = SecretMappings::new(&world.server.aws().sdk_config(), SECRETS_TABLE.to_owned());
     let (acme, open) = ("acme".parse().unwrap(), "open".parse().unwrap());
     mappings.put(&acme, Some(&open), "badge/github/acme", Clock::System.now()).await.unwrap();
     let shared = ["token", "delete", "acme", "--package", "open", "--secret", "--yes"];

@@ -260,6 +260,6 @@ async fn the_age_of_the_oldest_dead_letter_is_a_sample_or_unknown() {
         (&20.into(), &true.into())
     );
     let denied = Proxy::start(world.aws, |operation, _| operation != "ReceiveMessage").run(&["status"]).await;
-    assert!(denied.stderr.contains("ResultsDeadLetterQueue"), "{denied:?}");
+    assert!(denied.stderr.contains("in badge-results-dlq is unknown"), "{denied:?}");
     assert!(denied.ok().contains('?'));
 }

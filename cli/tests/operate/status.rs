@@ -16,7 +16,7 @@ async fn the_status_is_a_table_for_people_and_json_for_programs() {
     assert_eq!(world.api().send(&post).await.unwrap().status, 202);
     until(async || world.api().history("acme/kit", "", 1).await.unwrap().len() == 1).await;
     let config = world.server.aws().sdk_config();
-    let dead = Queues::url("RefreshEventsDeadLetterQueue");
+    let dead = Queues::url("badge-refresh-events-dlq");
     aws_sdk_sqs::Client::new(&config).send_message().queue_url(dead).message_body("{}").send().await.unwrap();
 
     let status = world.run(&["status", "--repo", "acme/kit", "--json"]).await.json();
@@ -31,7 +31,7 @@ async fn the_status_is_a_table_for_people_and_json_for_programs() {
     );
     let status = world.run(&["status", "--repo", "acme/kit"]).await.ok();
     for part in [
-        "RefreshEventsDeadLetterQueue  1",
+        "badge-refresh-events-dlq  1",
         "1 dead letter in refresh-events",
         "no packages are overdue",
         "linux     main    190",

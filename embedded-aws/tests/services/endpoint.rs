@@ -32,15 +32,15 @@ async fn tables_and_event_buses_are_those_of_the_template() {
     let Served { config, .. } = serve(&Storage::Memory).await;
     let tables = aws_sdk_dynamodb::Client::new(&config);
     let names = tables.list_tables().send().await.unwrap();
-    assert_eq!(names.table_names(), ["NoncesTable", "PackagesTable", "SecretsTable", "TestResultsTable"]);
+    assert_eq!(names.table_names(), ["badge-packages", "badge-secrets", "badge-test-results", "hmac-nonce"]);
     let item = ["PK", "SK"].map(|name| (name.to_owned(), AttributeValue::S("x".to_owned())));
-    tables.put_item().table_name("SecretsTable").set_item(Some(item.clone().into())).send().await.unwrap();
-    let scanned = tables.scan().table_name("SecretsTable").send().await.unwrap();
+    tables.put_item().table_name("badge-secrets").set_item(Some(item.clone().into())).send().await.unwrap();
+    let scanned = tables.scan().table_name("badge-secrets").send().await.unwrap();
     assert_eq!(scanned.items(), [item.into()]);
 
     let events = aws_sdk_eventbridge::Client::new(&config);
-    let bus = events.describe_event_bus().name("EventBus").send().await.unwrap();
-    assert_eq!(bus.arn(), Some("arn:aws:events:local:000000000000:event-bus/EventBus"));
+    let bus = events.describe_event_bus().name("badge-events").send().await.unwrap();
+    assert_eq!(bus.arn(), Some("arn:aws:events:local:000000000000:event-bus/badge-events"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,7 @@ async fn a_long_poll_does_not_delay_shutdown() {
         "X-Amz-Target: AmazonSQS.ReceiveMessage",
         "Content-Type: application/x-amz-json-1.0",
     ];
-    let poll = send_raw(port, &head, r#"{"QueueUrl":"ResultsQueue","WaitTimeSeconds":20}"#);
+    let poll = send_raw(port, &head, r#"{"QueueUrl":"badge-results","WaitTimeSeconds":20}"#);
     // Connections are accepted in order: after this response the server has the poll, too.
     aws_sdk_sqs::Client::new(&config).list_queues().send().await.unwrap();
     let started = Instant::now();

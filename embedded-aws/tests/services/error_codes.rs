@@ -26,7 +26,7 @@ async fn check<const N: usize>(service: &str, cases: [(&str, Value, &str); N]) {
 }
 
 fn with_queue(mut request: Value) -> Value {
-    request["QueueUrl"] = "http://sqs.test/000000000000/ResultsQueue".into();
+    request["QueueUrl"] = "http://sqs.test/000000000000/badge-results".into();
     request
 }
 

@@ -51,7 +51,7 @@ fn text(value: &str) -> MessageAttributeValue {
 async fn a_received_message_is_invisible_until_its_visibility_timeout_ends() {
     let Served { clock, config, .. } = serve(&Storage::Memory).await;
     let sqs = Client::new(&config);
-    let queue = url(&sqs, "ResultsDeadLetterQueue").await;
+    let queue = url(&sqs, "badge-results-dlq").await;
     let sent_at = clock.now().unix_milliseconds().to_string();
     let send = sqs.send_message().queue_url(&queue).message_body("a body");
     let send = send.message_attributes("reason", text("poison")).message_attributes("failed_at", text("now"));
@@ -94,7 +94,7 @@ async fn a_received_message_is_invisible_until_its_visibility_timeout_ends() {
 async fn a_message_that_exceeds_max_receives_moves_to_the_dead_letter_queue() {
     let Served { config, .. } = serve(&Storage::Memory).await;
     let sqs = Client::new(&config);
-    let queue = url(&sqs, "ResultsQueue").await;
+    let queue = url(&sqs, "badge-results").await;
     let send = sqs.send_message().queue_url(&queue).message_body("a body").message_group_id("acme");
     let sent = send.message_attributes("reason", text("none")).send().await.unwrap();
     for _ in 0..20 {
@@ -102,12 +102,12 @@ async fn a_message_that_exceeds_max_receives_moves_to_the_dead_letter_queue() {
         assert_eq!(received.attributes().unwrap()[&System::MessageGroupId], "acme");
     }
     assert!(receive(&sqs, &queue, 0).await.is_empty());
-    let dead = receive(&sqs, &url(&sqs, "ResultsDeadLetterQueue").await, 0).await.remove(0);
+    let dead = receive(&sqs, &url(&sqs, "badge-results-dlq").await, 0).await.remove(0);
     assert_eq!((dead.message_id(), dead.body()), (sent.message_id(), Some("a body")));
     assert_eq!(dead.message_attributes().unwrap()["reason"], text("none"));
     let system = dead.attributes().unwrap();
     let source = System::from("DeadLetterQueueSourceArn");
-    assert_eq!(system[&source], "arn:aws:sqs:local:000000000000:ResultsQueue");
+    assert_eq!(system[&source], "arn:aws:sqs:local:000000000000:badge-results");
     assert_eq!(system[&System::MessageGroupId], "acme");
     assert_eq!(system[&System::ApproximateReceiveCount], "1");
 }
@@ -116,7 +116,7 @@ async fn a_message_that_exceeds_max_receives_moves_to_the_dead_letter_queue() {
 async fn a_batch_reports_each_entry() {
     let Served { config, .. } = serve(&Storage::Memory).await;
     let sqs = Client::new(&config);
-    let queue = url(&sqs, "ResultsDeadLetterQueue").await;
+    let queue = url(&sqs, "badge-results-dlq").await;
     let entry = |id: &str, body: &str| {
         let entry = SendMessageBatchRequestEntry::builder().id(id).message_body(body).message_group_id(id);
         entry.build().unwrap()
@@ -148,7 +148,7 @@ async fn a_batch_reports_each_entry() {
 async fn a_long_poll_ends_when_a_message_arrives() {
     let Served { config, .. } = serve(&Storage::Memory).await;
     let sqs = Client::new(&config);
-    let queue = url(&sqs, "ResultsDeadLetterQueue").await;
+    let queue = url(&sqs, "badge-results-dlq").await;
     let poll = sqs.receive_message().queue_url(&queue).wait_time_seconds(20).send();
     let send = sqs.send_message().queue_url(&queue).message_body("a body").send();
     let both = Box::pin(async { tokio::join!(poll, send) });
@@ -161,9 +161,9 @@ async fn a_long_poll_ends_when_a_message_arrives() {
 async fn a_queue_has_a_url_attributes_and_a_retention_period() {
     let Served { aws, clock, config, .. } = serve(&Storage::Memory).await;
     let sqs = Client::new(&config);
-    let listed = sqs.list_queues().queue_name_prefix("Results").send().await.unwrap();
-    let (results, dead) = (url(&sqs, "ResultsQueue").await, url(&sqs, "ResultsDeadLetterQueue").await);
-    assert_eq!(listed.queue_urls(), [dead.clone(), results.clone()]);
+    let listed = sqs.list_queues().queue_name_prefix("badge-results").send().await.unwrap();
+    let (results, dead) = (url(&sqs, "badge-results").await, url(&sqs, "badge-results-dlq").await);
+    assert_eq!(listed.queue_urls(), [results.clone(), dead.clone()]);
     assert!(dead.starts_with(config.endpoint_url().unwrap()), "{dead}");
     let policy = sqs.get_queue_attributes().queue_url(results);
     let policy = policy.attribute_names(Queue::RedrivePolicy).attribute_names(Queue::QueueArn);
@@ -172,7 +172,7 @@ async fn a_queue_has_a_url_attributes_and_a_retention_period() {
     assert_eq!(
         serde_json::from_str::<Value>(&policy[&Queue::RedrivePolicy]).unwrap(),
         json!({
-            "deadLetterTargetArn": "arn:aws:sqs:local:000000000000:ResultsDeadLetterQueue",
+            "deadLetterTargetArn": "arn:aws:sqs:local:000000000000:badge-results-dlq",
             "maxReceiveCount": 20,
         })
     );

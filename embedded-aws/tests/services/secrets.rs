@@ -108,7 +108,7 @@ async fn data_of_an_older_version_is_kept() {
                  receive_count INTEGER NOT NULL DEFAULT 0, receipt_handle TEXT
              ) STRICT;
              INSERT INTO message (queue, message_id, body, attributes, system_attributes, sent_at, visible_at)
-                 VALUES ('ResultsDeadLetterQueue', 'an-id', 'not json',
+                 VALUES ('badge-results-dlq', 'an-id', 'not json',
                      '{\"reason\":{\"DataType\":\"String\",\"StringValue\":\"poison\"}}', '{}', 1000, 1000);
              CREATE TABLE secret (
                  name TEXT NOT NULL, stage TEXT NOT NULL, version_id TEXT NOT NULL, value TEXT NOT NULL,
@@ -133,7 +133,7 @@ async fn data_of_an_older_version_is_kept() {
         assert_eq!(described.last_changed_date().unwrap().secs(), 3);
         let sqs = aws_sdk_sqs::Client::new(&config);
         // In flight when the services close: visible after a restart.
-        let dead = receive(&sqs, &url(&sqs, "ResultsDeadLetterQueue").await, 600).await;
+        let dead = receive(&sqs, &url(&sqs, "badge-results-dlq").await, 600).await;
         assert_eq!(dead[0].message_attributes().unwrap()["reason"].string_value(), Some("poison"));
         stop.cancel();
         server.await.unwrap();

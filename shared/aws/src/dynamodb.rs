@@ -62,7 +62,7 @@ const PK: &str = "PK";
 /// The name of the sort key in every table.
 const SK: &str = "SK";
 /// When an item expires, in seconds since the Unix epoch.
-const TTL: &str = "ttl";
+const TTL: &str = "TTL";
 
 /// The key of an item, or the first attributes of a new one.
 fn item_key(partition: &str, sort: &str) -> Item {

@@ -2,12 +2,12 @@
 //!
 //! | table | partition key | sort key |
 //! |---|---|---|
-//! | test results | `TEST#{owner}#{repo}` | `RESULT#{platform}#{branch}#{order}` |
+//! | `badge-test-results` | `TEST#{owner}#{repo}` | `RESULT#{platform}#{branch}#{order}` |
 //! | its index of latest results | `LATEST#{owner}#{repo}#{platform}#{branch}` | `{order}` |
-//! | nonces | `NONCE#{owner}/{repo}#{nonce}` | `META` |
-//! | packages | `PACKAGE#{provider}#{organization or -}#{package}` | `META`, `UPSTREAM`, `VERSIONS` |
+//! | `hmac-nonce` | `NONCE#{owner}/{repo}#{nonce}` | `META` |
+//! | `badge-packages` | `PACKAGE#{provider}#{organization or -}#{package}` | `META`, `UPSTREAM`, `VERSIONS` |
 //! | its index of due packages | `DUE#{shard}` | `{refresh_after}` |
-//! | secrets | `SECRET#{provider}#{organization}#{package or *}` | `META` |
+//! | `badge-secrets` | `SECRET#{provider}#{organization}#{package or *}` | `META` |
 //!
 //! `#` and `%` in names are percent-encoded, so that no name can forge another key. An order is
 //! `{timestamp}#{run_id}.{run_attempt}#{test_result_id}`. Orders sort by time and, within one millisecond, by run
@@ -118,7 +118,7 @@ impl DueShard {
     pub fn partition(self) -> String {
         match self {
             Self::Known(shard) => format!("DUE#{shard}"),
-            Self::Unconfirmed => "DUE#unproven".to_owned(),
+            Self::Unconfirmed => "DUE#unconfirmed".to_owned(),
         }
     }
 }

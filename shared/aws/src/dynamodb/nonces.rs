@@ -17,16 +17,16 @@ use uuid::Uuid;
 use super::{Item, PK, SK, TTL, integer, number, string, text};
 use crate::sdk::AwsError;
 
-const STATE: &str = "state";
+const STATE: &str = "State";
 const RESERVED: &str = "RESERVED";
 const ENQUEUED: &str = "ENQUEUED";
 /// The digest of the submission: its body and its route.
-const DIGEST: &str = "digest";
+const DIGEST: &str = "Digest";
 /// Identifies the attempt that holds the reservation.
-const TOKEN: &str = "token";
+const TOKEN: &str = "Token";
 /// When that attempt's lease ends, in milliseconds since the Unix epoch.
-const LEASE: &str = "lease";
-const TEST_RESULT_ID: &str = "test_result_id";
+const LEASE_UNTIL: &str = "LeaseUntil";
+const TEST_RESULT_ID: &str = "TestResultId";
 
 /// The table of nonces, with one item per reservation.
 #[derive(Debug, Clone)]
@@ -93,19 +93,19 @@ impl Nonces {
             .item(STATE, string(RESERVED))
             .item(DIGEST, string(&digest))
             .item(TOKEN, string(&token))
-            .item(LEASE, number(now.plus(Self::LEASE).unix_milliseconds()))
+            .item(LEASE_UNTIL, number(now.plus(Self::LEASE).unix_milliseconds()))
             .item(TEST_RESULT_ID, string(id.to_string()))
             .item(TTL, number(now.plus(Self::LIFETIME).unix_seconds()))
             .condition_expression(
                 "attribute_not_exists(#pk) OR #ttl <= :seconds OR #token = :token \
-                 OR (#state = :reserved AND #digest = :digest AND #lease <= :milliseconds)",
+                 OR (#state = :reserved AND #digest = :digest AND #lease_until <= :milliseconds)",
             )
             .expression_attribute_names("#pk", PK)
             .expression_attribute_names("#ttl", TTL)
             .expression_attribute_names("#token", TOKEN)
             .expression_attribute_names("#state", STATE)
             .expression_attribute_names("#digest", DIGEST)
-            .expression_attribute_names("#lease", LEASE)
+            .expression_attribute_names("#lease_until", LEASE_UNTIL)
             .expression_attribute_values(":seconds", number(now.unix_seconds()))
             .expression_attribute_values(":token", string(&token))
             .expression_attribute_values(":reserved", string(RESERVED))
@@ -139,7 +139,7 @@ impl Nonces {
     /// # Errors
     /// [`AwsError`] if the write fails. The lease then expires by itself.
     pub async fn release(&self, reservation: &Reservation) -> Result<(), AwsError> {
-        self.update(reservation, LEASE, number(0)).await.map_err(failed_update)
+        self.update(reservation, LEASE_UNTIL, number(0)).await.map_err(failed_update)
     }
 
     /// Opens the connection before the first reservation by updating one that does not exist. The condition fails,
@@ -150,7 +150,7 @@ impl Nonces {
     pub async fn warm_up(&self) -> Result<(), AwsError> {
         let nonexistent =
             Reservation { partition: key::WARM_UP_KEY.to_owned(), token: key::WARM_UP_KEY.to_owned() };
-        match self.update(&nonexistent, LEASE, number(0)).await {
+        match self.update(&nonexistent, LEASE_UNTIL, number(0)).await {
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
                 _ => Err(failed_update(error)),
@@ -195,7 +195,7 @@ fn outcome_for_existing(item: &Item, digest: &str, now: Timestamp) -> Reservatio
         ReservationOutcome::AlreadyAccepted
     } else {
         let lease_end =
-            integer(item, LEASE).map_or(now.plus(Nonces::LEASE), Timestamp::from_unix_milliseconds);
+            integer(item, LEASE_UNTIL).map_or(now.plus(Nonces::LEASE), Timestamp::from_unix_milliseconds);
         ReservationOutcome::InProgress(lease_end.since(now))
     }
 }

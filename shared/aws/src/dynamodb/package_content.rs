@@ -13,7 +13,7 @@ use flate2::write::ZlibEncoder;
 use super::{Item, StoreError};
 use crate::sdk::AwsError;
 
-pub(super) const CONTENT: &str = "content";
+pub(super) const CONTENT: &str = "Content";
 
 /// The largest compressed content: an item has at most 400 KB.
 const COMPRESSED_BYTES_MAX: usize = 350 * 1024;

@@ -15,20 +15,19 @@ use super::{Item, StoreError, TTL, integer, number, string, text};
 pub(super) const DUE_PK: &str = "GSI1PK";
 pub(super) const DUE_SK: &str = "GSI1SK";
 
-pub(super) const STATE: &str = "state";
-/// The stored word is older than the name of the state.
-const UNCONFIRMED: &str = "UNPROVEN";
+pub(super) const STATE: &str = "State";
+const UNCONFIRMED: &str = "UNCONFIRMED";
 pub(super) const KNOWN: &str = "KNOWN";
 const NOT_FOUND: &str = "NOT_FOUND";
-pub(super) const REFRESH_AFTER: &str = "refresh_after";
-pub(super) const LAST_REQUESTED_AT: &str = "last_requested_at";
-const FAILURES: &str = "failures";
-const LATEST_STABLE: &str = "latest_stable";
-const LATEST_PRERELEASE: &str = "latest_prerelease";
-const FETCHED_AT: &str = "fetched_at";
-const CHANGED_AT: &str = "changed_at";
-const CONSECUTIVE_NOT_FOUND: &str = "missing";
-const PRIVATE: &str = "private";
+pub(super) const REFRESH_AFTER: &str = "RefreshAfter";
+pub(super) const LAST_REQUESTED_AT: &str = "LastRequestedAt";
+const FAILURES: &str = "Failures";
+const LATEST_STABLE: &str = "LatestStable";
+const LATEST_PRERELEASE: &str = "LatestPrerelease";
+const FETCHED_AT: &str = "FetchedAt";
+const CHANGED_AT: &str = "ChangedAt";
+const CONSECUTIVE_NOT_FOUND: &str = "ConsecutiveNotFound";
+const PRIVATE: &str = "Private";
 
 /// The attributes that some states do not have.
 pub(super) const OPTIONAL_ATTRIBUTES: [&str; 9] = [
@@ -79,7 +78,7 @@ pub(super) fn to_record(item: &Item) -> Result<PackageRecord, StoreError> {
     })
 }
 
-/// The attributes of `record`, but for its key and `last_requested_at`, which leases and reads update.
+/// The attributes of `record`, but for its key and `LastRequestedAt`, which leases and reads update.
 pub(super) fn attributes(package: &Package, record: &PackageRecord, now: Timestamp) -> Item {
     let (state, shard, expires_at) = match &record.state {
         PackageState::Unconfirmed => {

@@ -20,9 +20,9 @@ use crate::sdk::AwsError;
 
 /// The run that holds the lease, or held it last. Every write of a run is conditional on it. It stays when the lease
 /// ends, so that a write that is sent again, because its response was lost, succeeds.
-pub(super) const LEASE_TOKEN: &str = "lease_token";
+pub(super) const LEASE_TOKEN: &str = "LeaseToken";
 /// When the lease ends, in milliseconds since the Unix epoch.
-pub(super) const LEASE_UNTIL: &str = "lease_until";
+pub(super) const LEASE_UNTIL: &str = "LeaseUntil";
 
 /// A request for an unknown name counts as at most this old.
 const REQUEST_AGE_MAX: Duration = Duration::from_hours(1);
@@ -94,8 +94,8 @@ impl Packages {
         let result = self
             .lease_request(package, update)
             .condition_expression(
-                "#lease_token = :lease_token OR (attribute_exists(PK) AND #refresh_after <= :refresh_after \
-                 AND #lease_until <= :now AND (attribute_not_exists(#ttl) OR #ttl > :ttl))",
+                "#LeaseToken = :LeaseToken OR (attribute_exists(PK) AND #RefreshAfter <= :RefreshAfter \
+                 AND #LeaseUntil <= :now AND (attribute_not_exists(#TTL) OR #TTL > :TTL))",
             )
             .expression_attribute_values(":now", number(now.unix_milliseconds()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -135,8 +135,8 @@ impl Packages {
             .lease_request(package, update)
             .expression_attribute_names("#due", DUE_PK)
             .condition_expression(
-                "#lease_token = :lease_token OR (#state = :state AND attribute_exists(#due) \
-                 AND #last_requested_at <= :last_requested_at)",
+                "#LeaseToken = :LeaseToken OR (#State = :State AND attribute_exists(#due) \
+                 AND #LastRequestedAt <= :LastRequestedAt)",
             )
             .send()
             .await;

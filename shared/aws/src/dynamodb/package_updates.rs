@@ -17,7 +17,7 @@ use super::{Packages, TTL, number, string};
 use crate::sdk::AwsError;
 
 /// The condition of a write to `META`: no other run has taken the lease.
-const HOLDS_LEASE: &str = "#lease_token = :lease_token";
+const HOLDS_LEASE: &str = "#LeaseToken = :LeaseToken";
 
 /// How a refresh changes a package's versions and validators.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Packages {
             .table_name(&self.table)
             .set_key(Some(item_key(package, key::META)))
             .update_expression(update.expression())
-            .condition_expression("attribute_exists(PK) AND #last_requested_at < :last_requested_at")
+            .condition_expression("attribute_exists(PK) AND #LastRequestedAt < :LastRequestedAt")
             .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values))
             .send()
@@ -201,8 +201,8 @@ impl Packages {
         if sort == key::META {
             delete = delete
                 .condition_expression(HOLDS_LEASE)
-                .expression_attribute_names("#lease_token", LEASE_TOKEN)
-                .expression_attribute_values(":lease_token", string(&lease.token));
+                .expression_attribute_names("#LeaseToken", LEASE_TOKEN)
+                .expression_attribute_values(":LeaseToken", string(&lease.token));
         }
         Ok(TransactWriteItem::builder().delete(delete.build()?).build())
     }

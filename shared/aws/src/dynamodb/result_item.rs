@@ -12,21 +12,21 @@ use super::{Item, PK, SK, StoreError, TTL, integer, number, string};
 pub(super) const LATEST_PK: &str = "GSI1PK";
 const LATEST_SK: &str = "GSI1SK";
 
-const ID: &str = "test_result_id";
-const OWNER: &str = "owner";
-const REPO: &str = "repo";
-const PLATFORM: &str = "platform";
-const BRANCH: &str = "branch";
-const PASSED: &str = "passed";
-const FAILED: &str = "failed";
-const SKIPPED: &str = "skipped";
-const TOTAL: &str = "total";
-const TIMESTAMP: &str = "timestamp";
-const RUN_ID: &str = "run_id";
-const RUN_ATTEMPT: &str = "run_attempt";
-const COMMIT: &str = "commit";
-const URL_HTML: &str = "url_html";
-const WORKFLOW_RUN_URL: &str = "workflow_run_url";
+const ID: &str = "TestResultId";
+const OWNER: &str = "Owner";
+const REPO: &str = "Repo";
+const PLATFORM: &str = "Platform";
+const BRANCH: &str = "Branch";
+const PASSED: &str = "Passed";
+const FAILED: &str = "Failed";
+const SKIPPED: &str = "Skipped";
+const TOTAL: &str = "Total";
+const TIMESTAMP: &str = "Timestamp";
+const RUN_ID: &str = "RunId";
+const RUN_ATTEMPT: &str = "RunAttempt";
+const COMMIT: &str = "Commit";
+const URL_HTML: &str = "UrlHtml";
+const WORKFLOW_RUN_URL: &str = "WorkflowRunUrl";
 
 /// How long results are kept: two years from their timestamp.
 const LIFETIME: Duration = Duration::from_hours(2 * 365 * 24);
@@ -122,7 +122,8 @@ mod tests {
         serde_json::from_str(
             r#"{"test_result_id":"6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70","owner":"acme","repo":"kit","platform":"linux",
                 "branch":"feature/x#1","passed":188,"failed":2,"skipped":1,"total":191,"timestamp":"2025-01-15T10:30:00.000Z",
-                "run_id":"7","run_attempt":2,"commit":"4d8474b","url_html":"https://ci.test/7"}"#,
+                "run_id":"7","run_attempt":2,"commit":"4d8474b","url_html":"https://ci.test/7",
+                "workflow_run_url":"https://ci.test/run/7"}"#,
         )
         .unwrap()
     }
@@ -132,6 +133,18 @@ mod tests {
         let (key, item) = from_result(&result());
         assert_eq!(to_result(&item).unwrap(), result());
         assert_eq!(key, (text(&item, PK).unwrap().to_owned(), text(&item, SK).unwrap().to_owned()));
+    }
+
+    #[test]
+    fn the_attributes_of_an_item_have_these_names() {
+        let (_, item) = from_result(&result());
+        let mut names: Vec<_> = item.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names.join(" "),
+            "Branch Commit Failed GSI1PK GSI1SK Owner PK Passed Platform Repo RunAttempt RunId SK Skipped TTL \
+             TestResultId Timestamp Total UrlHtml WorkflowRunUrl"
+        );
     }
 
     #[test]
