@@ -3,14 +3,14 @@
 use serde::Serialize;
 
 use crate::package::Provider;
-use crate::test_result::Counts;
+use crate::slots::Summary;
 use crate::version::NuGetVersion;
 
 /// The colors of badges. The set is closed because shields.io draws an unknown color in bright green.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Color {
-    /// Every test passed.
+    /// Tests passed, and no run failed.
     BrightGreen,
     /// A stable version in a NuGet feed.
     Blue,
@@ -18,9 +18,7 @@ pub enum Color {
     Green,
     /// A prerelease version.
     Orange,
-    /// Some tests failed, but no more than passed.
-    Yellow,
-    /// More tests failed than passed, or the subject of the badge does not exist, or the query is invalid.
+    /// A test or a run failed, or the subject of the badge does not exist, or the query is invalid.
     Red,
     /// There is no result or version to show.
     LightGrey,
@@ -30,12 +28,12 @@ pub enum Color {
 ///
 /// ```
 /// use badgesmith_domain::badge::{Badge, Subject};
-/// use badgesmith_domain::test_result::Counts;
+/// use badgesmith_domain::package::Provider;
 ///
-/// let badge = Badge::tests(Counts::new(190, 0, 2, 192)?);
+/// let badge = Badge::version(Provider::NuGet, &"13.0.3".parse()?);
 /// assert_eq!(
 ///     serde_json::to_string(&badge)?,
-///     r#"{"schemaVersion":1,"label":"tests","message":"190 passed","color":"brightgreen"}"#
+///     r#"{"schemaVersion":1,"label":"nuget","message":"13.0.3","color":"blue","namedLogo":"nuget"}"#
 /// );
 /// let badge = Badge::unavailable(Subject::Tests);
 /// assert_eq!(
@@ -71,17 +69,18 @@ pub enum Subject {
 }
 
 impl Badge {
-    /// The badge for a test result. A run in which no test passed or failed is never green.
-    pub fn tests(counts: Counts) -> Self {
-        let (passed, failed) = (counts.passed(), counts.failed());
-        let (message, color) = if passed == 0 && failed == 0 {
-            ("no tests".to_owned(), Color::LightGrey)
-        } else if failed == 0 {
-            (format!("{passed} passed"), Color::BrightGreen)
-        } else if failed > passed {
-            (format!("{failed} failed"), Color::Red)
-        } else {
-            (format!("{passed} passed, {failed} failed"), Color::Yellow)
+    /// The badge for the slots of a branch. It is red if any run failed, and green only if a test passed, none
+    /// failed, and all slots are known.
+    pub fn tests(summary: &Summary) -> Self {
+        let Summary { passed, failed, has_failure, is_complete, .. } = *summary;
+        let (message, color) = match (passed, failed) {
+            (0, 1..) => (format!("{failed} failed"), Color::Red),
+            (_, 1..) => (format!("{passed} passed, {failed} failed"), Color::Red),
+            (0, 0) if has_failure => ("run failed".to_owned(), Color::Red),
+            (_, 0) if has_failure => (format!("{passed} passed, run failed"), Color::Red),
+            _ if !is_complete => return Self::too_many_suites(),
+            (0, 0) => ("no tests".to_owned(), Color::LightGrey),
+            (_, 0) => (format!("{passed} passed"), Color::BrightGreen),
         };
         Self::new(Subject::Tests, message, color)
     }
@@ -112,9 +111,19 @@ impl Badge {
         Self::error(Subject::Package(provider), "invalid range", Color::Red)
     }
 
-    /// The badge for a branch or platform without results.
+    /// The badge for a branch, platform or suite without results.
     pub fn no_results() -> Self {
         Self::error(Subject::Tests, "no results", Color::LightGrey)
+    }
+
+    /// The badge for a branch with more suites than a badge adds up, of which none that was read failed.
+    pub fn too_many_suites() -> Self {
+        Self::error(Subject::Tests, "too many suites", Color::LightGrey)
+    }
+
+    /// The badge for results that are older than the reader of the badge wants.
+    pub fn no_recent_results() -> Self {
+        Self::error(Subject::Tests, "no recent results", Color::LightGrey)
     }
 
     /// The badge while DynamoDB fails, or while the upstream of a new package fails.
@@ -138,22 +147,31 @@ impl Badge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timestamp::Timestamp;
 
     #[test]
     fn every_outcome_has_its_message_and_color() {
-        let tests = |passed, failed, skipped| {
-            Badge::tests(Counts::new(passed, failed, skipped, passed + failed + skipped).unwrap())
+        let newest = Timestamp::from_unix_milliseconds(0);
+        let tests = |passed, failed| {
+            Badge::tests(&Summary { passed, failed, has_failure: failed > 0, is_complete: true, newest })
+        };
+        let broken = |passed| {
+            Badge::tests(&Summary { passed, failed: 0, has_failure: true, is_complete: true, newest })
+        };
+        let many = |passed, failed| {
+            Badge::tests(&Summary { passed, failed, has_failure: failed > 0, is_complete: false, newest })
         };
         let version = |provider, text: &str| Badge::version(provider, &text.parse().unwrap());
         let badges = [
-            tests(190, 0, 0),
-            tests(190, 0, 7),
-            tests(1, 2, 0),
-            tests(0, 5, 1),
-            tests(188, 2, 0),
-            tests(2, 2, 0),
-            tests(0, 0, 0),
-            tests(0, 0, 9),
+            tests(190, 0),
+            tests(0, 5),
+            tests(188, 2),
+            tests(0, 0),
+            broken(190),
+            broken(0),
+            many(190, 0),
+            many(190, 2),
+            Badge::no_recent_results(),
             Badge::not_found(Subject::Tests),
             Badge::no_results(),
             Badge::unavailable(Subject::Tests),
@@ -169,13 +187,14 @@ mod tests {
         let lines: Vec<_> = badges.iter().map(|badge| serde_json::to_string(badge).unwrap()).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
         {"schemaVersion":1,"label":"tests","message":"190 passed","color":"brightgreen"}
-        {"schemaVersion":1,"label":"tests","message":"190 passed","color":"brightgreen"}
-        {"schemaVersion":1,"label":"tests","message":"2 failed","color":"red"}
         {"schemaVersion":1,"label":"tests","message":"5 failed","color":"red"}
-        {"schemaVersion":1,"label":"tests","message":"188 passed, 2 failed","color":"yellow"}
-        {"schemaVersion":1,"label":"tests","message":"2 passed, 2 failed","color":"yellow"}
+        {"schemaVersion":1,"label":"tests","message":"188 passed, 2 failed","color":"red"}
         {"schemaVersion":1,"label":"tests","message":"no tests","color":"lightgrey"}
-        {"schemaVersion":1,"label":"tests","message":"no tests","color":"lightgrey"}
+        {"schemaVersion":1,"label":"tests","message":"190 passed, run failed","color":"red"}
+        {"schemaVersion":1,"label":"tests","message":"run failed","color":"red"}
+        {"schemaVersion":1,"label":"tests","message":"too many suites","color":"lightgrey","isError":true}
+        {"schemaVersion":1,"label":"tests","message":"190 passed, 2 failed","color":"red"}
+        {"schemaVersion":1,"label":"tests","message":"no recent results","color":"lightgrey","isError":true}
         {"schemaVersion":1,"label":"tests","message":"not found","color":"red","isError":true}
         {"schemaVersion":1,"label":"tests","message":"no results","color":"lightgrey","isError":true}
         {"schemaVersion":1,"label":"tests","message":"unavailable","color":"lightgrey","isError":true}

@@ -3,7 +3,8 @@
 //! | table | partition key | sort key |
 //! |---|---|---|
 //! | `badge-test-results` | `TEST#{owner}#{repo}` | `RESULT#{platform}#{branch}#{order}` |
-//! | its index of latest results | `LATEST#{owner}#{repo}#{platform}#{branch}` | `{order}` |
+//! | the same: slots | `LATEST#{owner}#{repo}` | `{branch}#{platform}#{suite or nothing}` |
+//! | its index of slots | `LATEST#{owner}#{repo}#{branch}` | `{order}` |
 //! | `hmac-nonce` | `NONCE#{owner}/{repo}#{nonce}` | `META` |
 //! | `badge-packages` | `PACKAGE#{provider}#{organization or -}#{package}` | `META`, `UPSTREAM`, `VERSIONS` |
 //! | its index of due packages | `DUE#{shard}` | `{refresh_after}` |
@@ -20,7 +21,7 @@ use std::str::FromStr;
 use crate::ids::{Branch, Nonce, ParseError, Platform, Repository};
 use crate::package::{Organization, Package, PackageName};
 use crate::signature::Digest;
-use crate::test_result::TestResult;
+use crate::test_result::{Suite, TestResult};
 use crate::timestamp::Timestamp;
 
 /// The maximum length of a sort key in DynamoDB, in bytes.
@@ -46,10 +47,25 @@ pub fn result_sort(platform: Platform, branch: &Branch, order: &ResultOrder) -> 
     format!("{}{order}", ResultRange::Branch(platform, branch).prefix())
 }
 
-/// The partition key of one platform and branch in the index of latest results.
-pub fn latest_partition(repository: &Repository, platform: Platform, branch: &Branch) -> String {
-    let Repository { owner, repo } = repository;
-    format!("LATEST#{}#{}#{platform}#{}", part(owner.as_str()), part(repo.as_str()), part(branch.as_str()))
+/// The partition key of a repository's slots.
+pub fn slots_partition(repository: &Repository) -> String {
+    format!("LATEST#{}#{}", part(repository.owner.as_str()), part(repository.repo.as_str()))
+}
+
+/// The sort key of the slot of a suite on a platform and branch. `None` is the unnamed suite.
+pub fn slot_sort(branch: &Branch, platform: Platform, suite: Option<&Suite>) -> String {
+    let suite = suite.map_or(Cow::Borrowed(""), |suite| part(suite.as_str()));
+    format!("{}{platform}#{suite}", slot_prefix(branch))
+}
+
+/// The prefix that exactly the sort keys of a branch's slots start with.
+pub fn slot_prefix(branch: &Branch) -> String {
+    format!("{}#", part(branch.as_str()))
+}
+
+/// The partition key of a branch in the index of slots.
+pub fn branch_partition(repository: &Repository, branch: &Branch) -> String {
+    format!("{}#{}", slots_partition(repository), part(branch.as_str()))
 }
 
 /// The partition key of a submission's reservation.
@@ -217,8 +233,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ids::{Owner, Repo};
-    use crate::test_result::{Counts, RunAttempt, TestResultId, TestRun};
+    use crate::test_result::{Counts, Outcome, RunAttempt, TestResultId, TestRun};
 
     /// The maximum length of a partition key in DynamoDB, in bytes:
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
@@ -229,13 +244,16 @@ mod tests {
             repository: "acme/kit".parse().unwrap(),
             platform: Platform::Linux,
             branch: "main".parse().unwrap(),
-            counts: Counts::new(1, 0, 0, 1).unwrap(),
+            suite: None,
+            outcome: Outcome::new(Counts::new(1, 0, 0, 1).unwrap(), None).unwrap(),
             timestamp: Timestamp::from_unix_milliseconds(timestamp),
             run_id: run_id.parse().unwrap(),
             run_attempt: RunAttempt::try_from(attempt).unwrap(),
             commit: None,
             url_html: None,
             workflow_run_url: None,
+            default_branch: None,
+            failures: Vec::new(),
         };
         TestResult { id: TestResultId::derive(run_id), run }
     }
@@ -249,9 +267,17 @@ mod tests {
         "[a#%/2-5A$ä]{1,6}".prop_filter_map("an invalid branch", |text| text.parse().ok())
     }
 
-    fn place() -> impl Strategy<Value = (Owner, Repo, Platform, Branch)> {
-        (slug(), slug(), 0..3_usize, branch()).prop_map(|(owner, repo, platform, branch)| {
-            (owner.parse().unwrap(), repo.parse().unwrap(), Platform::ALL[platform], branch)
+    fn repository() -> impl Strategy<Value = Repository> {
+        (slug(), slug()).prop_map(|(owner, repo)| Repository {
+            owner: owner.parse().unwrap(),
+            repo: repo.parse().unwrap(),
+        })
+    }
+
+    fn place() -> impl Strategy<Value = (Repository, Platform, Branch, Option<Suite>)> {
+        let suite = "[a#%/2-5A$ä]{0,4}".prop_map(|text| text.parse().ok());
+        (repository(), 0..3_usize, branch(), suite).prop_map(|(repository, platform, branch, suite)| {
+            (repository, Platform::ALL[platform], branch, suite)
         })
     }
 
@@ -260,16 +286,16 @@ mod tests {
 
         #[test]
         fn different_targets_have_different_keys(a in place(), b in place()) {
-            let keys = |(owner, repo, platform, branch): &(Owner, Repo, Platform, Branch)| {
-                let repository = Repository { owner: owner.clone(), repo: repo.clone() };
-                let order = ResultOrder::of(&result(0, "1", 1));
-                (
-                    (results_partition(&repository), result_sort(*platform, branch, &order)),
-                    latest_partition(&repository, *platform, branch),
-                )
+            let order = ResultOrder::of(&result(0, "1", 1));
+            let result = |(repository, platform, branch, _): &(Repository, Platform, Branch, Option<Suite>)| {
+                (results_partition(repository), result_sort(*platform, branch, &order))
             };
-            prop_assert_eq!(a == b, keys(&a).0 == keys(&b).0);
-            prop_assert_eq!(a == b, keys(&a).1 == keys(&b).1);
+            let slot = |(repository, platform, branch, suite): &(Repository, Platform, Branch, Option<Suite>)| {
+                (slots_partition(repository), slot_sort(branch, *platform, suite.as_ref()))
+            };
+            prop_assert_eq!((&a.0, a.1, &a.2) == (&b.0, b.1, &b.2), result(&a) == result(&b));
+            prop_assert_eq!(a == b, slot(&a) == slot(&b));
+            prop_assert_eq!((&a.0, &a.2) == (&b.0, &b.2), branch_partition(&a.0, &a.2) == branch_partition(&b.0, &b.2));
         }
 
         #[test]
@@ -320,10 +346,11 @@ mod tests {
             result_sort(Platform::MacOs, &branch, &order),
             format!("RESULT#macos#a%23b%25/C#1970-01-01T00:00:00.000Z#00000000000000000007.0002#{id}")
         );
-        assert_eq!(
-            latest_partition(&repository, Platform::MacOs, &branch),
-            "LATEST#acme#kit#macos#a%23b%25/C"
-        );
+        assert_eq!(slots_partition(&repository), "LATEST#acme#kit");
+        let suite = "ci / test #1".parse().unwrap();
+        assert_eq!(slot_sort(&branch, Platform::MacOs, Some(&suite)), "a%23b%25/C#macos#ci / test %231");
+        assert_eq!(slot_sort(&branch, Platform::MacOs, None), "a%23b%25/C#macos#");
+        assert_eq!(branch_partition(&repository, &branch), "LATEST#acme#kit#a%23b%25/C");
         let nonce = ReservationKey::Nonce("12345#78".parse().unwrap());
         assert_eq!(reservation_partition(&repository, &nonce), "NONCE#acme/kit#12345%2378");
         let body = ReservationKey::Body(Digest::of(b""));
@@ -365,7 +392,9 @@ mod tests {
         let order = ResultOrder::of(&result(0, &"9".repeat(64), 9999));
         let nonce = ReservationKey::Nonce("%".repeat(128).parse().unwrap());
         assert!(results_partition(&repository).len() <= PARTITION_KEY_BYTES_MAX);
-        assert!(latest_partition(&repository, Platform::Windows, &branch).len() <= PARTITION_KEY_BYTES_MAX);
+        assert!(branch_partition(&repository, &branch).len() <= PARTITION_KEY_BYTES_MAX);
+        let suite = "#".repeat(80).parse().unwrap();
+        assert!(slot_sort(&branch, Platform::Windows, Some(&suite)).len() <= SORT_KEY_BYTES_MAX);
         assert!(reservation_partition(&repository, &nonce).len() <= PARTITION_KEY_BYTES_MAX);
         assert!(result_sort(Platform::Windows, &branch, &order).len() <= SORT_KEY_BYTES_MAX);
         let package = Package::GitHub("o".repeat(39).parse().unwrap(), "p".repeat(100).parse().unwrap());

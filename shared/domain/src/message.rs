@@ -2,18 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::test_result::TestResult;
+use crate::test_result::{Outcome, TestResult, TestRun};
 
-/// The version that this crate writes.
-const VERSION: u32 = 1;
+/// The newest version that this crate reads and writes.
+const VERSION: u32 = 2;
 
-/// The body of a message: `{"version":1,"result":{..}}`, with the JSON of a [`TestResult`].
+/// The body of a message: `{"version":2,"result":{..}}`, with the JSON of a [`TestResult`].
 ///
 /// Messages outlive deployments: they can stay in a queue for days and in a dead-letter queue for two weeks.
 /// - New reader, old message: a field that was added later is optional for the reader.
 /// - Old reader, new message: the reader ignores unknown fields, so a new field does not need a new version.
 /// - A change that an old reader would misread needs a new version. An old reader rejects it, the message goes to
 ///   the dead-letter queue, and a replay after the deployment succeeds.
+///
+/// Version 2 is a result with a suite, a retirement, or a failure without failed tests. A reader of version 1 would
+/// store it as a plain result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResultMessage {
     version: u32,
@@ -33,7 +36,9 @@ pub enum MessageError {
 
 impl ResultMessage {
     pub fn new(result: TestResult) -> Self {
-        Self { version: VERSION, result }
+        let TestRun { suite, outcome, .. } = &result.run;
+        let is_plain = suite.is_none() && Outcome::new(outcome.counts(), None) == Ok(*outcome);
+        Self { version: if is_plain { 1 } else { VERSION }, result }
     }
 
     /// # Errors
@@ -73,6 +78,19 @@ mod tests {
     }
 
     #[test]
+    fn only_results_that_the_first_version_would_misread_have_a_new_version() {
+        let version = |fields: &str| {
+            let body = FIRST.replace(r#""run_id":"7""#, &format!(r#""run_id":"7"{fields}"#));
+            ResultMessage::new(ResultMessage::parse(&body).unwrap().result).version
+        };
+        assert_eq!(version(""), 1);
+        assert_eq!(version(r#","conclusion":"success","default_branch":"main""#), 1);
+        for fields in [r#","suite":"unit""#, r#","conclusion":"failure""#, r#","retire":true"#] {
+            assert_eq!(version(fields), 2, "{fields}");
+        }
+    }
+
+    #[test]
     fn unknown_fields_of_a_message_are_ignored() {
         let later = FIRST.replace(r#""run_id":"7""#, r#""run_id":"7","duration_ms":12"#);
         assert_eq!(ResultMessage::parse(&later).unwrap(), ResultMessage::parse(FIRST).unwrap());
@@ -80,8 +98,8 @@ mod tests {
 
     #[test]
     fn newer_and_malformed_messages_are_rejected() {
-        let newer = r#"{"version":2,"results":[]}"#;
-        assert!(matches!(ResultMessage::parse(newer), Err(MessageError::Newer(2))));
+        let newer = r#"{"version":3,"results":[]}"#;
+        assert!(matches!(ResultMessage::parse(newer), Err(MessageError::Newer(3))));
         for malformed in ["", "null", "{}", r#"{"version":1}"#, &FIRST.replace("\"total\":1", "\"total\":2")]
         {
             assert!(

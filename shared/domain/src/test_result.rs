@@ -2,7 +2,9 @@
 
 mod counts;
 mod https_url;
+mod outcome;
 mod run;
+mod suite;
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,18 +15,22 @@ use uuid::Uuid;
 
 pub use counts::Counts;
 pub use https_url::HttpsUrl;
+pub use outcome::{Conclusion, Outcome};
 pub use run::{Commit, RunAttempt, RunId};
+pub use suite::{FailedTest, Suite};
 
 use crate::ids::{Branch, Nonce, Owner, ParseError, Platform, Repo, Repository};
 use crate::timestamp::Timestamp;
 
-/// The outcome of one test run, as a client submits it.
+/// One run of a suite, as a client submits it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestRun {
     pub repository: Repository,
     pub platform: Platform,
     pub branch: Branch,
-    pub counts: Counts,
+    /// `None` for the unnamed suite.
+    pub suite: Option<Suite>,
+    pub outcome: Outcome,
     /// When the tests ran, by the client's clock.
     pub timestamp: Timestamp,
     pub run_id: RunId,
@@ -35,6 +41,10 @@ pub struct TestRun {
     pub url_html: Option<HttpsUrl>,
     /// The run in the CI system.
     pub workflow_run_url: Option<HttpsUrl>,
+    /// The default branch of the repository, if the client knows it.
+    pub default_branch: Option<Branch>,
+    /// The names of failed tests, at most [`FailedTest::COUNT_MAX`].
+    pub failures: Vec<FailedTest>,
 }
 
 impl TestRun {
@@ -62,7 +72,7 @@ impl TestRun {
 ///     "platform":"linux","branch":"main","passed":190,"failed":0,"skipped":2,"total":192,
 ///     "timestamp":"2025-01-15T10:30:00.000Z","run_id":"16814735762","run_attempt":1}"#;
 /// let result: TestResult = serde_json::from_str(json)?;
-/// assert_eq!(result.run.counts.total(), 192);
+/// assert_eq!(result.run.outcome.counts().total(), 192);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,10 +121,16 @@ struct Fields {
     repo: Repo,
     platform: Platform,
     branch: Branch,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    suite: Option<Suite>,
     passed: u32,
     failed: u32,
     skipped: u32,
     total: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    conclusion: Option<Conclusion>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    retire: bool,
     timestamp: Timestamp,
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     nonce: Option<Nonce>,
@@ -127,6 +143,15 @@ struct Fields {
     url_html: Option<HttpsUrl>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     workflow_run_url: Option<HttpsUrl>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    default_branch: Option<Branch>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<FailedTest>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl TryFrom<Fields> for TestResult {
@@ -134,17 +159,25 @@ impl TryFrom<Fields> for TestResult {
 
     fn try_from(fields: Fields) -> Result<Self, ParseError> {
         let id = fields.test_result_id.ok_or(ParseError { expected: "a test_result_id" })?;
+        let counts = Counts::new(fields.passed, fields.failed, fields.skipped, fields.total)?;
         let run = TestRun {
             repository: Repository { owner: fields.owner, repo: fields.repo },
             platform: fields.platform,
             branch: fields.branch,
-            counts: Counts::new(fields.passed, fields.failed, fields.skipped, fields.total)?,
+            suite: fields.suite,
+            outcome: if fields.retire {
+                Outcome::retired()
+            } else {
+                Outcome::new(counts, fields.conclusion)?
+            },
             timestamp: fields.timestamp,
             run_id: fields.run_id,
             run_attempt: fields.run_attempt,
             commit: fields.commit,
             url_html: fields.url_html,
             workflow_run_url: fields.workflow_run_url,
+            default_branch: fields.default_branch,
+            failures: fields.failures,
         };
         Ok(Self { id, run })
     }
@@ -152,16 +185,20 @@ impl TryFrom<Fields> for TestResult {
 
 impl From<TestRun> for Fields {
     fn from(run: TestRun) -> Self {
+        let counts = run.outcome.counts();
         Self {
             test_result_id: None,
             owner: run.repository.owner,
             repo: run.repository.repo,
             platform: run.platform,
             branch: run.branch,
-            passed: run.counts.passed(),
-            failed: run.counts.failed(),
-            skipped: run.counts.skipped(),
-            total: run.counts.total(),
+            suite: run.suite,
+            passed: counts.passed(),
+            failed: counts.failed(),
+            skipped: counts.skipped(),
+            total: counts.total(),
+            conclusion: run.outcome.conclusion(),
+            retire: run.outcome.is_retired(),
             timestamp: run.timestamp,
             nonce: None,
             run_id: run.run_id,
@@ -169,6 +206,8 @@ impl From<TestRun> for Fields {
             commit: run.commit,
             url_html: run.url_html,
             workflow_run_url: run.workflow_run_url,
+            default_branch: run.default_branch,
+            failures: run.failures,
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// No tests.
+    pub const NONE: Self = Self { passed: 0, failed: 0, skipped: 0, total: 0 };
     /// A description of a valid count, as a noun phrase.
     pub const EXPECTED: &str = "an integer from 0 to 4294967295";
 

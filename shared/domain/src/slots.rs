@@ -1,0 +1,234 @@
+//! The slots of a branch, and the badge that they add up to.
+//!
+//! A slot is the newest result of a suite on a platform. The slots of one CI run need no coordination: a job that has
+//! not reported yet keeps its last result, so that a run in progress never shows a partial sum, and a failed suite
+//! stays red until it succeeds, is retired, or falls silent.
+
+use std::time::Duration;
+
+use crate::ids::Platform;
+use crate::test_result::{Conclusion, Counts, HttpsUrl, Suite, TestResult};
+use crate::timestamp::Timestamp;
+
+/// The maximum number of slots that a badge adds up.
+pub const SLOTS_MAX: usize = 300;
+/// A slot counts while it is at most this much older than the newest slot of its branch.
+const LIVE_FOR: Duration = Duration::from_hours(35 * 24);
+
+/// Whether a slot counts that is not retired, on a branch whose newest one has the time `newest`.
+fn is_live(timestamp: Timestamp, newest: Timestamp) -> bool {
+    newest.since(timestamp) <= LIVE_FOR
+}
+
+/// Whether a slot counts, and why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    Live,
+    Retired,
+    /// More than 35 days older than the newest slot of its branch.
+    Silent,
+}
+
+impl Liveness {
+    /// The liveness of each of the slots of one branch, in the same order.
+    pub fn of_branch(slots: &[TestResult]) -> Vec<Self> {
+        let newest =
+            slots.iter().filter(|slot| !slot.run.outcome.is_retired()).map(|slot| slot.run.timestamp).max();
+        slots.iter().map(|slot| Self::of(slot, newest)).collect()
+    }
+
+    fn of(slot: &TestResult, newest: Option<Timestamp>) -> Self {
+        match newest {
+            _ if slot.run.outcome.is_retired() => Self::Retired,
+            Some(newest) if !is_live(slot.run.timestamp, newest) => Self::Silent,
+            Some(_) | None => Self::Live,
+        }
+    }
+}
+
+/// What a badge needs to know about a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    pub platform: Platform,
+    pub suite: Option<Suite>,
+    pub counts: Counts,
+    pub conclusion: Conclusion,
+    pub timestamp: Timestamp,
+    /// The target of a click on the badge.
+    pub link: Option<HttpsUrl>,
+}
+
+impl Slot {
+    /// The slot of `result`; `None` if it retires its suite.
+    pub fn of(result: &TestResult) -> Option<Self> {
+        let run = &result.run;
+        Some(Self {
+            platform: run.platform,
+            suite: run.suite.clone(),
+            counts: run.outcome.counts(),
+            conclusion: run.outcome.conclusion()?,
+            timestamp: run.timestamp,
+            link: run.link().cloned(),
+        })
+    }
+
+    fn fails(&self) -> bool {
+        self.conclusion == Conclusion::Failure
+    }
+}
+
+/// The live slots of a branch, newest first. A slot is live when it is not retired and at most 35 days older than the
+/// newest slot of the branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveSlots {
+    slots: Vec<Slot>,
+    is_complete: bool,
+}
+
+/// The slots that a badge shows: those of a platform, of a suite, or both.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selection {
+    pub platform: Option<Platform>,
+    pub suite: Option<Suite>,
+}
+
+/// The sum of the live slots that match a [`Selection`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    pub passed: u64,
+    pub failed: u64,
+    /// Whether a run failed, perhaps outside its tests.
+    pub has_failure: bool,
+    /// Whether there are more live slots than [`SLOTS_MAX`].
+    pub is_complete: bool,
+    pub newest: Timestamp,
+}
+
+impl LiveSlots {
+    /// `newest_first` are the slots of a branch that are not retired, or the first of them if there are more.
+    pub fn new(newest_first: Vec<Slot>, has_more: bool) -> Self {
+        let read = newest_first.len();
+        let newest = newest_first.first().map(|slot| slot.timestamp);
+        let is_live = |slot: &Slot| newest.is_some_and(|newest| is_live(slot.timestamp, newest));
+        let mut slots: Vec<_> = newest_first.into_iter().take_while(is_live).collect();
+        // Slots that were not read are older, so they are live only if all that were read are.
+        let is_complete = slots.len() < read || !has_more && read <= SLOTS_MAX;
+        slots.truncate(SLOTS_MAX);
+        Self { slots, is_complete }
+    }
+
+    /// Whether all live slots of the branch were read.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    fn matching<'a>(&'a self, selection: &Selection) -> impl Iterator<Item = &'a Slot> {
+        self.slots.iter().filter(|slot| {
+            selection.platform.is_none_or(|platform| slot.platform == platform)
+                && selection.suite.as_ref().is_none_or(|suite| slot.suite.as_ref() == Some(suite))
+        })
+    }
+
+    /// The sum of the slots that match; `None` if none does.
+    pub fn summary(&self, selection: &Selection) -> Option<Summary> {
+        let newest = self.matching(selection).next()?.timestamp;
+        let sum = |count: fn(Counts) -> u32| {
+            self.matching(selection).map(|slot| u64::from(count(slot.counts))).sum()
+        };
+        Some(Summary {
+            passed: sum(Counts::passed),
+            failed: sum(Counts::failed),
+            has_failure: self.matching(selection).any(Slot::fails),
+            is_complete: self.is_complete,
+            newest,
+        })
+    }
+
+    /// The link of the newest slot that matches, or of the newest that fails if one does. Slots without a link are
+    /// passed over.
+    pub fn link(&self, selection: &Selection) -> Option<&HttpsUrl> {
+        let fails = self.matching(selection).any(Slot::fails);
+        let newest = self.matching(selection).filter(|slot| slot.fails() == fails);
+        newest.into_iter().find_map(|slot| slot.link.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    /// A slot that is some days old: `linux`, `ci / test`, passed, failed.
+    fn slot(days: u32, platform: &str, suite: &str, passed: u32, failed: u32) -> Slot {
+        Slot {
+            platform: platform.parse().unwrap(),
+            suite: suite.parse().ok(),
+            counts: Counts::new(passed, failed, 0, passed + failed).unwrap(),
+            conclusion: if failed > 0 { Conclusion::Failure } else { Conclusion::Success },
+            timestamp: Timestamp::from_unix_milliseconds(1_700_000_000_000).minus(days * DAY),
+            link: format!("https://ci.test/{platform}/{}", suite.replace(' ', "")).parse().ok(),
+        }
+    }
+
+    fn selection(platform: &str, suite: &str) -> Selection {
+        Selection { platform: platform.parse().ok(), suite: suite.parse().ok() }
+    }
+
+    fn counts(slots: &LiveSlots, platform: &str, suite: &str) -> Option<(u64, u64)> {
+        slots.summary(&selection(platform, suite)).map(|summary| (summary.passed, summary.failed))
+    }
+
+    #[test]
+    fn a_badge_adds_up_the_live_slots_that_match() {
+        let slots = LiveSlots::new(
+            vec![
+                slot(0, "linux", "test (3.12)", 100, 0),
+                slot(0, "linux", "test (3.11)", 98, 2),
+                slot(1, "windows", "test (3.12)", 99, 0),
+                slot(35, "linux", "", 7, 0),
+                slot(36, "linux", "renamed", 1, 50),
+            ],
+            false,
+        );
+        assert_eq!(counts(&slots, "", ""), Some((304, 2)));
+        assert_eq!(counts(&slots, "linux", ""), Some((205, 2)));
+        assert_eq!(counts(&slots, "", "test (3.12)"), Some((199, 0)));
+        assert_eq!(counts(&slots, "linux", "test (3.12)"), Some((100, 0)));
+        assert_eq!(counts(&slots, "macos", ""), None);
+        assert_eq!(counts(&slots, "", "renamed"), None, "it is silent for 36 days");
+        let link = |platform, suite| slots.link(&selection(platform, suite)).map(HttpsUrl::as_str);
+        assert_eq!(link("", ""), Some("https://ci.test/linux/test(3.11)"), "the newest that fails");
+        assert_eq!(link("windows", ""), Some("https://ci.test/windows/test(3.12)"), "the newest");
+    }
+
+    #[test]
+    fn a_dormant_branch_keeps_its_badge() {
+        let slots =
+            LiveSlots::new(vec![slot(400, "linux", "", 5, 0), slot(434, "linux", "nightly", 2, 0)], false);
+        assert_eq!(counts(&slots, "", ""), Some((7, 0)));
+    }
+
+    #[test]
+    fn more_slots_than_a_badge_reads_are_incomplete_unless_the_rest_is_not_live() {
+        let many = |days| {
+            (0..=SLOTS_MAX).map(|number| slot(days, "linux", &number.to_string(), 1, 0)).collect::<Vec<_>>()
+        };
+        let is_complete = |slots: Vec<Slot>, has_more| {
+            LiveSlots::new(slots, has_more).summary(&Selection::default()).unwrap().is_complete
+        };
+        assert!(!is_complete(many(0), false));
+        assert!(!is_complete(many(0)[1..].to_vec(), true));
+        assert!(is_complete(many(0)[1..].to_vec(), false));
+        let silent = [vec![slot(0, "linux", "", 1, 0)], many(36)].concat();
+        assert!(is_complete(silent, true));
+    }
+}

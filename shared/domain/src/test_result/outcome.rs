@@ -1,0 +1,96 @@
+//! How a run ended.
+
+use serde::{Deserialize, Serialize};
+
+use super::Counts;
+use crate::ids::ParseError;
+
+/// Whether a run as a whole succeeded. A build that breaks before its tests has a failure and no counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Conclusion {
+    Success,
+    Failure,
+}
+
+impl Conclusion {
+    /// A description of a valid value, as a noun phrase.
+    pub const EXPECTED: &str = "success or failure";
+
+    /// The name in lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+        }
+    }
+}
+
+impl std::str::FromStr for Conclusion {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text {
+            "success" => Ok(Self::Success),
+            "failure" => Ok(Self::Failure),
+            _ => Err(ParseError { expected: Self::EXPECTED }),
+        }
+    }
+}
+
+/// The counts and the conclusion of a run, or the retirement of its suite. A run with failed tests is a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    counts: Counts,
+    conclusion: Conclusion,
+    is_retired: bool,
+}
+
+impl Outcome {
+    /// Without a conclusion, a run fails if a test failed.
+    ///
+    /// # Errors
+    /// [`ParseError`] for a success with failed tests.
+    pub fn new(counts: Counts, conclusion: Option<Conclusion>) -> Result<Self, ParseError> {
+        let by_counts = if counts.failed() > 0 { Conclusion::Failure } else { Conclusion::Success };
+        if (conclusion, by_counts) == (Some(Conclusion::Success), Conclusion::Failure) {
+            return Err(ParseError { expected: "failure, because tests failed" });
+        }
+        Ok(Self { counts, conclusion: conclusion.unwrap_or(by_counts), is_retired: false })
+    }
+
+    /// The suite is gone and does not count any more.
+    pub fn retired() -> Self {
+        Self { counts: Counts::NONE, conclusion: Conclusion::Success, is_retired: true }
+    }
+
+    /// All zero for a retired suite.
+    pub fn counts(self) -> Counts {
+        self.counts
+    }
+
+    /// The conclusion; `None` for a retired suite.
+    pub fn conclusion(self) -> Option<Conclusion> {
+        (!self.is_retired).then_some(self.conclusion)
+    }
+
+    pub fn is_retired(self) -> bool {
+        self.is_retired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_with_failed_tests_is_a_failure() {
+        let outcome =
+            |failed, conclusion| Outcome::new(Counts::new(1, failed, 0, 1 + failed).unwrap(), conclusion);
+        assert_eq!(outcome(0, None).unwrap().conclusion(), Some(Conclusion::Success));
+        assert_eq!(outcome(2, None).unwrap().conclusion(), Some(Conclusion::Failure));
+        assert_eq!(outcome(0, Some(Conclusion::Failure)).unwrap().conclusion(), Some(Conclusion::Failure));
+        assert!(outcome(2, Some(Conclusion::Success)).is_err());
+        assert_eq!(Outcome::retired().conclusion(), None);
+    }
+}
