@@ -6,7 +6,9 @@ use std::str::FromStr;
 use badgesmith_api::error_response::ValidationErrors;
 use badgesmith_api::route::RawTarget;
 use badgesmith_domain::ids::{Branch, Nonce, Owner, ParseError, Platform, Repo, Repository};
-use badgesmith_domain::test_result::{Commit, Counts, HttpsUrl, RunAttempt, RunId, TestRun};
+use badgesmith_domain::test_result::{
+    Commit, Conclusion, Counts, FailedTest, HttpsUrl, Outcome, RunAttempt, RunId, Suite, TestRun,
+};
 use badgesmith_domain::timestamp::Timestamp;
 use serde_json::Value;
 
@@ -64,8 +66,8 @@ impl Body {
             branch = self.required("branch", Branch::EXPECTED, text);
             nonce = self.required("nonce", Nonce::EXPECTED, text);
         }
-        let counts = ["passed", "failed", "skipped", "total"]
-            .map(|name| self.required(name, Counts::EXPECTED, |value| value.as_u64()?.try_into().ok()));
+        let suite = self.optional("suite", Suite::EXPECTED, text);
+        let outcome = self.outcome();
         let timestamp = self.required("timestamp", Timestamp::EXPECTED, text);
         let run_id = self.required("run_id", RunId::EXPECTED, |value| match value.as_number() {
             Some(number) if !number.is_f64() => number.to_string().parse().ok(),
@@ -76,21 +78,41 @@ impl Body {
         let commit = self.optional("commit", Commit::EXPECTED, text);
         let url_html = self.url("url_html");
         let workflow_run_url = self.url("workflow_run_url");
-        let [passed, failed, skipped, total] = counts;
-        let counts = self.errors.check("total", Counts::new(passed?, failed?, skipped?, total?))?;
+        let default_branch = self.optional("default_branch", Branch::EXPECTED, text);
+        let failures = self.optional("failures", FAILURES_EXPECTED, failed_tests);
         let run = TestRun {
             repository: Repository { owner: owner?, repo: repo? },
             platform: platform?,
             branch: branch?,
-            counts,
+            suite,
+            outcome: outcome?,
             timestamp: timestamp?,
             run_id: run_id?,
             run_attempt: run_attempt.unwrap_or_default(),
             commit,
             url_html,
             workflow_run_url,
+            default_branch,
+            failures: failures.unwrap_or_default(),
         };
         Some((run, nonce))
+    }
+
+    /// The counts and the conclusion. A suite that is retired has no counts.
+    fn outcome(&mut self) -> Option<Outcome> {
+        const COUNTS: [&str; 4] = ["passed", "failed", "skipped", "total"];
+        if self.optional("retire", "true or false", Value::as_bool) == Some(true) {
+            let zero = |value: &Value| value.as_u64().filter(|count| *count == 0);
+            for name in COUNTS {
+                self.optional(name, "0, because the suite is retired", zero);
+            }
+            return Some(Outcome::retired());
+        }
+        let [passed, failed, skipped, total] =
+            COUNTS.map(|name| self.required(name, Counts::EXPECTED, |value| value.as_u64()?.try_into().ok()));
+        let conclusion = self.optional("conclusion", Conclusion::EXPECTED, text);
+        let counts = self.errors.check("total", Counts::new(passed?, failed?, skipped?, total?))?;
+        self.errors.check("conclusion", Outcome::new(counts, conclusion))
     }
 
     fn required<T>(
@@ -143,6 +165,14 @@ impl Body {
         };
         self.errors.check(name, spelling.parse())
     }
+}
+
+const FAILURES_EXPECTED: &str =
+    "at most 20 names, each 1 to 200 bytes of UTF-8 without control or format characters";
+
+fn failed_tests(value: &Value) -> Option<Vec<FailedTest>> {
+    let names = value.as_array().filter(|names| names.len() <= FailedTest::COUNT_MAX)?;
+    names.iter().map(text).collect()
 }
 
 fn text<T: FromStr>(value: &Value) -> Option<T> {

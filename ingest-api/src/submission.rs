@@ -8,7 +8,7 @@ use badgesmith_api::error_response::ValidationErrors;
 use badgesmith_api::http::Request;
 use badgesmith_api::route::RawTarget;
 use badgesmith_domain::ids::{ParseError, Repository};
-use badgesmith_domain::key::{self, ReservationKey};
+use badgesmith_domain::key::{self, ReservationKey, ResultRange};
 use badgesmith_domain::signature::{Digest, SecretKeys, Signature};
 use badgesmith_domain::test_result::{TestResult, TestResultId, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
@@ -96,9 +96,9 @@ impl<'a> Unverified<'a> {
         }
         let TestRun { repository, platform, branch, .. } = &self.run;
         let partition = key::reservation_partition(repository, &self.reservation);
-        let target = key::latest_partition(repository, *platform, branch);
+        let target = (key::results_partition(repository), ResultRange::Branch(*platform, branch).prefix());
         Some(Submission {
-            digest: Digest::of(&[target.as_bytes(), b"\n", &self.body].concat()),
+            digest: Digest::of(&[target.0.as_bytes(), target.1.as_bytes(), b"\n", &self.body].concat()),
             result: TestResult { id: TestResultId::derive(&partition), run: self.run.clone() },
             partition,
             header_timestamp: self.header_timestamp,
