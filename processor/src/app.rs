@@ -16,8 +16,8 @@ use badgesmith_domain::test_result::{TestResult, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 
-/// A batch retries throttled writes for 10 s; then it makes one call to the event bus, and one call to the
-/// dead-letter queue for each poison message, all at once. That takes at most 20 s of the function's 30 s timeout.
+/// A batch retries throttled writes for 10 s, of the history and of slots together; then it makes one call to the event bus, and one call to the
+/// dead-letter queue for each poison message, all at once. That takes at most 22 s of the function's 30 s timeout.
 const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_secs(1), call: Duration::from_secs(3) };
 
@@ -103,8 +103,7 @@ impl App {
 
     /// Stores results and publishes those that are stored. Returns the ids of the messages to deliver again.
     async fn store(&self, deliveries: Vec<Delivery>) -> Vec<String> {
-        let results: Vec<_> = deliveries.iter().map(|delivery| &delivery.result).collect();
-        let unwritten = self.results.put_all(results).await;
+        let unwritten = self.results.put_all(deliveries.iter().map(|delivery| &delivery.result)).await;
         let (failed, stored): (Vec<_>, Vec<_>) =
             deliveries.into_iter().partition(|delivery| unwritten.contains(&delivery.result.id));
         for Delivery { result: TestResult { id, run }, .. } in &stored {

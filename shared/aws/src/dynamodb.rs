@@ -12,6 +12,7 @@ mod packages;
 mod result_item;
 mod results;
 mod secret_mappings;
+mod slots;
 mod update_expression;
 
 #[cfg(feature = "admin")]
@@ -23,6 +24,7 @@ pub use package_updates::ContentUpdate;
 pub use packages::{DuePackage, DuePage, DuePosition, Packages};
 pub use results::Results;
 pub use secret_mappings::{SecretMapping, SecretMappings};
+pub use slots::{SlotPage, SlotPosition};
 
 use std::collections::HashMap;
 

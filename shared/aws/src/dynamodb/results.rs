@@ -7,17 +7,13 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
 use aws_types::SdkConfig;
-use badgesmith_domain::ids::{Branch, Platform, Repository};
 use badgesmith_domain::key;
 use badgesmith_domain::test_result::{TestResult, TestResultId};
 use tokio::time::Instant;
 
-use super::result_item::{self, LATEST_PK};
-use super::{Item, PK, SK, StoreError, string, text};
+use super::result_item::{self, ItemKey};
+use super::{Item, PK, SK, text};
 use crate::sdk::{AwsError, AwsErrorKind};
-
-/// The index of the latest results.
-const LATEST_INDEX: &str = "GSI1";
 
 /// The maximum number of writes in one `BatchWriteItem`:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
@@ -38,30 +34,41 @@ pub struct Results {
 }
 
 /// Items that are not written yet, by partition and sort key.
-type Pending = BTreeMap<(String, String), (TestResultId, Item)>;
+type Pending = BTreeMap<ItemKey, (TestResultId, Item)>;
 
 impl Results {
     pub fn new(config: &SdkConfig, table: String) -> Self {
         Self { client: Client::new(config), table }
     }
 
-    /// Writes `results`, and returns the ids of those that were not written.
+    /// Writes `results` to the history, and then to their slots. Returns the ids of those that must be written again:
+    /// those that are not in the history, and those whose slot was not written.
     ///
-    /// Writing a result again changes nothing, because its item depends only on the result.
+    /// Writing a result again changes nothing: its item depends only on the result, and a slot holds its newest.
     pub async fn put_all<'a>(
         &self,
         results: impl IntoIterator<Item = &'a TestResult>,
     ) -> HashSet<TestResultId> {
-        let mut unwritten = HashSet::new();
+        let results: Vec<_> = results.into_iter().collect();
         let retry_until = Instant::now() + THROTTLE_RETRY_MAX;
-        let mut results = results.into_iter().peekable();
+        let mut unwritten = self.put_history(&results, retry_until).await;
+        let stored = results.iter().copied().filter(|result| !unwritten.contains(&result.id));
+        let slots = self.put_slots(stored, retry_until).await;
+        unwritten.extend(slots);
+        unwritten
+    }
+
+    /// Returns the ids of results that were not written.
+    async fn put_history(&self, results: &[&TestResult], retry_until: Instant) -> HashSet<TestResultId> {
+        let mut unwritten = HashSet::new();
+        let mut results = results.iter().peekable();
         while results.peek().is_some() {
             // `BatchWriteItem` rejects a batch with the same key twice, so copies of a result become one item.
             let mut pending = BTreeMap::new();
             while pending.len() < BATCH_WRITES_MAX
                 && let Some(result) = results.next()
             {
-                let (key, item) = result_item::from_result(result);
+                let (key, item) = result_item::history_item(result);
                 pending.insert(key, (result.id, item));
             }
             if let Err(error) = self.write(&mut pending, retry_until).await {
@@ -73,7 +80,7 @@ impl Results {
     }
 
     /// Opens the connection before the first batch by deleting a key that does not exist. The processor's role
-    /// allows only `BatchWriteItem`, so this is its only harmless call.
+    /// allows only writes, so this is its only harmless call.
     ///
     /// # Errors
     /// [`AwsError`] if DynamoDB fails.
@@ -87,7 +94,7 @@ impl Results {
 
     /// Writes the items of `pending` and removes those that were written.
     async fn write(&self, pending: &mut Pending, retry_until: Instant) -> Result<(), AwsError> {
-        let mut backoff = THROTTLE_BACKOFF;
+        let mut throttle = ThrottleRetry::new(retry_until);
         loop {
             let mut writes = Vec::with_capacity(pending.len());
             for (_, item) in pending.values() {
@@ -104,54 +111,35 @@ impl Results {
             if pending.is_empty() {
                 return Ok(());
             }
-            if Instant::now() >= retry_until {
+            if !throttle.wait().await {
                 return Err(AwsError::unexpected(
                     "dynamodb:BatchWriteItem",
                     "some items were left unprocessed",
                 ));
             }
-            tokio::time::sleep(backoff.mul_f64(fastrand::f64())).await;
-            backoff = (backoff * 2).min(THROTTLE_BACKOFF_MAX);
         }
     }
+}
 
-    /// The latest result of one platform and branch. It reads one item of the index, regardless of the number of
-    /// results.
-    ///
-    /// # Errors
-    /// [`StoreError`] if DynamoDB fails or the item is corrupt.
-    pub async fn latest(
-        &self,
-        repository: &Repository,
-        platform: Platform,
-        branch: &Branch,
-    ) -> Result<Option<TestResult>, StoreError> {
-        self.latest_in(key::latest_partition(repository, platform, branch)).await
+/// The waits between retries of throttled writes.
+pub(super) struct ThrottleRetry {
+    until: Instant,
+    backoff: Duration,
+}
+
+impl ThrottleRetry {
+    pub(super) fn new(until: Instant) -> Self {
+        Self { until, backoff: THROTTLE_BACKOFF }
     }
 
-    /// Opens the connection before the first read by querying a key that does not exist.
-    ///
-    /// # Errors
-    /// [`StoreError`] if DynamoDB fails.
-    pub async fn warm_up_reads(&self) -> Result<(), StoreError> {
-        self.latest_in(key::WARM_UP_KEY.to_owned()).await.map(drop)
-    }
-
-    async fn latest_in(&self, partition: String) -> Result<Option<TestResult>, StoreError> {
-        let output = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(LATEST_INDEX)
-            .key_condition_expression("#pk = :pk")
-            .expression_attribute_names("#pk", LATEST_PK)
-            .expression_attribute_values(":pk", string(partition))
-            .scan_index_forward(false)
-            .limit(1)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("dynamodb:Query", error))?;
-        output.items().first().map(result_item::to_result).transpose()
+    /// Waits before the next attempt; `false` if there is no time for one.
+    pub(super) async fn wait(&mut self) -> bool {
+        if Instant::now() >= self.until {
+            return false;
+        }
+        tokio::time::sleep(self.backoff.mul_f64(fastrand::f64())).await;
+        self.backoff = (self.backoff * 2).min(THROTTLE_BACKOFF_MAX);
+        true
     }
 }
 
@@ -166,6 +154,6 @@ fn retain_unprocessed(pending: &mut Pending, output: &BatchWriteItemOutput) -> R
     Ok(())
 }
 
-fn item_key(item: &Item) -> Option<(String, String)> {
+fn item_key(item: &Item) -> Option<ItemKey> {
     Some((text(item, PK)?.to_owned(), text(item, SK)?.to_owned()))
 }
