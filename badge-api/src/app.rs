@@ -6,24 +6,21 @@ use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpR
 use aws_types::SdkConfig;
 use badgesmith_api::error_response::ErrorResponse;
 use badgesmith_api::http::{Request, Response};
-use badgesmith_api::route::{RawTarget, ReadRoute, Route};
+use badgesmith_api::route::{ReadRoute, Route};
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::{Packages, Results};
 use badgesmith_aws::env::{self, Missing};
 use badgesmith_aws::event_bridge::EventBus;
-use badgesmith_aws::metrics::Metric;
 use badgesmith_aws::sdk::{self, CallTimeouts};
-use badgesmith_domain::badge::{Badge, Subject};
-use badgesmith_domain::ids::{ParseError, Platform, Repository};
-use badgesmith_domain::test_result::TestResult;
 use http::{Method, StatusCode, header};
 use serde_json::json;
 
-use crate::history;
-use crate::latest::{LatestResults, Target};
 use crate::package_badge;
 use crate::package_reader::PackageReader;
-use crate::respond::{self, CachePolicy};
+use crate::respond;
+use crate::slot_reader::SlotReader;
+use crate::test_badge;
+use crate::{history, latest};
 
 /// GitHub's image proxy allows 4 s for the whole chain, cold start included; a badge waits 1.5 s at most.
 const CALL_TIMEOUTS: CallTimeouts =
@@ -55,7 +52,7 @@ impl Settings {
 #[derive(Debug)]
 pub struct App {
     results: Results,
-    latest: LatestResults,
+    slots: SlotReader,
     packages: PackageReader,
     clock: Clock,
 }
@@ -68,7 +65,7 @@ impl App {
         let packages = Packages::new(&config, settings.packages_table);
         let events = EventBus::new(&config, settings.event_bus_name);
         Self {
-            latest: LatestResults::new(results.clone()),
+            slots: SlotReader::new(results.clone()),
             results,
             packages: PackageReader::new(packages, events, CALL_TIMEOUTS.call),
             clock,
@@ -101,64 +98,25 @@ impl App {
             return ErrorResponse::method_not_allowed(allow).into_response();
         };
         let answer = match route {
-            ReadRoute::TestBadge(target) => Ok(self.test_badge(request, target).await),
+            ReadRoute::TestBadge(target) => {
+                Ok(test_badge::answer(&self.slots, request, target, self.clock.now()).await)
+            }
             ReadRoute::PackageBadge(provider, package) => {
                 Ok(package_badge::answer(&self.packages, request, provider, package, self.clock.now()).await)
             }
-            ReadRoute::Redirect(target) => self.redirect(target).await,
-            ReadRoute::History { owner, repo } => self.history(request, &owner, &repo).await,
+            ReadRoute::Redirect(target) => {
+                test_badge::redirect(&self.slots, request, target, self.clock.now()).await
+            }
+            ReadRoute::History { owner, repo } => {
+                bounded(Box::pin(history::page(&self.results, request, &owner, &repo, self.clock.now())))
+                    .await
+            }
+            ReadRoute::Latest { owner, repo } => {
+                bounded(Box::pin(latest::page(&self.results, request, &owner, &repo, self.clock.now()))).await
+            }
             ReadRoute::Health => Ok(self.health()),
         };
         answer.unwrap_or_else(ErrorResponse::into_response)
-    }
-
-    async fn test_badge(&self, request: Request<'_>, target: Option<RawTarget<'_>>) -> Response {
-        let Some(Ok(target)) = target.as_ref().map(parse_target) else {
-            return respond::cached(request, &Badge::not_found(Subject::Tests), CachePolicy::Brief, None);
-        };
-        match self.latest.get(&target, self.clock.now()).await {
-            Ok(Some(TestResult { run, .. })) => {
-                let last_modified = run.timestamp.min(self.clock.now());
-                let badge = Badge::tests(run.counts);
-                respond::cached(request, &badge, CachePolicy::TestResults, Some(last_modified))
-            }
-            Ok(None) => respond::cached(request, &Badge::no_results(), CachePolicy::Brief, None),
-            Err(error) => {
-                let Target { repository, platform, branch } = &target;
-                tracing::error!(%repository, %platform, %branch, %error, "failed to read the latest result");
-                Metric::BadgesUnavailable.count(1);
-                respond::cached(request, &Badge::unavailable(Subject::Tests), CachePolicy::Unavailable, None)
-            }
-        }
-    }
-
-    async fn redirect(&self, target: RawTarget<'_>) -> Result<Response, ErrorResponse> {
-        let target = parse_target(&target).map_err(|_| ErrorResponse::not_found())?;
-        let latest = self.latest.get(&target, self.clock.now()).await.map_err(respond::unavailable)?;
-        let Some(link) = latest.as_ref().and_then(|result| result.run.link()) else {
-            return Err(ErrorResponse::new(
-                StatusCode::NOT_FOUND,
-                "this badge has no run to link to",
-                "NO_RUN",
-            ));
-        };
-        Ok(Response::new(StatusCode::FOUND)
-            .header(header::LOCATION, &link.encoded())
-            .header(header::CACHE_CONTROL, CachePolicy::Brief.as_str()))
-    }
-
-    async fn history(
-        &self,
-        request: Request<'_>,
-        owner: &str,
-        repo: &str,
-    ) -> Result<Response, ErrorResponse> {
-        // Each call has its own timeout. This one bounds their sum.
-        let page = history::page(&self.results, request, owner, repo, self.clock.now());
-        match tokio::time::timeout(CALL_TIMEOUTS.call, page).await {
-            Ok(answer) => answer,
-            Err(late) => Err(respond::unavailable(late)),
-        }
     }
 
     fn health(&self) -> Response {
@@ -167,10 +125,12 @@ impl App {
     }
 }
 
-fn parse_target(raw: &RawTarget<'_>) -> Result<Target, ParseError> {
-    Ok(Target {
-        repository: Repository { owner: raw.owner.parse()?, repo: raw.repo.parse()? },
-        platform: raw.platform.parse::<Platform>()?,
-        branch: raw.branch.parse()?,
-    })
+/// Bounds the sum of several calls. Each has its own timeout. Pages are boxed, so that badges do not carry their memory.
+async fn bounded(
+    page: impl Future<Output = Result<Response, ErrorResponse>>,
+) -> Result<Response, ErrorResponse> {
+    match tokio::time::timeout(CALL_TIMEOUTS.call, page).await {
+        Ok(answer) => answer,
+        Err(late) => Err(respond::unavailable(late)),
+    }
 }

@@ -6,15 +6,12 @@ use badgesmith_aws::dynamodb::{BranchHistory, HistoryPosition, HistoryQuery, Res
 use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
+use crate::paging::{self, WRONG_CURSOR, parameter, parse_limit};
 use crate::respond::{self, CachePolicy};
 
 const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 200;
-const WRONG_CURSOR: ParseError = ParseError { expected: "the next_cursor of the same query" };
 
 /// The JSON of one page.
 #[derive(Serialize)]
@@ -45,7 +42,7 @@ pub(crate) async fn page(
     let newest = page.results.iter().map(|result| result.run.timestamp.min(now)).max();
     let body = Page {
         results: page.results,
-        next_cursor: page.next.map(|position| URL_SAFE_NO_PAD.encode(position.as_str())),
+        next_cursor: page.next.map(|position| paging::encode(position.as_str())),
     };
     Ok(respond::cached(request, &body, CachePolicy::TestResults, newest))
 }
@@ -64,7 +61,8 @@ fn parse(query: &Query<'_>, owner: &str, repo: &str) -> Result<HistoryQuery, Val
     let from = parameter(query, "from", time, &mut errors);
     let to = parameter(query, "to", time, &mut errors);
     let limit = parameter(query, "limit", parse_limit, &mut errors).unwrap_or(LIMIT_DEFAULT);
-    let after = parameter(query, "cursor", parse_cursor, &mut errors);
+    let after =
+        parameter(query, "cursor", |text| paging::decode(text).map(HistoryPosition::new), &mut errors);
     match (owner, repo) {
         (Some(owner), Some(repo)) if errors.is_empty() => Ok(HistoryQuery {
             repository: Repository { owner, repo },
@@ -75,26 +73,4 @@ fn parse(query: &Query<'_>, owner: &str, repo: &str) -> Result<HistoryQuery, Val
         }),
         _ => Err(errors),
     }
-}
-
-fn parameter<T>(
-    query: &Query<'_>,
-    name: &'static str,
-    parse: impl FnOnce(&str) -> Result<T, ParseError>,
-    errors: &mut ValidationErrors,
-) -> Option<T> {
-    errors.check(name, parse(query.get(name)?))
-}
-
-fn parse_limit(text: &str) -> Result<usize, ParseError> {
-    text.parse()
-        .ok()
-        .filter(|limit| (1..=LIMIT_MAX).contains(limit))
-        .ok_or(ParseError { expected: "an integer from 1 to 200" })
-}
-
-fn parse_cursor(text: &str) -> Result<HistoryPosition, ParseError> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    let position = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    position.map(HistoryPosition::new).ok_or(WRONG_CURSOR)
 }

@@ -1,68 +1,82 @@
-//! The latest result of a branch, cached in memory.
+//! The slots of a repository: what its badges add up, and what makes a slot count or not.
 
-use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::cmp::Reverse;
 
-use badgesmith_aws::dynamodb::{Results, StoreError};
-use badgesmith_domain::ids::{Branch, Platform, Repository};
+use badgesmith_api::error_response::{ErrorResponse, ValidationErrors};
+use badgesmith_api::http::{Request, Response};
+use badgesmith_aws::dynamodb::{Results, SlotPosition};
+use badgesmith_domain::ids::{Branch, Repository};
+use badgesmith_domain::key::ResultOrder;
+use badgesmith_domain::slots::{Liveness, SLOTS_MAX};
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
-use lru::LruCache;
+use serde::Serialize;
 
-/// How long a result is served from memory, by wall clock, because a sandbox may be frozen in between.
-const LIFETIME: Duration = Duration::from_secs(30);
-/// The maximum number of cached results, of up to 6 KB each. The least recently used are evicted first.
-const CACHED_MAX: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+use crate::paging::{self, WRONG_CURSOR, parameter, parse_limit};
+use crate::respond::{self, CachePolicy};
 
-/// The results that a test badge shows: one platform and branch of a repository.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Target {
-    pub(crate) repository: Repository,
-    pub(crate) platform: Platform,
-    pub(crate) branch: Branch,
+/// The JSON of one page.
+#[derive(Serialize)]
+struct Page {
+    slots: Vec<SlotJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
-/// The latest results, read through a bounded cache. A missing result is never cached, so that the first result
-/// shows immediately.
-#[derive(Debug)]
-pub(crate) struct LatestResults {
-    results: Results,
-    cache: Mutex<LruCache<Target, (TestResult, Timestamp)>>,
+#[derive(Serialize)]
+struct SlotJson {
+    #[serde(flatten)]
+    result: TestResult,
+    /// `live`, `retired`, `silent`, or `unknown` if the page does not have all slots of the branch.
+    state: &'static str,
 }
 
-impl LatestResults {
-    pub(crate) fn new(results: Results) -> Self {
-        Self { results, cache: Mutex::new(LruCache::new(CACHED_MAX)) }
+/// The slots of a branch, newest first; without a branch those of all, by branch, platform and suite.
+///
+/// # Errors
+/// 400 for invalid parameters, 503 when DynamoDB fails.
+pub(crate) async fn page(
+    results: &Results,
+    request: Request<'_>,
+    owner: &str,
+    repo: &str,
+    now: Timestamp,
+) -> Result<Response, ErrorResponse> {
+    let query = request.query();
+    let mut errors = ValidationErrors::default();
+    let owner = errors.check("owner", owner.parse());
+    let repo = errors.check("repo", repo.parse());
+    let branch: Option<Branch> = parameter(&query, "branch", str::parse, &mut errors);
+    let limit = parameter(&query, "limit", parse_limit, &mut errors);
+    let after = parameter(&query, "cursor", |text| paging::decode(text).map(SlotPosition::new), &mut errors);
+    let (Some(owner), Some(repo), true) = (owner, repo, errors.is_empty()) else { return Err(errors.into()) };
+    let repository = Repository { owner, repo };
+    let limit = limit.unwrap_or(SLOTS_MAX);
+    let found = results.slots(&repository, branch.as_ref(), limit, after.as_ref()).await;
+    let Some(found) = found.map_err(respond::unavailable)? else {
+        errors.push("cursor", WRONG_CURSOR);
+        return Err(errors.into());
+    };
+    let newest = found.slots.iter().map(|slot| slot.run.timestamp.min(now)).max();
+    let mut slots = Vec::new();
+    let first = found.slots.first().map(|slot| slot.run.branch.clone());
+    let last = found.slots.last().map(|slot| slot.run.branch.clone());
+    for group in found.slots.chunk_by(|a, b| a.run.branch == b.run.branch) {
+        let of_group = group.first().map(|slot| &slot.run.branch);
+        // Its other slots are on the page before or after.
+        let is_cut = after.is_some() && of_group == first.as_ref()
+            || found.next.is_some() && of_group == last.as_ref();
+        let states = Liveness::of_branch(group).into_iter().map(|state| match state {
+            Liveness::Retired => "retired",
+            _ if is_cut => "unknown",
+            Liveness::Live => "live",
+            Liveness::Silent => "silent",
+        });
+        slots.extend(group.iter().cloned().zip(states).map(|(result, state)| SlotJson { result, state }));
     }
-
-    /// The latest result, if there is one. While DynamoDB fails, a cached result is served regardless of its age.
-    pub(crate) async fn get(
-        &self,
-        target: &Target,
-        now: Timestamp,
-    ) -> Result<Option<TestResult>, StoreError> {
-        let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(target).cloned();
-        if let Some((result, read_at)) = &cached
-            && now.since(*read_at) < LIFETIME
-        {
-            return Ok(Some(result.clone()));
-        }
-        let Target { repository, platform, branch } = target;
-        match (self.results.latest(repository, *platform, branch).await, cached) {
-            (Ok(latest), _) => {
-                let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-                match &latest {
-                    Some(result) => cache.put(target.clone(), (result.clone(), now)),
-                    None => cache.pop(target),
-                };
-                Ok(latest)
-            }
-            (Err(error), Some((result, _))) => {
-                tracing::warn!(%error, "served a stale cached result");
-                Ok(Some(result))
-            }
-            (Err(error), None) => Err(error),
-        }
+    if branch.is_some() {
+        slots.sort_by_cached_key(|slot| Reverse(ResultOrder::of(&slot.result)));
     }
+    let next_cursor = found.next.map(|position| paging::encode(position.as_str()));
+    Ok(respond::cached(request, &Page { slots, next_cursor }, CachePolicy::TestResults, newest))
 }

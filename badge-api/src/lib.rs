@@ -4,12 +4,16 @@
 //! badge has the status 200, because shields.io shows nothing else. An error is a badge, too.
 
 mod app;
+mod cache;
+mod cached_package;
 mod history;
 mod latest;
 mod package_badge;
-mod package_cache;
 mod package_reader;
+mod paging;
 mod refresh_requests;
 mod respond;
+mod slot_reader;
+mod test_badge;
 
 pub use app::{App, Settings};

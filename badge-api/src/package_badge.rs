@@ -9,7 +9,7 @@ use badgesmith_domain::package_record::{Known, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::{Comparator, NuGetVersion, Requirement};
 
-use crate::package_cache::CachedPackage;
+use crate::cached_package::CachedPackage;
 use crate::package_reader::PackageReader;
 use crate::respond::{self, CachePolicy};
 

@@ -1,5 +1,6 @@
 //! Reads packages through a cache, and requests a refresh where one is due.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,8 +12,16 @@ use badgesmith_domain::package_request::PackageRequest;
 use badgesmith_domain::timestamp::Timestamp;
 use tokio::time::Instant;
 
-use crate::package_cache::{self, CachedPackage, PackageCache};
+use crate::cache::Cache;
+use crate::cached_package::CachedPackage;
 use crate::refresh_requests::{RequestLimiter, refresh_reason};
+
+/// How long a package is served from memory, by wall clock, because a sandbox may be frozen in between.
+const LIFETIME: Duration = Duration::from_mins(2);
+/// The maximum number of cached packages.
+const PACKAGES_MAX: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+/// The maximum number of cached versions of all packages together.
+const VERSIONS_MAX: usize = 50_000;
 
 #[derive(Debug)]
 pub(crate) struct PackageReader {
@@ -20,13 +29,13 @@ pub(crate) struct PackageReader {
     events: EventBus,
     /// How long a read and its request to the refresher may take together.
     answer_within: Duration,
-    cache: Mutex<PackageCache>,
+    cache: Mutex<Cache<Package, CachedPackage>>,
     limiter: Mutex<RequestLimiter>,
 }
 
 impl PackageReader {
     pub(crate) fn new(packages: Packages, events: EventBus, answer_within: Duration) -> Self {
-        let cache = Mutex::new(PackageCache::new());
+        let cache = Mutex::new(Cache::new(PACKAGES_MAX, VERSIONS_MAX));
         let limiter = Mutex::new(RequestLimiter::new());
         Self { packages, events, answer_within, cache, limiter }
     }
@@ -54,7 +63,7 @@ impl PackageReader {
         let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(package);
         let cached = cached.filter(|(found, _)| found.versions.is_some() || !needs_versions);
         if let Some((found, read_at)) = &cached
-            && now.since(*read_at) < package_cache::LIFETIME
+            && now.since(*read_at) < LIFETIME
         {
             return Ok(Some(found.clone()));
         }
@@ -68,7 +77,7 @@ impl PackageReader {
                 if let Some(found) = &found
                     && matches!(found.record.state, PackageState::Known(_))
                 {
-                    cache.put(package, found.clone(), now);
+                    cache.put(package.clone(), found.clone(), now);
                 }
                 Ok(found)
             }

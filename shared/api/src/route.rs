@@ -27,11 +27,13 @@ pub enum Route<'a> {
 pub enum ReadRoute<'a> {
     /// `/tests/results/{owner}/{repo}`: the history of a repository.
     History { owner: Cow<'a, str>, repo: Cow<'a, str> },
-    /// `/badges/tests/{platform}/{owner}/{repo}/{branch}`
+    /// `/tests/latest/{owner}/{repo}`: the slots of a repository.
+    Latest { owner: Cow<'a, str>, repo: Cow<'a, str> },
+    /// `/badges/tests/{platform or all}/{owner}/{repo}/{branch}`
     TestBadge(Option<RawTarget<'a>>),
     /// `/badges/packages/nuget/{package}` or `/badges/packages/github/{org}/{package}`
     PackageBadge(Provider, Option<Package>),
-    /// `/redirect/test-results/{platform}/{owner}/{repo}/{branch}`: redirects to the run behind a badge.
+    /// `/redirect/test-results/{platform or all}/{owner}/{repo}/{branch}`: redirects to the run behind a badge.
     Redirect(RawTarget<'a>),
     /// `/health`
     Health,
@@ -84,10 +86,17 @@ impl<'a> ReadRoute<'a> {
         if let Some(target) = path.strip_prefix("redirect/test-results/") {
             return RawTarget::parse(target, branch).map(Self::Redirect);
         }
-        match path.strip_prefix("tests/results/")?.split_once('/')? {
-            (_, rest) if rest.contains('/') => None,
-            (owner, repo) => Some(Self::History { owner: decode(owner), repo: decode(repo) }),
+        if let Some(names) = path.strip_prefix("tests/latest/") {
+            let (owner, repo) = Self::repository(names)?;
+            return Some(Self::Latest { owner, repo });
         }
+        let (owner, repo) = Self::repository(path.strip_prefix("tests/results/")?)?;
+        Some(Self::History { owner, repo })
+    }
+
+    fn repository(names: &'a str) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
+        let (owner, repo) = names.split_once('/').filter(|(_, repo)| !repo.contains('/'))?;
+        Some((decode(owner), decode(repo)))
     }
 
     fn package_badge(names: &str) -> Option<Self> {
@@ -176,6 +185,7 @@ mod tests {
         };
         assert_eq!(read("/health"), Some(ReadRoute::Health));
         assert_eq!(route("/tests/results"), Some(Route::Submit(None)));
+        assert!(matches!(read("/tests/latest/acme/kit"), Some(ReadRoute::Latest { .. })));
         assert!(matches!(read("/tests/results/acme/kit"), Some(ReadRoute::History { .. })));
         assert!(matches!(route("/tests/results/linux/acme/kit/main"), Some(Route::Submit(Some(_)))));
         assert!(matches!(route("/tests/results/linux/acme/kit/feature/x"), Some(Route::Submit(Some(_)))));
@@ -201,6 +211,8 @@ mod tests {
             "/tests",
             "/tests/resultsx",
             "/tests/results/acme",
+            "/tests/latest/acme",
+            "/tests/latest/acme/kit/main",
             "/tests/results/linux/acme/kit",
             "/badges/tests",
             "/healthy",

@@ -1,0 +1,38 @@
+//! Query parameters of responses that come in pages.
+
+use badgesmith_api::error_response::ValidationErrors;
+use badgesmith_api::http::Query;
+use badgesmith_domain::ids::ParseError;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+const LIMIT_MAX: usize = 200;
+pub(crate) const WRONG_CURSOR: ParseError = ParseError { expected: "the next_cursor of the same query" };
+
+/// An optional parameter, parsed.
+pub(crate) fn parameter<T>(
+    query: &Query<'_>,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, ParseError>,
+    errors: &mut ValidationErrors,
+) -> Option<T> {
+    errors.check(name, parse(query.get(name)?))
+}
+
+pub(crate) fn parse_limit(text: &str) -> Result<usize, ParseError> {
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+        .ok_or(ParseError { expected: "an integer from 1 to 200" })
+}
+
+/// The cursor of a position.
+pub(crate) fn encode(position: &str) -> String {
+    URL_SAFE_NO_PAD.encode(position)
+}
+
+/// The position of a cursor.
+pub(crate) fn decode(cursor: &str) -> Result<String, ParseError> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(WRONG_CURSOR)
+}
