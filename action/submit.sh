@@ -172,7 +172,9 @@ arguments=(submit "--url=$INPUT_URL")
 [ -z "$INPUT_REPOSITORY" ] || arguments+=("--repo=$INPUT_REPOSITORY")
 [ -z "$INPUT_PLATFORM" ] || arguments+=("--platform=$INPUT_PLATFORM")
 [ -z "$INPUT_BRANCH" ] || arguments+=("--branch=$INPUT_BRANCH")
+[ -z "$INPUT_SUITE" ] || arguments+=("--suite=$INPUT_SUITE")
+[ -z "$INPUT_CONCLUSION" ] || arguments+=("--conclusion=$INPUT_CONCLUSION")
 [ "$INPUT_FAIL_ON_ERROR" != true ] || arguments+=(--fail-on-error)
 # Git Bash converts values with a leading slash to Windows paths. A base64 key may start with a slash.
-BADGESMITH_KEY=$key MSYS2_ENV_CONV_EXCL='BADGESMITH_KEY;GITHUB_' MSYS2_ARG_CONV_EXCL='*' \
+BADGESMITH_KEY=$key MSYS2_ENV_CONV_EXCL='BADGESMITH_;GITHUB_' MSYS2_ARG_CONV_EXCL='*' \
     "$folder/$name/badgesmith$exe" "${arguments[@]}" -- "${reports[@]}"

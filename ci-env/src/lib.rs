@@ -27,8 +27,8 @@
 //! - **The branch of a fork** is `OWNER:BRANCH`. Git forbids `:` in names, so a fork's `main` is never confused with
 //!   the repository's own, even where builds of forks have the key.
 //! - **A tag or a merge queue** has no branch that a badge could show: see [`MissingReason::is_expected`].
-//! - **The jobs of one run** on one platform (a matrix over versions) share branch, platform and run ID. All
-//!   their results are stored, and the badge shows the latest. To show all of them, add their counts up first.
+//! - **The jobs of one run** on one platform (a matrix over versions) share branch, platform and run ID. Their names
+//!   tell them apart, where the CI system provides one: see [`CiRun::job`].
 
 mod azure;
 mod branches;
@@ -39,6 +39,7 @@ mod git_url;
 mod github;
 mod gitlab;
 mod jenkins;
+mod job;
 mod run;
 #[cfg(test)]
 mod testing;
@@ -82,7 +83,7 @@ pub fn detect(
     read_file: impl Fn(&Path) -> Option<String>,
 ) -> CiRun {
     let environment = Environment { variable: &variable, read_file: &read_file };
-    if environment.is_true("GITHUB_ACTIONS") {
+    let run = if environment.is_true("GITHUB_ACTIONS") {
         github::run(&environment)
     } else if environment.is_true("GITLAB_CI") {
         gitlab::run(&environment)
@@ -96,7 +97,8 @@ pub fn detect(
         jenkins::run(&environment)
     } else {
         CiRun::new(Provider::Local, Err(MissingReason::NoCiSystem), Err(MissingReason::NoCiSystem))
-    }
+    };
+    CiRun { job: job::name(&environment, run.provider), ..run }
 }
 
 #[cfg(test)]

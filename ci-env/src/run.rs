@@ -40,6 +40,8 @@ pub struct CiRun {
     pub run_attempt: Option<RunAttempt>,
     /// The page of the job, or of the run if jobs have no page.
     pub run_url: Option<HttpsUrl>,
+    /// The name of the job, different from those of the other jobs of the run.
+    pub job: Option<String>,
     /// The platform of this job. Other jobs of the run may have a different one.
     pub platform: Option<Platform>,
     /// Why the job may have no secrets. Meaningless for a job that has them.
@@ -60,6 +62,7 @@ impl CiRun {
             run_id: None,
             run_attempt: None,
             run_url: None,
+            job: None,
             platform: None,
             no_secret_reason: None,
         }

@@ -14,7 +14,7 @@ use badgesmith_aws::sdk::{AwsError, AwsErrorKind, causes};
 use badgesmith_aws::secrets_manager::{SecretsManager, repository_secret_name};
 use badgesmith_domain::ids::{ParseError, Platform, Repository};
 use badgesmith_domain::signature::HmacKey;
-use badgesmith_domain::test_result::{Counts, RunAttempt, TestRun};
+use badgesmith_domain::test_result::{Counts, Outcome, RunAttempt, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
 use reqwest::Client;
@@ -267,13 +267,16 @@ fn result(repository: &Repository) -> Result<TestRun, ParseError> {
         repository: repository.clone(),
         platform: Platform::Linux,
         branch: BRANCH.parse()?,
-        counts: Counts::new(1, 0, 0, 1)?,
+        suite: None,
+        outcome: Outcome::new(Counts::new(1, 0, 0, 1)?, None)?,
         timestamp: now,
         run_id: now.unix_milliseconds().to_string().parse()?,
         run_attempt: RunAttempt::default(),
         commit: None,
         url_html: None,
         workflow_run_url: None,
+        default_branch: None,
+        failures: Vec::new(),
     })
 }
 

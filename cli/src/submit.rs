@@ -20,7 +20,7 @@ use std::time::Duration;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::env;
 use badgesmith_domain::signature::HmacKey;
-use badgesmith_domain::test_result::{Counts, TestRun};
+use badgesmith_domain::test_result::{Conclusion, Counts, Outcome, TestRun};
 use ci_env::{CiRun, Provider};
 use serde::Serialize;
 
@@ -55,6 +55,8 @@ enum SubmitError {
     NoKey { repository: String, hint: String },
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error("invalid --conclusion: {0:?} is not success, failure, cancelled or skipped")]
+    Conclusion(String),
 }
 
 /// What to do, after all input has been checked.
@@ -104,7 +106,10 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
     }
     let url = options.url.as_deref().filter(|url| !url.is_empty()).ok_or(SubmitError::NoUrl)?;
     let service = ServiceUrl::parse(url)?;
-    let test_run = match metadata::resolve(options, ci_run, counts(options)?, Clock::System.now()) {
+    let Some(outcome) = outcome(options)? else {
+        return Ok(Plan::Skip("the run was cancelled".to_owned()));
+    };
+    let test_run = match metadata::resolve(options, ci_run, outcome, Clock::System.now()) {
         Err(MetadataError::NothingToSubmit(reason)) => return Ok(Plan::Skip(reason.to_string())),
         test_run => Box::new(test_run?),
     };
@@ -116,6 +121,33 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
         hint: ci_run.no_secret_reason.map(|reason| format!(" ({reason})")).unwrap_or_default(),
     })?;
     Ok(Plan::Send(service, test_run, key))
+}
+
+/// How the run ended; `None` if it was cancelled, which says nothing about the tests.
+fn outcome(options: &Options) -> Result<Option<Outcome>, SubmitError> {
+    if options.retire {
+        return Ok(Some(Outcome::retired()));
+    }
+    let conclusion = match options.conclusion.as_deref() {
+        None | Some("" | "skipped") => None,
+        Some("cancelled") => return Ok(None),
+        Some(conclusion) => {
+            Some(conclusion.parse().map_err(|_| SubmitError::Conclusion(conclusion.to_owned()))?)
+        }
+    };
+    let counts = match counts(options) {
+        // A run that crashed may have left no report, or half of one.
+        Err(error) if conclusion == Some(Conclusion::Failure) && error.is_about_a_report() => {
+            terminal::note(&format!("{error}; submitting a failed run without counts"));
+            Counts::NONE
+        }
+        counts => counts?,
+    };
+    let outcome = Outcome::new(counts, conclusion).or_else(|_| {
+        terminal::note("ignored --conclusion success, because tests failed");
+        Outcome::new(counts, None)
+    });
+    Ok(outcome.ok())
 }
 
 /// The counts from the options, or the sum of all reports.
@@ -135,7 +167,7 @@ async fn submit(
     test_run: &TestRun,
     key: &HmacKey,
 ) -> ExitCode {
-    let TestRun { repository, platform, branch, counts, .. } = test_run;
+    let TestRun { repository, platform, branch, outcome: reported, .. } = test_run;
     let retrying = |reason: &str, wait: Duration| {
         terminal::note(&format!("{reason}; retrying in {:.1} s", wait.as_secs_f64()));
     };
@@ -148,8 +180,10 @@ async fn submit(
         annotator.warning(&format!("failed to write the outputs and the summary of this step: {error}"));
     }
     if outcome.is_ok() && !options.json {
+        let reported = describe(*reported);
+        let suite = test_run.suite.as_ref().map(|suite| format!(", suite {suite}")).unwrap_or_default();
         terminal::note(&format!(
-            "accepted: {counts} for {repository}, {branch} on {platform}; badge for the README:"
+            "accepted: {reported} for {repository}, {branch} on {platform}{suite}; badge for the README:"
         ));
     }
     if outcome.is_ok() || options.json {
@@ -165,6 +199,15 @@ async fn submit(
             annotator.warning(&error.to_string());
             ExitCode::SUCCESS
         }
+    }
+}
+
+fn describe(outcome: Outcome) -> String {
+    let counts = outcome.counts();
+    match outcome.conclusion() {
+        None => "the retirement of the suite".to_owned(),
+        Some(Conclusion::Failure) if counts.failed() == 0 => format!("{counts}, run failed"),
+        Some(_) => counts.to_string(),
     }
 }
 

@@ -117,6 +117,31 @@ async fn reports_become_a_badge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_has_a_suite_and_a_conclusion_until_it_is_retired() {
+    let job = Job::start().await;
+    let options = ["--repo", REPOSITORY, "--platform", "linux", "--run-id", "7"];
+    let submit = async |more: &[&str]| {
+        let output = job.submit(&[&options[..], more].concat(), &[]).await;
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        output.stderr
+    };
+    submit(&["--branch", "main", "--suite", "build", "--passed", "0", "--conclusion", "failure"]).await;
+    let broken = job.stored("main").await;
+    assert_eq!((&broken["suite"], &broken["conclusion"]), (&"build".into(), &"failure".into()));
+    let note =
+        submit(&["--passed", "1", "--failed", "1", "--conclusion", "success", "--branch", "red"]).await;
+    assert!(note.contains("ignored --conclusion success, because tests failed"), "{note}");
+    let skipped = submit(&["--branch", "main", "--passed", "1", "--conclusion", "cancelled"]).await;
+    assert!(skipped.contains("nothing was submitted: the run was cancelled"), "{skipped}");
+    let crashed = submit(&["--branch", "crashed", "--conclusion", "failure", "nothing/*.xml"]).await;
+    assert!(crashed.contains("no file matches") && crashed.contains("submitting a failed run"), "{crashed}");
+    assert_eq!(job.stored("crashed").await["conclusion"], "failure");
+    submit(&["--suite", "build", "--retire", "--branch", "gone"]).await;
+    let retired = job.stored("gone").await;
+    assert_eq!((&retired["retire"], &retired["total"]), (&true.into(), &0.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_counts_once_even_under_several_names() {
     use std::os::unix::fs::symlink;
     let job = Job::start().await;
@@ -183,6 +208,9 @@ async fn github_actions_provides_everything_but_the_report() {
         ("GITHUB_RUN_ID", "16814735762"),
         ("GITHUB_RUN_ATTEMPT", "2"),
         ("GITHUB_SERVER_URL", "https://github.com"),
+        ("GITHUB_WORKFLOW", "ci"),
+        ("GITHUB_JOB", "test"),
+        ("BADGESMITH_MATRIX", r#"{"python":"3.12"}"#),
         ("RUNNER_OS", "Windows"),
         ("GITHUB_OUTPUT", &output_file),
         ("GITHUB_STEP_SUMMARY", &summary_file),
@@ -192,7 +220,8 @@ async fn github_actions_provides_everything_but_the_report() {
     let json: Value = serde_json::from_str(&output.stdout).unwrap();
     let stored = job.stored("evil%60%24(touch%20x)%60%E2%80%AE").await;
     assert_eq!(json["accepted"], true);
-    for field in ["test_result_id", "platform", "branch", "passed", "failed", "skipped", "total"] {
+    assert_eq!(json["suite"], "ci / test (3.12)");
+    for field in ["test_result_id", "platform", "branch", "suite", "passed", "failed", "skipped", "total"] {
         assert_eq!(stored[field], json[field], "{field}");
     }
     assert_eq!((&stored["platform"], &stored["run_attempt"]), (&"windows".into(), &2.into()));
@@ -267,6 +296,13 @@ fn errors_name_the_option_that_helps() {
     check(&with(&["--passed", "4294967295", "--failed", "1"]), &key, 2, "more than 4294967295 tests");
     check(&with(&["--key-file", "nowhere", "--passed", "1"]), &[], 2, "failed to read --key-file nowhere");
     check(&with(&[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]), &key, 2, "Cargo.toml: ");
+    check(&with(&["--passed", "1", "--suite", "a\tb"]), &key, 2, "invalid --suite");
+    check(
+        &with(&["--passed", "1", "--conclusion", "red"]),
+        &key,
+        2,
+        "is not success, failure, cancelled or skipped",
+    );
     check(&with(&["--passed", "190", "--dry-run"]), &[], 0, "\"passed\":190");
 }
 
@@ -309,12 +345,25 @@ fn jobs_that_cannot_have_the_key_or_a_branch_succeed() {
     .concat();
     check(&["--passed", "1"], &tag, 0, "this is a build of the tag");
     let push = [&actions[..], &[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/heads/main")]].concat();
-    check(&["--passed", "1"], &push, 2, "::error title=BadgeSmith::no key: set BADGESMITH_KEY");
+    check(
+        &["--passed", "1", "--suite", "test"],
+        &push,
+        2,
+        "::error title=BadgeSmith::no key: set BADGESMITH_KEY",
+    );
+    check(
+        &["--passed", "1"],
+        &push,
+        2,
+        "failed to determine the suite: only the action knows the matrix of a job",
+    );
     let azure = [
         ("TF_BUILD", "True"),
         ("BUILD_REPOSITORY_NAME", "acme/kit"),
         ("BUILD_SOURCEBRANCH", "refs/heads/main"),
         ("BUILD_BUILDID", "1"),
+        ("BUILD_DEFINITIONNAME", "kit"),
+        ("SYSTEM_JOBIDENTIFIER", "Job.__default"),
         ("BADGESMITH_KEY", "$(BADGESMITH_KEY)"),
     ];
     check(&["--passed", "1"], &azure, 2, "no key: set BADGESMITH_KEY");

@@ -46,12 +46,13 @@ def evaluate(text, contexts):
 class Job:
     """A job of acme/kit after a push to `main`, in a new folder. `github` replaces values of that context."""
 
-    def __init__(self, folder, server, action="work/_actions/acme/badgesmith/v1", os="Linux", arch="X64", **github):
-        self.root, self.server, self.os, self.arch = Path(folder), server, os, arch
+    def __init__(self, folder, server, action="work/_actions/acme/badgesmith/v1", os="Linux", arch="X64", matrix=None,
+                 **github):
+        self.root, self.server, self.os, self.arch, self.matrix = Path(folder), server, os, arch, matrix
         self.workspace, self.temp, self.action = (self.root / path for path in ("work/my kit", "work/_temp", action))
         self.github = {
             "actor": "octocat", "event_name": "push", "repository": "acme/kit", "ref": "refs/heads/main",
-            "sha": "4d8474bda0b16fbbb69887d0d08c3885843bbdc7", "run_id": "7", "run_attempt": "1",
+            "workflow": "ci", "job": "test", "sha": "4d8474bda0b16fbbb69887d0d08c3885843bbdc7", "run_id": "7", "run_attempt": "1",
             "server_url": "https://github.com", "action_repository": "acme/badgesmith",
             "event": {"repository": {"fork": False}}, **github,
         }
@@ -79,6 +80,8 @@ class Job:
         (step,) = action["runs"]["steps"]
         assert action["runs"]["using"] == "composite" and step["shell"] == "bash", action
         inputs = {name: declared.get("default", "") for name, declared in action["inputs"].items()}
+        assert inputs["matrix"] == "${{ toJson(matrix) }}", inputs["matrix"]
+        inputs["matrix"] = json.dumps(self.matrix)
         inputs |= {"key": KEY, "url": self.server.url, "report": "**/*.xml", "release-url": self.server.url, **given}
         assert inputs.keys() == action["inputs"].keys(), given
         contexts = {"inputs": inputs, "github": self.github}

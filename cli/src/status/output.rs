@@ -173,8 +173,9 @@ fn results_table(results: &[TestResult], now: Timestamp) -> Table {
     let mut table = Table::new(&["AGE", "PLATFORM", "BRANCH", "PASSED", "FAILED", "SKIPPED", "RUN"]);
     for result in results {
         let run = &result.run;
+        let counts = run.outcome.counts();
         let [passed, failed, skipped] =
-            [run.counts.passed(), run.counts.failed(), run.counts.skipped()].map(|count| count.to_string());
+            [counts.passed(), counts.failed(), counts.skipped()].map(|count| count.to_string());
         table.row([
             age(run.timestamp, now),
             run.platform.to_string(),

@@ -38,6 +38,13 @@ pub(crate) enum CollectError {
     TooManyTests,
 }
 
+impl CollectError {
+    /// Whether a report is missing or invalid, as after a crash.
+    pub(crate) fn is_about_a_report(&self) -> bool {
+        matches!(self, Self::NoMatch(_) | Self::Read { .. } | Self::Report { .. })
+    }
+}
+
 /// Adds up the counts of all reports that match the patterns; `-` is stdin. A file counts once, however many
 /// patterns and links lead to it.
 ///

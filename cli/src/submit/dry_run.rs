@@ -82,7 +82,7 @@ mod tests {
             "X-Repo-Secret": "acme/kit",
             "X-Signature": "[signature]"
           },
-          "body": "{\"owner\":\"acme\",\"repo\":\"kit\",\"platform\":\"linux\",\"branch\":\"main\",\"passed\":190,\"failed\":2,\"skipped\":1,\"total\":193,\"timestamp\":\"2026-01-15T10:31:00.000Z\",\"nonce\":\"[nonce]\",\"run_id\":\"1\",\"run_attempt\":1}"
+          "body": "{\"owner\":\"acme\",\"repo\":\"kit\",\"platform\":\"linux\",\"branch\":\"main\",\"passed\":190,\"failed\":2,\"skipped\":1,\"total\":193,\"conclusion\":\"failure\",\"timestamp\":\"2026-01-15T10:31:00.000Z\",\"nonce\":\"[nonce]\",\"run_id\":\"1\",\"run_attempt\":1}"
         }
         "#);
     }

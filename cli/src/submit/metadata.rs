@@ -4,9 +4,9 @@ use std::process::{Command, Stdio};
 use std::str::FromStr;
 
 use badgesmith_domain::ids::{Branch, ParseError, Repository};
-use badgesmith_domain::test_result::{Commit, Counts, TestRun};
+use badgesmith_domain::test_result::{Commit, Outcome, Suite, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
-use ci_env::{CiRun, MissingReason};
+use ci_env::{CiRun, MissingReason, Provider};
 
 use super::options::Options;
 
@@ -26,14 +26,16 @@ pub(crate) enum MetadataError {
 pub(crate) fn resolve(
     options: &Options,
     ci_run: &CiRun,
-    counts: Counts,
+    outcome: Outcome,
     now: Timestamp,
 ) -> Result<TestRun, MetadataError> {
     let repository =
         required("repository", "--repo", options.repo.as_deref(), &ci_run.repository, git_repository)?;
     let branch = required("branch", "--branch", options.branch.as_deref(), &ci_run.branch, git_branch)?;
-    let run_id =
-        optional("--run-id", options.run_id.as_deref(), ci_run.run_id.as_ref())?.ok_or_else(|| {
+    // A retirement is not a run.
+    let retirement = outcome.is_retired().then_some("retirement");
+    let run_id = optional("--run-id", options.run_id.as_deref().or(retirement), ci_run.run_id.as_ref())?
+        .ok_or_else(|| {
             let reason = "no CI system provides one".to_owned();
             MetadataError::Missing { what: "run ID", reason, option: "--run-id" }
         })?;
@@ -48,14 +50,38 @@ pub(crate) fn resolve(
         repository,
         platform,
         branch,
-        counts,
+        suite: suite(options, ci_run)?,
+        outcome,
         timestamp: now,
         run_id,
         run_attempt: run_attempt.unwrap_or_default(),
         commit: commit.or_else(git_commit),
         url_html: None,
         workflow_run_url: optional("--run-url", options.run_url.as_deref(), ci_run.run_url.as_ref())?,
+        default_branch: None,
+        failures: Vec::new(),
     })
+}
+
+/// The suite from the option, where an empty one is the unnamed suite, or else the job's.
+fn suite(options: &Options, ci_run: &CiRun) -> Result<Option<Suite>, MetadataError> {
+    match (options.suite.as_deref(), &ci_run.job) {
+        (Some(""), _) => Ok(None),
+        (Some(suite), _) => parse("--suite", suite).map(Some),
+        (None, Some(job)) => Ok(Suite::of_job(job)),
+        (None, None) if ci_run.provider == Provider::Local => Ok(None),
+        // Jobs under one name would overwrite each other's results.
+        (None, None) if ci_run.provider == Provider::GitHubActions => Err(MetadataError::Missing {
+            what: "suite",
+            reason: "only the action knows the matrix of a job".to_owned(),
+            option: "--suite \"$GITHUB_JOB\", with the values of the matrix if there is one",
+        }),
+        (None, None) => Err(MetadataError::Missing {
+            what: "suite",
+            reason: "the CI system does not name the job".to_owned(),
+            option: "--suite NAME, different for each job",
+        }),
+    }
 }
 
 fn parse<T: FromStr<Err = ParseError>>(option: &'static str, value: &str) -> Result<T, MetadataError> {

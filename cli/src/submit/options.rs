@@ -26,6 +26,7 @@ Exit codes:
   2  an option, the key or a report is missing or invalid";
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[expect(clippy::doc_markdown, reason = "--help prints it as it is")]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Options {
@@ -33,7 +34,7 @@ pub(crate) struct Options {
     ///
     /// Formats, detected from the content: JUnit XML, TRX, NUnit 3, xUnit v2, TAP, and the output of `cargo test` and
     /// `go test -json`.
-    #[arg(value_name = "REPORT", required_unless_present = "passed", conflicts_with_all = ["passed", "failed", "skipped"])]
+    #[arg(value_name = "REPORT", required_unless_present_any = ["passed", "retire"], conflicts_with_all = ["passed", "failed", "skipped", "retire"])]
     pub(crate) reports: Vec<String>,
     /// URL of the service
     #[arg(long, value_name = "URL", env = "BADGESMITH_URL")]
@@ -47,6 +48,9 @@ pub(crate) struct Options {
     /// Branch that was tested [default: from the CI system or git]
     #[arg(long)]
     pub(crate) branch: Option<String>,
+    /// Suite the results belong to; the badge adds up all suites of a branch [default: the job, from the CI system]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) suite: Option<String>,
     /// Commit that was tested [default: from the CI system or git]
     #[arg(long, value_name = "SHA")]
     pub(crate) commit: Option<String>,
@@ -68,6 +72,15 @@ pub(crate) struct Options {
     /// Number of tests that were skipped, with --passed
     #[arg(long, value_name = "NUMBER", requires = "passed", default_value_t = 0)]
     pub(crate) skipped: u32,
+    /// Conclusion of the run, which may fail outside its tests: success, failure, cancelled or skipped
+    ///
+    /// `failure` counts whatever the reports say, and if there are none. `cancelled` submits nothing. `skipped` and an empty value count as
+    /// not given.
+    #[arg(long)]
+    pub(crate) conclusion: Option<String>,
+    /// Stop counting the suite on the platform, because it was renamed or removed; takes no reports
+    #[arg(long, requires = "suite", conflicts_with_all = ["passed", "conclusion"])]
+    pub(crate) retire: bool,
     /// File with the repository's key, instead of BADGESMITH_KEY
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,

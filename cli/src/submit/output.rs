@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use badgesmith_domain::ids::{Branch, Platform};
-use badgesmith_domain::test_result::{Counts, TestRun};
+use badgesmith_domain::test_result::{Counts, Suite, TestRun};
 use serde::Serialize;
 
 use super::send::{Accepted, SendError};
@@ -25,6 +25,8 @@ pub(crate) struct SubmitOutput {
     repository: String,
     platform: Platform,
     branch: Branch,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suite: Option<Suite>,
     #[serde(flatten)]
     counts: Counts,
     #[serde(flatten)]
@@ -74,7 +76,8 @@ impl SubmitOutput {
             repository: test_run.repository.to_string(),
             platform: test_run.platform,
             branch: test_run.branch.clone(),
-            counts: test_run.counts,
+            suite: test_run.suite.clone(),
+            counts: test_run.outcome.counts(),
             markdown: urls.markdown(),
             urls,
         }

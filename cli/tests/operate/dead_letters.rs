@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::{World, until};
 
 /// A message that this version cannot read.
-pub(super) const NEWER: &str = r#"{"version":2,"results":[]}"#;
+pub(super) const NEWER: &str = r#"{"version":3,"results":[]}"#;
 
 pub(super) fn queue(world: &World, name: &str) -> Queue {
     Queue::new(&world.server.aws().sdk_config(), Queues::url(name))
@@ -93,7 +93,7 @@ async fn dead_letters_are_listed_and_shown_with_their_reasons() {
     let messages = listed["messages"].as_array().unwrap();
     let find = |subject: Value| messages.iter().find(|message| message["subject"] == subject).unwrap();
     assert_eq!(find(json!(REPOSITORY))["reason"], "max receives exceeded");
-    assert_eq!(find(Value::Null)["reason"], "message version 2 is newer than the supported version 1");
+    assert_eq!(find(Value::Null)["reason"], "message version 3 is newer than the supported version 2");
     assert_eq!(listed["reasons"]["max receives exceeded"], 1);
 
     let listed = world.run(&["dlq", "list"]).await.ok();

@@ -1,0 +1,126 @@
+//! What a CI system calls the job, so that no two jobs of a run have the same name.
+
+use serde_json::Value;
+
+use crate::environment::Environment;
+use crate::run::Provider;
+
+/// The variable that a composite action sets to `${{ toJson(matrix) }}`, since GitHub has none for the matrix.
+const MATRIX: &str = "BADGESMITH_MATRIX";
+
+/// The name of the job. `None` if the CI system does not tell jobs apart, or if there is none.
+///
+/// - GitHub: workflow, job and the values of the matrix, if [`MATRIX`] is set. Otherwise the jobs of a matrix would
+///   have the same name.
+/// - GitLab: `CI_JOB_NAME`, which has the values of `parallel`.
+/// - `CircleCI`: the job, and the number of the node under `parallelism`. Workflow and matrix are not known to the job.
+/// - Azure Pipelines: the pipeline, and `SYSTEM_JOBIDENTIFIER`: stage, job and matrix leg, as far as there are any.
+///   `Build.Test.__default` is a job without a matrix.
+/// - Buildkite: the pipeline, the label of the step, and the number of the parallel job.
+/// - Jenkins: `JOB_NAME` and `STAGE_NAME`. The last part of a multibranch project's `JOB_NAME` is the branch or the pull
+///   request, which would be two suites of one branch. The axes of a declarative matrix are not known.
+pub(crate) fn name(environment: &Environment<'_>, provider: Provider) -> Option<String> {
+    let get = |name| environment.get(name);
+    match provider {
+        Provider::GitHubActions => {
+            let values = matrix_values(&get(MATRIX)?)?;
+            let matrix = if values.is_empty() { String::new() } else { format!(" ({})", values.join(", ")) };
+            Some(format!("{} / {}{matrix}", get("GITHUB_WORKFLOW")?, get("GITHUB_JOB")?))
+        }
+        Provider::GitLab => get("CI_JOB_NAME"),
+        Provider::CircleCi => {
+            let part = part(environment, "CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL");
+            Some(format!("{}{part}", get("CIRCLE_JOB")?))
+        }
+        Provider::AzurePipelines => {
+            let identifier = get("SYSTEM_JOBIDENTIFIER")?;
+            let job = identifier.strip_suffix(".__default").unwrap_or(&identifier);
+            Some(format!("{} / {job}", get("BUILD_DEFINITIONNAME")?))
+        }
+        Provider::Buildkite => {
+            let part = part(environment, "BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT");
+            Some(format!("{} / {}{part}", get("BUILDKITE_PIPELINE_SLUG")?, get("BUILDKITE_LABEL")?))
+        }
+        Provider::Jenkins => {
+            let stage = get("STAGE_NAME").map(|stage| format!(" / {stage}")).unwrap_or_default();
+            let job = get("JOB_NAME")?;
+            let project = job.rsplit_once('/').filter(|_| get("BRANCH_NAME").is_some());
+            Some(format!("{}{stage}", project.map_or(&*job, |(project, _)| project)))
+        }
+        Provider::Local => None,
+    }
+}
+
+/// ` 2` for the second of several parallel jobs, whose indexes start at 0. Empty for the only one. Without the total, so
+/// that a change of the parallelism replaces as many suites as possible.
+fn part(environment: &Environment<'_>, index: &str, total: &str) -> String {
+    match (environment.parse::<u32>(index), environment.parse::<u32>(total)) {
+        (Some(index), Some(total)) if total > 1 => format!(" {}", index.saturating_add(1)),
+        _ => String::new(),
+    }
+}
+
+/// The scalars of a matrix in the order of their keys. `null` is the matrix of a job without one. `None` if it is not
+/// JSON.
+fn matrix_values(json: &str) -> Option<Vec<String>> {
+    fn collect(value: &Value, values: &mut Vec<String>) {
+        match value {
+            Value::String(text) => values.push(text.clone()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => values.push(value.to_string()),
+            Value::Array(items) => items.iter().for_each(|item| collect(item, values)),
+            Value::Object(fields) => fields.values().for_each(|field| collect(field, values)),
+        }
+    }
+    let mut values = Vec::new();
+    let matrix: Value = serde_json::from_str(json).ok()?;
+    if !matrix.is_null() {
+        collect(&matrix, &mut values);
+    }
+    Some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::detect;
+
+    #[track_caller]
+    fn check(variables: &str, expected: Option<&str>) {
+        let variable = |name: &str| {
+            let mut pairs = variables.split('\n').filter_map(|line| line.split_once('='));
+            Some(pairs.find(|(key, _)| *key == name)?.1.to_owned())
+        };
+        assert_eq!(detect(variable, |_| None).job.as_deref(), expected, "{variables}");
+    }
+
+    #[test]
+    fn jobs_of_a_run_have_different_names() {
+        let github = "GITHUB_ACTIONS=true\nGITHUB_WORKFLOW=ci\nGITHUB_JOB=test";
+        check(github, None);
+        check(&format!("{github}\nBADGESMITH_MATRIX=null"), Some("ci / test"));
+        let matrix = r#"{"os":"linux","python":{"minor":12,"gil":false}}"#;
+        check(&format!("{github}\nBADGESMITH_MATRIX={matrix}"), Some("ci / test (linux, false, 12)"));
+        check("GITLAB_CI=true\nCI_JOB_NAME=test: [3.12] 1/2", Some("test: [3.12] 1/2"));
+        check("CIRCLECI=true\nCIRCLE_JOB=test\nCIRCLE_NODE_INDEX=0\nCIRCLE_NODE_TOTAL=1", Some("test"));
+        check("CIRCLECI=true\nCIRCLE_JOB=test\nCIRCLE_NODE_INDEX=1\nCIRCLE_NODE_TOTAL=4", Some("test 2"));
+        let azure = "TF_BUILD=True\nBUILD_DEFINITIONNAME=kit";
+        check(
+            &format!("{azure}\nSYSTEM_JOBIDENTIFIER=Test.Unit.python312"),
+            Some("kit / Test.Unit.python312"),
+        );
+        check(&format!("{azure}\nSYSTEM_JOBIDENTIFIER=Job.__default"), Some("kit / Job"));
+        let buildkite = "BUILDKITE=true\nBUILDKITE_PIPELINE_SLUG=kit";
+        check(buildkite, None);
+        check(&format!("{buildkite}\nBUILDKITE_LABEL=test 3.12"), Some("kit / test 3.12"));
+        check(
+            &format!(
+                "{buildkite}\nBUILDKITE_LABEL=test\nBUILDKITE_PARALLEL_JOB=2\nBUILDKITE_PARALLEL_JOB_COUNT=3"
+            ),
+            Some("kit / test 3"),
+        );
+        check("JENKINS_URL=x\nJOB_NAME=kit/main\nSTAGE_NAME=Test", Some("kit/main / Test"));
+        let multibranch = "JENKINS_URL=x\nJOB_NAME=team/kit/PR-24\nBRANCH_NAME=PR-24";
+        check(multibranch, Some("team/kit"));
+        check(&format!("{github}\nBADGESMITH_MATRIX={{"), None);
+        check("", None);
+    }
+}
