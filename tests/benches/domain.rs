@@ -13,7 +13,8 @@ use badgesmith_domain::badge::Badge;
 use badgesmith_domain::key;
 use badgesmith_domain::package::Provider;
 use badgesmith_domain::signature::{HmacKey, SecretKeys};
-use badgesmith_domain::test_result::{Counts, TestResult, TestRun};
+use badgesmith_domain::slots::Summary;
+use badgesmith_domain::test_result::{TestResult, TestRun};
 use badgesmith_domain::version::{NuGetVersion, Requirement, VersionRange, Versions};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
@@ -46,7 +47,8 @@ fn keys_of_a_result(bencher: Bencher<'_, '_>) {
         (
             key::results_partition(repository),
             key::result_sort(*platform, branch, &order),
-            key::latest_partition(repository, *platform, branch),
+            key::slot_sort(branch, *platform, None),
+            key::branch_partition(repository, branch),
         )
     });
 }
@@ -101,8 +103,9 @@ fn range_parsed(range: &str) -> bool {
 
 #[divan::bench]
 fn endpoint_json_of_tests(bencher: Bencher<'_, '_>) {
-    let counts = Counts::new(190, 2, 3, 195).expect("counts");
-    bencher.bench(|| serde_json::to_string(&Badge::tests(black_box(counts))));
+    let newest = Clock::System.now();
+    let summary = Summary { passed: 190, failed: 2, has_failure: true, is_complete: true, newest };
+    bencher.bench(|| serde_json::to_string(&Badge::tests(black_box(&summary))));
 }
 
 #[divan::bench]

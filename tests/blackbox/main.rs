@@ -22,5 +22,6 @@ mod pipeline;
 mod reading;
 mod routes;
 mod submission;
+mod suites;
 mod target;
 mod validation;

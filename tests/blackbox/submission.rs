@@ -40,7 +40,7 @@ async fn a_signed_result_shows_in_badge_redirect_and_history() {
         sent.clone(),
         &json!({
             "owner": owner, "repo": repo, "commit": "4d8474bda0b16fbbb69887d0d08c3885843bbdc7",
-            "nonce": null, "test_result_id": id,
+            "nonce": null, "test_result_id": id, "conclusion": "failure",
         }),
     );
     assert_eq!(pipeline.history(&branch, &[id]).await, [stored]);
@@ -48,7 +48,7 @@ async fn a_signed_result_shows_in_badge_redirect_and_history() {
     let badge = pipeline.badge_path("linux", &branch);
     let shown = pipeline.badge(&badge, "188 passed, 2 failed").await;
     let expected = json!({
-        "schemaVersion": 1, "label": "tests", "message": "188 passed, 2 failed", "color": "yellow",
+        "schemaVersion": 1, "label": "tests", "message": "188 passed, 2 failed", "color": "red",
     });
     assert_eq!(shown.json(), expected);
     redirects(&pipeline, &badge, sent["url_html"].as_str().unwrap()).await;

@@ -21,5 +21,6 @@ mod packages;
 mod processing;
 mod refreshing;
 mod security;
+mod suites;
 mod template;
 mod tidy;

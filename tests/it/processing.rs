@@ -1,11 +1,15 @@
 //! From the queue to the table: order, duplicates, poison messages, calls to AWS and events.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use badgesmith_aws::dynamodb::Results;
+use badgesmith_domain::badge::Badge;
+use badgesmith_domain::key::ResultOrder;
 use badgesmith_domain::message::ResultMessage;
+use badgesmith_domain::slots::{LiveSlots, Selection, Slot};
 use badgesmith_domain::test_result::TestResult;
 use embedded_aws::Queues;
 use local::stack::{EVENT_BUS, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, TEST_RESULTS_TABLE};
@@ -18,28 +22,59 @@ use tests::world::{VISIBILITY_TIMEOUT, World};
 static RUNTIME: LazyLock<tokio::runtime::Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap());
 
-/// A result with few possible times, runs and attempts, so that collisions are common.
+/// A result with few possible times, runs, attempts and suites, so that collisions are common.
 fn some_result() -> impl Strategy<Value = TestResult> {
-    (0..3_u32, 0..3_u32, 1..3_u32, 0..5_u32, any::<u128>()).prop_map(|(second, run, attempt, passed, id)| {
-        let id = uuid::Uuid::from_u128(id);
-        serde_json::from_value(json!({
-            "test_result_id": id, "owner": "acme", "repo": "kit", "platform": "linux", "branch": "main",
-            "passed": passed, "failed": 0, "skipped": 0, "total": passed,
+    let order = (0..3_u32, 0..3_u32, 1..3_u32, any::<u128>());
+    let slot = (0..2_usize, 0..3_usize);
+    let outcome = prop_oneof![
+        (0..5_u32, 0..2_u32).prop_map(
+            |(passed, failed)| json!({ "passed": passed, "failed": failed, "total": passed + failed })
+        ),
+        Just(json!({ "passed": 0, "failed": 0, "total": 0, "conclusion": "failure" })),
+        Just(json!({ "passed": 0, "failed": 0, "total": 0, "retire": true })),
+    ];
+    (order, slot, outcome).prop_map(|((second, run, attempt, id), (platform, suite), outcome)| {
+        let (platform, suite) = (["linux", "windows"][platform], [None, Some("unit"), Some("e2e")][suite]);
+        let fields = json!({
+            "test_result_id": uuid::Uuid::from_u128(id), "owner": "acme", "repo": "kit", "branch": "main", "skipped": 0,
+            "platform": platform, "suite": suite,
             "timestamp": format!("2026-01-15T10:30:0{second}Z"), "run_id": run.to_string(), "run_attempt": attempt,
-        }))
-        .unwrap()
+        });
+        serde_json::from_value(with(fields, &outcome)).unwrap()
     })
 }
 
-/// The history and the badge after these messages arrive in this order.
-async fn outcome(results: &[TestResult]) -> (Vec<Value>, String) {
+/// The history and the badges after these messages arrive in this order.
+async fn outcome(results: &[TestResult]) -> (Vec<Value>, [String; 3]) {
     let world = World::new();
     for result in results {
         world.send(RESULTS_QUEUE, &serde_json::to_string(&ResultMessage::new(result.clone())).unwrap()).await;
     }
     world.drain().await;
     assert_eq!(world.queued(), 0);
-    (world.history().await, world.badge("linux/acme/kit/main").await)
+    let badges = [
+        world.badge("all/acme/kit/main").await,
+        world.badge("linux/acme/kit/main").await,
+        world.badge("all/acme/kit/main?suite=unit").await,
+    ];
+    (world.history().await, badges)
+}
+
+/// The message of the badge `all`, from the newest result of each slot.
+fn expected_badge(results: &[TestResult]) -> String {
+    let mut newest: BTreeMap<_, &TestResult> = BTreeMap::new();
+    for result in results {
+        let slot = newest.entry((result.run.platform, result.run.suite.clone())).or_insert(result);
+        if ResultOrder::of(slot) < ResultOrder::of(result) {
+            *slot = result;
+        }
+    }
+    let mut slots: Vec<_> = newest.into_values().collect();
+    slots.sort_by_key(|result| std::cmp::Reverse(ResultOrder::of(result)));
+    let slots = LiveSlots::new(slots.into_iter().filter_map(Slot::of).collect(), false);
+    let badge =
+        slots.summary(&Selection::default()).map_or_else(Badge::no_results, |summary| Badge::tests(&summary));
+    serde_json::to_value(badge).unwrap()["message"].as_str().unwrap().to_owned()
 }
 
 proptest! {
@@ -54,6 +89,7 @@ proptest! {
     ) {
         let (expected, actual) = RUNTIME.block_on(async { (outcome(&once).await, outcome(&shuffled).await) });
         prop_assert_eq!(expected.0.len(), once.len());
+        prop_assert_eq!(&expected.1[0], &expected_badge(&once));
         prop_assert_eq!(expected, actual);
     }
 }
@@ -106,7 +142,7 @@ async fn poison_goes_to_the_dead_letter_queue_with_its_reason() {
       malformed message: expected ident at line 1 column 2
       2026-01-15T10:30:00.000Z
     {"version":7,"from":"the future"}
-      message version 7 is newer than the supported version 1
+      message version 7 is newer than the supported version 2
       2026-01-15T10:30:00.000Z
     "#);
 }
@@ -156,17 +192,26 @@ async fn throttled_writes_are_retried_in_the_same_invocation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_of_ten_is_one_write_and_one_event_call() {
+async fn a_batch_of_ten_is_one_write_one_put_for_each_slot_and_one_event_call() {
     let world = World::new();
     for run in 0..10 {
-        world.submit(&Post::json(&with(result(world.now()), &json!({ "run_id": run })))).await;
+        let fields = json!({ "run_id": run, "suite": if run < 5 { "unit" } else { "e2e" } });
+        world.submit(&Post::json(&with(result(world.now()), &fields))).await;
     }
     world.faults.take_calls();
     world.drain().await;
     let calls: Vec<_> = world.faults.take_calls().into_iter().map(|call| call.operation).collect();
     assert_eq!(
         calls,
-        ["ReceiveMessage", "BatchWriteItem", "PutEvents", "DeleteMessageBatch", "ReceiveMessage"]
+        [
+            "ReceiveMessage",
+            "BatchWriteItem",
+            "PutItem",
+            "PutItem",
+            "PutEvents",
+            "DeleteMessageBatch",
+            "ReceiveMessage"
+        ]
     );
 }
 

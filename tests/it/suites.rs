@@ -1,0 +1,264 @@
+//! A badge adds up the suites of a branch, and is green only if all of them are.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use tests::client::{Post, result, with};
+use tests::faults::Fault;
+use tests::world::{VISIBILITY_TIMEOUT, World};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Submits and stores a result of acme/kit, main, with these fields.
+async fn report(world: &World, suite: &str, passed: u32, failed: u32, fields: Value) {
+    let counts =
+        json!({ "suite": suite, "passed": passed, "failed": failed, "skipped": 0, "total": passed + failed });
+    let body = with(with(result(world.now()), &counts), &fields);
+    assert_eq!(world.submit(&Post::json(&body)).await.verdict(), "202", "{body}");
+    world.drain().await;
+    // The next result is later than this one.
+    world.clock.advance(Duration::from_secs(1));
+}
+
+/// The message and the color once caches have expired.
+async fn shown(world: &World, address: &str) -> String {
+    world.clock.advance(Duration::from_secs(30));
+    let badge = world.get(&format!("/badges/tests/{address}")).await.json();
+    format!("{} {}", badge["message"].as_str().unwrap(), badge["color"].as_str().unwrap())
+}
+
+async fn location(world: &World, address: &str) -> Option<String> {
+    let answer = world.get(&format!("/redirect/test-results/{address}")).await;
+    (answer.status == StatusCode::FOUND).then(|| answer.header("location").unwrap().to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_job_of_a_matrix_is_red_whenever_it_ends() {
+    for order in [["3.11", "3.12", "3.13"], ["3.12", "3.11", "3.13"], ["3.12", "3.13", "3.11"]] {
+        let world = World::new();
+        for version in order {
+            let failed = if version == "3.11" { 2 } else { 0 };
+            let run = json!({ "url_html": format!("https://ci.test/{version}") });
+            report(&world, &format!("ci / test ({version})"), 100 - failed, failed, run).await;
+        }
+        assert_eq!(shown(&world, "linux/acme/kit/main").await, "298 passed, 2 failed red", "{order:?}");
+        assert_eq!(location(&world, "linux/acme/kit/main").await.unwrap(), "https://ci.test/3.11");
+
+        // A re-run of the failed job alone.
+        report(&world, "ci / test (3.11)", 100, 0, json!({ "run_attempt": 2 })).await;
+        assert_eq!(shown(&world, "linux/acme/kit/main").await, "300 passed brightgreen", "{order:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn platforms_and_suites_have_badges_of_their_own_and_one_together() {
+    let world = World::new();
+    for (platform, suite, passed, failed) in [
+        ("linux", "unit", 10, 0),
+        ("windows", "unit", 20, 1),
+        ("macos", "unit", 30, 0),
+        ("linux", "e2e", 5, 0),
+    ] {
+        report(&world, suite, passed, failed, json!({ "platform": platform })).await;
+    }
+    for (address, expected) in [
+        ("all/acme/kit/main", "65 passed, 1 failed red"),
+        ("ALL/Acme/Kit/main", "65 passed, 1 failed red"),
+        ("linux/acme/kit/main", "15 passed brightgreen"),
+        ("all/acme/kit/main?suite=unit", "60 passed, 1 failed red"),
+        ("linux/acme/kit/main?suite=e2e", "5 passed brightgreen"),
+        ("macos/acme/kit/main?suite=e2e", "no results lightgrey"),
+        ("all/acme/kit/main?suite=%00", "not found red"),
+        ("all/acme/kit/other", "no results lightgrey"),
+    ] {
+        assert_eq!(shown(&world, address).await, expected, "{address}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_breaks_before_its_tests_is_red_until_it_succeeds() {
+    let world = World::new();
+    report(&world, "unit", 100, 0, json!({})).await;
+    report(&world, "build", 0, 0, json!({ "conclusion": "failure" })).await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "100 passed, run failed red");
+    assert_eq!(shown(&world, "linux/acme/kit/main?suite=build").await, "run failed red");
+    report(&world, "build", 0, 0, json!({ "conclusion": "success" })).await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "100 passed brightgreen");
+    assert_eq!(shown(&world, "linux/acme/kit/main?suite=build").await, "no tests lightgrey");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renamed_suite_counts_until_it_is_retired_or_silent_for_35_days() {
+    let world = World::new();
+    report(&world, "old", 1, 5, json!({})).await;
+    report(&world, "forgotten", 7, 1, json!({})).await;
+    report(&world, "new", 6, 0, json!({})).await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "14 passed, 6 failed red");
+    report(&world, "old", 0, 0, json!({ "retire": true })).await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "13 passed, 1 failed red");
+    assert_eq!(shown(&world, "linux/acme/kit/main?suite=old").await, "no results lightgrey");
+    let history = world.history().await;
+    assert_eq!(history[0]["retire"], true, "the history keeps the retirement: {history:?}");
+
+    world.clock.advance(34 * DAY);
+    report(&world, "new", 6, 0, json!({})).await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "13 passed, 1 failed red");
+    world.clock.advance(2 * DAY);
+    report(&world, "new", 6, 0, json!({})).await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "6 passed brightgreen");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_result_brings_no_retired_suite_back() {
+    let world = World::new();
+    report(&world, "new", 6, 0, json!({})).await;
+    let late = with(
+        result(world.now()),
+        &json!({ "suite": "old", "passed": 1, "failed": 1, "skipped": 0, "total": 2 }),
+    );
+    world.clock.advance(Duration::from_secs(1));
+    report(&world, "old", 0, 0, json!({ "retire": true })).await;
+    assert_eq!(world.submit(&Post::json(&late)).await.verdict(), "202");
+    world.drain().await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "6 passed brightgreen");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dormant_branch_keeps_its_badge_unless_the_reader_limits_its_age() {
+    let world = World::new();
+    report(&world, "unit", 4, 0, json!({})).await;
+    world.clock.advance(20 * DAY);
+    report(&world, "monthly", 2, 0, json!({})).await;
+    world.clock.advance(100 * DAY);
+    assert_eq!(shown(&world, "all/acme/kit/main").await, "6 passed brightgreen");
+    assert_eq!(shown(&world, "all/acme/kit/main?max_age=101d").await, "6 passed brightgreen");
+    assert_eq!(shown(&world, "all/acme/kit/main?max_age=99d").await, "no recent results lightgrey");
+    assert_eq!(shown(&world, "all/acme/kit/main?max_age=soon").await, "not found red");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_branch_with_more_suites_than_a_badge_reads_is_never_green() {
+    let world = World::new();
+    for number in 0..400 {
+        let fields =
+            json!({ "suite": format!("shard {number}"), "passed": 1, "failed": 0, "skipped": 0, "total": 1 });
+        world.submit(&Post::json(&with(result(world.now()), &fields))).await;
+    }
+    world.drain().await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "too many suites lightgrey");
+    assert_eq!(shown(&world, "linux/acme/kit/main?suite=shard%200").await, "too many suites lightgrey");
+    report(&world, "shard 7", 0, 1, json!({})).await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "299 passed, 1 failed red");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_survives_faults_of_its_write() {
+    for fault in [Fault::Fails, Fault::TimesOut, Fault::LosesAnswer, Fault::AnswerTimesOut, Fault::Throttles]
+    {
+        for times in [1, 3, 6, usize::MAX] {
+            let world = World::new();
+            let first = with(result(world.now()), &json!({ "suite": "unit", "run_id": "1" }));
+            world.clock.advance(Duration::from_secs(1));
+            let second =
+                json!({ "suite": "unit", "run_id": "2", "passed": 1, "failed": 0, "skipped": 0, "total": 1 });
+            let second = with(result(world.now()), &second);
+            for body in [second, first] {
+                assert_eq!(world.submit(&Post::json(&body)).await.verdict(), "202");
+            }
+            world.faults.plan("PutItem", fault, times);
+            world.faults.take_calls();
+            world.drain().await;
+            let puts = world.faults.take_calls().iter().filter(|call| call.operation == "PutItem").count();
+            assert!(puts > 1 || times == 1, "{fault:?} {times} times: the put is retried");
+            world.faults.heal();
+            world.clock.advance(VISIBILITY_TIMEOUT);
+            world.drain().await;
+            let context = format!("{fault:?} {times} times");
+            assert_eq!(shown(&world, "linux/acme/kit/main").await, "1 passed brightgreen", "{context}");
+            assert_eq!(
+                (world.history().await.len(), world.queued(), world.dead_letters()),
+                (2, 0, 0),
+                "{context}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_slot_of_a_batch_may_fail_without_the_others() {
+    let world = World::new();
+    for suite in ["unit", "e2e"] {
+        let fields = json!({ "suite": suite, "passed": 1, "failed": 0, "skipped": 0, "total": 1 });
+        world.submit(&Post::json(&with(result(world.now()), &fields))).await;
+    }
+    // The attempts of the SDK at one of the two puts.
+    world.faults.plan("PutItem", Fault::Fails, 3);
+    world.drain().await;
+    world.faults.heal();
+    world.clock.advance(VISIBILITY_TIMEOUT);
+    world.drain().await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "2 passed brightgreen");
+    assert_eq!((world.history().await.len(), world.queued()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn cached_suites_are_no_answer_for_others_while_dynamodb_fails() {
+    let world = World::new();
+    report(&world, "unit", 1, 0, json!({})).await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "1 passed brightgreen");
+    world.faults.plan("Query", Fault::Fails, usize::MAX);
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "1 passed brightgreen", "a stale copy");
+    assert_eq!(shown(&world, "macos/acme/kit/main").await, "unavailable lightgrey");
+    assert_eq!(shown(&world, "all/acme/kit/main?suite=e2e").await, "unavailable lightgrey");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_slots_of_a_branch_say_whether_they_count() {
+    let world = World::new();
+    report(&world, "gone", 1, 0, json!({})).await;
+    world.clock.advance(36 * DAY);
+    report(&world, "unit", 4, 1, json!({ "failures": ["kit::works"] })).await;
+    report(&world, "old", 0, 0, json!({ "retire": true })).await;
+    report(&world, "unit", 9, 0, json!({ "branch": "other" })).await;
+    let states = async |query: &str| {
+        let page = world.get(&format!("/tests/latest/acme/kit?{query}")).await.json();
+        let slots = page["slots"].as_array().unwrap().iter();
+        let text = |slot: &Value, name: &str| slot[name].as_str().unwrap().to_owned();
+        let states: Vec<_> =
+            slots.map(|slot| ["branch", "suite", "state"].map(|name| text(slot, name)).join(" ")).collect();
+        (states, page["next_cursor"].as_str().map(str::to_owned))
+    };
+    let (newest_first, _) = states("branch=main").await;
+    assert_eq!(newest_first, ["main old retired", "main unit live", "main gone silent"]);
+    let (all, _) = states("").await;
+    assert_eq!(all, ["main gone silent", "main old retired", "main unit live", "other unit live"]);
+    let (first, cursor) = states("limit=2").await;
+    assert_eq!(first, ["main gone unknown", "main old retired"], "the page cuts the branch");
+    let (second, _) = states(&format!("limit=2&cursor={}", cursor.unwrap())).await;
+    assert_eq!(second, ["main unit unknown", "other unit live"]);
+    let answer = world.get("/tests/latest/acme/kit?limit=0&cursor=x&branch=/").await;
+    assert_eq!(answer.verdict(), "400 INVALID_BRANCH INVALID_LIMIT INVALID_CURSOR");
+}
+
+#[tokio::test(start_paused = true)]
+async fn invalid_fields_of_a_suite_are_reported_together() {
+    let world = World::new();
+    let fields = json!({
+        "suite": " x", "conclusion": "cancelled", "retire": "yes", "default_branch": "/", "failures": ["a\u{202e}b"],
+    });
+    let answer = world.submit(&Post::json(&with(result(world.now()), &fields))).await;
+    insta::assert_snapshot!(answer.json()["message"].as_str().unwrap().replace("; ", "\n"), @r"
+    suite: expected 1 to 80 bytes of UTF-8 without control characters or surrounding white space
+    retire: expected true or false
+    conclusion: expected success or failure
+    default_branch: expected 1 to 255 bytes of UTF-8 without control characters, a leading or trailing /, or //
+    failures: expected at most 20 names, each 1 to 200 bytes of UTF-8 without control or format characters
+    ");
+    let success = json!({ "conclusion": "success", "passed": 1, "failed": 1, "skipped": 0, "total": 2 });
+    let answer = world.submit(&Post::json(&with(result(world.now()), &success))).await;
+    assert_eq!(answer.verdict(), "400 INVALID_CONCLUSION");
+    let retired = json!({ "retire": true, "passed": 1, "failed": 0, "skipped": 0, "total": 1 });
+    let answer = world.submit(&Post::json(&with(result(world.now()), &retired))).await;
+    assert_eq!(answer.json()["error_details"].as_array().unwrap().len(), 2, "passed and total");
+}
