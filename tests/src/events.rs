@@ -55,9 +55,9 @@ pub fn test_result(branch: &str) -> TestResult {
     serde_json::from_value(with(result(Clock::System.now()), &fields)).expect("a result")
 }
 
-/// A full batch of the queue of results, each message with a different branch.
-pub fn full_batch() -> Value {
-    let result = |number| ResultMessage::new(test_result(&format!("batch-{number}")));
+/// A full batch of the queue of results, spread over this many branches.
+pub fn full_batch(branches: usize) -> Value {
+    let result = |number| ResultMessage::new(test_result(&format!("batch-{}", number % branches)));
     messages(RESULTS_QUEUE, (0..BATCH).map(|number| serde_json::to_string(&result(number)).expect("JSON")))
 }
 

@@ -157,7 +157,7 @@ fn base(options: &Options, programs: &Path, probe: &str, function: Function) -> 
 fn event(function: Function) -> Value {
     match function {
         Function::IngestApi => events::post(),
-        Function::Processor => events::full_batch(),
+        Function::Processor => events::full_batch(1),
         Function::Refresher => events::schedule(),
         Function::BadgeApi => events::badge(&fake_aws::branch(0), ""),
     }

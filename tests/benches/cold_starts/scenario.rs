@@ -67,9 +67,20 @@ fn steps(function: Function) -> Vec<Step> {
             ),
             step("another post", events::post(), Some(202), &["PutItem", "SendMessage", "UpdateItem"]),
         ],
-        Function::Processor => {
-            vec![step("a batch", events::full_batch(), None, &["BatchWriteItem", "PutEvents"])]
-        }
+        Function::Processor => vec![
+            step(
+                "a batch of one suite",
+                events::full_batch(1),
+                None,
+                &["BatchWriteItem", "PutEvents", "PutItem"],
+            ),
+            step(
+                "a batch of two suites",
+                events::full_batch(2),
+                None,
+                &["BatchWriteItem", "PutEvents", "PutItem", "PutItem"],
+            ),
+        ],
         Function::Refresher => vec![
             step("a read package", events::package_read(), None, &["UpdateItem"]),
             step("the schedule", events::schedule(), None, &["Query"; 9]),
