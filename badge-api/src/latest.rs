@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use badgesmith_api::error_response::{ErrorResponse, ValidationErrors};
 use badgesmith_api::http::{Request, Response};
-use badgesmith_aws::dynamodb::{Results, SlotPosition};
+use badgesmith_aws::dynamodb::{Results, SlotPage, SlotPosition};
 use badgesmith_domain::ids::{Branch, Repository};
 use badgesmith_domain::key::ResultOrder;
 use badgesmith_domain::slots::{Liveness, SLOTS_MAX};
@@ -58,14 +58,22 @@ pub(crate) async fn page(
         return Err(errors.into());
     };
     let newest = found.slots.iter().map(|slot| slot.run.timestamp.min(now)).max();
+    let mut slots = with_states(&found, after.is_none());
+    if branch.is_some() {
+        slots.sort_by_cached_key(|slot| Reverse(ResultOrder::of(&slot.result)));
+    }
+    let next_cursor = found.next.map(|position| paging::encode(position.as_str()));
+    Ok(respond::cached(request, &Page { slots, next_cursor }, CachePolicy::TestResults, newest))
+}
+
+/// The slots of a page with their states. A branch that the page cuts has other slots, on the page before or after.
+fn with_states(page: &SlotPage, is_first: bool) -> Vec<SlotJson> {
+    let branch_of = |slot: Option<&TestResult>| slot.map(|slot| slot.run.branch.clone());
+    let (first, last) = (branch_of(page.slots.first()), branch_of(page.slots.last()));
     let mut slots = Vec::new();
-    let first = found.slots.first().map(|slot| slot.run.branch.clone());
-    let last = found.slots.last().map(|slot| slot.run.branch.clone());
-    for group in found.slots.chunk_by(|a, b| a.run.branch == b.run.branch) {
-        let of_group = group.first().map(|slot| &slot.run.branch);
-        // Its other slots are on the page before or after.
-        let is_cut = after.is_some() && of_group == first.as_ref()
-            || found.next.is_some() && of_group == last.as_ref();
+    for group in page.slots.chunk_by(|a, b| a.run.branch == b.run.branch) {
+        let branch = branch_of(group.first());
+        let is_cut = !is_first && branch == first || page.next.is_some() && branch == last;
         let states = Liveness::of_branch(group).into_iter().map(|state| match state {
             Liveness::Retired => "retired",
             _ if is_cut => "unknown",
@@ -74,9 +82,5 @@ pub(crate) async fn page(
         });
         slots.extend(group.iter().cloned().zip(states).map(|(result, state)| SlotJson { result, state }));
     }
-    if branch.is_some() {
-        slots.sort_by_cached_key(|slot| Reverse(ResultOrder::of(&slot.result)));
-    }
-    let next_cursor = found.next.map(|position| paging::encode(position.as_str()));
-    Ok(respond::cached(request, &Page { slots, next_cursor }, CachePolicy::TestResults, newest))
+    slots
 }

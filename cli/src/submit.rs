@@ -205,7 +205,7 @@ async fn submit(
 fn describe(outcome: Outcome) -> String {
     let counts = outcome.counts();
     match outcome.conclusion() {
-        None => "the retirement of the suite".to_owned(),
+        None => "retirement".to_owned(),
         Some(Conclusion::Failure) if counts.failed() == 0 => format!("{counts}, run failed"),
         Some(_) => counts.to_string(),
     }
