@@ -35,6 +35,12 @@ pub(crate) enum SendError {
     /// Retrying would not help.
     #[error("the service rejected the result: {0}")]
     Rejected(String),
+    /// Which of the two is wrong is not told.
+    #[error(
+        "the service rejected the result: 401 Unauthorized: unknown repository or invalid signature; check the key, \
+         and that {0} is registered"
+    )]
+    Unauthorized(String),
     #[error("unexpected response {0}: check that --url is the URL of a BadgeSmith service")]
     UnexpectedResponse(StatusCode),
     #[error("this machine's clock is wrong: it is {local} here and {service} at the service; synchronize it")]
@@ -171,6 +177,11 @@ async fn classify(response: Response, request: &SignedRequest) -> Attempt {
             local: request.timestamp,
             service: date.unwrap_or_else(|| "another time".to_owned()),
         }),
+        (StatusCode::UNAUTHORIZED, _) => Attempt::Failed(SendError::Unauthorized(request.repository.clone())),
+        // Another path of the service, or another service.
+        (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _) => {
+            Attempt::Failed(SendError::UnexpectedResponse(status))
+        }
         _ if status.is_server_error() => Attempt::Retry(describe(status, &body), retry_after),
         _ if body.error_details.is_empty() => Attempt::Failed(SendError::UnexpectedResponse(status)),
         _ => Attempt::Failed(SendError::Rejected(describe(status, &body))),
@@ -322,6 +333,11 @@ mod tests {
             r#"401 Unauthorized|{"error_details":[{"error_code":"TIMESTAMP_NOT_FRESH"}]}|Date: Thu, 15 Jan 2026 10:30:00 GMT"#,
         ]);
         check(send_to(&url, Clock::System, never).await, "Thu, 15 Jan 2026 10:30:00 GMT at the service");
+        let (url, _) = serve([r#"401 Unauthorized|{"error_details":[{"error_code":"UNAUTHORIZED"}]}"#]);
+        check(send_to(&url, Clock::System, never).await, "check the key, and that acme/kit is registered");
+        let (url, _) =
+            serve([r#"405 Method Not Allowed|{"error_details":[{"error_code":"METHOD_NOT_ALLOWED"}]}"#]);
+        check(send_to(&url, Clock::System, never).await, "405 Method Not Allowed: check that --url");
         let (url, _) = serve(["302 Found||Location: http://127.0.0.1:9/"]);
         check(send_to(&url, Clock::System, never).await, "unexpected response 302 Found: check that --url");
         let (url, _) = serve(["202 Accepted|{}"]);

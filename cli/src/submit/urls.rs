@@ -13,7 +13,9 @@ pub(crate) struct ServiceUrl(String);
 
 /// A text is not a [`ServiceUrl`]. The text may contain a password, so it is not displayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("invalid --url: expected an http or https URL without a user, password, query or fragment")]
+#[error(
+    "invalid --url: expected a URL such as https://badges.example.org, without a user, password, query or fragment"
+)]
 pub(crate) struct InvalidServiceUrl;
 
 impl ServiceUrl {
