@@ -8,7 +8,7 @@ use crate::run::Provider;
 /// The variable that a composite action sets to `${{ toJson(matrix) }}`, since GitHub has none for the matrix.
 const MATRIX: &str = "BADGESMITH_MATRIX";
 
-/// The name of the job. `None` if the CI system does not tell jobs apart, or if there is none.
+/// The name of the job. `None` without a CI system, or if jobs may have the same name.
 ///
 /// - GitHub: workflow, job and the values of the matrix, if [`MATRIX`] is set. Otherwise the jobs of a matrix would
 ///   have the same name.

@@ -27,8 +27,8 @@
 //! - **The branch of a fork** is `OWNER:BRANCH`. Git forbids `:` in names, so a fork's `main` is never confused with
 //!   the repository's own, even where builds of forks have the key.
 //! - **A tag or a merge queue** has no branch that a badge could show: see [`MissingReason::is_expected`].
-//! - **The jobs of one run** on one platform (a matrix over versions) share branch, platform and run ID. Their names
-//!   tell them apart, where the CI system provides one: see [`CiRun::job`].
+//! - **The jobs of one run** on one platform (a matrix over versions) share branch, platform and run ID. Their
+//!   names differ, where the CI system provides them: see [`CiRun::job`].
 
 mod azure;
 mod branches;

@@ -35,7 +35,7 @@ pub(crate) enum SendError {
     /// Retrying would not help.
     #[error("the service rejected the result: {0}")]
     Rejected(String),
-    /// Which of the two is wrong is not told.
+    /// The service does not say which of the two is wrong.
     #[error(
         "the service rejected the result: 401 Unauthorized: unknown repository or invalid signature; check the key, \
          and that {0} is registered"
