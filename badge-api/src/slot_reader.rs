@@ -50,7 +50,7 @@ impl SlotReader {
     pub(crate) async fn get(&self, target: &Target, now: Timestamp) -> Result<Arc<LiveSlots>, StoreError> {
         let key = (target.repository.clone(), target.branch.clone());
         let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
-        let matches = |slots: &LiveSlots| slots.summary(&target.selection).is_some();
+        let matches = |slots: &LiveSlots| slots.has_match(&target.selection);
         if let Some((slots, read_at)) = &cached
             && now.since(*read_at) < if matches(slots) { LIFETIME } else { LIFETIME_WITHOUT_MATCH }
         {

@@ -1,5 +1,7 @@
 //! Badges in the JSON format of shields.io: <https://shields.io/badges/endpoint-badge>.
 
+use std::ops::Not;
+
 use serde::Serialize;
 
 use crate::package::Provider;
@@ -49,16 +51,11 @@ pub struct Badge {
     label: &'static str,
     message: String,
     color: Color,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "Not::not")]
     is_error: bool,
     /// A slug from <https://simpleicons.org>.
     #[serde(skip_serializing_if = "Option::is_none")]
     named_logo: Option<&'static str>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 /// The subject of a badge. It determines the label, and the logo if there is one.

@@ -137,6 +137,10 @@ impl LiveSlots {
         })
     }
 
+    pub fn has_match(&self, selection: &Selection) -> bool {
+        self.matching(selection).next().is_some()
+    }
+
     /// The sum of the slots that match; `None` if none does.
     pub fn summary(&self, selection: &Selection) -> Option<Summary> {
         let newest = self.matching(selection).next()?.timestamp;
@@ -156,8 +160,8 @@ impl LiveSlots {
     /// passed over.
     pub fn link(&self, selection: &Selection) -> Option<&HttpsUrl> {
         let fails = self.matching(selection).any(Slot::fails);
-        let newest = self.matching(selection).filter(|slot| slot.fails() == fails);
-        newest.into_iter().find_map(|slot| slot.link.as_ref())
+        let mut newest_first = self.matching(selection).filter(|slot| slot.fails() == fails);
+        newest_first.find_map(|slot| slot.link.as_ref())
     }
 }
 

@@ -7,6 +7,7 @@ mod run;
 mod suite;
 
 use std::fmt;
+use std::ops::Not;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -129,7 +130,7 @@ struct Fields {
     total: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     conclusion: Option<Conclusion>,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "Not::not")]
     retire: bool,
     timestamp: Timestamp,
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
@@ -147,11 +148,6 @@ struct Fields {
     default_branch: Option<Branch>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     failures: Vec<FailedTest>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 impl TryFrom<Fields> for TestResult {
