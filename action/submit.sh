@@ -65,8 +65,6 @@ reports=()
 while read -r report; do
     [ -z "$report" ] || reports+=("$report")
 done <<<"$lines"
-[ ${#reports[@]} -gt 0 ] || die "The input \`report\` is empty. Pass the paths of the test reports, or patterns such \
-as \`**/*.trx\`, one per line."
 
 # The archive of the program, with the names of systems and architectures in releases.
 exe=
@@ -168,7 +166,7 @@ fi
 tar -xzf - -C "$folder" "$name/badgesmith$exe" <"$archive"
 echo "badgesmith $version, from $release/$name.tar.gz, SHA-256 $expected"
 
-arguments=(submit "--url=$INPUT_URL")
+arguments=(submit "--url=$INPUT_URL" "--job-status=$JOB_STATUS")
 [ -z "$INPUT_REPOSITORY" ] || arguments+=("--repo=$INPUT_REPOSITORY")
 [ -z "$INPUT_PLATFORM" ] || arguments+=("--platform=$INPUT_PLATFORM")
 [ -z "$INPUT_BRANCH" ] || arguments+=("--branch=$INPUT_BRANCH")
@@ -177,4 +175,4 @@ arguments=(submit "--url=$INPUT_URL")
 [ "$INPUT_FAIL_ON_ERROR" != true ] || arguments+=(--fail-on-error)
 # Git Bash converts values with a leading slash to Windows paths. A base64 key may start with a slash.
 BADGESMITH_KEY=$key MSYS2_ENV_CONV_EXCL='BADGESMITH_;GITHUB_' MSYS2_ARG_CONV_EXCL='*' \
-    "$folder/$name/badgesmith$exe" "${arguments[@]}" -- "${reports[@]}"
+    "$folder/$name/badgesmith$exe" "${arguments[@]}" -- ${reports[@]+"${reports[@]}"}

@@ -7,12 +7,12 @@ use badgesmith_api::http::{Request, Response};
 use badgesmith_aws::dynamodb::{Results, SlotPage, SlotPosition};
 use badgesmith_domain::ids::{Branch, Repository};
 use badgesmith_domain::key::ResultOrder;
-use badgesmith_domain::slots::{Liveness, SLOTS_MAX};
+use badgesmith_domain::slots::Liveness;
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
-use crate::paging::{self, WRONG_CURSOR, parameter, parse_limit};
+use crate::paging::{self, LIMIT_MAX, WRONG_CURSOR, parameter, parse_limit};
 use crate::respond::{self, CachePolicy};
 
 /// The JSON of one page.
@@ -51,7 +51,7 @@ pub(crate) async fn page(
     let after = parameter(&query, "cursor", |text| paging::decode(text).map(SlotPosition::new), &mut errors);
     let (Some(owner), Some(repo), true) = (owner, repo, errors.is_empty()) else { return Err(errors.into()) };
     let repository = Repository { owner, repo };
-    let limit = limit.unwrap_or(SLOTS_MAX);
+    let limit = limit.unwrap_or(LIMIT_MAX);
     let found = results.slots(&repository, branch.as_ref(), limit, after.as_ref()).await;
     let Some(found) = found.map_err(respond::unavailable)? else {
         errors.push("cursor", WRONG_CURSOR);

@@ -89,7 +89,8 @@ fn parse_target(raw: &RawTarget<'_>, query: &Query<'_>) -> Result<Target, ParseE
 /// `max_age=30d`: days.
 fn max_age(query: &Query<'_>) -> Result<Option<Duration>, ParseError> {
     let Some(text) = query.get("max_age") else { return Ok(None) };
-    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok()).filter(|days| *days > 0);
+    let digits = text.strip_suffix('d').filter(|days| days.bytes().all(|byte| byte.is_ascii_digit()));
+    let days = digits.and_then(|days| days.parse::<u32>().ok()).filter(|days| *days > 0);
     let days = days.ok_or(ParseError { expected: "a number of days, such as 30d" })?;
     Ok(Some(days * Duration::from_hours(24)))
 }

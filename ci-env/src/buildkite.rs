@@ -19,6 +19,7 @@ pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
         run_id: environment.parse("BUILDKITE_BUILD_ID"),
         run_attempt: run_attempt(environment),
         run_url: url(environment),
+        default_branch: environment.parse("BUILDKITE_PIPELINE_DEFAULT_BRANCH"),
         no_secret_reason: fork.as_ref().map(|_| NoSecretReason::Fork),
         ..CiRun::new(Provider::Buildkite, repository, branch(environment, fork.as_deref()))
     }

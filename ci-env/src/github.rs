@@ -17,9 +17,11 @@ use crate::run::{CiRun, MissingReason, NoSecretReason, Provider};
 
 /// The run that the variables describe. For `workflow_run` it is the run that triggered this one.
 pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
-    let run = Event::read(environment).run(environment);
+    let event = Event::read(environment);
+    let run = event.run(environment);
     CiRun {
         run_url: url(environment, &run),
+        default_branch: event.parse("/repository/default_branch"),
         // `Linux`, `Windows` or `macOS`.
         platform: environment.parse("RUNNER_OS"),
         ..run

@@ -20,6 +20,7 @@ pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
         // Unique on the whole instance, and the same for all jobs.
         run_id: environment.parse("CI_PIPELINE_ID"),
         run_url: environment.parse("CI_JOB_URL"),
+        default_branch: environment.parse("CI_DEFAULT_BRANCH"),
         no_secret_reason: no_secret_reason(environment),
         ..CiRun::new(Provider::GitLab, repository, branch(environment))
     }

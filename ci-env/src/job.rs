@@ -51,6 +51,21 @@ pub(crate) fn name(environment: &Environment<'_>, provider: Provider) -> Option<
     }
 }
 
+/// What identifies this execution of the job, together with its name.
+pub(crate) fn id(environment: &Environment<'_>, provider: Provider) -> Option<String> {
+    let variables: &[&str] = match provider {
+        Provider::GitHubActions => &["GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT"],
+        Provider::GitLab => &["CI_JOB_ID"],
+        Provider::CircleCi => &["CIRCLE_WORKFLOW_JOB_ID"],
+        Provider::AzurePipelines => &["BUILD_BUILDID", "SYSTEM_JOBID", "SYSTEM_JOBATTEMPT"],
+        Provider::Buildkite => &["BUILDKITE_JOB_ID"],
+        Provider::Jenkins => &["BUILD_TAG"],
+        Provider::Local => return None,
+    };
+    let values = variables.iter().map(|name| environment.get(name)).collect::<Option<Vec<_>>>()?;
+    Some(values.join("/"))
+}
+
 /// ` 2` for the second of several parallel jobs, whose indexes start at 0. Empty for the only one. Without the total, so
 /// that a change of the parallelism replaces as many suites as possible.
 fn part(environment: &Environment<'_>, index: &str, total: &str) -> String {
@@ -61,11 +76,14 @@ fn part(environment: &Environment<'_>, index: &str, total: &str) -> String {
 }
 
 /// The scalars of a matrix in the order of their keys. `null` is the matrix of a job without one. `None` if it is not
-/// JSON.
+/// JSON. A text that could be taken for several values or for another kind is quoted, so that two jobs differ.
 fn matrix_values(json: &str) -> Option<Vec<String>> {
     fn collect(value: &Value, values: &mut Vec<String>) {
         match value {
-            Value::String(text) => values.push(text.clone()),
+            Value::String(text) => {
+                let is_plain = !text.is_empty() && !text.contains([',', '"']) && text.trim() == text;
+                values.push(if is_plain { text.clone() } else { value.to_string() });
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) => values.push(value.to_string()),
             Value::Array(items) => items.iter().for_each(|item| collect(item, values)),
             Value::Object(fields) => fields.values().for_each(|field| collect(field, values)),
@@ -99,6 +117,7 @@ mod tests {
         check(&format!("{github}\nBADGESMITH_MATRIX=null"), Some("ci / test"));
         let matrix = r#"{"os":"linux","python":{"minor":12,"gil":false}}"#;
         check(&format!("{github}\nBADGESMITH_MATRIX={matrix}"), Some("ci / test (linux, false, 12)"));
+        check(&format!(r#"{github}\nBADGESMITH_MATRIX={{"os":"a, b"}}"#), Some(r#"ci / test ("a, b")"#));
         check("GITLAB_CI=true\nCI_JOB_NAME=test: [3.12] 1/2", Some("test: [3.12] 1/2"));
         check("CIRCLECI=true\nCIRCLE_JOB=test\nCIRCLE_NODE_INDEX=0\nCIRCLE_NODE_TOTAL=1", Some("test"));
         check("CIRCLECI=true\nCIRCLE_JOB=test\nCIRCLE_NODE_INDEX=1\nCIRCLE_NODE_TOTAL=4", Some("test 2"));

@@ -98,7 +98,7 @@ pub fn detect(
     } else {
         CiRun::new(Provider::Local, Err(MissingReason::NoCiSystem), Err(MissingReason::NoCiSystem))
     };
-    CiRun { job: job::name(&environment, run.provider), ..run }
+    CiRun { job: job::name(&environment, run.provider), job_id: job::id(&environment, run.provider), ..run }
 }
 
 #[cfg(test)]

@@ -42,6 +42,11 @@ pub struct CiRun {
     pub run_url: Option<HttpsUrl>,
     /// The name of the job, different from those of the other jobs of the run.
     pub job: Option<String>,
+    /// Identifies this execution of the job: another job, or another attempt, has a different ID. Jobs with different
+    /// names may share it.
+    pub job_id: Option<String>,
+    /// The repository's default branch.
+    pub default_branch: Option<Branch>,
     /// The platform of this job. Other jobs of the run may have a different one.
     pub platform: Option<Platform>,
     /// Why the job may have no secrets. Meaningless for a job that has them.
@@ -63,6 +68,8 @@ impl CiRun {
             run_attempt: None,
             run_url: None,
             job: None,
+            job_id: None,
+            default_branch: None,
             platform: None,
             no_secret_reason: None,
         }

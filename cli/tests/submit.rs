@@ -63,6 +63,20 @@ impl Job {
         tokio::task::spawn_blocking(move || command.output().unwrap().into()).await.unwrap()
     }
 
+    /// Waits until so many slots of `main` count.
+    async fn wait_for_slots(&self, count: usize) {
+        let api = Api::new(&self.url());
+        for _ in 0..200 {
+            let latest = api.get(&format!("/tests/latest/{REPOSITORY}?branch=main")).await.unwrap().json();
+            let slots = latest["slots"].as_array().unwrap();
+            if slots.iter().filter(|slot| slot["state"] == "live").count() == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("there are not {count} slots");
+    }
+
     /// The newest result of a branch, as soon as it is stored.
     async fn stored(&self, branch: &str) -> Value {
         let api = Api::new(&self.url());
@@ -117,7 +131,7 @@ async fn reports_become_a_badge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_has_a_suite_and_a_conclusion_until_it_is_retired() {
+async fn a_run_has_a_suite_and_a_conclusion() {
     let job = Job::start().await;
     let options = ["--repo", REPOSITORY, "--platform", "linux", "--run-id", "7"];
     let submit = async |more: &[&str]| {
@@ -136,9 +150,44 @@ async fn a_run_has_a_suite_and_a_conclusion_until_it_is_retired() {
     let crashed = submit(&["--branch", "crashed", "--conclusion", "failure", "nothing/*.xml"]).await;
     assert!(crashed.contains("no file matches") && crashed.contains("submitting a failed run"), "{crashed}");
     assert_eq!(job.stored("crashed").await["conclusion"], "failure");
-    submit(&["--suite", "build", "--retire", "--branch", "gone"]).await;
-    let retired = job.stored("gone").await;
-    assert_eq!((&retired["retire"], &retired["total"]), (&true.into(), &0.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn suites_are_retired_on_every_platform_or_on_one() {
+    let job = Job::start().await;
+    let options = ["--repo", REPOSITORY, "--branch", "main", "--run-id", "7"];
+    let submit = async |more: &[&str]| {
+        let output = job.submit(&[&options[..], more].concat(), &[]).await;
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        output
+    };
+    let retire = async |more: &[&str]| submit(&[&["--retire"], more].concat()).await.stdout;
+    for (platform, suite) in [("linux", "a"), ("windows", "a"), ("linux", "b"), ("macos", "c"), ("linux", "")]
+    {
+        submit(&["--platform", platform, "--suite", suite, "--passed", "1"]).await;
+    }
+    job.wait_for_slots(5).await;
+    let notice = submit(&["--platform", "linux", "--suite", "d", "--passed", "1"]).await.stderr;
+    assert!(notice.contains("notice: results without a suite still count on this branch"), "{notice}");
+    job.wait_for_slots(6).await;
+    let again = submit(&["--platform", "linux", "--suite", "d", "--passed", "1"]).await.stderr;
+    assert!(!again.contains("notice"), "{again}");
+
+    assert_eq!(
+        retire(&["--suite", "a", "--dry-run"]).await,
+        "would retire a on linux\nwould retire a on windows\n"
+    );
+    assert_eq!(retire(&["--suite", "a", "--platform", "windows"]).await, "retired a on windows\n");
+    job.wait_for_slots(5).await;
+    let rest = retire(&["--all-but", "b", "c", "--json"]).await;
+    let rest: Value = serde_json::from_str(&rest).unwrap();
+    assert_eq!((&rest["accepted"], rest["suites"].as_array().unwrap().len()), (&true.into(), 3), "{rest}");
+    job.wait_for_slots(2).await;
+    let none = submit(&["--retire", "--all-but", "b", "c"]).await;
+    assert!(none.stderr.contains("nothing was submitted: the branch has no other suite"), "{}", none.stderr);
+    let unknown = job.submit(&[&options[..], &["--retire", "--suite", "x"]].concat(), &[]).await;
+    let expected = "error: no suite x on branch main; these count: b on linux; c on macos";
+    assert_eq!((unknown.code, unknown.stderr.trim_end()), (Some(2), expected));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,6 +261,7 @@ async fn github_actions_provides_everything_but_the_report() {
         ("GITHUB_JOB", "test"),
         ("BADGESMITH_MATRIX", r#"{"python":"3.12"}"#),
         ("RUNNER_OS", "Windows"),
+        ("RUNNER_TEMP", &job.path("")),
         ("GITHUB_OUTPUT", &output_file),
         ("GITHUB_STEP_SUMMARY", &summary_file),
     ];
@@ -226,12 +276,19 @@ async fn github_actions_provides_everything_but_the_report() {
     }
     assert_eq!((&stored["platform"], &stored["run_attempt"]), (&"windows".into(), &2.into()));
     assert_eq!(stored["workflow_run_url"], "https://github.com/acme/kit/actions/runs/16814735762/attempts/2");
-    let outputs = fs::read_to_string(output_file).unwrap();
+    let outputs = fs::read_to_string(&output_file).unwrap();
     let names: Vec<_> = outputs.lines().map(|line| line.split('=').next().unwrap()).collect();
     assert_eq!(names, ["passed", "failed", "skipped", "total", "badge-url", "markdown", "test-result-id"]);
-    let summary = fs::read_to_string(summary_file).unwrap();
+    let summary = fs::read_to_string(&summary_file).unwrap();
     assert!(summary.contains(json["markdown"].as_str().unwrap()), "{summary}");
     assert!(summary.starts_with("### Tests of `evil'$(touch x)'"), "{summary}");
+    assert!(summary.contains("Suite: `ci / test (3.12)`"), "{summary}");
+
+    let second = job.submit(&["--passed", "1"], &variables).await;
+    assert_eq!(second.code, Some(2));
+    assert!(second.stderr.contains("has already submitted a result of its suite"), "{}", second.stderr);
+    let named = job.submit(&["--passed", "1", "--suite", "doc tests"], &variables).await;
+    assert_eq!(named.code, Some(0), "{}", named.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -291,7 +348,8 @@ fn errors_name_the_option_that_helps() {
             "is a directory: name the reports in it, for example",
         );
     }
-    check(&with(&[]), &key, 2, "REPORT");
+    check(&with(&[]), &key, 2, "nothing to submit: pass reports, --passed, or --job-status");
+    check(&with(&["--retire"]), &key, 2, "--suite <NAME>|--all-but <NAME>...");
     check(&with(&["--passed", "1", "report.xml"]), &key, 2, "cannot be used with");
     check(&with(&["--passed", "4294967295", "--failed", "1"]), &key, 2, "more than 4294967295 tests");
     check(&with(&["--key-file", "nowhere", "--passed", "1"]), &[], 2, "failed to read --key-file nowhere");

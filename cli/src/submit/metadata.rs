@@ -58,13 +58,17 @@ pub(crate) fn resolve(
         commit: commit.or_else(git_commit),
         url_html: None,
         workflow_run_url: optional("--run-url", options.run_url.as_deref(), ci_run.run_url.as_ref())?,
-        default_branch: None,
+        default_branch: ci_run.default_branch.clone(),
         failures: Vec::new(),
     })
 }
 
 /// The suite from the option, where an empty one is the unnamed suite, or else the job's.
 fn suite(options: &Options, ci_run: &CiRun) -> Result<Option<Suite>, MetadataError> {
+    // A retirement takes its suites from the service.
+    if options.retire {
+        return Ok(None);
+    }
     match (options.suite.as_deref(), &ci_run.job) {
         (Some(""), _) => Ok(None),
         (Some(suite), _) => parse("--suite", suite).map(Some),

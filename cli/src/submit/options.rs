@@ -17,6 +17,9 @@ Examples:
     set -o pipefail; cargo test 2>&1 | tee tests.log
     badgesmith submit --url https://badges.example.org tests.log
 
+  After a job was renamed or removed:
+    badgesmith submit --url https://badges.example.org --retire --suite 'ci / old name'
+
 The key is read from the environment variable BADGESMITH_KEY or from --key-file. It is never an
 argument, because all users of a machine can read the arguments of its processes.
 
@@ -34,7 +37,7 @@ pub(crate) struct Options {
     ///
     /// Formats, detected from the content: JUnit XML, TRX, NUnit 3, xUnit v2, TAP, and the output of `cargo test` and
     /// `go test -json`.
-    #[arg(value_name = "REPORT", required_unless_present_any = ["passed", "retire"], conflicts_with_all = ["passed", "failed", "skipped", "retire"])]
+    #[arg(value_name = "REPORT", conflicts_with_all = ["passed", "failed", "skipped", "retire"])]
     pub(crate) reports: Vec<String>,
     /// URL of the service
     #[arg(long, value_name = "URL", env = "BADGESMITH_URL")]
@@ -49,7 +52,7 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) branch: Option<String>,
     /// Suite the results belong to; the badge adds up all suites of a branch [default: the job, from the CI system]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", group = "retired")]
     pub(crate) suite: Option<String>,
     /// Commit that was tested [default: from the CI system or git]
     #[arg(long, value_name = "SHA")]
@@ -72,15 +75,26 @@ pub(crate) struct Options {
     /// Number of tests that were skipped, with --passed
     #[arg(long, value_name = "NUMBER", requires = "passed", default_value_t = 0)]
     pub(crate) skipped: u32,
-    /// Conclusion of the run, which may fail outside its tests: success, failure, cancelled or skipped
+    /// Conclusion of the test step, which may fail outside its tests: success, failure, cancelled or skipped
     ///
     /// `failure` counts whatever the reports say, and if there are none. `cancelled` submits nothing. `skipped` and an empty value count as
     /// not given.
     #[arg(long)]
     pub(crate) conclusion: Option<String>,
-    /// Stop counting the suite on the platform, because it was renamed or removed; takes no reports
-    #[arg(long, requires = "suite", conflicts_with_all = ["passed", "conclusion"])]
+    /// Status of the whole job, for jobs without tests: success, failure, cancelled or skipped
+    ///
+    /// It counts if no reports are given, or if no test is in them: `failure` is then a failed run. `cancelled` submits nothing.
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) job_status: Option<String>,
+    /// Accept reports without a single test
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+    /// Stop counting a suite that was renamed or removed, on all platforms or on that of --platform
+    #[arg(long, requires = "retired", conflicts_with_all = ["passed", "conclusion", "job_status"])]
     pub(crate) retire: bool,
+    /// With --retire: stop counting all suites of the branch but these
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "retire", group = "retired")]
+    pub(crate) all_but: Vec<String>,
     /// File with the repository's key, instead of BADGESMITH_KEY
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,

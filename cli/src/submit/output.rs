@@ -67,6 +67,13 @@ pub(crate) struct RunnerFiles {
     pub(crate) step_summary: Option<PathBuf>,
 }
 
+impl RunnerFiles {
+    /// Adds Markdown to the summary of the step.
+    pub(crate) fn append_summary(&self, markdown: &str) -> io::Result<()> {
+        self.step_summary.as_deref().map_or(Ok(()), |path| append(path, markdown))
+    }
+}
+
 impl SubmitOutput {
     pub(crate) fn new(test_run: &TestRun, urls: BadgeUrls, outcome: &Result<Accepted, SendError>) -> Self {
         Self {
@@ -88,10 +95,7 @@ impl SubmitOutput {
         if let Some(path) = &files.output {
             append(path, &self.step_outputs())?;
         }
-        if let Some(path) = &files.step_summary {
-            append(path, &self.step_summary())?;
-        }
-        Ok(())
+        files.append_summary(&self.step_summary())
     }
 
     /// `name=value` lines. No value has a line break: numbers, IDs and URLs, which are percent-encoded.
@@ -110,10 +114,12 @@ impl SubmitOutput {
         .concat()
     }
 
-    /// Markdown. The branch is untrusted text, so it is in a code span and has no backtick that could end it.
+    /// Markdown.
     fn step_summary(&self) -> String {
         let Self { platform, counts, markdown, .. } = self;
-        let branch = self.branch.as_str().replace(['`', '\r', '\n'], "'");
+        let branch = code_span(self.branch.as_str());
+        let suite = self.suite.as_ref().map(|suite| format!("Suite: {}\n\n", code_span(suite.as_str())));
+        let suite = suite.unwrap_or_default();
         let (passed, failed, skipped, total) =
             (counts.passed(), counts.failed(), counts.skipped(), counts.total());
         let warning = if self.accepted {
@@ -122,7 +128,7 @@ impl SubmitOutput {
             "\nThe service did **not accept** the result; the log of this step has the reason.\n"
         };
         format!(
-            "### Tests of `{branch}` on {platform}\n\n| passed | failed | skipped | total |\n|---|---|---|---|\n\
+            "### Tests of {branch} on {platform}\n\n{suite}| passed | failed | skipped | total |\n|---|---|---|---|\n\
              | {passed} | {failed} | {skipped} | {total} |\n{warning}\n{markdown}\n\n```markdown\n{markdown}\n```\n"
         )
     }
@@ -132,6 +138,11 @@ impl fmt::Display for SubmitOutput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.markdown)
     }
+}
+
+/// Untrusted text as code in Markdown. A backtick would end it.
+pub(crate) fn code_span(text: &str) -> String {
+    format!("`{}`", text.replace(['`', '\r', '\n'], "'"))
 }
 
 fn append(path: &Path, text: &str) -> io::Result<()> {

@@ -47,16 +47,25 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Without a conclusion, a run fails if a test failed.
+    /// The outcome of a run that fails only if a test failed.
+    pub fn of_counts(counts: Counts) -> Self {
+        let conclusion = if counts.failed() > 0 { Conclusion::Failure } else { Conclusion::Success };
+        Self { counts, conclusion, is_retired: false }
+    }
+
+    /// The outcome of a run that states its conclusion, if it does.
     ///
     /// # Errors
     /// [`ParseError`] for a success with failed tests.
     pub fn new(counts: Counts, conclusion: Option<Conclusion>) -> Result<Self, ParseError> {
-        let by_counts = if counts.failed() > 0 { Conclusion::Failure } else { Conclusion::Success };
-        if (conclusion, by_counts) == (Some(Conclusion::Success), Conclusion::Failure) {
-            return Err(ParseError { expected: "failure, because tests failed" });
+        let by_counts = Self::of_counts(counts);
+        match (conclusion, by_counts.conclusion) {
+            (Some(Conclusion::Success), Conclusion::Failure) => {
+                Err(ParseError { expected: "failure, because tests failed" })
+            }
+            (Some(conclusion), _) => Ok(Self { conclusion, ..by_counts }),
+            (None, _) => Ok(by_counts),
         }
-        Ok(Self { counts, conclusion: conclusion.unwrap_or(by_counts), is_retired: false })
     }
 
     /// The suite is gone and does not count any more.

@@ -1,0 +1,209 @@
+//! How a run ended: from its reports or counts, and from what the CI system says of the step and the job.
+
+use std::str::FromStr;
+
+use badgesmith_domain::test_result::{Conclusion, Counts, Outcome};
+
+use super::collect::{CollectError, checked, collect};
+use super::options::Options;
+use crate::terminal;
+
+const CANCELLED: &str = "the run was cancelled";
+
+/// Why the outcome of a run is unknown. Names the option that helps.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OutcomeError {
+    #[error(transparent)]
+    Collect(#[from] CollectError),
+    #[error("invalid {option}: {value:?} is not success, failure, cancelled or skipped")]
+    Status { option: &'static str, value: String },
+    #[error("no report has a test: check that the tests ran, or pass --allow-empty")]
+    NoTests,
+    #[error(
+        "nothing to submit: pass reports, --passed, or --job-status success or failure for a job without tests"
+    )]
+    Nothing,
+}
+
+impl OutcomeError {
+    /// Whether no test was counted, as after a crash. Other errors are mistakes in the options.
+    fn is_absence_of_tests(&self) -> bool {
+        match self {
+            Self::Collect(error) => error.is_about_a_report(),
+            Self::NoTests | Self::Nothing => true,
+            Self::Status { .. } => false,
+        }
+    }
+}
+
+/// An outcome, or the reason why there is nothing to submit, which is not a failure.
+pub(crate) type Ended = Result<Outcome, &'static str>;
+
+/// The status of a step or a job, in the words of GitHub Actions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Concluded(Conclusion),
+    Cancelled,
+    Skipped,
+}
+
+impl FromStr for Status {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "cancelled" => Ok(Self::Cancelled),
+            "skipped" => Ok(Self::Skipped),
+            _ => text.parse().map(Self::Concluded).map_err(|_| ()),
+        }
+    }
+}
+
+/// The status in `value`; `None` if it is empty, as that of a step that does not exist.
+fn status(option: &'static str, value: Option<&str>) -> Result<Option<Status>, OutcomeError> {
+    let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
+    value.parse().map(Some).map_err(|()| OutcomeError::Status { option, value: value.to_owned() })
+}
+
+/// The outcome that `options` describe. `--conclusion` is about the tests, so it counts beside their reports. `--job-status`
+/// is about all steps of the job, so it counts only where no test does.
+pub(crate) fn outcome(options: &Options) -> Result<Ended, OutcomeError> {
+    if options.retire {
+        return Ok(Ok(Outcome::retired()));
+    }
+    let step = match status("--conclusion", options.conclusion.as_deref())? {
+        Some(Status::Concluded(conclusion)) => Some(conclusion),
+        Some(Status::Cancelled) => return Ok(Err(CANCELLED)),
+        // A test step that was skipped says nothing.
+        Some(Status::Skipped) | None => None,
+    };
+    let job = status("--job-status", options.job_status.as_deref())?;
+    if job == Some(Status::Cancelled) {
+        return Ok(Err(CANCELLED));
+    }
+    let error = match tests(options) {
+        Ok(counts) => return Ok(Ok(with_conclusion(counts, step))),
+        Err(error) => error,
+    };
+    let is_about_options = !error.is_absence_of_tests();
+    match (step, job, error) {
+        (_, _, error) if is_about_options => Err(error),
+        (Some(conclusion), _, OutcomeError::Nothing)
+        | (None, Some(Status::Concluded(conclusion)), OutcomeError::Nothing) => {
+            Ok(Ok(with_conclusion(Counts::NONE, Some(conclusion))))
+        }
+        (Some(Conclusion::Failure), _, error) | (_, Some(Status::Concluded(Conclusion::Failure)), error) => {
+            terminal::note(&format!("{error}; submitting a failed run without counts"));
+            Ok(Ok(with_conclusion(Counts::NONE, Some(Conclusion::Failure))))
+        }
+        (_, Some(Status::Skipped), _) => Ok(Err("the job was skipped")),
+        (_, _, OutcomeError::NoTests) if options.allow_empty => Ok(Ok(Outcome::of_counts(Counts::NONE))),
+        (_, _, error) => Err(error),
+    }
+}
+
+fn with_conclusion(counts: Counts, conclusion: Option<Conclusion>) -> Outcome {
+    Outcome::new(counts, conclusion).unwrap_or_else(|_| {
+        terminal::note("ignored --conclusion success, because tests failed");
+        Outcome::of_counts(counts)
+    })
+}
+
+/// The counts from the options, or the sum of all reports; an error if there is no test.
+fn tests(options: &Options) -> Result<Counts, OutcomeError> {
+    let counts = match options.passed {
+        // Zeros may be meant.
+        Some(passed) => {
+            return Ok(checked(test_reports::Counts {
+                passed: passed.into(),
+                failed: options.failed.into(),
+                skipped: options.skipped.into(),
+            })?);
+        }
+        None if options.reports.is_empty() => return Err(OutcomeError::Nothing),
+        None => collect(&options.reports)?,
+    };
+    if counts.total() == 0 { Err(OutcomeError::NoTests) } else { Ok(counts) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    /// The numbers of passed and failed tests with the conclusion.
+    fn outcome_of(arguments: &[&str]) -> String {
+        let command = Command::try_parse_from([&["submit"], arguments].concat()).unwrap();
+        match outcome(&command.options) {
+            Ok(Ok(outcome)) => {
+                let counts = outcome.counts();
+                format!("{} {} {}", counts.passed(), counts.failed(), outcome.conclusion().unwrap().as_str())
+            }
+            Ok(Err(_)) => "nothing".to_owned(),
+            Err(_) => "error".to_owned(),
+        }
+    }
+
+    #[test]
+    fn reports_count_before_the_conclusion_and_the_conclusion_before_the_job_status() {
+        const REPORTS: [(&str, &str); 4] = [
+            ("passed", r#"<testsuite><testcase name="a"/></testsuite>"#),
+            ("failed", r#"<testsuite><testcase name="a"><failure/></testcase></testsuite>"#),
+            ("empty", "<testsuite/>"),
+            ("half", r#"<testsuite><testcase name="a"/>"#),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        for (name, content) in REPORTS {
+            std::fs::write(path(name), content).unwrap();
+        }
+        let row = |options: &str, cells: [String; 6]| {
+            let cells = cells.map(|cell| format!("{cell:<12}")).concat();
+            format!("{options:<45}{}\n", cells.trim_end())
+        };
+        let names = ["passed", "failed", "empty", "half", "missing"];
+        let mut table =
+            row("", ["passed", "failed", "empty", "half", "missing", "(none)"].map(str::to_owned));
+        for options in [
+            "",
+            "--conclusion=success",
+            "--conclusion=failure",
+            "--job-status=success",
+            "--job-status=success --allow-empty",
+            "--job-status=failure",
+            "--job-status=failure --allow-empty",
+            "--job-status=skipped",
+            "--job-status=failure --conclusion=success",
+            "--job-status=failure --conclusion=skipped",
+            "--job-status=failure --conclusion=cancelled",
+            "--job-status=cancelled",
+        ] {
+            let arguments: Vec<_> = options.split_whitespace().collect();
+            let [passed, failed, empty, half, missing] =
+                names.map(|name| outcome_of(&[&arguments[..], &[&path(name)]].concat()));
+            table += &row(options, [passed, failed, empty, half, missing, outcome_of(&arguments)]);
+        }
+        insta::assert_snapshot!(table, @r#"
+                                                     passed      failed      empty       half        missing     (none)
+                                                     1 0 success 0 1 failure error       error       error       error
+        --conclusion=success                         1 0 success 0 1 failure error       error       error       0 0 success
+        --conclusion=failure                         1 0 failure 0 1 failure 0 0 failure 0 0 failure 0 0 failure 0 0 failure
+        --job-status=success                         1 0 success 0 1 failure error       error       error       0 0 success
+        --job-status=success --allow-empty           1 0 success 0 1 failure 0 0 success error       error       0 0 success
+        --job-status=failure                         1 0 success 0 1 failure 0 0 failure 0 0 failure 0 0 failure 0 0 failure
+        --job-status=failure --allow-empty           1 0 success 0 1 failure 0 0 failure 0 0 failure 0 0 failure 0 0 failure
+        --job-status=skipped                         1 0 success 0 1 failure nothing     nothing     nothing     nothing
+        --job-status=failure --conclusion=success    1 0 success 0 1 failure 0 0 failure 0 0 failure 0 0 failure 0 0 success
+        --job-status=failure --conclusion=skipped    1 0 success 0 1 failure 0 0 failure 0 0 failure 0 0 failure 0 0 failure
+        --job-status=failure --conclusion=cancelled  nothing     nothing     nothing     nothing     nothing     nothing
+        --job-status=cancelled                       nothing     nothing     nothing     nothing     nothing     nothing
+        "#);
+    }
+}
