@@ -10,6 +10,7 @@ use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
+use super::slots::{self, SlotStatus};
 use crate::dlq::DeadLetterQueue;
 use crate::duration::{age, format_duration};
 use crate::error::CliError;
@@ -24,9 +25,8 @@ pub(super) struct Status {
     pub(super) queues: Vec<QueueStatus>,
     pub(super) refresh: RefreshStatus,
     /// `None` if no repository was named.
-    pub(super) results: Option<Vec<TestResult>>,
-    #[serde(skip)]
-    pub(super) repository: Option<Repository>,
+    #[serde(flatten)]
+    pub(super) branch: Option<BranchStatus>,
     #[serde(skip)]
     pub(super) now: Timestamp,
 }
@@ -49,6 +49,16 @@ pub(super) struct QueueStatus {
     /// Why the age of the oldest message is unknown.
     #[serde(skip)]
     oldest_error: Option<CliError>,
+}
+
+/// A branch of a repository.
+#[derive(Serialize)]
+pub(super) struct BranchStatus {
+    #[serde(skip)]
+    pub(super) repository: Repository,
+    pub(super) slots: Vec<SlotStatus>,
+    /// The newest results.
+    pub(super) results: Vec<TestResult>,
 }
 
 /// The oldest message of a sample.
@@ -141,15 +151,15 @@ impl fmt::Display for Status {
         write!(f, "{table}\n\n")?;
         self.fmt_dead_letters(f)?;
         write!(f, "{}", self.refresh)?;
-        match (&self.repository, self.results.as_deref()) {
-            (Some(repository), Some([])) => {
-                write!(
-                    f,
-                    "\n\nno results for {repository} on this branch; choose another branch with --branch"
-                )
+        match &self.branch {
+            Some(BranchStatus { repository, results, .. }) if results.is_empty() => write!(
+                f,
+                "\n\nno results for {repository} on this branch; choose another branch with --branch"
+            ),
+            Some(BranchStatus { slots, results, .. }) => {
+                write!(f, "\n\n{}\n\n{}", slots::table(slots, self.now), results_table(results, self.now))
             }
-            (Some(_), Some(results)) => write!(f, "\n\n{}", results_table(results, self.now)),
-            (_, _) => Ok(()),
+            None => Ok(()),
         }
     }
 }
@@ -191,11 +201,15 @@ fn results_table(results: &[TestResult], now: Timestamp) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use badgesmith_domain::slots::Liveness;
+
     use super::*;
 
     fn status(results: Vec<TestResult>) -> Status {
         let depth = |visible, in_flight| QueueDepth { visible, in_flight, delayed: 0 };
         let oldest = Oldest { age: Duration::from_mins(90), is_sample: true };
+        let states = [Liveness::Live, Liveness::Silent];
+        let slots = results.iter().cloned().cycle().zip(states).map(SlotStatus::from).collect();
         let queues = vec![
             QueueStatus::new("badge-results", None, depth(3, 2), Ok(None)),
             QueueStatus::new(
@@ -214,8 +228,7 @@ mod tests {
         Status {
             queues,
             refresh: RefreshStatus { due: 4, lag_seconds: 75 },
-            results: Some(results),
-            repository: Some("acme/kit".parse().unwrap()),
+            branch: Some(BranchStatus { repository: "acme/kit".parse().unwrap(), slots, results }),
             now: "2026-05-01T10:05:00Z".parse().unwrap(),
         }
     }
@@ -249,6 +262,10 @@ mod tests {
         12 dead letters in results: `badgesmith dlq list` lists them
         1 dead letter in refresh: `badgesmith dlq list --queue refresh` lists it
         4 packages are overdue, by up to 1m
+
+        AGE  PLATFORM  SUITE      PASSED  FAILED  CONCLUSION  COUNTS UNTIL
+        5m   linux     (unnamed)  190     1       failure     2026-06-05
+        5m   linux     (unnamed)  190     1       failure     silent since 2026-06-05
 
         AGE  PLATFORM  BRANCH  PASSED  FAILED  SKIPPED  RUN
         5m   linux     main    190     1       2        7
@@ -290,6 +307,7 @@ mod tests {
             "due": 4,
             "lag_seconds": 75
           },
+          "slots": [],
           "results": []
         }
         "#);

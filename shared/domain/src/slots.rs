@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::ids::Platform;
 use crate::test_result::{Conclusion, Counts, HttpsUrl, Suite, TestResult};
 use crate::timestamp::Timestamp;
@@ -15,13 +17,19 @@ pub const SLOTS_MAX: usize = 300;
 /// A slot counts while it is at most this much older than the newest slot of its branch.
 const LIVE_FOR: Duration = Duration::from_hours(35 * 24);
 
+/// When a slot with this time stops counting, if it has no newer result but others of its branch do.
+pub fn counts_until(timestamp: Timestamp) -> Timestamp {
+    timestamp.plus(LIVE_FOR)
+}
+
 /// Whether a slot counts that is not retired, on a branch whose newest one has the time `newest`.
 fn is_live(timestamp: Timestamp, newest: Timestamp) -> bool {
     newest.since(timestamp) <= LIVE_FOR
 }
 
 /// Whether a slot counts, and why not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Liveness {
     Live,
     Retired,
