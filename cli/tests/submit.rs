@@ -66,15 +66,17 @@ impl Job {
     /// Waits until so many slots of `main` count.
     async fn wait_for_slots(&self, count: usize) {
         let api = Api::new(&self.url());
+        let mut live = 0;
         for _ in 0..200 {
             let latest = api.get(&format!("/tests/latest/{REPOSITORY}?branch=main")).await.unwrap().json();
             let slots = latest["slots"].as_array().unwrap();
-            if slots.iter().filter(|slot| slot["state"] == "live").count() == count {
-                return;
+            live = slots.iter().filter(|slot| slot["state"] == "live").count();
+            if live == count {
+                break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("there are not {count} slots");
+        assert_eq!(live, count);
     }
 
     /// The newest result of a branch, as soon as it is stored.

@@ -138,6 +138,30 @@ async fn a_dormant_branch_keeps_its_badge_unless_the_reader_limits_its_age() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_monthly_job_counts_between_its_runs() {
+    let world = World::new();
+    report(&world, "monthly", 1, 1, json!({})).await;
+    for _ in 0..31 {
+        world.clock.advance(DAY);
+        report(&world, "unit", 5, 0, json!({})).await;
+        assert_eq!(shown(&world, "linux/acme/kit/main").await, "6 passed, 1 failed red");
+    }
+    report(&world, "monthly", 2, 0, json!({})).await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "7 passed brightgreen");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retirement_leaves_the_other_suites_of_a_dormant_branch_live() {
+    let world = World::new();
+    report(&world, "unit", 5, 0, json!({})).await;
+    report(&world, "e2e", 0, 3, json!({})).await;
+    world.clock.advance(300 * DAY);
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "5 passed, 3 failed red");
+    report(&world, "e2e", 0, 0, json!({ "retire": true })).await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "5 passed brightgreen");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_branch_with_more_suites_than_a_badge_reads_is_never_green() {
     let world = World::new();
     for number in 0..400 {

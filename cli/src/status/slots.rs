@@ -54,6 +54,8 @@ impl SlotStatus {
 pub(super) fn table(slots: &[SlotStatus], now: Timestamp) -> Table {
     let mut table =
         Table::new(&["AGE", "PLATFORM", "SUITE", "PASSED", "FAILED", "CONCLUSION", "COUNTS UNTIL"]);
-    slots.iter().for_each(|slot| table.row(slot.row(now)));
+    for slot in slots {
+        table.row(slot.row(now));
+    }
     table
 }

@@ -163,9 +163,9 @@ pub(crate) async fn retire(
 impl RetireOutput {
     /// Markdown; a list of the suites in code spans.
     pub(crate) fn step_summary(&self) -> String {
-        let suites =
-            self.to_string().lines().map(|line| format!("- {}\n", code_span(line))).collect::<String>();
-        format!("### Suites of {}\n\n{suites}", code_span(self.branch.as_str()))
+        let lines = self.to_string();
+        let suites: Vec<_> = lines.lines().map(|line| format!("- {}", code_span(line))).collect();
+        format!("### Suites of {}\n\n{}\n", code_span(self.branch.as_str()), suites.join("\n"))
     }
 }
 
