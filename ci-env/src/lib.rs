@@ -45,6 +45,8 @@ mod jenkins;
 mod job;
 mod provider;
 mod run;
+#[cfg(test)]
+mod table;
 mod teamcity;
 #[cfg(test)]
 mod testing;
