@@ -140,7 +140,8 @@ impl Event {
     fn triggering_run(&self, provider: Provider, environment: &Environment<'_>) -> CiRun {
         let repository = "/workflow_run/head_repository/full_name";
         let from_fork = self.is_fork(environment, repository);
-        let branch = match self.parse::<String>("/workflow_run/head_branch") {
+        let head_branch: Option<String> = self.parse("/workflow_run/head_branch");
+        let branch = match head_branch.filter(|branch| !branch.is_empty()) {
             Some(branch) if from_fork => Ok(self.fork_branch(repository, &branch, None)),
             Some(branch) => match self.triggering_tag(&branch) {
                 Some(tag) => Err(MissingReason::Tag(tag)),

@@ -331,7 +331,17 @@ fn errors_name_the_option_that_helps() {
     let with = |more: &[&'static str]| [&all[..], more].concat();
     check(&with(&["--passed", "1"]), &[], 2, "set BADGESMITH_KEY to the key of acme/kit");
     check(&with(&["--passed", "1"]), &[("BADGESMITH_KEY", "short")], 2, "at least 16 bytes");
-    check(&["--passed", "1"], &key, 2, "--repo");
+    check(
+        &["--passed", "1", "--platform", "beos", "--commit", "HEAD"],
+        &key,
+        2,
+        "error: 5 values are missing or invalid: \
+         (1) failed to determine the repository: no known CI system was detected; pass --repo \
+         (2) failed to determine the branch: no known CI system was detected; pass --branch \
+         (3) invalid --platform: \"beos\" is not linux, windows or macos \
+         (4) failed to determine the run ID: no CI system provides one; pass --run-id \
+         (5) invalid --commit: \"HEAD\" is not 7 to 64 hex digits\n",
+    );
     check(&["--repo", "acme/kit", "--passed", "1"], &key, 2, "--branch");
     check(&["--repo", "acme/kit", "--branch", "main", "--passed", "1"], &key, 2, "--run-id");
     check(

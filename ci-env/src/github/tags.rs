@@ -15,7 +15,7 @@ impl Event {
             return Some(tag.to_owned());
         }
         let is_tag = match self.text("/workflow_run/event") {
-            // Only they, and runs of an API that may choose any reference, can be for a tag or for a branch.
+            // These can be for a branch or for a tag. Runs for other events are for a branch.
             Some("push" | "create" | "workflow_dispatch" | "deployment" | "deployment_status") | None => {
                 !self.is_known_branch(head_branch)
                     && (self.calls_workflow_at("refs/tags/", head_branch) || is_version(head_branch))

@@ -171,6 +171,7 @@ fn a_workflow_run_counts_for_the_run_that_triggered_it() {
     check_triggered(&triggered_by("mona/kit", "main"), "mona:main");
     check_triggered(&triggered_by("acme/kit", "gh-readonly-queue/main/pr-104"), QUEUE);
     check_triggered(&triggered_by("acme/kit", "null").replace("\"null\"", "null"), NOT_IN_EVENT);
+    check_triggered(&triggered_by("acme/kit", ""), NOT_IN_EVENT);
 }
 
 /// The event of a run that was triggered by a run for `event`, with more fields of that run.
