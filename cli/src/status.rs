@@ -11,7 +11,7 @@ use badgesmith_aws::dynamodb::{BranchHistory, HistoryQuery};
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::sqs::{Queue, QueueDepth};
 use badgesmith_domain::ids::{Branch, Repository};
-use badgesmith_domain::slots::Liveness;
+use badgesmith_domain::slots::SlotState;
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
@@ -91,7 +91,7 @@ impl Options {
                 break;
             }
         }
-        let states = Liveness::of_branch(&slots);
+        let states = SlotState::of_branch(&slots);
         let mut slots: Vec<_> = slots.into_iter().zip(states).map(SlotStatus::from).collect();
         slots.sort_by_key(|slot| Reverse(slot.timestamp()));
         Ok(slots)
