@@ -97,7 +97,7 @@ pub(crate) fn outcome(options: &Options) -> Result<Ended, OutcomeError> {
             Ok(Ok(with_conclusion(Counts::NONE, Some(Conclusion::Failure))))
         }
         (_, Some(Status::Skipped), _) => Ok(Err("the job was skipped")),
-        (_, _, OutcomeError::NoTests) if options.allow_empty => Ok(Ok(Outcome::of_counts(Counts::NONE))),
+        (_, _, OutcomeError::NoTests) if options.allow_empty => Ok(Ok(Outcome::from_counts(Counts::NONE))),
         (_, _, error) => Err(error),
     }
 }
@@ -105,7 +105,7 @@ pub(crate) fn outcome(options: &Options) -> Result<Ended, OutcomeError> {
 fn with_conclusion(counts: Counts, conclusion: Option<Conclusion>) -> Outcome {
     Outcome::new(counts, conclusion).unwrap_or_else(|_| {
         terminal::note("ignored --conclusion success, because tests failed");
-        Outcome::of_counts(counts)
+        Outcome::from_counts(counts)
     })
 }
 
