@@ -273,7 +273,7 @@ async fn invalid_fields_of_a_suite_are_reported_together() {
     });
     let answer = world.submit(&Post::json(&with(result(world.now()), &fields))).await;
     insta::assert_snapshot!(answer.json()["message"].as_str().unwrap().replace("; ", "\n"), @r"
-    suite: expected 1 to 80 bytes of UTF-8 without control characters or surrounding white space
+    suite: expected 1 to 80 bytes of UTF-8 without control characters or surrounding whitespace
     retire: expected true or false
     conclusion: expected success or failure
     default_branch: expected 1 to 255 bytes of UTF-8 without control characters, a leading or trailing /, or //
