@@ -172,6 +172,10 @@ async fn a_branch_with_more_suites_than_a_badge_reads_is_never_green() {
     world.drain().await;
     assert_eq!(shown(&world, "linux/acme/kit/main").await, "too many suites lightgrey");
     assert_eq!(shown(&world, "linux/acme/kit/main?suite=shard%200").await, "too many suites lightgrey");
+    for query in ["", "?suite=shard%200"] {
+        let badge = world.get(&format!("/badges/tests/linux/acme/kit/main{query}")).await;
+        assert_eq!(badge.header("cache-control"), Some("public, max-age=30, s-maxage=30"), "{query}");
+    }
     report(&world, "shard 7", 0, 1, json!({})).await;
     assert_eq!(shown(&world, "linux/acme/kit/main").await, "299 passed, 1 failed red");
 }
