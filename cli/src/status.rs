@@ -41,10 +41,10 @@ const EXAMPLES: &str = "    badgesmith status --stack badgesmith
 #[derive(Debug, Args)]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
-    /// Repository to show the suites and the latest results of
+    /// Repository whose suites and latest results to show
     #[arg(long, value_name = "OWNER/REPO")]
     repo: Option<Repository>,
-    /// Branch to show the suites and the latest results of
+    /// Branch whose suites and latest results to show
     #[arg(long, default_value = "main", requires = "repo")]
     branch: Branch,
     /// Number of results to show
