@@ -77,8 +77,8 @@ pub(crate) struct Options {
     pub(crate) skipped: u32,
     /// Outcome of the test step, which can fail even if all tests pass: success, failure, cancelled or skipped
     ///
-    /// With `failure`, the run is a failure whatever the reports say, even without reports. With `cancelled`, nothing is
-    /// submitted. `skipped` and an empty value are ignored.
+    /// With `failure`, the run is a failure whatever the reports say, even without reports. With `cancelled`, nothing
+    /// is submitted. `skipped` and an empty value are ignored.
     #[arg(long)]
     pub(crate) conclusion: Option<String>,
     /// Status of the whole job, for jobs without tests: success, failure, cancelled or skipped
@@ -90,7 +90,8 @@ pub(crate) struct Options {
     /// Accept reports without tests
     #[arg(long)]
     pub(crate) allow_empty: bool,
-    /// Stop counting the suite named by --suite, or all but those of --all-but, on all platforms or on that of --platform
+    /// Stop counting the suite named by --suite, or all but those of --all-but, on all platforms or on that of
+    /// --platform
     #[arg(long, requires = "retired", conflicts_with_all = ["passed", "conclusion", "job_status"])]
     pub(crate) retire: bool,
     /// Suites to keep with --retire; all other suites of the branch stop counting
