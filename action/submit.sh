@@ -166,7 +166,7 @@ fi
 tar -xzf - -C "$folder" "$name/badgesmith$exe" <"$archive"
 echo "badgesmith $version, from $release/$name.tar.gz, SHA-256 $expected"
 
-arguments=(submit "--url=$INPUT_URL" "--job-status=$JOB_STATUS")
+arguments=(submit "--url=$INPUT_URL")
 [ -z "$INPUT_REPOSITORY" ] || arguments+=("--repo=$INPUT_REPOSITORY")
 [ -z "$INPUT_PLATFORM" ] || arguments+=("--platform=$INPUT_PLATFORM")
 [ -z "$INPUT_BRANCH" ] || arguments+=("--branch=$INPUT_BRANCH")

@@ -11,8 +11,8 @@ mod output;
 mod payload;
 mod retire;
 mod send;
-mod slot_marker;
 mod slots;
+mod submission_marker;
 mod urls;
 
 use std::fmt::Display;
@@ -34,12 +34,13 @@ use self::key::KeyError;
 pub(crate) use self::key::read_key;
 use self::metadata::MetadataError;
 pub(crate) use self::options::Options;
-use self::outcome::{OutcomeError, outcome};
+use self::outcome::{Decision, OutcomeError, outcome};
 use self::output::{NothingSent, RunnerFiles, SubmitOutput};
 use self::retire::RetireError;
 use self::send::SendError;
 pub(crate) use self::send::{Service, client, send};
-use self::slot_marker::SlotMarker;
+use self::slots::fetch_slots;
+use self::submission_marker::SubmissionMarker;
 pub(crate) use self::urls::ServiceUrl;
 use self::urls::{BadgeUrls, InvalidServiceUrl};
 use crate::terminal;
@@ -47,7 +48,7 @@ use crate::terminal;
 /// The event file of GitHub Actions usually has about ten kilobytes, but a push may have many commits.
 const EVENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// A notice is not worth more time.
+/// How long to wait for slots that only a notice needs.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a result could not be sent. Each message says what to do.
@@ -68,10 +69,10 @@ enum SubmitError {
     #[error(transparent)]
     Retire(#[from] RetireError),
     #[error(
-        "this job has already submitted a result of its suite {0:?}, which this one would replace: submit all reports at \
-         once, or pass a different --suite NAME for each"
+        "this job already submitted a result for suite {0:?}, and a second one would replace it: submit all reports at \
+         once, or pass a different --suite for each"
     )]
-    SecondResult(Suite),
+    AlreadySubmitted(Suite),
 }
 
 /// What to do, after all input has been checked.
@@ -88,7 +89,7 @@ struct Submission {
     service: ServiceUrl,
     test_run: TestRun,
     key: HmacKey,
-    marker: Option<SlotMarker>,
+    marker: Option<SubmissionMarker>,
 }
 
 pub(crate) async fn run(options: &Options) -> ExitCode {
@@ -137,8 +138,8 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
     let url = options.url.as_deref().filter(|url| !url.is_empty()).ok_or(SubmitError::NoUrl)?;
     let service = ServiceUrl::parse(url)?;
     let outcome = match outcome(options)? {
-        Ok(outcome) => outcome,
-        Err(reason) => return Ok(Plan::Skip(reason.to_owned())),
+        Decision::Submit(outcome) => outcome,
+        Decision::Skip(reason) => return Ok(Plan::Skip(reason.to_owned())),
     };
     let test_run = match metadata::resolve(options, ci_run, outcome, Clock::System.now()) {
         Err(MetadataError::NothingToSubmit(reason)) => return Ok(Plan::Skip(reason.to_string())),
@@ -157,10 +158,10 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
     if options.retire {
         return Ok(Plan::Retire(service, Box::new(test_run), Some(key)));
     }
-    let marker = SlotMarker::new(options, ci_run, &test_run);
+    let marker = SubmissionMarker::new(options, ci_run, &test_run);
     match &test_run.suite {
-        Some(suite) if marker.as_ref().is_some_and(SlotMarker::exists) => {
-            Err(SubmitError::SecondResult(suite.clone()))
+        Some(suite) if marker.as_ref().is_some_and(SubmissionMarker::exists) => {
+            Err(SubmitError::AlreadySubmitted(suite.clone()))
         }
         Some(_) | None => Ok(Plan::Submit(Box::new(Submission { service, test_run, key, marker }))),
     }
@@ -169,9 +170,9 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
 async fn submit(options: &Options, annotator: &Annotator, submission: &Submission) -> ExitCode {
     let Submission { service, test_run, key, marker } = submission;
     let TestRun { repository, platform, branch, outcome: reported, .. } = test_run;
-    if is_first_named(service, test_run).await {
+    if should_suggest_retiring_unnamed(service, test_run).await {
         annotator.notice(
-            "results without a suite still count on this branch; if no job sends them any more, retire them: \
+            "results without a suite still count on this branch; if no job sends them anymore, retire them with: \
              badgesmith submit --retire --suite ''",
         );
     }
@@ -182,8 +183,10 @@ async fn submit(options: &Options, annotator: &Annotator, submission: &Submissio
         annotator.warning(&format!("failed to write the outputs and the summary of this step: {error}"));
     }
     if outcome.is_ok() {
-        if let Some(Err(error)) = marker.as_ref().map(SlotMarker::create) {
-            terminal::note(&format!("failed to note that this job has submitted a result: {error}"));
+        if let Some(Err(error)) = marker.as_ref().map(SubmissionMarker::create) {
+            terminal::note(&format!(
+                "failed to create the marker file of this job: {error}; a second submission would replace this result"
+            ));
         }
         if !options.json {
             let suite = test_run.suite.as_ref().map(|suite| format!(", suite {suite}")).unwrap_or_default();
@@ -198,14 +201,14 @@ async fn submit(options: &Options, annotator: &Annotator, submission: &Submissio
     }
     exit_code(options, annotator, outcome.map(drop))
 }
-/// Whether the suite of `run` is new on a branch that has results without a suite. Its first result is the time to say
-/// that those still count. If the service does not answer, nothing is said.
-async fn is_first_named(service: &ServiceUrl, run: &TestRun) -> bool {
+
+/// Whether `run` is the first result of its suite on a branch where results without a suite still count. False if the
+/// service does not respond.
+async fn should_suggest_retiring_unnamed(service: &ServiceUrl, run: &TestRun) -> bool {
     if run.suite.is_none() {
         return false;
     }
-    let slots =
-        slots::of_branch(service, &run.repository, &run.branch, NOTICE_TIMEOUT).await.unwrap_or_default();
+    let slots = fetch_slots(service, &run.repository, &run.branch, NOTICE_TIMEOUT).await.unwrap_or_default();
     slots.iter().any(|slot| slot.suite.is_none() && slot.is_live())
         && !slots.iter().any(|slot| slot.suite == run.suite && slot.platform == run.platform)
 }

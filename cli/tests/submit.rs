@@ -187,9 +187,18 @@ async fn suites_are_retired_on_every_platform_or_on_one() {
     job.wait_for_slots(2).await;
     let none = submit(&["--retire", "--all-but", "b", "c"]).await;
     assert!(none.stderr.contains("nothing was submitted: the branch has no other suite"), "{}", none.stderr);
-    let unknown = job.submit(&[&options[..], &["--retire", "--suite", "x"]].concat(), &[]).await;
-    let expected = "error: no suite x on branch main; these count: b on linux; c on macos";
-    assert_eq!((unknown.code, unknown.stderr.trim_end()), (Some(2), expected));
+    for (platform, expected) in [
+        (&[][..], "error: no suite x on branch main; its suites are: b on linux; c on macos"),
+        (&["--platform", "linux"], "error: no suite x on branch main on linux; its suites are: b on linux"),
+        (
+            &["--platform", "windows"],
+            "error: no suite x on branch main on windows; the branch has no suites on windows",
+        ),
+    ] {
+        let retire = [&["--retire", "--suite", "x"], platform].concat();
+        let unknown = job.submit(&[&options[..], &retire].concat(), &[]).await;
+        assert_eq!((unknown.code, unknown.stderr.trim_end()), (Some(2), expected));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,7 +297,7 @@ async fn github_actions_provides_everything_but_the_report() {
 
     let second = job.submit(&["--passed", "1"], &variables).await;
     assert_eq!(second.code, Some(2));
-    assert!(second.stderr.contains("has already submitted a result of its suite"), "{}", second.stderr);
+    assert!(second.stderr.contains("this job already submitted a result for suite"), "{}", second.stderr);
     let named = job.submit(&["--passed", "1", "--suite", "doc tests"], &variables).await;
     assert_eq!(named.code, Some(0), "{}", named.stderr);
 }
@@ -360,7 +369,7 @@ fn errors_name_the_option_that_helps() {
             "is a directory: name the reports in it, for example",
         );
     }
-    check(&with(&[]), &key, 2, "nothing to submit: pass reports, --passed, or --job-status");
+    check(&with(&[]), &key, 2, "nothing to submit: pass reports or --passed, or --job-status");
     check(&with(&["--retire"]), &key, 2, "--suite <NAME>|--all-but <NAME>...");
     check(&with(&["--passed", "1", "report.xml"]), &key, 2, "cannot be used with");
     check(&with(&["--passed", "4294967295", "--failed", "1"]), &key, 2, "more than 4294967295 tests");

@@ -6,7 +6,7 @@ use thiserror::Error;
 /// characters of any text from the report.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReportError {
-    /// The report contains only white space.
+    /// The report contains only whitespace.
     #[error("the report is empty")]
     Empty,
     /// No line matches a known format.

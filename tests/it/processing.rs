@@ -71,7 +71,7 @@ fn expected_badge(results: &[TestResult]) -> String {
     }
     let mut slots: Vec<_> = newest.into_values().collect();
     slots.sort_by_key(|result| std::cmp::Reverse(ResultOrder::of(result)));
-    let slots = LiveSlots::new(slots.into_iter().filter_map(Slot::of).collect(), false);
+    let slots = LiveSlots::new(slots.into_iter().filter_map(Slot::from_result).collect(), false);
     let badge =
         slots.summary(&Selection::default()).map_or_else(Badge::no_results, |summary| Badge::tests(&summary));
     serde_json::to_value(badge).unwrap()["message"].as_str().unwrap().to_owned()

@@ -201,14 +201,14 @@ fn results_table(results: &[TestResult], now: Timestamp) -> Table {
 
 #[cfg(test)]
 mod tests {
-    use badgesmith_domain::slots::Liveness;
+    use badgesmith_domain::slots::SlotState;
 
     use super::*;
 
     fn status(results: Vec<TestResult>) -> Status {
         let depth = |visible, in_flight| QueueDepth { visible, in_flight, delayed: 0 };
         let oldest = Oldest { age: Duration::from_mins(90), is_sample: true };
-        let states = [Liveness::Live, Liveness::Silent];
+        let states = [SlotState::Live, SlotState::Silent];
         let slots = results.iter().cloned().cycle().zip(states).map(SlotStatus::from).collect();
         let queues = vec![
             QueueStatus::new("badge-results", None, depth(3, 2), Ok(None)),
@@ -263,9 +263,9 @@ mod tests {
         1 dead letter in refresh: `badgesmith dlq list --queue refresh` lists it
         4 packages are overdue, by up to 1m
 
-        AGE  PLATFORM  SUITE      PASSED  FAILED  CONCLUSION  COUNTS UNTIL
+        AGE  PLATFORM  SUITE      PASSED  FAILED  CONCLUSION  SILENT AFTER
         5m   linux     (unnamed)  190     1       failure     2026-06-05
-        5m   linux     (unnamed)  190     1       failure     silent since 2026-06-05
+        5m   linux     (unnamed)  190     1       failure     silent
 
         AGE  PLATFORM  BRANCH  PASSED  FAILED  SKIPPED  RUN
         5m   linux     main    190     1       2        7

@@ -1,4 +1,4 @@
-//! How a run ended: from its reports or counts, and from what the CI system says of the step and the job.
+//! The outcome of a run, from its reports or counts and the status of the step and the job in the CI system.
 
 use std::str::FromStr;
 
@@ -16,30 +16,32 @@ pub(crate) enum OutcomeError {
     #[error(transparent)]
     Collect(#[from] CollectError),
     #[error("invalid {option}: {value:?} is not success, failure, cancelled or skipped")]
-    Status { option: &'static str, value: String },
-    #[error("no report has a test: check that the tests ran, or pass --allow-empty")]
+    InvalidStatus { option: &'static str, value: String },
+    #[error("the reports contain no tests: check that the tests ran, or pass --allow-empty")]
     NoTests,
-    #[error(
-        "nothing to submit: pass reports, --passed, or --job-status success or failure for a job without tests"
-    )]
-    Nothing,
+    #[error("nothing to submit: pass reports or --passed, or --job-status for a job without tests")]
+    NoInput,
 }
 
 impl OutcomeError {
     /// Whether no test was counted, as after a crash. Other errors are mistakes in the options.
-    fn is_absence_of_tests(&self) -> bool {
+    fn is_missing_tests(&self) -> bool {
         match self {
             Self::Collect(error) => error.is_about_a_report(),
-            Self::NoTests | Self::Nothing => true,
-            Self::Status { .. } => false,
+            Self::NoTests | Self::NoInput => true,
+            Self::InvalidStatus { .. } => false,
         }
     }
 }
 
-/// An outcome, or the reason why there is nothing to submit, which is not a failure.
-pub(crate) type Ended = Result<Outcome, &'static str>;
+/// What to do with a run.
+pub(crate) enum Decision {
+    Submit(Outcome),
+    /// Submit nothing, for a reason that is not a failure.
+    Skip(&'static str),
+}
 
-/// The status of a step or a job, in the words of GitHub Actions.
+/// The status of a step or a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Status {
     Concluded(Conclusion),
@@ -50,54 +52,72 @@ enum Status {
 impl FromStr for Status {
     type Err = ();
 
+    /// The words of GitHub Actions, GitLab (`CI_JOB_STATUS`), Azure Pipelines (`AGENT_JOBSTATUS`) and Jenkins
+    /// (`currentBuild.currentResult`), in any case, and exit codes.
     fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "cancelled" => Ok(Self::Cancelled),
-            "skipped" => Ok(Self::Skipped),
-            _ => text.parse().map(Self::Concluded).map_err(|_| ()),
-        }
+        Ok(match text.to_ascii_lowercase().as_str() {
+            "success" | "succeeded" | "succeededwithissues" | "passed" | "0" => Self::Concluded(Conclusion::Success),
+            "failure" | "failed" | "unstable" => Self::Concluded(Conclusion::Failure),
+            "cancelled" | "canceled" | "aborted" => Self::Cancelled,
+            "skipped" | "not_built" => Self::Skipped,
+            exit_code => exit_code.parse::<u32>().map(|_| Self::Concluded(Conclusion::Failure)).map_err(|_| ())?,
+        })
     }
 }
 
-/// The status in `value`; `None` if it is empty, as that of a step that does not exist.
-fn status(option: &'static str, value: Option<&str>) -> Result<Option<Status>, OutcomeError> {
+/// Parses `value`. `None` if it is empty, such as the outcome of a step that does not exist.
+fn parse_status(option: &'static str, value: Option<&str>) -> Result<Option<Status>, OutcomeError> {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
-    value.parse().map(Some).map_err(|()| OutcomeError::Status { option, value: value.to_owned() })
+    value.parse().map(Some).map_err(|()| OutcomeError::InvalidStatus { option, value: value.to_owned() })
 }
 
-/// The outcome that `options` describe. `--conclusion` is about the tests, so it counts beside their reports. `--job-status`
-/// is about all steps of the job, so it counts only where no test does.
-pub(crate) fn outcome(options: &Options) -> Result<Ended, OutcomeError> {
+/// The outcome that `options` describe. `--conclusion` covers the test step, so it applies in addition to the reports.
+/// `--job-status` covers all steps of the job, so it applies only if no test was counted.
+pub(crate) fn outcome(options: &Options) -> Result<Decision, OutcomeError> {
     if options.retire {
-        return Ok(Ok(Outcome::retired()));
+        return Ok(Decision::Submit(Outcome::retired()));
     }
-    let step = match status("--conclusion", options.conclusion.as_deref())? {
+    let step = match parse_status("--conclusion", options.conclusion.as_deref())? {
         Some(Status::Concluded(conclusion)) => Some(conclusion),
-        Some(Status::Cancelled) => return Ok(Err(CANCELLED)),
-        // A test step that was skipped says nothing.
+        Some(Status::Cancelled) => return Ok(Decision::Skip(CANCELLED)),
+        // A skipped test step has no conclusion.
         Some(Status::Skipped) | None => None,
     };
-    let job = status("--job-status", options.job_status.as_deref())?;
+    let job = parse_status("--job-status", options.job_status.as_deref())?;
     if job == Some(Status::Cancelled) {
-        return Ok(Err(CANCELLED));
+        return Ok(Decision::Skip(CANCELLED));
     }
     let error = match tests(options) {
-        Ok(counts) => return Ok(Ok(with_conclusion(counts, step))),
-        Err(error) => error,
+        Ok(counts) => {
+            if (step, job) == (None, Some(Status::Concluded(Conclusion::Failure))) && counts.failed() == 0 {
+                terminal::note(
+                    "the job failed, but no test did, so the run counts as passed; to make it a failed run, pass the outcome \
+                     of the tests as --conclusion",
+                );
+            }
+            return Ok(Decision::Submit(with_conclusion(counts, step)));
+        }
+        Err(error) if error.is_missing_tests() => error,
+        Err(error) => return Err(error),
     };
-    let is_about_options = !error.is_absence_of_tests();
     match (step, job, error) {
-        (_, _, error) if is_about_options => Err(error),
-        (Some(conclusion), _, OutcomeError::Nothing)
-        | (None, Some(Status::Concluded(conclusion)), OutcomeError::Nothing) => {
-            Ok(Ok(with_conclusion(Counts::NONE, Some(conclusion))))
+        (Some(conclusion), _, OutcomeError::NoInput)
+        | (None, Some(Status::Concluded(conclusion)), OutcomeError::NoInput) => {
+            terminal::note("no reports were given, so the status of the job is the result");
+            Ok(Decision::Submit(with_conclusion(Counts::NONE, Some(conclusion))))
         }
         (Some(Conclusion::Failure), _, error) | (_, Some(Status::Concluded(Conclusion::Failure)), error) => {
+            let error = match error {
+                OutcomeError::NoTests => "the reports contain no tests".to_owned(),
+                error => error.to_string(),
+            };
             terminal::note(&format!("{error}; submitting a failed run without counts"));
-            Ok(Ok(with_conclusion(Counts::NONE, Some(Conclusion::Failure))))
+            Ok(Decision::Submit(with_conclusion(Counts::NONE, Some(Conclusion::Failure))))
         }
-        (_, Some(Status::Skipped), _) => Ok(Err("the job was skipped")),
-        (_, _, OutcomeError::NoTests) if options.allow_empty => Ok(Ok(Outcome::of_counts(Counts::NONE))),
+        (_, Some(Status::Skipped), _) => Ok(Decision::Skip("the job was skipped")),
+        (_, _, OutcomeError::NoTests) if options.allow_empty => {
+            Ok(Decision::Submit(Outcome::from_counts(Counts::NONE)))
+        }
         (_, _, error) => Err(error),
     }
 }
@@ -105,14 +125,14 @@ pub(crate) fn outcome(options: &Options) -> Result<Ended, OutcomeError> {
 fn with_conclusion(counts: Counts, conclusion: Option<Conclusion>) -> Outcome {
     Outcome::new(counts, conclusion).unwrap_or_else(|_| {
         terminal::note("ignored --conclusion success, because tests failed");
-        Outcome::of_counts(counts)
+        Outcome::from_counts(counts)
     })
 }
 
 /// The counts from the options, or the sum of all reports; an error if there is no test.
 fn tests(options: &Options) -> Result<Counts, OutcomeError> {
     let counts = match options.passed {
-        // Zeros may be meant.
+        // Counts of zero are valid: the user passed them.
         Some(passed) => {
             return Ok(checked(test_reports::Counts {
                 passed: passed.into(),
@@ -120,7 +140,7 @@ fn tests(options: &Options) -> Result<Counts, OutcomeError> {
                 skipped: options.skipped.into(),
             })?);
         }
-        None if options.reports.is_empty() => return Err(OutcomeError::Nothing),
+        None if options.reports.is_empty() => return Err(OutcomeError::NoInput),
         None => collect(&options.reports)?,
     };
     if counts.total() == 0 { Err(OutcomeError::NoTests) } else { Ok(counts) }
@@ -142,17 +162,17 @@ mod tests {
     fn outcome_of(arguments: &[&str]) -> String {
         let command = Command::try_parse_from([&["submit"], arguments].concat()).unwrap();
         match outcome(&command.options) {
-            Ok(Ok(outcome)) => {
+            Ok(Decision::Submit(outcome)) => {
                 let counts = outcome.counts();
                 format!("{} {} {}", counts.passed(), counts.failed(), outcome.conclusion().unwrap().as_str())
             }
-            Ok(Err(_)) => "nothing".to_owned(),
+            Ok(Decision::Skip(_)) => "nothing".to_owned(),
             Err(_) => "error".to_owned(),
         }
     }
 
     #[test]
-    fn reports_count_before_the_conclusion_and_the_conclusion_before_the_job_status() {
+    fn the_outcome_follows_from_reports_conclusion_and_job_status() {
         const REPORTS: [(&str, &str); 4] = [
             ("passed", r#"<testsuite><testcase name="a"/></testsuite>"#),
             ("failed", r#"<testsuite><testcase name="a"><failure/></testcase></testsuite>"#),

@@ -114,7 +114,6 @@ impl SubmitOutput {
         .concat()
     }
 
-    /// Markdown.
     fn step_summary(&self) -> String {
         let Self { platform, counts, markdown, .. } = self;
         let branch = code_span(self.branch.as_str());

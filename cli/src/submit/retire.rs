@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::options::Options;
 use super::output::code_span;
 use super::send::{SendError, Service, send};
-use super::slots::{self, Slot, SlotsError};
+use super::slots::{Slot, SlotsError, fetch_slots};
 use super::urls::ServiceUrl;
 
 const SLOTS_TIMEOUT: Duration = Duration::from_secs(31);
@@ -19,11 +19,11 @@ const SLOTS_TIMEOUT: Duration = Duration::from_secs(31);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RetireError {
     #[error("invalid {option}: {value:?} is not {expected}")]
-    Name { option: &'static str, value: String, expected: &'static str },
+    InvalidName { option: &'static str, value: String, expected: &'static str },
     #[error(transparent)]
     Slots(#[from] SlotsError),
-    #[error("no suite {suite} on branch {branch}; {suites}")]
-    NoSuch { suite: String, branch: Branch, suites: String },
+    #[error("no suite {suite} on branch {branch}{on_platform}; {suites}")]
+    UnknownSuite { suite: String, branch: Branch, on_platform: String, suites: String },
 }
 
 /// Which suites to retire. `None` is the unnamed suite.
@@ -58,7 +58,8 @@ fn parse(option: &'static str, value: &str) -> Result<Option<Suite>, RetireError
     if value.is_empty() {
         return Ok(None);
     }
-    let invalid = |ParseError { expected }| RetireError::Name { option, value: value.to_owned(), expected };
+    let invalid =
+        |ParseError { expected }| RetireError::InvalidName { option, value: value.to_owned(), expected };
     value.parse().map(Some).map_err(invalid)
 }
 
@@ -73,26 +74,31 @@ pub(crate) async fn select(
 ) -> Result<Vec<Slot>, RetireError> {
     let selection = Selection::new(options)?;
     let TestRun { repository, branch, .. } = run;
-    let mut slots = slots::of_branch(service, repository, branch, SLOTS_TIMEOUT).await?;
-    slots.retain(|slot| !slot.is_retired() && (options.platform.is_none() || slot.platform == run.platform));
+    let mut slots = fetch_slots(service, repository, branch, SLOTS_TIMEOUT).await?;
+    let platform = options.platform.as_ref().map(|_| run.platform);
+    slots.retain(|slot| !slot.is_retired() && platform.is_none_or(|platform| slot.platform == platform));
     slots.sort_by_cached_key(ToString::to_string);
     let (selected, others): (Vec<_>, Vec<_>) = slots.into_iter().partition(|slot| selection.matches(slot));
     match selection {
-        Selection::One(suite) if selected.is_empty() => Err(RetireError::NoSuch {
-            suite: name(suite.as_ref()),
-            branch: branch.clone(),
-            suites: list(&others),
-        }),
+        Selection::One(suite) if selected.is_empty() => {
+            let on_platform = platform.map(|platform| format!(" on {platform}")).unwrap_or_default();
+            Err(RetireError::UnknownSuite {
+                suite: name(suite.as_ref()),
+                branch: branch.clone(),
+                suites: list(&others, &on_platform),
+                on_platform,
+            })
+        }
         Selection::One(_) | Selection::AllBut(_) => Ok(selected),
     }
 }
 
-fn list(slots: &[Slot]) -> String {
+fn list(slots: &[Slot], on_platform: &str) -> String {
     match slots {
-        [] => "no suite counts there".to_owned(),
+        [] => format!("the branch has no suites{on_platform}"),
         slots => {
             let names: Vec<_> = slots.iter().map(ToString::to_string).collect();
-            format!("these count: {}", names.join("; "))
+            format!("its suites are: {}", names.join("; "))
         }
     }
 }

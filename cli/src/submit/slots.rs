@@ -58,7 +58,7 @@ pub(crate) enum SlotsError {
 }
 
 /// All slots of a branch. Each request takes at most `timeout`.
-pub(crate) async fn of_branch(
+pub(crate) async fn fetch_slots(
     service: &ServiceUrl,
     repository: &Repository,
     branch: &Branch,

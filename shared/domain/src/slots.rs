@@ -2,7 +2,7 @@
 //!
 //! A slot is the newest result of a suite on a platform. The slots of one CI run need no coordination: a job that has
 //! not reported yet keeps its last result, so that a run in progress never shows a partial sum, and a failed suite
-//! stays red until it succeeds, is retired, or falls silent.
+//! stays red until it succeeds, is retired, or becomes silent.
 
 use std::time::Duration;
 
@@ -17,28 +17,28 @@ pub const SLOTS_MAX: usize = 300;
 /// A slot counts while it is at most this much older than the newest slot of its branch.
 const LIVE_FOR: Duration = Duration::from_hours(35 * 24);
 
-/// When a slot with this time stops counting, if it has no newer result but others of its branch do.
-pub fn counts_until(timestamp: Timestamp) -> Timestamp {
+/// The earliest time at which a slot with this timestamp becomes silent, if other suites of its branch keep reporting.
+pub fn silent_after(timestamp: Timestamp) -> Timestamp {
     timestamp.plus(LIVE_FOR)
 }
 
-/// Whether a slot counts that is not retired, on a branch whose newest one has the time `newest`.
+/// Whether a slot that is not retired is live. `newest` is the timestamp of the newest slot of its branch.
 fn is_live(timestamp: Timestamp, newest: Timestamp) -> bool {
     newest.since(timestamp) <= LIVE_FOR
 }
 
-/// Whether a slot counts, and why not.
+/// Whether a slot counts, or why it does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Liveness {
+pub enum SlotState {
     Live,
     Retired,
     /// More than 35 days older than the newest slot of its branch.
     Silent,
 }
 
-impl Liveness {
-    /// The liveness of each of the slots of one branch, in the same order.
+impl SlotState {
+    /// The state of each of the slots of one branch, in the same order.
     pub fn of_branch(slots: &[TestResult]) -> Vec<Self> {
         let newest =
             slots.iter().filter(|slot| !slot.run.outcome.is_retired()).map(|slot| slot.run.timestamp).max();
@@ -68,7 +68,7 @@ pub struct Slot {
 
 impl Slot {
     /// The slot of `result`; `None` if it retires its suite.
-    pub fn of(result: &TestResult) -> Option<Self> {
+    pub fn from_result(result: &TestResult) -> Option<Self> {
         let run = &result.run;
         Some(Self {
             platform: run.platform,
@@ -80,7 +80,7 @@ impl Slot {
         })
     }
 
-    fn fails(&self) -> bool {
+    fn is_failure(&self) -> bool {
         self.conclusion == Conclusion::Failure
     }
 }
@@ -107,13 +107,13 @@ pub struct Summary {
     pub failed: u64,
     /// Whether a run failed, perhaps outside its tests.
     pub has_failure: bool,
-    /// Whether there are more live slots than [`SLOTS_MAX`].
+    /// Whether all live slots of the branch were read.
     pub is_complete: bool,
     pub newest: Timestamp,
 }
 
 impl LiveSlots {
-    /// `newest_first` are the slots of a branch that are not retired, or the first of them if there are more.
+    /// `newest_first` holds slots of a branch that are not retired. `has_more` means that older ones were not read.
     pub fn new(newest_first: Vec<Slot>, has_more: bool) -> Self {
         let read = newest_first.len();
         let newest = newest_first.first().map(|slot| slot.timestamp);
@@ -158,17 +158,17 @@ impl LiveSlots {
         Some(Summary {
             passed: sum(Counts::passed),
             failed: sum(Counts::failed),
-            has_failure: self.matching(selection).any(Slot::fails),
+            has_failure: self.matching(selection).any(Slot::is_failure),
             is_complete: self.is_complete,
             newest,
         })
     }
 
-    /// The link of the newest slot that matches, or of the newest that fails if one does. Slots without a link are
-    /// passed over.
+    /// The link of the newest matching slot that failed, or of the newest matching slot if none failed. Slots without a
+    /// link are skipped.
     pub fn link(&self, selection: &Selection) -> Option<&HttpsUrl> {
-        let fails = self.matching(selection).any(Slot::fails);
-        let mut newest_first = self.matching(selection).filter(|slot| slot.fails() == fails);
+        let has_failure = self.matching(selection).any(Slot::is_failure);
+        let mut newest_first = self.matching(selection).filter(|slot| slot.is_failure() == has_failure);
         newest_first.find_map(|slot| slot.link.as_ref())
     }
 }
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn more_slots_than_a_badge_reads_are_incomplete_unless_the_rest_is_not_live() {
+    fn a_branch_with_more_live_slots_than_the_maximum_is_incomplete() {
         let many = |days| {
             (0..=SLOTS_MAX).map(|number| slot(days, "linux", &number.to_string(), 1, 0)).collect::<Vec<_>>()
         };

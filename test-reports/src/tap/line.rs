@@ -74,7 +74,7 @@ fn parse_point(text: &str) -> Option<Point> {
     Some(Point { outcome, numbered, opens: rest.ends_with(" {") })
 }
 
-/// Whether the description is followed by `# SKIP` or `# TODO`. The `#` follows white space and is not
+/// Whether the description is followed by `# SKIP` or `# TODO`. The `#` follows whitespace and is not
 /// escaped; the word may go on, as in `# Skipped: no database`.
 fn has_directive(rest: &str) -> bool {
     let mut escaped = false;

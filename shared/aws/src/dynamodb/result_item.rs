@@ -40,8 +40,8 @@ pub(super) const ORDER: &str = "Order";
 
 /// How long results and slots are kept after their timestamp.
 const LIFETIME: Duration = Duration::from_hours(2 * 365 * 24);
-/// How long the slot of a branch is kept that is not the default branch.
-const SLOT_LIFETIME_OF_OTHER_BRANCHES: Duration = Duration::from_hours(180 * 24);
+/// How long slots of branches other than the default branch are kept.
+const NON_DEFAULT_BRANCH_SLOT_LIFETIME: Duration = Duration::from_hours(180 * 24);
 /// How long a retired slot is kept, so that an older result that arrives late does not bring it back.
 const RETIRED_SLOT_LIFETIME: Duration = Duration::from_hours(30 * 24);
 
@@ -68,7 +68,7 @@ pub(super) fn slot_key(result: &TestResult) -> ItemKey {
     (key::slots_partition(repository), key::slot_sort(branch, *platform, suite.as_ref()))
 }
 
-/// The slot that `result` fills, unless a newer result does. A retired slot is not in the index.
+/// The item of the slot of `result`. The index leaves out retired slots.
 pub(super) fn slot_item(result: &TestResult) -> Item {
     let TestRun { repository, branch, outcome, timestamp, default_branch, .. } = &result.run;
     let order = ResultOrder::of(result).to_string();
@@ -79,7 +79,7 @@ pub(super) fn slot_item(result: &TestResult) -> Item {
         item.insert(BRANCH_PK.to_owned(), string(key::branch_partition(repository, branch)));
         item.insert(BRANCH_SK.to_owned(), string(&order));
         match default_branch {
-            Some(default) if default != branch => SLOT_LIFETIME_OF_OTHER_BRANCHES,
+            Some(default) if default != branch => NON_DEFAULT_BRANCH_SLOT_LIFETIME,
             Some(_) | None => LIFETIME,
         }
     };

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::result_item::{self, BRANCH_PK, ORDER};
-use super::results::{Results, ThrottleRetry};
+use super::results::{Results, ThrottleBackoff};
 use super::{PK, SK, StoreError, item_key, string};
 use crate::sdk::{AwsError, AwsErrorKind};
 
@@ -41,7 +41,7 @@ pub struct SlotPage {
 /// The index of slots by branch, newest first when it is read backwards.
 const BRANCH_INDEX: &str = "GSI1";
 /// One more than a badge adds up shows whether there are more.
-const READ_MAX: usize = SLOTS_MAX + 1;
+const SLOTS_READ_MAX: usize = SLOTS_MAX + 1;
 
 impl Results {
     /// Writes the newest of `results` of each slot, all slots at once. Returns the ids of all results whose slot was
@@ -66,7 +66,7 @@ impl Results {
 
     /// Writes the slot of `result` unless it holds a newer result. The copy of a result changes nothing.
     async fn put_slot(&self, result: &TestResult, retry_until: Instant) -> Result<(), AwsError> {
-        let mut throttle = ThrottleRetry::new(retry_until);
+        let mut throttle = ThrottleBackoff::new(retry_until);
         loop {
             let written = self
                 .client
@@ -92,7 +92,7 @@ impl Results {
         }
     }
 
-    /// The live slots of a branch: one query of at most 300 slots, whatever the number of results.
+    /// The live slots of a branch. One query reads at most 301 items, regardless of the number of results.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or an item is corrupt.
@@ -168,7 +168,7 @@ impl Results {
             .expression_attribute_names("#pk", BRANCH_PK)
             .expression_attribute_values(":pk", string(partition))
             .scan_index_forward(false)
-            .limit(i32::try_from(READ_MAX).unwrap_or(i32::MAX))
+            .limit(i32::try_from(SLOTS_READ_MAX).unwrap_or(i32::MAX))
             .send()
             .await
             .map_err(|error| AwsError::new("dynamodb:Query", error))?;

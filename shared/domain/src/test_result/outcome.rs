@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Counts;
 use crate::ids::ParseError;
 
-/// Whether a run as a whole succeeded. A build that breaks before its tests has a failure and no counts.
+/// Whether a run as a whole succeeded. A build that breaks before its tests has the conclusion `failure` and no
+/// counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Conclusion {
@@ -47,18 +48,18 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The outcome of a run that fails only if a test failed.
-    pub fn of_counts(counts: Counts) -> Self {
+    /// The outcome of a run without a conclusion, which fails only if a test failed.
+    pub fn from_counts(counts: Counts) -> Self {
         let conclusion = if counts.failed() > 0 { Conclusion::Failure } else { Conclusion::Success };
         Self { counts, conclusion, is_retired: false }
     }
 
-    /// The outcome of a run that states its conclusion, if it does.
+    /// The outcome of a run. Without a conclusion, the run fails only if a test failed.
     ///
     /// # Errors
     /// [`ParseError`] for a success with failed tests.
     pub fn new(counts: Counts, conclusion: Option<Conclusion>) -> Result<Self, ParseError> {
-        let by_counts = Self::of_counts(counts);
+        let by_counts = Self::from_counts(counts);
         match (conclusion, by_counts.conclusion) {
             (Some(Conclusion::Success), Conclusion::Failure) => {
                 Err(ParseError { expected: "failure, because tests failed" })
@@ -68,7 +69,7 @@ impl Outcome {
         }
     }
 
-    /// The suite is gone and does not count any more.
+    /// The outcome that retires a suite, so that it stops counting.
     pub fn retired() -> Self {
         Self { counts: Counts::NONE, conclusion: Conclusion::Success, is_retired: true }
     }

@@ -5,9 +5,9 @@ use sha2::{Digest, Sha256};
 use crate::ids::string_newtype;
 
 string_newtype! {
-    /// What a CI system calls the job that ran the tests, such as `ci / test (3.12)`. Case-sensitive. Results without
+    /// The name of a suite, by default that of the CI job, such as `ci / test (3.12)`. Case-sensitive. Results without
     /// a suite belong to the unnamed suite.
-    Suite, "1 to 80 bytes of UTF-8 without control characters or surrounding white space", |text| {
+    Suite, "1 to 80 bytes of UTF-8 without control characters or surrounding whitespace", |text| {
         let fits = (1..=80).contains(&text.len()) && text.trim() == text && !text.chars().any(char::is_control);
         fits.then(|| text.to_owned())
     }
@@ -26,8 +26,8 @@ string_newtype! {
 const JOB_BYTES_KEPT: usize = 71;
 
 impl Suite {
-    /// The suite of a job. A name that is too long is cut, and ends in a part of its digest, so that different jobs
-    /// have different suites. `None` if nothing of the name is left.
+    /// The suite of a job. A name that is too long is truncated and ends in part of its SHA-256 digest, so that
+    /// different jobs have different suites. `None` for an empty name.
     pub fn of_job(name: &str) -> Option<Self> {
         let name: String =
             name.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
