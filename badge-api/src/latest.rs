@@ -15,6 +15,9 @@ use serde::Serialize;
 use crate::paging::{self, LIMIT_MAX, WRONG_CURSOR, parameter, parse_limit};
 use crate::respond::{self, CachePolicy};
 
+/// The default limit of the slots of a branch, so that one page usually has all of them.
+const BRANCH_SLOTS_MAX: usize = 1000;
+
 /// The JSON of one page.
 #[derive(Serialize)]
 struct Page {
@@ -51,7 +54,7 @@ pub(crate) async fn page(
     let after = parameter(&query, "cursor", |text| paging::decode(text).map(SlotPosition::new), &mut errors);
     let (Some(owner), Some(repo), true) = (owner, repo, errors.is_empty()) else { return Err(errors.into()) };
     let repository = Repository { owner, repo };
-    let limit = limit.unwrap_or(LIMIT_MAX);
+    let limit = limit.unwrap_or(if branch.is_some() { BRANCH_SLOTS_MAX } else { LIMIT_MAX });
     let found = results.slots(&repository, branch.as_ref(), limit, after.as_ref()).await;
     let Some(found) = found.map_err(respond::unavailable)? else {
         errors.push("cursor", WRONG_CURSOR);

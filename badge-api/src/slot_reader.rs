@@ -57,7 +57,7 @@ impl SlotReader {
         {
             return Ok(Arc::clone(slots));
         }
-        match (self.results.live_slots(&target.repository, &target.branch).await, cached) {
+        match (self.results.live_slots(&target.repository, &target.branch, now).await, cached) {
             (Ok(slots), _) => {
                 let slots = Arc::new(slots);
                 let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);

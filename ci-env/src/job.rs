@@ -1,5 +1,6 @@
 //! What a CI system calls the job, so that no two jobs of a run have the same name.
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::environment::Environment;
@@ -52,7 +53,11 @@ pub(crate) fn name(environment: &Environment<'_>, provider: Provider) -> Option<
         Provider::Jenkins => {
             let stage = get("STAGE_NAME").map(|stage| format!(" / {stage}")).unwrap_or_default();
             let job = get("JOB_NAME")?;
-            let project = job.rsplit_once('/').filter(|_| get("BRANCH_NAME").is_some());
+            let branch = get("BRANCH_NAME").unwrap_or_default();
+            let project = job.rsplit_once('/').filter(|(_, last)| {
+                // The name of a job is encoded. Elsewhere, `BRANCH_NAME` may be a parameter of any job.
+                percent_decode_str(last).decode_utf8().is_ok_and(|last| last == branch)
+            });
             Some(format!("{}{stage}", project.map_or(&*job, |(project, _)| project)))
         }
         Provider::AppVeyor => {
@@ -104,17 +109,19 @@ fn part(environment: &Environment<'_>, index: &str, total: &str) -> String {
     }
 }
 
-/// The scalars of a matrix in the order of their keys. `null` is the matrix of a job without one. `None` if it is not
-/// JSON. A text that could be taken for several values or for another kind is quoted, so that two jobs differ.
+/// The values of a matrix in the alphabetical order of their keys; none if it is `null`, as for a job without one. `None`
+/// if the text is not JSON. An object contributes its values, and a list is one value. A text that could be taken for
+/// several values is quoted.
 fn matrix_values(json: &str) -> Option<Vec<String>> {
     fn collect(value: &Value, values: &mut Vec<String>) {
         match value {
             Value::String(text) => {
-                let is_plain = !text.is_empty() && !text.contains([',', '"']) && text.trim() == text;
+                let is_plain = !text.is_empty() && !text.contains([',', '"', '[']) && text.trim() == text;
                 values.push(if is_plain { text.clone() } else { value.to_string() });
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => values.push(value.to_string()),
-            Value::Array(items) => items.iter().for_each(|item| collect(item, values)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
+                values.push(value.to_string())
+            }
             Value::Object(fields) => fields.values().for_each(|field| collect(field, values)),
         }
     }
@@ -148,6 +155,13 @@ mod tests {
         check(&format!("{github}\nBADGESMITH_MATRIX={matrix}"), Some("ci / test (linux, false, 12)"));
         let comma = r#"{"os":"a, b"}"#;
         check(&format!("{github}\nBADGESMITH_MATRIX={comma}"), Some(r#"ci / test ("a, b")"#));
+        for (matrix, expected) in [
+            (r#"{"extra":["a","b"],"flags":["c"]}"#, r#"ci / test (["a","b"], ["c"])"#),
+            (r#"{"extra":["a"],"flags":["b","c"]}"#, r#"ci / test (["a"], ["b","c"])"#),
+            (r#"{"flags":[]}"#, "ci / test ([])"),
+        ] {
+            check(&format!("{github}\nBADGESMITH_MATRIX={matrix}"), Some(expected));
+        }
         check("GITLAB_CI=true\nCI_JOB_NAME=test: [3.12] 1/2", Some("test: [3.12] 1/2"));
         check("CIRCLECI=true\nCIRCLE_JOB=test\nCIRCLE_NODE_INDEX=0\nCIRCLE_NODE_TOTAL=1", Some("test"));
         check("CIRCLECI=true\nCIRCLE_JOB=test\nCIRCLE_NODE_INDEX=1\nCIRCLE_NODE_TOTAL=4", Some("test 2"));
@@ -167,10 +181,18 @@ mod tests {
             Some("kit / test 3"),
         );
         check("JENKINS_URL=x\nJOB_NAME=kit/main\nSTAGE_NAME=Test", Some("kit/main / Test"));
-        let multibranch = "JENKINS_URL=x\nJOB_NAME=team/kit/PR-24\nBRANCH_NAME=PR-24";
-        check(multibranch, Some("team/kit"));
+        for (job, branch, expected) in [
+            ("team/kit/PR-24", "PR-24", "team/kit"),
+            ("kit/a%2Fb", "a/b", "kit"),
+            ("team/unit", "main", "team/unit"),
+        ] {
+            check(&format!("JENKINS_URL=x\nJOB_NAME={job}\nBRANCH_NAME={branch}"), Some(expected));
+        }
         check(&format!("{github}\nBADGESMITH_MATRIX={{"), None);
-        check(&format!("{github}\nFORGEJO_ACTIONS=true\nBADGESMITH_MATRIX=[12]"), Some("ci / test (12)"));
+        check(
+            &format!("{github}\nFORGEJO_ACTIONS=true\nBADGESMITH_MATRIX={{\"v\":12}}"),
+            Some("ci / test (12)"),
+        );
         let appveyor = "APPVEYOR=True\nAPPVEYOR_PROJECT_SLUG=kit";
         check(appveyor, Some("kit"));
         check(&format!("{appveyor}\nAPPVEYOR_JOB_NAME=Image: Ubuntu"), Some("kit (Image: Ubuntu)"));

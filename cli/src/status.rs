@@ -64,6 +64,7 @@ impl Options {
         let branch = match &self.repo {
             Some(repository) => Some(BranchStatus {
                 repository: repository.clone(),
+                branch: self.branch.clone(),
                 slots: self.slots_of(&stack, repository).await?,
                 results: self.results_of(&stack, repository).await?,
             }),

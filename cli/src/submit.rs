@@ -37,7 +37,6 @@ pub(crate) use self::options::Options;
 use self::outcome::{Decision, OutcomeError, outcome};
 use self::output::{NothingSent, RunnerFiles, SubmitOutput};
 use self::retire::RetireError;
-use self::send::SendError;
 pub(crate) use self::send::{Service, client, send};
 use self::slots::fetch_slots;
 use self::submission_marker::SubmissionMarker;
@@ -170,13 +169,15 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
 async fn submit(options: &Options, annotator: &Annotator, submission: &Submission) -> ExitCode {
     let Submission { service, test_run, key, marker } = submission;
     let TestRun { repository, platform, branch, outcome: reported, .. } = test_run;
-    if should_suggest_retiring_unnamed(service, test_run).await {
+    let sender = sender(options, service, key);
+    let (suggests_retiring, outcome) =
+        tokio::join!(should_suggest_retiring_unnamed(service, test_run), send(&sender, test_run, note_retry));
+    if suggests_retiring {
         annotator.notice(
             "results without a suite still count on this branch; if no job sends them anymore, retire them with: \
              badgesmith submit --retire --suite ''",
         );
     }
-    let outcome = send(&sender(options, service, key), test_run, note_retry).await;
     let urls = BadgeUrls::new(service, repository, *platform, branch);
     let output = SubmitOutput::new(test_run, urls, &outcome);
     if let Err(error) = output.write(&runner_files()) {
@@ -220,9 +221,12 @@ async fn retire_suites(
     run: &TestRun,
     key: Option<&HmacKey>,
 ) -> Result<ExitCode, SubmitError> {
-    let slots = retire::select(options, service, run).await?;
+    let slots = match retire::select(options, service, run).await {
+        Err(RetireError::Slots(error)) => return Ok(exit_code(options, annotator, Err(error))),
+        slots => slots?,
+    };
     if slots.is_empty() {
-        skip(options, annotator, "the branch has no other suite".to_owned());
+        skip(options, annotator, "nothing is left to retire".to_owned());
         return Ok(ExitCode::SUCCESS);
     }
     let sender = key.map(|key| sender(options, service, key));
@@ -243,7 +247,7 @@ fn note_retry(reason: &str, wait: Duration) {
 }
 
 /// An undelivered result fails the job only with `--fail-on-error`.
-fn exit_code(options: &Options, annotator: &Annotator, outcome: Result<(), SendError>) -> ExitCode {
+fn exit_code(options: &Options, annotator: &Annotator, outcome: Result<(), impl Display>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if options.fail_on_error => {
@@ -260,6 +264,7 @@ fn exit_code(options: &Options, annotator: &Annotator, outcome: Result<(), SendE
 fn describe(outcome: Outcome) -> String {
     let counts = outcome.counts();
     match outcome.conclusion() {
+        Some(Conclusion::Success) if counts.total() == 0 => "success without tests".to_owned(),
         Some(Conclusion::Failure) if counts.total() == 0 => "run failed".to_owned(),
         Some(Conclusion::Failure) if counts.failed() == 0 => format!("{counts}, run failed"),
         Some(_) | None => counts.to_string(),

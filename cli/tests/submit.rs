@@ -185,19 +185,32 @@ async fn suites_are_retired_on_every_platform_or_on_one() {
     let rest: Value = serde_json::from_str(&rest).unwrap();
     assert_eq!((&rest["accepted"], rest["suites"].as_array().unwrap().len()), (&true.into(), 3), "{rest}");
     job.wait_for_slots(2).await;
-    let none = submit(&["--retire", "--all-but", "b", "c"]).await;
-    assert!(none.stderr.contains("nothing was submitted: the branch has no other suite"), "{}", none.stderr);
-    for (platform, expected) in [
-        (&[][..], "error: no suite x on branch main; its suites are: b on linux; c on macos"),
-        (&["--platform", "linux"], "error: no suite x on branch main on linux; its suites are: b on linux"),
+    for repeated in [&["--all-but", "b", "c"][..], &["--suite", "a"]] {
+        let nothing = submit(&[&["--retire"], repeated].concat()).await.stderr;
+        assert!(nothing.contains("nothing was submitted: nothing is left to retire"), "{nothing}");
+    }
+    for (branch, unknown, expected) in [
         (
-            &["--platform", "windows"],
-            "error: no suite x on branch main on windows; the branch has no suites on windows",
+            "main",
+            &["--suite", "x"][..],
+            "no suite x on branch main of acme/kit; its suites are: a on linux; ",
         ),
+        (
+            "main",
+            &["--all-but", "b", "x"],
+            "no suite x on branch main of acme/kit; its suites are: a on linux; ",
+        ),
+        (
+            "main",
+            &["--suite", "x", "--platform", "macos"],
+            "no suite x on branch main on macos of acme/kit; its suites are: c on macos",
+        ),
+        ("dev", &["--suite", "x"], "no suite x on branch dev of acme/kit; it has none"),
     ] {
-        let retire = [&["--retire", "--suite", "x"], platform].concat();
-        let unknown = job.submit(&[&options[..], &retire].concat(), &[]).await;
-        assert_eq!((unknown.code, unknown.stderr.trim_end()), (Some(2), expected));
+        let options = ["--repo", REPOSITORY, "--branch", branch, "--retire"];
+        let retire = job.submit(&[&options[..], unknown].concat(), &[]).await;
+        assert_eq!(retire.code, Some(2), "{}", retire.stderr);
+        assert!(retire.stderr.contains(expected), "{}", retire.stderr);
     }
 }
 
@@ -289,7 +302,10 @@ async fn github_actions_provides_everything_but_the_report() {
     assert_eq!(stored["workflow_run_url"], "https://github.com/acme/kit/actions/runs/16814735762/attempts/2");
     let outputs = fs::read_to_string(&output_file).unwrap();
     let names: Vec<_> = outputs.lines().map(|line| line.split('=').next().unwrap()).collect();
-    assert_eq!(names, ["passed", "failed", "skipped", "total", "badge-url", "markdown", "test-result-id"]);
+    assert_eq!(
+        names,
+        ["passed", "failed", "skipped", "total", "conclusion", "badge-url", "markdown", "test-result-id"]
+    );
     let summary = fs::read_to_string(&summary_file).unwrap();
     assert!(summary.contains(json["markdown"].as_str().unwrap()), "{summary}");
     assert!(summary.starts_with("### Tests of `evil'$(touch x)'"), "{summary}");

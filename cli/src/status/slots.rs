@@ -1,7 +1,7 @@
 //! The slots of a branch and their states.
 
 use badgesmith_domain::slots::{SlotState, silent_after};
-use badgesmith_domain::test_result::{Conclusion, TestResult};
+use badgesmith_domain::test_result::{Conclusion, TestResult, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
@@ -42,13 +42,18 @@ impl SlotStatus {
         [
             age(run.timestamp, now),
             run.platform.to_string(),
-            run.suite.as_ref().map_or_else(|| "(unnamed)".to_owned(), ToString::to_string),
+            suite_name(run),
             counts.passed().to_string(),
             counts.failed().to_string(),
             run.outcome.conclusion().map_or("-", Conclusion::as_str).to_owned(),
             silent_after,
         ]
     }
+}
+
+/// The name of a suite for people.
+pub(super) fn suite_name(run: &TestRun) -> String {
+    run.suite.as_ref().map_or_else(|| "(unnamed)".to_owned(), ToString::to_string)
 }
 
 pub(super) fn table(slots: &[SlotStatus], now: Timestamp) -> Table {

@@ -62,7 +62,9 @@ pub(crate) fn resolve(
     let repository =
         required("repository", "--repo", options.repo.as_deref(), &ci_run.repository, git_repository);
     let repository = keep(&mut errors, repository);
-    let branch = required("branch", "--branch", options.branch.as_deref(), &ci_run.branch, git_branch);
+    // CI systems have the reference in a variable, too.
+    let branch = options.branch.as_deref().map(|branch| branch.strip_prefix("refs/heads/").unwrap_or(branch));
+    let branch = required("branch", "--branch", branch, &ci_run.branch, git_branch);
     let branch = keep(&mut errors, branch);
     let platform = keep(&mut errors, platform(options, ci_run));
     let run_id = keep(&mut errors, run_id(options, ci_run, outcome));
@@ -137,12 +139,13 @@ fn suite(options: &Options, ci_run: &CiRun) -> Result<Option<Suite>, ValueError>
     match (options.suite.as_deref(), &ci_run.job, ci_run.provider) {
         (Some(""), ..) | (None, None, Provider::Local) => Ok(None),
         (Some(suite), ..) => parse("--suite", suite).map(Some),
-        (None, Some(job), _) => Ok(Suite::of_job(job)),
+        (None, Some(job), _) => Ok(Suite::from_job_name(job)),
         (None, None, Provider::GitHubActions | Provider::Forgejo | Provider::Gitea) => {
             Err(ValueError::Missing {
                 what: "suite",
                 reason: "only the action knows the matrix of a job".to_owned(),
-                option: "--suite \"$GITHUB_JOB\", with the values of the matrix if there is one",
+                option: "--suite \"$GITHUB_JOB\", with the values of the matrix if there is one, and with \
+                         \"$GITHUB_WORKFLOW\" if several workflows have such a job",
             })
         }
         (None, None, Provider::Woodpecker) => Err(ValueError::Missing {

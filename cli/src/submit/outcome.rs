@@ -56,11 +56,15 @@ impl FromStr for Status {
     /// (`currentBuild.currentResult`), in any case, and exit codes.
     fn from_str(text: &str) -> Result<Self, ()> {
         Ok(match text.to_ascii_lowercase().as_str() {
-            "success" | "succeeded" | "succeededwithissues" | "passed" | "0" => Self::Concluded(Conclusion::Success),
+            "success" | "succeeded" | "succeededwithissues" | "passed" | "0" => {
+                Self::Concluded(Conclusion::Success)
+            }
             "failure" | "failed" | "unstable" => Self::Concluded(Conclusion::Failure),
             "cancelled" | "canceled" | "aborted" => Self::Cancelled,
             "skipped" | "not_built" => Self::Skipped,
-            exit_code => exit_code.parse::<u32>().map(|_| Self::Concluded(Conclusion::Failure)).map_err(|_| ())?,
+            exit_code => {
+                exit_code.parse::<u32>().map(|_| Self::Concluded(Conclusion::Failure)).map_err(|_| ())?
+            }
         })
     }
 }

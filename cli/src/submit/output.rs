@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use badgesmith_domain::ids::{Branch, Platform};
-use badgesmith_domain::test_result::{Counts, Suite, TestRun};
+use badgesmith_domain::test_result::{Conclusion, Counts, Suite, TestRun};
 use serde::Serialize;
 
 use super::send::{Accepted, SendError};
@@ -29,6 +29,7 @@ pub(crate) struct SubmitOutput {
     suite: Option<Suite>,
     #[serde(flatten)]
     counts: Counts,
+    conclusion: Conclusion,
     #[serde(flatten)]
     urls: BadgeUrls,
     markdown: String,
@@ -85,6 +86,7 @@ impl SubmitOutput {
             branch: test_run.branch.clone(),
             suite: test_run.suite.clone(),
             counts: test_run.outcome.counts(),
+            conclusion: test_run.outcome.conclusion().unwrap_or(Conclusion::Success),
             markdown: urls.markdown(),
             urls,
         }
@@ -106,6 +108,7 @@ impl SubmitOutput {
             ("failed", counts.failed().to_string()),
             ("skipped", counts.skipped().to_string()),
             ("total", counts.total().to_string()),
+            ("conclusion", self.conclusion.as_str().to_owned()),
             ("badge-url", urls.badge_url.clone()),
             ("markdown", markdown.clone()),
             ("test-result-id", self.test_result_id.clone().unwrap_or_default()),
@@ -121,14 +124,15 @@ impl SubmitOutput {
         let suite = suite.unwrap_or_default();
         let (passed, failed, skipped, total) =
             (counts.passed(), counts.failed(), counts.skipped(), counts.total());
+        let conclusion = self.conclusion.as_str();
         let warning = if self.accepted {
             ""
         } else {
             "\nThe service did **not accept** the result; the log of this step has the reason.\n"
         };
         format!(
-            "### Tests of {branch} on {platform}\n\n{suite}| passed | failed | skipped | total |\n|---|---|---|---|\n\
-             | {passed} | {failed} | {skipped} | {total} |\n{warning}\n{markdown}\n\n```markdown\n{markdown}\n```\n"
+            "### Tests of {branch} on {platform}\n\n{suite}| passed | failed | skipped | total | conclusion |\n\
+             |---|---|---|---|---|\n| {passed} | {failed} | {skipped} | {total} | {conclusion} |\n{warning}\n{markdown}\n\n```markdown\n{markdown}\n```\n"
         )
     }
 }
@@ -176,6 +180,7 @@ mod tests {
           "failed": 2,
           "skipped": 1,
           "total": 193,
+          "conclusion": "failure",
           "badge_url": "https://badges.test/badges/tests/linux/acme/kit/ma%60in",
           "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in",
           "link_url": "https://badges.test/redirect/test-results/linux/acme/kit/ma%60in",
@@ -187,6 +192,7 @@ mod tests {
         failed=2
         skipped=1
         total=193
+        conclusion=failure
         badge-url=https://badges.test/badges/tests/linux/acme/kit/ma%60in
         markdown=[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
         test-result-id=6f1f0c7e
@@ -194,9 +200,9 @@ mod tests {
         insta::assert_snapshot!(output.step_summary(), @r"
         ### Tests of `ma'in` on linux
 
-        | passed | failed | skipped | total |
-        |---|---|---|---|
-        | 190 | 2 | 1 | 193 |
+        | passed | failed | skipped | total | conclusion |
+        |---|---|---|---|---|
+        | 190 | 2 | 1 | 193 | failure |
 
         [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
 
@@ -220,6 +226,7 @@ mod tests {
           "failed": 2,
           "skipped": 1,
           "total": 193,
+          "conclusion": "failure",
           "badge_url": "https://badges.test/badges/tests/linux/acme/kit/ma%60in",
           "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in",
           "link_url": "https://badges.test/redirect/test-results/linux/acme/kit/ma%60in",
@@ -229,9 +236,9 @@ mod tests {
         insta::assert_snapshot!(output.step_summary(), @r"
         ### Tests of `ma'in` on linux
 
-        | passed | failed | skipped | total |
-        |---|---|---|---|
-        | 190 | 2 | 1 | 193 |
+        | passed | failed | skipped | total | conclusion |
+        |---|---|---|---|---|
+        | 190 | 2 | 1 | 193 | failure |
 
         The service did **not accept** the result; the log of this step has the reason.
 

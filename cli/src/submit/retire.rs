@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use badgesmith_domain::ids::{Branch, ParseError, Platform};
+use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
 use badgesmith_domain::test_result::{Suite, TestRun};
 use serde::Serialize;
 
@@ -22,8 +22,8 @@ pub(crate) enum RetireError {
     InvalidName { option: &'static str, value: String, expected: &'static str },
     #[error(transparent)]
     Slots(#[from] SlotsError),
-    #[error("no suite {suite} on branch {branch}{on_platform}; {suites}")]
-    UnknownSuite { suite: String, branch: Branch, on_platform: String, suites: String },
+    #[error("no suite {suite} on {branch} of {repository}; {suites}")]
+    UnknownSuite { suite: String, branch: String, repository: Repository, suites: String },
 }
 
 /// Which suites to retire. `None` is the unnamed suite.
@@ -43,6 +43,14 @@ impl Selection {
                 .map(|name| parse("--all-but", name))
                 .collect::<Result<_, _>>()
                 .map(Self::AllBut),
+        }
+    }
+
+    /// The suites that the options name.
+    fn named(&self) -> &[Option<Suite>] {
+        match self {
+            Self::One(suite) => std::slice::from_ref(suite),
+            Self::AllBut(kept) => kept,
         }
     }
 
@@ -66,7 +74,7 @@ fn parse(option: &'static str, value: &str) -> Result<Option<Suite>, RetireError
 /// The slots to retire: those that match the options and are not retired.
 ///
 /// # Errors
-/// [`RetireError`], also if no slot has the suite of `--suite`.
+/// [`RetireError`], also if an option names a suite that has no slot: a misspelled name must not retire the right one.
 pub(crate) async fn select(
     options: &Options,
     service: &ServiceUrl,
@@ -76,26 +84,25 @@ pub(crate) async fn select(
     let TestRun { repository, branch, .. } = run;
     let mut slots = fetch_slots(service, repository, branch, SLOTS_TIMEOUT).await?;
     let platform = options.platform.as_ref().map(|_| run.platform);
-    slots.retain(|slot| !slot.is_retired() && platform.is_none_or(|platform| slot.platform == platform));
+    slots.retain(|slot| platform.is_none_or(|platform| slot.platform == platform));
     slots.sort_by_cached_key(ToString::to_string);
-    let (selected, others): (Vec<_>, Vec<_>) = slots.into_iter().partition(|slot| selection.matches(slot));
-    match selection {
-        Selection::One(suite) if selected.is_empty() => {
-            let on_platform = platform.map(|platform| format!(" on {platform}")).unwrap_or_default();
-            Err(RetireError::UnknownSuite {
-                suite: name(suite.as_ref()),
-                branch: branch.clone(),
-                suites: list(&others, &on_platform),
-                on_platform,
-            })
-        }
-        Selection::One(_) | Selection::AllBut(_) => Ok(selected),
+    let is_unknown = |suite: &&Option<Suite>| slots.iter().all(|slot| slot.suite != **suite);
+    if let Some(suite) = selection.named().iter().find(is_unknown) {
+        let on_platform = platform.map(|platform| format!(" on {platform}")).unwrap_or_default();
+        return Err(RetireError::UnknownSuite {
+            suite: name(suite.as_ref()),
+            branch: format!("branch {branch}{on_platform}"),
+            repository: repository.clone(),
+            suites: list(&slots),
+        });
     }
+    slots.retain(|slot| selection.matches(slot) && !slot.is_retired());
+    Ok(slots)
 }
 
-fn list(slots: &[Slot], on_platform: &str) -> String {
+fn list(slots: &[Slot]) -> String {
     match slots {
-        [] => format!("the branch has no suites{on_platform}"),
+        [] => "it has none".to_owned(),
         slots => {
             let names: Vec<_> = slots.iter().map(ToString::to_string).collect();
             format!("its suites are: {}", names.join("; "))
@@ -105,7 +112,7 @@ fn list(slots: &[Slot], on_platform: &str) -> String {
 
 /// The name of a suite for people.
 pub(crate) fn name(suite: Option<&Suite>) -> String {
-    suite.map_or_else(|| "(unnamed)".to_owned(), ToString::to_string)
+    suite.map_or_else(|| "without a name (--suite '')".to_owned(), ToString::to_string)
 }
 
 impl fmt::Display for Slot {

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::send::client;
 use super::urls::ServiceUrl;
 
-/// The maximum number of pages, each of 200 slots.
-const PAGES_MAX: usize = 100;
+/// The maximum number of pages, each of up to 1,000 slots.
+const PAGES_MAX: usize = 20;
 
 /// The newest result of a suite on a platform.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -4,18 +4,36 @@
 //! not reported yet keeps its last result, so that a run in progress never shows a partial sum, and a failed suite
 //! stays red until it succeeds, is retired, or becomes silent.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::ids::Platform;
-use crate::test_result::{Conclusion, Counts, HttpsUrl, Suite, TestResult};
+use crate::test_result::{Conclusion, Counts, HttpsUrl, Suite, TestResult, TestRun};
 use crate::timestamp::Timestamp;
 
 /// The maximum number of slots that a badge adds up.
 pub const SLOTS_MAX: usize = 300;
 /// A slot counts while it is at most this much older than the newest slot of its branch.
 const LIVE_FOR: Duration = Duration::from_hours(35 * 24);
+
+/// How long badges show the slots of a branch after its newest one.
+const SHOWN_FOR: Duration = Duration::from_hours(2 * 365 * 24);
+/// The same for branches other than the default branch.
+const NON_DEFAULT_BRANCH_SHOWN_FOR: Duration = Duration::from_hours(180 * 24);
+/// How much longer a slot is stored than it is shown. No slot may be deleted while a newer one is shown, or a branch would
+/// turn green because a failure expired. `DynamoDB` deletes expired items within a few days.
+pub const STORED_AFTER_SHOWN: Duration = LIVE_FOR.saturating_add(Duration::from_hours(5 * 24));
+
+/// Until when badges show the slot of `run`, if its branch has no newer one.
+pub fn shown_until(run: &TestRun) -> Timestamp {
+    let shown_for = match &run.default_branch {
+        Some(default) if *default != run.branch => NON_DEFAULT_BRANCH_SHOWN_FOR,
+        Some(_) | None => SHOWN_FOR,
+    };
+    run.timestamp.plus(shown_for)
+}
 
 /// The earliest time at which a slot with this timestamp becomes silent, if other suites of its branch keep reporting.
 pub fn silent_after(timestamp: Timestamp) -> Timestamp {
@@ -62,6 +80,8 @@ pub struct Slot {
     pub counts: Counts,
     pub conclusion: Conclusion,
     pub timestamp: Timestamp,
+    /// See [`shown_until`].
+    pub shown_until: Timestamp,
     /// The target of a click on the badge.
     pub link: Option<HttpsUrl>,
 }
@@ -76,6 +96,7 @@ impl Slot {
             counts: run.outcome.counts(),
             conclusion: run.outcome.conclusion()?,
             timestamp: run.timestamp,
+            shown_until: shown_until(run),
             link: run.link().cloned(),
         })
     }
@@ -114,14 +135,17 @@ pub struct Summary {
 
 impl LiveSlots {
     /// `newest_first` holds slots of a branch that are not retired. `has_more` means that older ones were not read.
-    pub fn new(newest_first: Vec<Slot>, has_more: bool) -> Self {
+    pub fn new(newest_first: Vec<Slot>, has_more: bool, now: Timestamp) -> Self {
         let read = newest_first.len();
-        let newest = newest_first.first().map(|slot| slot.timestamp);
+        let newest = newest_first.first().filter(|slot| now < slot.shown_until).map(|slot| slot.timestamp);
         let is_live = |slot: &Slot| newest.is_some_and(|newest| is_live(slot.timestamp, newest));
         let mut slots: Vec<_> = newest_first.into_iter().take_while(is_live).collect();
         // Slots that were not read are older, so they are live only if all that were read are.
         let is_complete = slots.len() < read || !has_more && read <= SLOTS_MAX;
         slots.truncate(SLOTS_MAX);
+        // While the index of DynamoDB moves an entry, a query may find it at its old place, too.
+        let mut suites = HashSet::new();
+        slots.retain(|slot| suites.insert((slot.platform, slot.suite.clone())));
         Self { slots, is_complete }
     }
 
@@ -180,13 +204,18 @@ mod tests {
     const DAY: Duration = Duration::from_hours(24);
 
     /// A slot that is some days old: `linux`, `ci / test`, passed, failed.
+    fn now() -> Timestamp {
+        Timestamp::from_unix_milliseconds(1_700_000_000_000)
+    }
+
     fn slot(days: u32, platform: &str, suite: &str, passed: u32, failed: u32) -> Slot {
         Slot {
             platform: platform.parse().unwrap(),
             suite: suite.parse().ok(),
             counts: Counts::new(passed, failed, 0, passed + failed).unwrap(),
             conclusion: if failed > 0 { Conclusion::Failure } else { Conclusion::Success },
-            timestamp: Timestamp::from_unix_milliseconds(1_700_000_000_000).minus(days * DAY),
+            timestamp: now().minus(days * DAY),
+            shown_until: now().minus(days * DAY).plus(SHOWN_FOR),
             link: format!("https://ci.test/{platform}/{}", suite.replace(' ', "")).parse().ok(),
         }
     }
@@ -206,10 +235,13 @@ mod tests {
                 slot(0, "linux", "test (3.12)", 100, 0),
                 slot(0, "linux", "test (3.11)", 98, 2),
                 slot(1, "windows", "test (3.12)", 99, 0),
+                // The index may have an entry twice while it moves.
+                slot(2, "linux", "test (3.12)", 1, 1),
                 slot(35, "linux", "", 7, 0),
                 slot(36, "linux", "renamed", 1, 50),
             ],
             false,
+            now(),
         );
         assert_eq!(counts(&slots, "", ""), Some((304, 2)));
         assert_eq!(counts(&slots, "linux", ""), Some((205, 2)));
@@ -223,10 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn a_dormant_branch_keeps_its_badge() {
-        let slots =
-            LiveSlots::new(vec![slot(400, "linux", "", 5, 0), slot(434, "linux", "nightly", 2, 0)], false);
-        assert_eq!(counts(&slots, "", ""), Some((7, 0)));
+    fn a_dormant_branch_keeps_its_badge_until_its_newest_slot_is_no_longer_shown() {
+        let shown = |days| {
+            let slots = vec![slot(days, "linux", "", 5, 0), slot(days + 34, "linux", "nightly", 2, 1)];
+            counts(&LiveSlots::new(slots, false, now()), "", "")
+        };
+        assert_eq!(shown(400), Some((7, 1)));
+        assert_eq!(shown(729), Some((7, 1)), "although the older slot alone would no longer be shown");
+        assert_eq!(shown(730), None);
     }
 
     #[test]
@@ -235,7 +271,7 @@ mod tests {
             (0..=SLOTS_MAX).map(|number| slot(days, "linux", &number.to_string(), 1, 0)).collect::<Vec<_>>()
         };
         let is_complete = |slots: Vec<Slot>, has_more| {
-            LiveSlots::new(slots, has_more).summary(&Selection::default()).unwrap().is_complete
+            LiveSlots::new(slots, has_more, now()).summary(&Selection::default()).unwrap().is_complete
         };
         assert!(!is_complete(many(0), false));
         assert!(!is_complete(many(0)[1..].to_vec(), true));

@@ -7,6 +7,7 @@ use badgesmith_domain::ids::{Branch, Repository};
 use badgesmith_domain::key::{self, ResultOrder};
 use badgesmith_domain::slots::{LiveSlots, SLOTS_MAX};
 use badgesmith_domain::test_result::{TestResult, TestResultId};
+use badgesmith_domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
@@ -100,8 +101,9 @@ impl Results {
         &self,
         repository: &Repository,
         branch: &Branch,
+        now: Timestamp,
     ) -> Result<LiveSlots, StoreError> {
-        self.live_slots_in(key::branch_partition(repository, branch)).await
+        self.live_slots_in(key::branch_partition(repository, branch), now).await
     }
 
     /// Opens the connection before the first read by querying a key that does not exist.
@@ -109,7 +111,7 @@ impl Results {
     /// # Errors
     /// [`StoreError`] if DynamoDB fails.
     pub async fn warm_up_reads(&self) -> Result<(), StoreError> {
-        self.live_slots_in(key::WARM_UP_KEY.to_owned()).await.map(drop)
+        self.live_slots_in(key::WARM_UP_KEY.to_owned(), Timestamp::UNIX_EPOCH).await.map(drop)
     }
 
     /// A page of a repository's slots, retired ones included, in the order of their keys: by branch, platform and
@@ -158,7 +160,7 @@ impl Results {
         Ok(Some(SlotPage { slots, next }))
     }
 
-    async fn live_slots_in(&self, partition: String) -> Result<LiveSlots, StoreError> {
+    async fn live_slots_in(&self, partition: String, now: Timestamp) -> Result<LiveSlots, StoreError> {
         let output = self
             .client
             .query()
@@ -173,6 +175,6 @@ impl Results {
             .await
             .map_err(|error| AwsError::new("dynamodb:Query", error))?;
         let slots = output.items().iter().map(result_item::to_slot).collect::<Result<_, _>>()?;
-        Ok(LiveSlots::new(slots, output.last_evaluated_key.is_some()))
+        Ok(LiveSlots::new(slots, output.last_evaluated_key.is_some(), now))
     }
 }

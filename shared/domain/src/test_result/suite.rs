@@ -28,7 +28,7 @@ const JOB_BYTES_KEPT: usize = 71;
 impl Suite {
     /// The suite of a job. A name that is too long is truncated and ends in part of its SHA-256 digest, so that
     /// different jobs have different suites. `None` for an empty name.
-    pub fn of_job(name: &str) -> Option<Self> {
+    pub fn from_job_name(name: &str) -> Option<Self> {
         let name: String =
             name.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
         let name = name.trim();
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn long_job_names_are_shortened_without_colliding() {
-        let suite = |name: &str| Suite::of_job(name).map(|suite| suite.to_string());
+        let suite = |name: &str| Suite::from_job_name(name).map(|suite| suite.to_string());
         assert_eq!(suite(" ci /\ttest ").as_deref(), Some("ci / test"));
         assert_eq!(suite(" \n "), None);
         let (a, b) = (
