@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use badgesmith_aws::clock::Clock;
 use http::Method;
 use serde_json::{Value, json};
-use tests::client::{Answer, Post, result, segment, with};
+use tests::client::{Answer, Post, branch_suffix, result, segment, with};
 use tests::http::{Api, send_again_after};
 use uuid::Uuid;
 
@@ -98,7 +98,7 @@ impl Pipeline {
     }
 
     pub(crate) fn badge_path(&self, platform: &str, branch: &str) -> String {
-        format!("/badges/tests/{platform}/{}/{}", self.target.repository, segment(branch))
+        format!("/badges/tests/{platform}/{}{}", self.target.repository, branch_suffix(branch))
     }
 
     /// Polls a path until `is_expected`.
@@ -147,7 +147,7 @@ impl Pipeline {
     }
 }
 
-/// Asserts that a function rejected a request. API Gateway's own errors have another form.
+/// Asserts that a function rejected a request. Errors of the CDN and of API Gateway have other forms.
 #[track_caller]
 pub(crate) fn assert_rejected(answer: &Answer, verdict: &str, context: &str) {
     assert_eq!(answer.verdict(), verdict, "{context}: {}", answer.text);

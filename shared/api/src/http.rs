@@ -1,5 +1,6 @@
-//! Requests and responses of an API Gateway HTTP API, payload format 2.0:
+//! Requests and responses of an API Gateway HTTP API, payload format 2.0. Those of a function URL have the same shape:
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
+//! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>
 
 use std::borrow::Cow;
 
@@ -15,7 +16,7 @@ use crate::route::Route;
 
 const JSON: &str = "application/json; charset=utf-8";
 
-/// An HTTP request, as a view of the event from API Gateway.
+/// An HTTP request, as a view of the event from API Gateway or a function URL.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a>(&'a ApiGatewayV2httpRequest);
 
@@ -28,7 +29,7 @@ impl<'a> Request<'a> {
         &self.0.request_context.http.method
     }
 
-    /// The path, decoded except for `%25`.
+    /// The path: as sent from a function URL, and decoded twice from an HTTP API.
     pub fn path(&self) -> &'a str {
         self.0.raw_path.as_deref().unwrap_or("/")
     }
@@ -116,7 +117,7 @@ impl Response {
         self
     }
 
-    /// Converts the response to the form that API Gateway expects.
+    /// Converts the response to the form that API Gateway and function URLs expect.
     pub fn into_event(self) -> ApiGatewayV2httpResponse {
         self.0
     }
