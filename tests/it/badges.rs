@@ -9,6 +9,8 @@ use tests::faults::Fault;
 use tests::world::World;
 
 const BADGE: &str = "/badges/tests/linux/acme/kit/main";
+/// The longest time that badge-api takes for an answer, without its cold start.
+pub(crate) const BADGE_TIME_MAX: Duration = Duration::from_millis(1500);
 
 async fn world_with_result() -> World {
     let world = World::new();
@@ -130,12 +132,12 @@ async fn a_badge_answers_within_1500_milliseconds_while_dynamodb_hangs() {
     let started = tokio::time::Instant::now();
     assert_eq!(world.badge("linux/acme/kit/main").await, "unavailable");
     let waited = started.elapsed();
-    assert!(waited <= Duration::from_millis(1500), "{waited:?} of virtual time");
+    assert!(waited <= BADGE_TIME_MAX, "{waited:?} of virtual time");
 
     let started = tokio::time::Instant::now();
     let history = world.get("/tests/results/acme/kit?branch=main").await;
     assert_eq!(history.verdict(), "503 UNAVAILABLE");
-    assert!(started.elapsed() <= Duration::from_millis(1501), "three reads, one bound");
+    assert!(started.elapsed() <= BADGE_TIME_MAX + Duration::from_millis(1), "three reads, one bound");
 }
 
 #[tokio::test(start_paused = true)]
