@@ -46,7 +46,7 @@ impl Settings {
         Ok(Self {
             nonces_table: env::required(env::NONCES_TABLE)?,
             results_queue_url: env::required(env::RESULTS_QUEUE_URL)?,
-            secret_names: SecretNames::new(env::required(env::SECRET_PREFIX)?),
+            secret_names: env::optional(env::SECRET_PREFIX).map(SecretNames::new).unwrap_or_default(),
         })
     }
 }

@@ -184,6 +184,39 @@ fn the_cdn_has_an_answer_in_time_while_an_origin_hangs() {
     }
 }
 
+#[test]
+fn alarms_and_the_dashboard_watch_both_origins() {
+    let resources = resources();
+    let reads = ["UrlRequestCount", "Url4xxCount", "Url5xxCount", "UrlRequestLatency"];
+    let requests = ["Count", "4xx", "5xx", "Latency"];
+    let dashboard = resources["Dashboard"]["Properties"]["DashboardBody"].as_str().unwrap();
+    for (metrics, of) in [
+        (reads, ["AWS/Lambda", "FunctionName", "BadgeApi"]),
+        (requests, ["AWS/ApiGateway", "ApiId", "HttpApi"]),
+    ] {
+        let [namespace, dimension, id] = of;
+        for metric in metrics {
+            let shown = format!(r#"["{namespace}","{metric}","{dimension}","${{{id}}}""#);
+            assert!(dashboard.contains(&shown), "{shown}");
+        }
+    }
+    for (alarm, metrics, dimension) in [
+        (
+            "ReadErrorsAlarm",
+            ["Url5xxCount", "UrlRequestCount"],
+            json!({ "Name": "FunctionName", "Value": "BadgeApi" }),
+        ),
+        ("ServerErrorsAlarm", ["5xx", "Count"], json!({ "Name": "ApiId", "Value": "HttpApi" })),
+    ] {
+        let queries = resources[alarm]["Properties"]["Metrics"].as_array().unwrap().iter();
+        let watched = queries.map(|query| &query["MetricStat"]["Metric"]).filter(|metric| metric.is_object());
+        let watched: Vec<_> = watched
+            .map(|metric| (metric["MetricName"].as_str().unwrap(), &metric["Dimensions"][0]))
+            .collect();
+        assert_eq!(watched, metrics.map(|metric| (metric, &dimension)), "{alarm}");
+    }
+}
+
 /// API Gateway does not escape values in the format of the access log:
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html>
 #[test]
