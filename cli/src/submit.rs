@@ -178,7 +178,7 @@ async fn submit(options: &Options, annotator: &Annotator, submission: &Submissio
              badgesmith submit --retire --suite ''",
         );
     }
-    let urls = BadgeUrls::new(service, repository, *platform, branch);
+    let urls = BadgeUrls::new(service, repository, branch);
     let output = SubmitOutput::new(test_run, urls, &outcome);
     if let Err(error) = output.write(&runner_files()) {
         annotator.warning(&format!("failed to write the outputs and the summary of this step: {error}"));

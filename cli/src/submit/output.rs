@@ -161,8 +161,7 @@ mod tests {
     fn output(outcome: &Result<Accepted, SendError>) -> SubmitOutput {
         let test_run = TestRun { branch: "ma`in".parse().unwrap(), ..test_run() };
         let service = ServiceUrl::parse("https://badges.test").unwrap();
-        let TestRun { repository, platform, branch, .. } = &test_run;
-        let urls = BadgeUrls::new(&service, repository, *platform, branch);
+        let urls = BadgeUrls::new(&service, &test_run.repository, &test_run.branch);
         SubmitOutput::new(&test_run, urls, outcome)
     }
 
@@ -181,10 +180,10 @@ mod tests {
           "skipped": 1,
           "total": 193,
           "conclusion": "failure",
-          "badge_url": "https://badges.test/badges/tests/linux/acme/kit/ma%60in",
-          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in",
-          "link_url": "https://badges.test/redirect/test-results/linux/acme/kit/ma%60in",
-          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)"
+          "badge_url": "https://badges.test/badges/tests/all/acme/kit?branch=ma%60in",
+          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in",
+          "link_url": "https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in",
+          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)"
         }
         "#);
         insta::assert_snapshot!(output.step_outputs(), @r"
@@ -193,8 +192,8 @@ mod tests {
         skipped=1
         total=193
         conclusion=failure
-        badge-url=https://badges.test/badges/tests/linux/acme/kit/ma%60in
-        markdown=[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+        badge-url=https://badges.test/badges/tests/all/acme/kit?branch=ma%60in
+        markdown=[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
         test-result-id=6f1f0c7e
         ");
         insta::assert_snapshot!(output.step_summary(), @r"
@@ -204,10 +203,10 @@ mod tests {
         |---|---|---|---|---|
         | 190 | 2 | 1 | 193 | failure |
 
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
 
         ```markdown
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
         ```
         ");
     }
@@ -227,10 +226,10 @@ mod tests {
           "skipped": 1,
           "total": 193,
           "conclusion": "failure",
-          "badge_url": "https://badges.test/badges/tests/linux/acme/kit/ma%60in",
-          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in",
-          "link_url": "https://badges.test/redirect/test-results/linux/acme/kit/ma%60in",
-          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)"
+          "badge_url": "https://badges.test/badges/tests/all/acme/kit?branch=ma%60in",
+          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in",
+          "link_url": "https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in",
+          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)"
         }
         "#);
         insta::assert_snapshot!(output.step_summary(), @r"
@@ -242,10 +241,10 @@ mod tests {
 
         The service did **not accept** the result; the log of this step has the reason.
 
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
 
         ```markdown
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
         ```
         ");
     }
