@@ -20,12 +20,13 @@ use std::time::Duration;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::env;
 use badgesmith_domain::signature::HmacKey;
-use badgesmith_domain::test_result::{Conclusion, Counts, Outcome, TestRun};
+use badgesmith_domain::test_result::{Conclusion, Outcome, TestRun};
 use ci_env::{CiRun, Provider};
 use serde::Serialize;
+use test_reports::Repetitions;
 
 use self::annotator::Annotator;
-use self::collect::{CollectError, checked, collect};
+use self::collect::{CollectError, Collected, checked, collect};
 use self::dry_run::DryRun;
 use self::key::KeyError;
 pub(crate) use self::key::read_key;
@@ -61,7 +62,8 @@ enum SubmitError {
 
 /// What to do, after all input has been checked.
 enum Plan {
-    Send(ServiceUrl, Box<TestRun>, HmacKey),
+    /// The last field is the number of tests that were retried.
+    Send(ServiceUrl, Box<TestRun>, HmacKey, u64),
     DryRun(DryRun),
     /// Send nothing, for a reason that is not a failure.
     Skip(String),
@@ -71,8 +73,8 @@ pub(crate) async fn run(options: &Options) -> ExitCode {
     let ci_run = ci_env::detect(env::optional, read_event);
     let annotator = Annotator { github_actions: ci_run.provider == Provider::GitHubActions };
     match plan(options, &ci_run) {
-        Ok(Plan::Send(service, test_run, key)) => {
-            submit(options, &annotator, &service, &test_run, &key).await
+        Ok(Plan::Send(service, test_run, key, retried)) => {
+            submit(options, &annotator, &service, &test_run, &key, retried).await
         }
         Ok(Plan::DryRun(request)) => {
             annotator.print(&render(&request, options.json));
@@ -106,7 +108,7 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
     }
     let url = options.url.as_deref().filter(|url| !url.is_empty()).ok_or(SubmitError::NoUrl)?;
     let service = ServiceUrl::parse(url)?;
-    let Some(outcome) = outcome(options)? else {
+    let Some((outcome, retried)) = outcome(options)? else {
         return Ok(Plan::Skip("the run was cancelled".to_owned()));
     };
     let test_run = match metadata::resolve(options, ci_run, outcome, Clock::System.now()) {
@@ -120,13 +122,13 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
         repository: test_run.repository.to_string(),
         hint: ci_run.no_secret_reason.map(|reason| format!(" ({reason})")).unwrap_or_default(),
     })?;
-    Ok(Plan::Send(service, test_run, key))
+    Ok(Plan::Send(service, test_run, key, retried))
 }
 
-/// How the run ended; `None` if it was cancelled, which says nothing about the tests.
-fn outcome(options: &Options) -> Result<Option<Outcome>, SubmitError> {
+/// How the run ended, and how many tests were retried; `None` if it was cancelled, which says nothing about the tests.
+fn outcome(options: &Options) -> Result<Option<(Outcome, u64)>, SubmitError> {
     if options.retire {
-        return Ok(Some(Outcome::retired()));
+        return Ok(Some((Outcome::retired(), 0)));
     }
     let conclusion = match options.conclusion.as_deref() {
         None | Some("" | "skipped") => None,
@@ -135,29 +137,36 @@ fn outcome(options: &Options) -> Result<Option<Outcome>, SubmitError> {
             Some(conclusion.parse().map_err(|_| SubmitError::Conclusion(conclusion.to_owned()))?)
         }
     };
-    let counts = match counts(options) {
+    let collected = match counts(options) {
         // A run that crashed may have left no report, or half of one.
         Err(error) if conclusion == Some(Conclusion::Failure) && error.is_about_a_report() => {
             terminal::note(&format!("{error}; submitting a failed run without counts"));
-            Counts::NONE
+            Collected::default()
         }
-        counts => counts?,
+        collected => collected?,
     };
-    let outcome = Outcome::new(counts, conclusion).or_else(|_| {
-        terminal::note("ignored --conclusion success, because tests failed");
-        Outcome::new(counts, None)
-    });
-    Ok(outcome.ok())
+    let Collected { counts, retried, run_failed, .. } = collected;
+    let by_reports = run_failed.then_some(Conclusion::Failure);
+    let outcome = Outcome::new(counts, by_reports.or(conclusion));
+    if conclusion == Some(Conclusion::Success) && (run_failed || outcome.is_err()) {
+        terminal::note("ignored --conclusion success, because the reports show a failure");
+    }
+    let outcome = outcome.or_else(|_| Outcome::new(counts, None));
+    Ok(outcome.ok().map(|outcome| (outcome, retried)))
 }
 
 /// The counts from the options, or the sum of all reports.
-fn counts(options: &Options) -> Result<Counts, CollectError> {
-    let Some(passed) = options.passed else { return collect(&options.reports) };
-    checked(test_reports::Counts {
+fn counts(options: &Options) -> Result<Collected, CollectError> {
+    let Some(passed) = options.passed else {
+        let repetitions = if options.count_repetitions { Repetitions::Count } else { Repetitions::Merge };
+        return collect(&options.reports, repetitions);
+    };
+    let counts = checked(test_reports::Counts {
         passed: passed.into(),
         failed: options.failed.into(),
         skipped: options.skipped.into(),
-    })
+    })?;
+    Ok(Collected { counts, ..Collected::default() })
 }
 
 async fn submit(
@@ -166,6 +175,7 @@ async fn submit(
     service: &ServiceUrl,
     test_run: &TestRun,
     key: &HmacKey,
+    retried: u64,
 ) -> ExitCode {
     let TestRun { repository, platform, branch, outcome: reported, .. } = test_run;
     let retrying = |reason: &str, wait: Duration| {
@@ -175,7 +185,7 @@ async fn submit(
     let outcome =
         send(&Service { url: service, key, retry_for, clock: Clock::System }, test_run, retrying).await;
     let urls = BadgeUrls::new(service, repository, *platform, branch);
-    let output = SubmitOutput::new(test_run, urls, &outcome);
+    let output = SubmitOutput::new(test_run, retried, urls, &outcome);
     if let Err(error) = output.write(&runner_files()) {
         annotator.warning(&format!("failed to write the outputs and the summary of this step: {error}"));
     }

@@ -29,6 +29,8 @@ pub(crate) struct SubmitOutput {
     suite: Option<Suite>,
     #[serde(flatten)]
     counts: Counts,
+    /// How many of the passed tests were tried more than once.
+    retried: u64,
     #[serde(flatten)]
     urls: BadgeUrls,
     markdown: String,
@@ -68,7 +70,12 @@ pub(crate) struct RunnerFiles {
 }
 
 impl SubmitOutput {
-    pub(crate) fn new(test_run: &TestRun, urls: BadgeUrls, outcome: &Result<Accepted, SendError>) -> Self {
+    pub(crate) fn new(
+        test_run: &TestRun,
+        retried: u64,
+        urls: BadgeUrls,
+        outcome: &Result<Accepted, SendError>,
+    ) -> Self {
         Self {
             accepted: outcome.is_ok(),
             test_result_id: outcome.as_ref().ok().map(|accepted| accepted.test_result_id.clone()),
@@ -78,6 +85,7 @@ impl SubmitOutput {
             branch: test_run.branch.clone(),
             suite: test_run.suite.clone(),
             counts: test_run.outcome.counts(),
+            retried,
             markdown: urls.markdown(),
             urls,
         }
@@ -149,7 +157,7 @@ mod tests {
         let service = ServiceUrl::parse("https://badges.test").unwrap();
         let TestRun { repository, platform, branch, .. } = &test_run;
         let urls = BadgeUrls::new(&service, repository, *platform, branch);
-        SubmitOutput::new(&test_run, urls, outcome)
+        SubmitOutput::new(&test_run, 3, urls, outcome)
     }
 
     #[test]
@@ -166,6 +174,7 @@ mod tests {
           "failed": 2,
           "skipped": 1,
           "total": 193,
+          "retried": 3,
           "badge_url": "https://badges.test/badges/tests/linux/acme/kit/ma%60in",
           "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in",
           "link_url": "https://badges.test/redirect/test-results/linux/acme/kit/ma%60in",
@@ -210,6 +219,7 @@ mod tests {
           "failed": 2,
           "skipped": 1,
           "total": 193,
+          "retried": 3,
           "badge_url": "https://badges.test/badges/tests/linux/acme/kit/ma%60in",
           "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in",
           "link_url": "https://badges.test/redirect/test-results/linux/acme/kit/ma%60in",
