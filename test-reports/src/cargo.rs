@@ -6,7 +6,7 @@
 //! 0 measured; 2 filtered out; finished in 0.00s`. Other harnesses write it in another order. The rules here:
 //!
 //! - The summaries of all binaries add up. Measured benchmarks have passed; filtered tests do not count.
-//! - If the lines of its tests agree with the summary of a binary, its tests have names. A binary is told by
+//! - If the lines of its tests agree with the summary of a binary, its tests have names. A binary is identified by
 //!   the line `Running tests/api.rs (target/debug/deps/api-0123)` before it.
 //! - A binary without a summary crashed: those of its tests that are known to have passed or to be
 //!   ignored count as such, all others that it announced as failed, and at least one.

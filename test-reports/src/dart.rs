@@ -87,7 +87,7 @@ impl Reader {
                     (true, _) => Outcome::Skipped,
                     (false, Some(outcome)) => outcome,
                     (false, None) => {
-                        recorder.unknown_word(&word, Outcome::Failed);
+                        recorder.unknown_word(&DART, &word, Outcome::Failed);
                         Outcome::Failed
                     }
                 };

@@ -35,7 +35,7 @@ pub enum Format {
     Ctrf,
     /// The object of JSON that Mocha's reporter `json` writes.
     Mocha,
-    /// The object of JSON that RSpec's formatter `json` writes.
+    /// The object of JSON that `RSpec`'s formatter `json` writes.
     RSpec,
 }
 

@@ -72,14 +72,12 @@ impl Reader {
     }
 
     fn package(&mut self, name: &str) -> &mut Package {
-        let position = match self.positions.get(name) {
-            Some(position) => *position,
-            None => {
-                self.positions.insert(name.to_owned(), self.packages.len());
-                self.packages.push(Package { name: name.to_owned(), ..Package::default() });
-                self.packages.len() - 1
-            }
-        };
+        let known = self.positions.get(name).copied();
+        let position = known.unwrap_or_else(|| {
+            self.positions.insert(name.to_owned(), self.packages.len());
+            self.packages.push(Package { name: name.to_owned(), ..Package::default() });
+            self.packages.len() - 1
+        });
         #[expect(clippy::indexing_slicing, reason = "positions are those of packages, which stay")]
         &mut self.packages[position]
     }

@@ -4,7 +4,7 @@
 //!   `flaky` or has `retries`. Its summary counts beyond its tests as in [`crate::stated`].
 //! - **Mocha** (<https://mochajs.org/#json>): tests are in lists by how they ended, and failed hooks among
 //!   the failures.
-//! - **RSpec** (<https://rspec.info/features/3-13/rspec-core/formatters/json-formatter/>): each example counts
+//! - **`RSpec`** (<https://rspec.info/features/3-13/rspec-core/formatters/json-formatter/>): each example counts
 //!   by its `status`, and errors outside of examples make the run failed.
 
 use std::borrow::Cow;
@@ -261,7 +261,7 @@ impl RSpec<'_> {
 
 fn outcome(words: &Vocabulary, word: &str, recorder: &mut Recorder<'_>) -> Outcome {
     words.outcome(word).unwrap_or_else(|| {
-        recorder.unknown_word(word, Outcome::Skipped);
+        recorder.unknown_word(words, word, Outcome::Skipped);
         Outcome::Skipped
     })
 }

@@ -125,7 +125,7 @@ impl Reader<'_, '_, '_, '_> {
                 Some(Outcome::Passed) => {}
                 Some(outcome) => return outcome,
                 None if word.is_empty() => {}
-                None => self.recorder.unknown_word(&word, Outcome::Passed),
+                None => self.recorder.unknown_word(&JUNIT_STATUS, &word, Outcome::Passed),
             }
         }
         Outcome::Passed
@@ -324,10 +324,8 @@ mod tests {
             (&[FAIL, PASS, PASS], (0, 1, 0)),
             (&[PASS, FAIL, PASS], (0, 1, 0)),
         ] {
-            let cases: String = attempts
-                .iter()
-                .map(|children| format!("<testcase classname='K' name='a'>{children}</testcase>"))
-                .collect();
+            let case = |children: &&str| format!("<testcase classname='K' name='a'>{children}</testcase>");
+            let cases = attempts.iter().map(case).collect::<Vec<_>>().concat();
             check_counts(&format!("<testsuite name='s'>{cases}</testsuite>"), counts);
         }
     }

@@ -17,8 +17,8 @@ use crate::vocabulary::LIBTEST;
 struct Event<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    event: Cow<'a, str>,
+    #[serde(borrow, default, rename = "event")]
+    state: Cow<'a, str>,
     #[serde(borrow, default)]
     name: Cow<'a, str>,
     test_count: Option<u32>,
@@ -49,21 +49,21 @@ impl Reader {
         }
         let Ok(event) = serde_json::from_str::<Event<'_>>(line) else { return false };
         match (&*event.kind, &mut self.running) {
-            ("suite", _) if event.event == "started" && event.test_count.is_some() => {
+            ("suite", _) if event.state == "started" && event.test_count.is_some() => {
                 self.end(recorder);
                 self.suite = recorder.next_suite();
                 let tests = event.test_count.unwrap_or_default().into();
                 self.running = Some(Suite { tests, ..Suite::default() });
                 recorder.format(Format::Libtest);
             }
-            ("suite", Some(suite)) if matches!(&*event.event, "ok" | "failed") => {
-                if event.event == "failed" && !suite.failed {
+            ("suite", Some(suite)) if matches!(&*event.state, "ok" | "failed") => {
+                if event.state == "failed" && !suite.failed {
                     recorder.fail_run();
                 }
                 self.running = None;
             }
             ("test" | "bench", Some(suite)) => {
-                let word = if event.kind == "bench" { "ok" } else { &*event.event };
+                let word = if event.kind == "bench" { "ok" } else { &*event.state };
                 let Some(outcome) = LIBTEST.outcome(word) else {
                     // It started, or takes long.
                     return true;

@@ -44,7 +44,7 @@ pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<(), Locate
         }
         match around {
             Some(span) if offset == span.start || offset == span.end => {
-                readers.read_edge(span.tool, line, recorder)
+                readers.read_edge(span.tool, line, recorder);
             }
             Some(span) => readers.read_output(span.tool, line),
             None if !readers.is_in_output() && xml_reports::detects(line) => {
@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn lines_may_have_a_prefix() {
-        let prefixed = |prefix: &str, log: &str| -> String {
-            log.lines().map(|line| format!("{prefix}{line}\n")).collect()
+        let prefixed = |prefix: &str, log: &str| {
+            log.lines().map(|line| [prefix, line, "\n"].concat()).collect::<Vec<_>>().concat()
         };
         for prefix in ["tests-1  | ", "[0] ", "2026-01-05T10:00:00.123Z ", "[   12.345678] "] {
             check_counts(&prefixed(prefix, &[CARGO, TAP].concat()), (2, 1, 0));

@@ -10,10 +10,15 @@ use crate::format::Format;
 pub enum Note {
     /// The file is no test report, and was passed over. Names what it is.
     PassedOver(&'static str),
+    /// Several tests of the file have the same name, and count as attempts of one test. The number of such tests.
+    Repeated(u64),
     /// A test has an outcome that is in no table.
     #[non_exhaustive]
     UnknownOutcome {
         word: String,
+        format: Format,
+        /// Where the format has such words, in Markdown.
+        place: &'static str,
         /// `passed`, `failed` or `skipped`.
         counts_as: &'static str,
     },
@@ -31,8 +36,12 @@ impl fmt::Display for Note {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PassedOver(what) => write!(formatter, "passed over, because it is {what}"),
-            Self::UnknownOutcome { word, counts_as } => {
-                write!(formatter, "the outcome {word:?} is unknown and counts as {counts_as}")
+            Self::Repeated(1) => formatter.write_str("1 test is there several times, and counts once"),
+            Self::Repeated(tests) => {
+                write!(formatter, "{tests} tests are there several times, and count once")
+            }
+            Self::UnknownOutcome { word, format, place, counts_as } => {
+                write!(formatter, "unknown word {word:?} in {format} ({place}) counts as {counts_as}")
             }
             Self::ErrorsWithoutTests(errors) => {
                 write!(formatter, "{errors} stated errors belong to no test and do not count")

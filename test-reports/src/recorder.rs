@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::counts::{Counts, Outcome};
 use crate::format::Format;
 use crate::note::Note;
+use crate::vocabulary::Vocabulary;
 use crate::{Repetitions, error};
 
 /// How many names of failed tests a run keeps. Most tests that fail first and pass later are among few.
@@ -87,15 +88,18 @@ pub(crate) struct Recorded {
     pub(crate) retried: bool,
     passes: u32,
     failures: u32,
+    /// How many results it has.
+    results: u32,
 }
 
 impl Recorded {
     fn add(&mut self, outcome: Outcome) {
         self.count(outcome);
+        self.results = self.results.saturating_add(1);
         match outcome {
             Outcome::Skipped => {}
             Outcome::Passed if self.failures > 0 && self.passes > 1 => self.outcome = Outcome::Failed,
-            outcome => self.outcome = outcome,
+            Outcome::Passed | Outcome::Failed => self.outcome = outcome,
         }
         self.retried |= self.passes + self.failures > 1;
     }
@@ -208,7 +212,7 @@ impl<'a> Recorder<'a> {
         *variant += 1;
         self.positions.insert((scope, test.variant), self.tests.len());
         let (retried, outcome) = (test.retried, Outcome::Skipped);
-        self.tests.push(Recorded { key, outcome, retried, passes: 0, failures: 0 });
+        self.tests.push(Recorded { key, outcome, retried, passes: 0, failures: 0, results: 0 });
         self.tests.len() - 1
     }
 
@@ -240,8 +244,20 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    pub(crate) fn unknown_word(&mut self, word: &str, outcome: Outcome) {
-        self.note(Note::UnknownOutcome { word: error::excerpt(word), counts_as: outcome.as_str() });
+    pub(crate) fn note_repetitions(&mut self) {
+        let repeated = self.tests.iter().filter(|test| test.results > 1).count();
+        if repeated > 0 {
+            self.note(Note::Repeated(u64::try_from(repeated).unwrap_or(u64::MAX)));
+        }
+    }
+
+    pub(crate) fn unknown_word(&mut self, words: &Vocabulary, word: &str, outcome: Outcome) {
+        self.note(Note::UnknownOutcome {
+            word: error::excerpt(word),
+            format: words.format,
+            place: words.place,
+            counts_as: outcome.as_str(),
+        });
     }
 
     /// Changes the outcome of up to `number` tests that passed, from the last one recorded at or after `since`. Returns

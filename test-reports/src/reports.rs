@@ -66,7 +66,7 @@ impl Reports {
     }
 
     /// Reads a report, and adds it to the others. Its path, with `/` or `\`, shows which files belong together. The
-    /// format is told by the content alone.
+    /// content alone determines the format.
     ///
     /// # Errors
     ///
@@ -75,6 +75,7 @@ impl Reports {
         let location = Location::new(path);
         let mut recorder = Recorder::new(self.repetitions, &location.name);
         read_into(&mut recorder, content)?;
+        recorder.note_repetitions();
         let counts = recorder.counts();
         let file = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         self.files.push(File {
@@ -130,5 +131,108 @@ impl Reports {
         names.retain(|name| name.key.is_none_or(|key| failed.contains(&key) && named.insert(key)));
         summary.failed_tests = names.into_iter().map(|name| name.name).take(names_max).collect();
         summary
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A report with a test for each letter, which passed if it is a capital.
+    fn report(tests: &str) -> String {
+        let cases = tests.chars().map(|test| {
+            let failure = if test.is_uppercase() { "" } else { "<failure/>" };
+            format!("<testcase classname='K' name='{}'>{failure}</testcase>", test.to_lowercase())
+        });
+        format!("<testsuite>{}</testsuite>", cases.collect::<String>())
+    }
+
+    #[track_caller]
+    fn check(files: &[(&str, &str)], (passed, failed, retried): (u64, u64, u64)) {
+        let mut reports = Reports::new(Repetitions::Merge);
+        for (path, tests) in files {
+            reports.add(path, report(tests).as_bytes()).unwrap();
+        }
+        let summary = reports.summary(100);
+        let counts = Counts { passed, failed, skipped: 0 };
+        assert_eq!((summary.counts, summary.retried), (counts, retried), "{files:?}");
+        assert_eq!(summary.failed_tests.len() as u64, failed, "{files:?}");
+    }
+
+    #[test]
+    fn attempts_in_other_files_count_once() {
+        check(&[("r/1.xml", "Abc"), ("r/2.xml", "Bc"), ("r/3.xml", "C")], (3, 0, 2));
+        check(&[("r/3.xml", "C"), ("r/1.xml", "Abc"), ("r/2.xml", "Bc")], (3, 0, 2));
+        check(&[("r/a.xml", "aB"), ("r/again/a.xml", "A")], (2, 0, 1));
+        check(&[("r/a.xml", "aB"), ("r/b.xml", "a")], (1, 1, 0));
+        check(&[("r/a.xml", "a"), ("r/b.xml", "A")], (1, 0, 1));
+    }
+
+    #[test]
+    fn copies_count_once() {
+        check(&[("r/all.xml", "ABcD"), ("r/junit/first.xml", "AB"), ("r/junit/second.xml", "cD")], (3, 1, 0));
+        check(&[("r/all.xml", "ABc"), ("r/copy.xml", "ABc"), ("r/later.xml", "C")], (3, 0, 1));
+    }
+
+    #[test]
+    fn a_failure_in_one_of_two_whole_runs_stays() {
+        check(&[("r/python311.xml", "Ab"), ("r/python312.xml", "AB")], (1, 1, 0));
+        check(&[("r/python311.xml", "AB"), ("r/python312.xml", "AB")], (2, 0, 0));
+    }
+
+    #[test]
+    fn whole_runs_are_attempts_if_a_path_shows_it() {
+        check(&[("k/test.xml", "AB"), ("k/test_attempts/attempt_1.xml", "Ab")], (2, 0, 1));
+        check(&[("attempt-1/k.xml", "Ab"), ("attempt-2/k.xml", "AB")], (2, 0, 1));
+        check(&[("k\\Retries\\x1\\1\\k.trx", "aB"), ("k\\k.trx", "A")], (2, 0, 1));
+        // No attempt passed as a whole.
+        check(&[("k/test.xml", "Ab"), ("k/test_attempts/attempt_1.xml", "Ab")], (1, 1, 0));
+        check(&[("k/test.xml", "Abc"), ("k/attempts/1.xml", "ABc"), ("k/attempts/2.xml", "AbC")], (1, 2, 0));
+    }
+
+    #[test]
+    fn tests_of_other_directories_are_different() {
+        check(&[("a/r.xml", "Ab"), ("b/r.xml", "B")], (2, 1, 0));
+        check(&[("linux/r.xml", "AB"), ("windows/r.xml", "Ab")], (3, 1, 0));
+        check(&[("./r/a.xml", "AB"), ("r/b.xml", "A")], (2, 0, 0));
+    }
+
+    #[test]
+    fn files_with_tests_that_others_lack_are_different() {
+        check(&[("r/a.xml", "abC"), ("r/b.xml", "AD")], (3, 2, 0));
+    }
+
+    #[test]
+    fn tests_without_a_class_belong_to_their_file() {
+        let tap = |reports: &mut Reports, path: &str, content: &str| {
+            reports.add(path, content.as_bytes()).unwrap();
+        };
+        let mut reports = Reports::new(Repetitions::Merge);
+        tap(&mut reports, "t/a.tap", "1..1\nnot ok 1 - works\n");
+        tap(&mut reports, "t/b.tap", "1..1\nok 1 - works\n");
+        assert_eq!(reports.summary(0).counts, Counts { passed: 1, failed: 1, skipped: 0 });
+        let mut reports = Reports::new(Repetitions::Merge);
+        tap(&mut reports, "t/a.tap", "1..2\nnot ok 1 - works\nok 2 - works\n");
+        tap(&mut reports, "t/a-retry.tap", "1..1\nok 1 - works\n");
+        assert_eq!(reports.summary(0).counts, Counts { passed: 2, failed: 0, skipped: 0 });
+    }
+
+    #[test]
+    fn repetitions_on_purpose_all_count() {
+        let mut reports = Reports::new(Repetitions::Count);
+        reports.add("a.xml", report("aAAb").as_bytes()).unwrap();
+        reports.add("b.xml", report("A").as_bytes()).unwrap();
+        let summary = reports.summary(1);
+        assert_eq!(summary.counts, Counts { passed: 3, failed: 2, skipped: 0 });
+        assert_eq!(summary.failed_tests, ["K.a"]);
+    }
+
+    #[test]
+    fn many_files_with_the_same_tests_take_linear_time() {
+        let mut reports = Reports::new(Repetitions::Merge);
+        for number in 0..2000 {
+            reports.add(&format!("{number}/r.xml"), report("ABCDEFGHIJ").as_bytes()).unwrap();
+        }
+        assert_eq!(reports.summary(0).counts.passed, 20_000);
     }
 }

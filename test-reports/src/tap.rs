@@ -48,6 +48,7 @@ pub(crate) struct Reader {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a mark of the stream")]
 struct StreamState {
     has_version: bool,
     is_first_line: bool,
@@ -103,8 +104,7 @@ impl Reader {
     /// Whether a line begins a stream outside of one. If it does, there is one afterwards.
     fn starts_stream(&mut self, line: &Line<'_>, indent: usize, is_first_line: bool) -> bool {
         let starts = match line {
-            Line::Version { .. } | Line::BailOut => indent == 0,
-            Line::Plan { .. } => indent == 0,
+            Line::Version { .. } | Line::BailOut | Line::Plan { .. } => indent == 0,
             Line::Point(point) => indent.is_multiple_of(4) && point.number == Some(1),
             Line::HarnessFailure => !self.ended.is_empty(),
             Line::Close | Line::YamlStart | Line::Other => false,

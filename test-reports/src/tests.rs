@@ -1,5 +1,7 @@
 //! Reports of real tools, and arbitrary bytes.
 
+mod page;
+
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;

@@ -125,7 +125,7 @@ impl Reader<'_, '_, '_, '_> {
         let Some(word) = result.attribute("outcome") else { return Outcome::Failed };
         TRX.outcome(&word).unwrap_or_else(|| {
             let outcome = if has_error { Outcome::Failed } else { Outcome::Skipped };
-            self.recorder.unknown_word(&word, outcome);
+            self.recorder.unknown_word(&TRX, &word, outcome);
             outcome
         })
     }

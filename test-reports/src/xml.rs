@@ -184,16 +184,10 @@ fn unescape(raw: &str) -> Cow<'_, str> {
     let mut parts = raw.split('&');
     text.push_str(parts.next().unwrap_or_default());
     for part in parts {
-        match part.split_once(';').and_then(|(entity, rest)| Some((character(entity)?, rest))) {
-            Some((character, rest)) => {
-                text.push(character);
-                text.push_str(rest);
-            }
-            None => {
-                text.push('&');
-                text.push_str(part);
-            }
-        }
+        let entity = part.split_once(';').and_then(|(entity, rest)| Some((character(entity)?, rest)));
+        let (character, rest) = entity.unwrap_or(('&', part));
+        text.push(character);
+        text.push_str(rest);
     }
     Cow::Owned(text)
 }

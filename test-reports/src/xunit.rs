@@ -105,7 +105,7 @@ impl Reader<'_, '_, '_, '_> {
         }
         let word = test.text("result");
         let outcome = XUNIT.outcome(&word).unwrap_or_else(|| {
-            self.recorder.unknown_word(&word, by_elements);
+            self.recorder.unknown_word(&XUNIT, &word, by_elements);
             by_elements
         });
         let (class, name, id) = (test.text("type"), test.text("name"), test.text("id"));

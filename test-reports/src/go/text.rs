@@ -95,7 +95,7 @@ impl Reader {
     }
 }
 
-/// The package in `ok  	example.com/kit	0.01s` or `FAIL	example.com/kit	0.02s`.
+/// The package in `ok example.com/kit 0.01s` or `FAIL example.com/kit 0.02s`, with tabs between.
 fn package_end(line: &str) -> Option<(&str, Outcome)> {
     let mut parts = line.split('\t');
     let outcome = match parts.next()?.trim_end() {
