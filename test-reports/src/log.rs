@@ -3,6 +3,7 @@
 use crate::error::Located;
 use crate::recorder::Recorder;
 use crate::spans::{self, Span, Tool};
+use crate::xml_reports::InLog;
 use crate::{cargo, dart, go, libtest, nextest, tap, text, xml_reports};
 
 /// A reader for each format.
@@ -22,7 +23,7 @@ pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<(), Locate
     let mut readers = Readers::default();
     let mut spans = spans::find(&plain).into_iter().peekable();
     let mut around: Option<Span> = None;
-    let mut skip_to = 0;
+    let (mut skip_to, mut no_xml_to) = (0, 0);
     for (offset, line) in text::lines(&plain) {
         if offset < skip_to {
             continue;
@@ -47,11 +48,13 @@ pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<(), Locate
                 readers.read_edge(span.tool, line, recorder);
             }
             Some(span) => readers.read_output(span.tool, line),
-            None if !readers.is_in_output() && xml_reports::detects(line) => {
+            None if offset >= no_xml_to && !readers.is_in_output() && xml_reports::detects(line) => {
                 let document = plain.get(offset..).unwrap_or_default();
-                let read = xml_reports::read(document, recorder);
-                let length = read.map_err(|error| Located { offset: error.offset + offset, ..error })?;
-                skip_to = offset + length.unwrap_or_default();
+                let read = xml_reports::read_in_log(document, recorder);
+                match read.map_err(|error| Located { offset: error.offset + offset, ..error })? {
+                    InLog::Report { length } => skip_to = offset + length,
+                    InLog::Other { length } => no_xml_to = offset + length,
+                }
             }
             None => readers.read(line, recorder),
         }

@@ -218,13 +218,16 @@ impl Reader {
         let missing = if state.bailed_out { missing.max(1) } else { missing };
         let is_whole = stream.is_fulfilled() || (state.is_kernel && stream.planned.is_none());
         let points = stream.number_of_points;
-        self.ended.push(Stream {
+        let stream = Stream {
             run_failed: !is_whole && missing == 0,
             counts: Counts::failed(missing),
             is_certain: state.has_version || (stream.planned.is_some() && (points > 0 || stream.skips_all)),
             is_likely: state.is_first_line || points > 0 || state.bailed_out,
             points: stream.points.into_iter().chain(cut_short).collect(),
-        });
+        };
+        if stream.is_certain || stream.is_likely {
+            self.ended.push(stream);
+        }
     }
 
     /// Records all streams that are certain, or, if the log has nothing else, those that are likely.

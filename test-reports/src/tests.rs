@@ -259,6 +259,27 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "\ntest result: ok. 1 passed; 2 failed; 3 ignored\n",
         "\n{\"Action\":\"run\",\"Package\":\"a\",\"Test\":\"b\"}\n",
         "\nFAIL\ta [build failed]\n",
+        "\n=== RUN   TestA\n",
+        "\n--- PASS: TestA (0.00s)\n",
+        "\nok  \ta\t0.1s\n",
+        "\nStarting 4294967295 tests across 1 binary\n",
+        "\nPASS [ 0.1s] a b\n",
+        "\nSummary [ 0.1s] 4294967295 tests run: 1 passed, 2 failed\n",
+        "\n{\"type\":\"suite\",\"event\":\"started\",\"test_count\":4294967295}\n",
+        "\n{\"type\":\"test\",\"event\":\"ok\",\"name\":\"a\"}\n",
+        "\n{\"protocolVersion\":\"0\",\"type\":\"start\"}\n",
+        "\n{\"test\":{\"id\":1},\"type\":\"testStart\"}\n",
+        "\n{\"testID\":1,\"result\":\"error\",\"type\":\"testDone\"}\n",
+        "\n{\"stats\":{},\"passes\":[",
+        "\n{\"results\":{\"tests\":[],\"summary\":{\"tests\":1e300}}}\n",
+        "\n<?xml version='1.0'?>\n",
+        "\n<testsuite\n",
+        "<test-run total='4294967295' failed='4294967295'>",
+        "<TestRun><Results>",
+        "\nnot ok 1 - a\n",
+        "\n  ok 1\n",
+        "a-1  | ",
+        "\u{1b}[31m",
         "\u{feff}",
         "\0",
         "\u{e9}",
@@ -267,6 +288,19 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         meaningful.prop_map(|text| text.as_bytes().to_vec()),
         prop::collection::vec(any::<u8>(), 0..8)
     ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn time_is_linear(pieces in prop::collection::vec(piece(), 1..4)) {
+        // A hundred thousand pieces take about a second, and would take minutes in quadratic time.
+        let content = pieces.concat().repeat(100_000 / pieces.len());
+        let start = std::time::Instant::now();
+        let _ = read(&content);
+        prop_assert!(start.elapsed() < std::time::Duration::from_secs(20), "{pieces:?}");
+    }
 }
 
 proptest! {

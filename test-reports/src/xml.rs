@@ -166,6 +166,11 @@ impl Element<'_> {
         attributes.iter().filter_map(|attribute| self.number(attribute)).sum()
     }
 
+    /// Where its tag starts.
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
+    }
+
     pub(crate) fn located(&self, kind: ReportErrorKind) -> Located {
         Located { offset: self.offset, kind }
     }

@@ -35,16 +35,34 @@ pub(crate) fn detects(line: &str) -> bool {
     line.starts_with("<?xml ") || ROOTS.into_iter().any(is_root)
 }
 
-/// Reads the document with which a text begins, if it is a report. Returns its length.
-pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<Option<usize>, Located> {
-    let mut document = Document::new(text);
-    match document.root() {
+/// How far from its declaration a document in a log may have its root, in bytes.
+const ROOT_BYTES_MAX: usize = 4096;
+
+/// Reads the document that begins at a line of a log, if it is a report. Returns the offset up to which no other
+/// document begins, so that time is linear.
+pub(crate) fn read_in_log(text: &str, recorder: &mut Recorder<'_>) -> Result<InLog, Located> {
+    let start = text.get(..text.floor_char_boundary(ROOT_BYTES_MAX)).unwrap_or_default();
+    match Document::new(start).root() {
         Ok(root) if ROOTS.contains(&root.name()) => {
+            let mut document = Document::new(text);
+            let root = document.root()?;
             read_root(&mut document, &root, recorder)?;
-            Ok(Some(document.offset()))
+            Ok(InLog::Report { length: document.offset() })
         }
-        Ok(_) | Err(_) => Ok(None),
+        Ok(root) => Ok(InLog::Other { length: root.offset() }),
+        Err(_) => Ok(InLog::Other { length: start.len() }),
     }
+}
+
+/// A document in a log.
+pub(crate) enum InLog {
+    Report {
+        length: usize,
+    },
+    /// Not a report; its lines are read like others.
+    Other {
+        length: usize,
+    },
 }
 
 /// Reads the document with which a file begins. Returns its length.
