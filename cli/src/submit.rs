@@ -20,7 +20,7 @@ use std::time::Duration;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::env;
 use badgesmith_domain::signature::HmacKey;
-use badgesmith_domain::test_result::{Conclusion, Outcome, TestRun};
+use badgesmith_domain::test_result::{Conclusion, Counts, Outcome, TestRun};
 use ci_env::{CiRun, Provider};
 use serde::Serialize;
 use test_reports::Repetitions;
@@ -141,7 +141,7 @@ fn outcome(options: &Options) -> Result<Option<(Outcome, u64)>, SubmitError> {
         // A run that crashed may have left no report, or half of one.
         Err(error) if conclusion == Some(Conclusion::Failure) && error.is_about_a_report() => {
             terminal::note(&format!("{error}; submitting a failed run without counts"));
-            Collected::default()
+            Collected::without_reports(Counts::NONE)
         }
         collected => collected?,
     };
@@ -166,7 +166,7 @@ fn counts(options: &Options) -> Result<Collected, CollectError> {
         failed: options.failed.into(),
         skipped: options.skipped.into(),
     })?;
-    Ok(Collected { counts, ..Collected::default() })
+    Ok(Collected::without_reports(counts))
 }
 
 async fn submit(

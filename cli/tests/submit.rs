@@ -307,6 +307,69 @@ fn errors_name_the_option_that_helps() {
 }
 
 #[test]
+fn reports_may_be_excluded() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("old")).unwrap();
+    for name in ["a.xml", "b.xml", "old/c.xml"] {
+        let report = format!("<testsuite name='{name}'><testcase name='a'/></testsuite>");
+        fs::write(folder.path().join(name), report).unwrap();
+    }
+    let submit = |reports: &[&str]| {
+        let mut command = command(folder.path());
+        command.args([
+            "--url",
+            "http://127.0.0.1:9",
+            "--dry-run",
+            "--repo",
+            "acme/kit",
+            "--platform",
+            "linux",
+        ]);
+        CommandOutput::from(
+            command.args(["--branch", "main", "--run-id", "1"]).args(reports).output().unwrap(),
+        )
+    };
+    for (reports, passed) in [
+        (&["**/*.xml"][..], 3),
+        (&["**/*.xml", "!b.xml"], 2),
+        (&["!./b.xml", "./**/*.xml"], 2),
+        (&["**/*.xml", "!**/old/**", "!**/b.xml"], 1),
+        (&["**/*.xml", "!old"], 2),
+    ] {
+        let output = submit(reports);
+        assert!(output.stdout.contains(&format!("\"passed\":{passed},")), "{reports:?} {output:?}");
+    }
+    assert!(submit(&["*.xml", "!*.xml"]).stderr.contains("every file is excluded"));
+    assert!(submit(&["*.xml", "!a**b"]).stderr.contains("invalid pattern"));
+}
+
+#[test]
+fn pipes_are_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let all = ["--repo", "acme/kit", "--platform", "linux", "--branch", "main", "--run-id", "1", "--dry-run"];
+    check(
+        &[&all[..], &[pipe.to_str().unwrap()]].concat(),
+        &[],
+        2,
+        "is not a regular file: pass - to read stdin",
+    );
+}
+
+#[test]
+fn a_failure_that_no_test_shows_makes_the_run_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("r.xml");
+    fs::write(&report, "<testsuites failures='1'><testsuite><testcase/></testsuite></testsuites>").unwrap();
+    let all = ["--repo", "acme/kit", "--platform", "linux", "--branch", "main", "--run-id", "1", "--dry-run"];
+    for more in [&[][..], &["--conclusion", "success"]] {
+        let arguments = [&all[..], more, &[report.to_str().unwrap()]].concat();
+        check(&arguments, &[], 0, "\"conclusion\":\"failure\"");
+    }
+}
+
+#[test]
 fn stdin_counts_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(folder.path());
