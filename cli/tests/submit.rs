@@ -337,7 +337,12 @@ fn reports_may_be_excluded() {
         (&["**/*.xml", "!old"], 2),
     ] {
         let output = submit(reports);
-        assert!(output.stdout.contains(&format!("\"passed\":{passed},")), "{reports:?} {output:?}");
+        assert!(
+            output.stdout.contains(&format!("\"passed\":{passed},")),
+            "{reports:?} {} {}",
+            output.stdout,
+            output.stderr
+        );
     }
     assert!(submit(&["*.xml", "!*.xml"]).stderr.contains("every file is excluded"));
     assert!(submit(&["*.xml", "!a**b"]).stderr.contains("invalid pattern"));
