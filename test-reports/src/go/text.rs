@@ -47,9 +47,14 @@ impl Reader {
 
     /// The end of a test. Its output may stand before it on the line, if the test is known to run.
     fn test_end<'a>(&self, line: &'a str) -> Option<(&'a str, Outcome)> {
-        let (before, rest) = line.split_once("--- ")?;
+        let (before, rest) = line.rsplit_once("--- ")?;
         let (word, rest) = rest.split_once(": ")?;
-        let (name, time) = rest.rsplit_once(" (")?;
+        let (name, time) = match rest.rsplit_once(" (") {
+            Some(parts) => parts,
+            // A benchmark has no time here.
+            None if rest.starts_with("Benchmark") && !rest.contains(' ') => (rest, "s)"),
+            None => return None,
+        };
         let outcome = GO_TEXT.words.iter().find(|(known, _)| *known == word)?.1;
         let is_end =
             time.ends_with("s)") && (before.trim().is_empty() || self.pending.running.contains(name));
@@ -150,6 +155,12 @@ mod tests {
         let run = "=== RUN   TestA\n--- FAIL: TestA (0.00s)\n=== RUN   TestA\n--- PASS: TestA (0.00s)\nFAIL\nFAIL\tkit\t0.01s\n";
         check_counts(run, (0, 1, 0));
         check_repetitions(run, (1, 1, 0));
+    }
+
+    #[test]
+    fn benchmarks_that_failed_count() {
+        let log = "BenchmarkA\n    a_test.go:3: no\n--- FAIL: BenchmarkA\nBenchmarkB\n--- SKIP: BenchmarkB\nFAIL\nFAIL\tkit\t0.01s\n";
+        check_counts(log, (0, 1, 1));
     }
 
     #[test]
