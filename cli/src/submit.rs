@@ -34,7 +34,7 @@ use self::key::KeyError;
 pub(crate) use self::key::read_key;
 use self::metadata::MetadataError;
 pub(crate) use self::options::Options;
-use self::outcome::{Decision, OutcomeError, outcome};
+use self::outcome::{Decision, Ended, OutcomeError, outcome};
 use self::output::{NothingSent, RunnerFiles, SubmitOutput};
 use self::retire::RetireError;
 pub(crate) use self::send::{Service, client, send};
@@ -87,6 +87,8 @@ enum Plan {
 struct Submission {
     service: ServiceUrl,
     test_run: TestRun,
+    /// How many of the passed tests were tried more than once.
+    retried: u64,
     key: HmacKey,
     marker: Option<SubmissionMarker>,
 }
@@ -136,13 +138,13 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
     }
     let url = options.url.as_deref().filter(|url| !url.is_empty()).ok_or(SubmitError::NoUrl)?;
     let service = ServiceUrl::parse(url)?;
-    let outcome = match outcome(options)? {
-        Decision::Submit(outcome) => outcome,
+    let Ended { outcome, retried, failures } = match outcome(options)? {
+        Decision::Submit(ended) => ended,
         Decision::Skip(reason) => return Ok(Plan::Skip(reason.to_owned())),
     };
     let test_run = match metadata::resolve(options, ci_run, outcome, Clock::System.now()) {
         Err(MetadataError::NothingToSubmit(reason)) => return Ok(Plan::Skip(reason.to_string())),
-        test_run => test_run?,
+        test_run => TestRun { failures, ..test_run? },
     };
     if options.dry_run && options.retire {
         return Ok(Plan::Retire(service, Box::new(test_run), None));
@@ -162,12 +164,12 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
         Some(suite) if marker.as_ref().is_some_and(SubmissionMarker::exists) => {
             Err(SubmitError::AlreadySubmitted(suite.clone()))
         }
-        Some(_) | None => Ok(Plan::Submit(Box::new(Submission { service, test_run, key, marker }))),
+        Some(_) | None => Ok(Plan::Submit(Box::new(Submission { service, test_run, retried, key, marker }))),
     }
 }
 
 async fn submit(options: &Options, annotator: &Annotator, submission: &Submission) -> ExitCode {
-    let Submission { service, test_run, key, marker } = submission;
+    let Submission { service, test_run, retried, key, marker } = submission;
     let TestRun { repository, platform, branch, outcome: reported, .. } = test_run;
     let sender = sender(options, service, key);
     let (suggests_retiring, outcome) =
@@ -179,7 +181,7 @@ async fn submit(options: &Options, annotator: &Annotator, submission: &Submissio
         );
     }
     let urls = BadgeUrls::new(service, repository, branch);
-    let output = SubmitOutput::new(test_run, urls, &outcome);
+    let output = SubmitOutput::new(test_run, *retried, urls, &outcome);
     if let Err(error) = output.write(&runner_files()) {
         annotator.warning(&format!("failed to write the outputs and the summary of this step: {error}"));
     }

@@ -35,10 +35,16 @@ Exit codes:
 pub(crate) struct Options {
     /// Report files, glob patterns (`results/**/*.xml`), or `-` for stdin; their counts are added up
     ///
-    /// Formats, detected from the content: JUnit XML, TRX, NUnit 3, xUnit v2, TAP, and the output of `cargo test` and
-    /// `go test -json`.
+    /// `!PATTERN` excludes files. Formats are detected from the content: JUnit XML, TRX, NUnit, xUnit.net, TAP, CTRF, the
+    /// JSON of Mocha, RSpec and Dart, and the output of `cargo test`, nextest and `go test`.
     #[arg(value_name = "REPORT", conflicts_with_all = ["passed", "failed", "skipped", "retire"])]
     pub(crate) reports: Vec<String>,
+    /// Count tests with the same name as several tests, for runs that repeat tests on purpose (`-count=3`)
+    #[arg(long)]
+    pub(crate) count_repetitions: bool,
+    /// Send the names of up to 20 failed tests, which become public
+    #[arg(long)]
+    pub(crate) failures: bool,
     /// URL of the service
     #[arg(long, value_name = "URL", env = "BADGESMITH_URL")]
     pub(crate) url: Option<String>,

@@ -2,13 +2,15 @@
 
 use std::str::FromStr;
 
-use badgesmith_domain::test_result::{Conclusion, Counts, Outcome};
+use badgesmith_domain::test_result::{Conclusion, Counts, FailedTest, Outcome};
+use test_reports::Repetitions;
 
-use super::collect::{CollectError, checked, collect};
+use super::collect::{CollectError, Collected, checked, collect};
 use super::options::Options;
 use crate::terminal;
 
 const CANCELLED: &str = "the run was cancelled";
+const SKIPPED: &str = "the job was skipped";
 
 /// Why the outcome of a run is unknown. Names the option that helps.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +38,23 @@ impl OutcomeError {
 
 /// What to do with a run.
 pub(crate) enum Decision {
-    Submit(Outcome),
+    Submit(Ended),
     /// Submit nothing, for a reason that is not a failure.
     Skip(&'static str),
+}
+
+/// How a run ended.
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    /// How many of the passed tests were tried more than once.
+    pub(crate) retried: u64,
+    pub(crate) failures: Vec<FailedTest>,
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, retried: 0, failures: Vec::new() }
+    }
 }
 
 /// The status of a step or a job.
@@ -79,7 +95,7 @@ fn parse_status(option: &'static str, value: Option<&str>) -> Result<Option<Stat
 /// `--job-status` covers all steps of the job, so it applies only if no test was counted.
 pub(crate) fn outcome(options: &Options) -> Result<Decision, OutcomeError> {
     if options.retire {
-        return Ok(Decision::Submit(Outcome::retired()));
+        return Ok(Decision::Submit(Outcome::retired().into()));
     }
     let step = match parse_status("--conclusion", options.conclusion.as_deref())? {
         Some(Status::Concluded(conclusion)) => Some(conclusion),
@@ -92,38 +108,54 @@ pub(crate) fn outcome(options: &Options) -> Result<Decision, OutcomeError> {
         return Ok(Decision::Skip(CANCELLED));
     }
     let error = match tests(options) {
-        Ok(counts) => {
-            if (step, job) == (None, Some(Status::Concluded(Conclusion::Failure))) && counts.failed() == 0 {
-                terminal::note(
-                    "the job failed, but no test did, so the run counts as passed; to make it a failed run, pass the outcome \
-                     of the tests as --conclusion",
-                );
-            }
-            return Ok(Decision::Submit(with_conclusion(counts, step)));
-        }
+        Ok(collected) => return Ok(Decision::Submit(by_tests(options, collected, step, job))),
         Err(error) if error.is_missing_tests() => error,
         Err(error) => return Err(error),
     };
-    match (step, job, error) {
-        (Some(conclusion), _, OutcomeError::NoInput)
-        | (None, Some(Status::Concluded(conclusion)), OutcomeError::NoInput) => {
-            terminal::note("no reports were given, so the status of the job is the result");
-            Ok(Decision::Submit(with_conclusion(Counts::NONE, Some(conclusion))))
-        }
+    let status = step.map(Status::Concluded).or(job);
+    let without_tests = match (step, job, error) {
+        (_, _, OutcomeError::NoInput) => match status {
+            Some(Status::Concluded(conclusion)) => {
+                terminal::note("no reports were given, so the status of the job is the result");
+                with_conclusion(Counts::NONE, Some(conclusion))
+            }
+            Some(Status::Skipped) => return Ok(Decision::Skip(SKIPPED)),
+            Some(Status::Cancelled) | None => return Err(OutcomeError::NoInput),
+        },
         (Some(Conclusion::Failure), _, error) | (_, Some(Status::Concluded(Conclusion::Failure)), error) => {
             let error = match error {
                 OutcomeError::NoTests => "the reports contain no tests".to_owned(),
                 error => error.to_string(),
             };
             terminal::note(&format!("{error}; submitting a failed run without counts"));
-            Ok(Decision::Submit(with_conclusion(Counts::NONE, Some(Conclusion::Failure))))
+            with_conclusion(Counts::NONE, Some(Conclusion::Failure))
         }
-        (_, Some(Status::Skipped), _) => Ok(Decision::Skip("the job was skipped")),
-        (_, _, OutcomeError::NoTests) if options.allow_empty => {
-            Ok(Decision::Submit(Outcome::from_counts(Counts::NONE)))
-        }
-        (_, _, error) => Err(error),
+        (_, Some(Status::Skipped), _) => return Ok(Decision::Skip(SKIPPED)),
+        (_, _, OutcomeError::NoTests) if options.allow_empty => Outcome::from_counts(Counts::NONE),
+        (_, _, error) => return Err(error),
+    };
+    Ok(Decision::Submit(without_tests.into()))
+}
+
+fn by_tests(options: &Options, collected: Collected, step: Option<Conclusion>, job: Option<Status>) -> Ended {
+    let Collected { counts, retried, run_failed, failed_tests } = collected;
+    let is_green = step.is_none() && !run_failed && counts.failed() == 0;
+    if is_green && job == Some(Status::Concluded(Conclusion::Failure)) {
+        terminal::note(
+            "the job failed, but no test did, so the run counts as passed; to make it a failed run, pass the outcome of \
+             the tests as --conclusion",
+        );
     }
+    let conclusion = if run_failed {
+        if step == Some(Conclusion::Success) {
+            terminal::note("ignored --conclusion success, because the reports state a failure");
+        }
+        Some(Conclusion::Failure)
+    } else {
+        step
+    };
+    let failures = if options.failures { failed_tests } else { Vec::new() };
+    Ended { outcome: with_conclusion(counts, conclusion), retried, failures }
 }
 
 fn with_conclusion(counts: Counts, conclusion: Option<Conclusion>) -> Outcome {
@@ -133,21 +165,21 @@ fn with_conclusion(counts: Counts, conclusion: Option<Conclusion>) -> Outcome {
     })
 }
 
-/// The counts from the options, or the sum of all reports; an error if there is no test.
-fn tests(options: &Options) -> Result<Counts, OutcomeError> {
-    let counts = match options.passed {
+/// The counts from the options, or the sum of all reports; an error if no test and no failure is in them.
+fn tests(options: &Options) -> Result<Collected, OutcomeError> {
+    if let Some(passed) = options.passed {
         // Counts of zero are valid: the user passed them.
-        Some(passed) => {
-            return Ok(checked(test_reports::Counts {
-                passed: passed.into(),
-                failed: options.failed.into(),
-                skipped: options.skipped.into(),
-            })?);
-        }
-        None if options.reports.is_empty() => return Err(OutcomeError::NoInput),
-        None => collect(&options.reports)?,
-    };
-    if counts.total() == 0 { Err(OutcomeError::NoTests) } else { Ok(counts) }
+        let (failed, skipped) = (options.failed.into(), options.skipped.into());
+        let counts = checked(test_reports::Counts { passed: passed.into(), failed, skipped })?;
+        return Ok(Collected { counts, retried: 0, run_failed: false, failed_tests: Vec::new() });
+    }
+    if options.reports.is_empty() {
+        return Err(OutcomeError::NoInput);
+    }
+    let repetitions = if options.count_repetitions { Repetitions::Count } else { Repetitions::Merge };
+    let collected = collect(&options.reports, repetitions)?;
+    let has_evidence = collected.counts.total() > 0 || collected.run_failed;
+    if has_evidence { Ok(collected) } else { Err(OutcomeError::NoTests) }
 }
 
 #[cfg(test)]
@@ -166,7 +198,7 @@ mod tests {
     fn outcome_of(arguments: &[&str]) -> String {
         let command = Command::try_parse_from([&["submit"], arguments].concat()).unwrap();
         match outcome(&command.options) {
-            Ok(Decision::Submit(outcome)) => {
+            Ok(Decision::Submit(Ended { outcome, .. })) => {
                 let counts = outcome.counts();
                 format!("{} {} {}", counts.passed(), counts.failed(), outcome.conclusion().unwrap().as_str())
             }

@@ -30,6 +30,8 @@ pub(crate) struct SubmitOutput {
     #[serde(flatten)]
     counts: Counts,
     conclusion: Conclusion,
+    /// How many of the passed tests were tried more than once.
+    retried: u64,
     #[serde(flatten)]
     urls: BadgeUrls,
     markdown: String,
@@ -76,7 +78,12 @@ impl RunnerFiles {
 }
 
 impl SubmitOutput {
-    pub(crate) fn new(test_run: &TestRun, urls: BadgeUrls, outcome: &Result<Accepted, SendError>) -> Self {
+    pub(crate) fn new(
+        test_run: &TestRun,
+        retried: u64,
+        urls: BadgeUrls,
+        outcome: &Result<Accepted, SendError>,
+    ) -> Self {
         Self {
             accepted: outcome.is_ok(),
             test_result_id: outcome.as_ref().ok().map(|accepted| accepted.test_result_id.clone()),
@@ -87,6 +94,7 @@ impl SubmitOutput {
             suite: test_run.suite.clone(),
             counts: test_run.outcome.counts(),
             conclusion: test_run.outcome.conclusion().unwrap_or(Conclusion::Success),
+            retried,
             markdown: urls.markdown(),
             urls,
         }
@@ -162,7 +170,7 @@ mod tests {
         let test_run = TestRun { branch: "ma`in".parse().unwrap(), ..test_run() };
         let service = ServiceUrl::parse("https://badges.test").unwrap();
         let urls = BadgeUrls::new(&service, &test_run.repository, &test_run.branch);
-        SubmitOutput::new(&test_run, urls, outcome)
+        SubmitOutput::new(&test_run, 3, urls, outcome)
     }
 
     #[test]
@@ -180,6 +188,7 @@ mod tests {
           "skipped": 1,
           "total": 193,
           "conclusion": "failure",
+          "retried": 3,
           "badge_url": "https://badges.test/badges/tests/all/acme/kit?branch=ma%60in",
           "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in",
           "link_url": "https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in",
@@ -226,6 +235,7 @@ mod tests {
           "skipped": 1,
           "total": 193,
           "conclusion": "failure",
+          "retried": 3,
           "badge_url": "https://badges.test/badges/tests/all/acme/kit?branch=ma%60in",
           "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in",
           "link_url": "https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in",

@@ -47,6 +47,20 @@ impl Suite {
 impl FailedTest {
     /// The maximum number of names in one result.
     pub const COUNT_MAX: usize = 20;
+
+    /// The name of a test as its report has it, at most the first 200 bytes. Control and format characters become
+    /// U+FFFD. `None` for an empty name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let harmless = |character: char| {
+            if character.is_control() || is_format(character) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                character
+            }
+        };
+        let name: String = name.chars().map(harmless).collect();
+        name.get(..name.floor_char_boundary(200))?.parse().ok()
+    }
 }
 
 /// Whether Unicode 16 puts a character into the category `Cf`. Such characters are invisible, and some reorder the
@@ -87,6 +101,14 @@ mod tests {
         );
         assert_ne!(a, b);
         assert!(a.starts_with(&"ä".repeat(35)) && a.len() <= 80, "{a}");
+    }
+
+    #[test]
+    fn any_name_of_a_test_can_be_shown() {
+        let name = |name: &str| FailedTest::from_name(name).map(|name| name.to_string());
+        assert_eq!(name("a\t\u{202e}b").as_deref(), Some("a\u{fffd}\u{fffd}b"));
+        assert_eq!(name(&"ä".repeat(150)), Some("ä".repeat(100)));
+        assert_eq!(name(""), None);
     }
 
     #[test]
