@@ -149,7 +149,8 @@ fn outcome(options: &Options) -> Result<Option<(Outcome, u64)>, SubmitError> {
     let by_reports = run_failed.then_some(Conclusion::Failure);
     let outcome = Outcome::new(counts, by_reports.or(conclusion));
     if conclusion == Some(Conclusion::Success) && (run_failed || outcome.is_err()) {
-        terminal::note("ignored --conclusion success, because the reports show a failure");
+        let failure = if counts.failed() > 0 { "tests failed" } else { "a report shows a failure" };
+        terminal::note(&format!("ignored --conclusion success, because {failure}"));
     }
     let outcome = outcome.or_else(|_| Outcome::new(counts, None));
     Ok(outcome.ok().map(|outcome| (outcome, retried)))

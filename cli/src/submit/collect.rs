@@ -111,7 +111,7 @@ pub(crate) fn collect(patterns: &[String], repetitions: Repetitions) -> Result<C
     }
     let Summary { counts, retried, run_failed, failed_tests, .. } = reports.summary(FAILED_TESTS_MAX);
     if retried > 0 {
-        terminal::note(&format!("{retried} of the passed tests were tried more than once"));
+        terminal::note(&format!("passed after more than one attempt: {retried}"));
     }
     if counts.total() == 0 {
         terminal::note("there is no test in any report");
