@@ -57,7 +57,7 @@ struct TestState {
 impl Reader {
     /// Reads a line outside of other tools' runs. Returns whether it belongs to this format.
     pub(crate) fn read(&mut self, line: &str, recorder: &mut Recorder<'_>) -> bool {
-        self.read_event(line, recorder) || self.read_text(line, recorder)
+        (!self.is_running() && self.read_event(line, recorder)) || self.read_text(line, recorder)
     }
 
     /// Whether a test is running, so that other lines are its output.

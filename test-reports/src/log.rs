@@ -161,7 +161,7 @@ mod tests {
         );
         check_counts(&nested, (1, 0, 0));
         let nested = format!(
-            "=== RUN   TestX\n{TAP}{CARGO}{XML}    --- is output\n--- PASS: TestX (0.00s)\nPASS\nok  \tkit\t0.01s\n"
+            "=== RUN   TestX\n{TAP}{CARGO}{XML}{{\"Action\":\"fail\",\"Package\":\"k\",\"Test\":\"T\"}}\n    --- is output\n--- PASS: TestX (0.00s)\nPASS\nok  \tkit\t0.01s\n"
         );
         check_counts(&nested, (1, 0, 0));
     }
