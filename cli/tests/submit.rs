@@ -533,7 +533,7 @@ fn jobs_that_cannot_have_the_key_or_a_branch_succeed() {
         &["--passed", "1"],
         &push,
         2,
-        "failed to determine the suite: only the action knows the matrix of a job",
+        "failed to determine the suite: only the action can see the matrix of a job",
     );
     let azure = [
         ("TF_BUILD", "True"),

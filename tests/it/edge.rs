@@ -1,4 +1,4 @@
-//! The CDN and its origins match the code: who may call what, which query parameters are forwarded, and timeouts.
+//! The CDN and its origins match the code: permissions, forwarded query parameters, and timeouts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +14,7 @@ use crate::tidy::root;
 /// The number of headers, and of query parameters, that a CloudFront policy may name:
 /// <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html>
 const NAMES_MAX: usize = 10;
-/// GitHub's image proxy waits 4 s for shields.io, which needs a part of it.
+/// GitHub's image proxy waits 4 s for shields.io, which needs part of that time itself.
 const CDN_TIME_MAX: Duration = Duration::from_secs(3);
 
 fn distribution() -> Value {
@@ -159,7 +159,7 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
 }
 
 #[test]
-fn the_cdn_takes_signed_results_and_rejects_other_methods_than_reads_elsewhere() {
+fn the_cdn_accepts_posts_only_for_results() {
     let config = distribution();
     let behaviors = config["CacheBehaviors"].as_array().unwrap().iter();
     for behavior in behaviors.chain([&config["DefaultCacheBehavior"]]) {
@@ -178,7 +178,7 @@ fn the_cdn_takes_signed_results_and_rejects_other_methods_than_reads_elsewhere()
 }
 
 #[test]
-fn the_cdn_has_an_answer_in_time_while_an_origin_hangs() {
+fn the_cdn_responds_in_time_while_an_origin_hangs() {
     let badge_api = origin("BadgeApi");
     let read = seconds(&badge_api["CustomOriginConfig"]["OriginReadTimeout"]);
     let attempts = u32::try_from(badge_api["ConnectionAttempts"].as_u64().unwrap()).unwrap();
@@ -228,7 +228,7 @@ fn alarms_and_the_dashboard_watch_both_origins() {
 /// API Gateway does not escape values in the format of the access log:
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html>
 #[test]
-fn the_access_log_has_nothing_that_a_client_can_write() {
+fn the_access_log_has_no_values_that_a_client_chooses() {
     let resources = resources();
     let format = resources["HttpApiStage"]["Properties"]["AccessLogSettings"]["Format"].as_str().unwrap();
     let line: BTreeMap<String, String> = serde_json::from_str(format).expect("JSON");
@@ -247,5 +247,5 @@ fn the_access_log_has_nothing_that_a_client_can_write() {
     ];
     assert_eq!(values, expected.into());
     let group = resources["HttpApiLog"]["Properties"]["LogGroupName"].as_str().unwrap();
-    assert!(group.starts_with("/aws/vendedlogs/"), "others use up the resource policy of the region");
+    assert!(group.starts_with("/aws/vendedlogs/"), "other names use up the resource policy of the region");
 }
