@@ -21,7 +21,7 @@ pub(crate) enum CachePolicy {
     TestResults,
     /// Versions of packages, which change less often.
     Packages,
-    /// A response that the next result changes, and that must not be served stale.
+    /// A response that the next result changes. CloudFront may serve it stale while the service fails, as any response.
     Brief,
     /// A package that is being looked up, or whose first lookup failed.
     Pending,
