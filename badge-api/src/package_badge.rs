@@ -81,6 +81,7 @@ fn parse(query: &Query<'_>) -> Result<VersionQuery, ParseError> {
             requirement = requirement.and(comparator, text.parse()?);
         }
     }
-    let prerelease = query.get("prerelease").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    // The second name is that of shields.io.
+    let prerelease = query.flag("prerelease") || query.flag("include_prereleases");
     Ok(VersionQuery { requirement, prerelease })
 }

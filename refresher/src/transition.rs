@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use badgesmith_aws::dynamodb::{ContentUpdate, Lease};
 use badgesmith_domain::package::Package;
-use badgesmith_domain::package_record::{Known, PackageRecord, PackageState, Validators};
+use badgesmith_domain::package_record::{Known, PackageRecord, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::Versions;
 
-use crate::upstream::{FetchError, FetchOutcome, FetchedPackage, VersionSet};
+use crate::upstream::{FetchError, FetchOutcome, FetchedPackage};
 
 /// A name that does not exist is looked up again after this long, if it is requested.
 const NOT_FOUND_PERIOD: Duration = Duration::from_hours(1);
@@ -105,12 +105,6 @@ impl RefreshPolicy {
         now: Timestamp,
     ) -> Transition {
         let FetchedPackage { versions, validators, private } = package;
-        let Some(versions) = assemble(versions, stored) else {
-            let error = FetchError::Failed("the stored versions cannot be read".to_owned());
-            // Without validators, the next refresh fetches everything.
-            let content = ContentUpdate::Revalidated(Validators::new());
-            return Transition { content, ..self.on_error(lease, &error, now) };
-        };
         // A package that returns to the schedule is written in full, because its items were about to expire.
         let unchanged = known.filter(|known| known.is_scheduled && stored == Some(&versions));
         let changed_at = unchanged.map_or(now, |known| known.changed_at);
@@ -219,20 +213,4 @@ fn known_package(versions: &Versions, private: bool, changed_at: Timestamp) -> K
         private,
         is_scheduled: true,
     }
-}
-
-/// All versions, with those that the upstream did not send again from `stored`; `None` when these are missing.
-fn assemble(sets: Vec<VersionSet>, stored: Option<&Versions>) -> Option<Versions> {
-    let mut versions = Vec::new();
-    for set in sets {
-        match set {
-            VersionSet::Listed(listed) => versions.extend(listed),
-            VersionSet::Unchanged => versions.extend(stored?.iter().cloned()),
-            VersionSet::UnchangedRange { lower, upper } => {
-                let unchanged = stored?.iter().filter(|version| (&lower..=&upper).contains(version));
-                versions.extend(unchanged.cloned());
-            }
-        }
-    }
-    Some(versions.into_iter().collect())
 }

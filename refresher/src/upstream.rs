@@ -12,7 +12,7 @@ mod timeouts;
 
 use badgesmith_domain::package::Package;
 
-pub(crate) use fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage, VersionSet};
+pub(crate) use fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
 pub(crate) use github::GitHub;
 pub(crate) use http_client::HttpClient;
 pub(crate) use nuget::NuGet;

@@ -350,6 +350,20 @@ async fn a_token_is_sent_to_no_other_host() {
     );
 }
 
+#[tokio::test]
+async fn links_may_come_in_several_header_lines() {
+    let (upstream, mut world) = world().await;
+    upstream.github_publish(ACME, "Kit", Visibility::Public, &["1.0.0"]);
+    let page = |number| format!("{}/github/elsewhere/{number}", upstream.url());
+    let links = [
+        ("link", format!("<{}>; rel=\"first\", <{}>; rel=\"last\"", page(1), page(2))),
+        ("link", format!("<{}>; rel=\"last next\"", page(2))),
+    ];
+    upstream.plan_fault("/versions", status(200, &links, "[{\"name\":\"1.0.0\"}]"), ALWAYS);
+    upstream.plan_fault("/elsewhere/2", status(200, &[], "[{\"name\":\"1.7.0\"},{}]"), ALWAYS);
+    assert_eq!(world.look_up("github/acme/kit").await, "1.7.0");
+}
+
 /// The log of one thread.
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);

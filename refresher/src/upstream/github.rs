@@ -10,8 +10,7 @@ use badgesmith_domain::package_record::{PackageState, Validators};
 use serde::Deserialize;
 use url::Url;
 
-use self::pages::PageWalk;
-use super::fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage, VersionSet};
+use super::fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
 use super::http_client::HttpClient;
 use super::request::{Credential, Get};
 use super::response::Response;
@@ -151,22 +150,14 @@ impl GitHub {
             "{owner_kind}/{organization}/packages/nuget/{name}/versions?per_page={}",
             pages::PER_PAGE
         ))?;
-        let mut walk = pages::walk(&self.http, &first, known, credential, &mut validators).await?;
-        if matches!(walk, PageWalk::Stale) {
-            let none = Validators::new();
-            walk = pages::walk(&self.http, &first, &none, credential, &mut validators).await?;
+        let names = pages::walk(&self.http, &first, known, credential, &mut validators).await?;
+        let Some(names) = names else { return Ok(FetchOutcome::NotFound) };
+        if validators == *known {
+            return Ok(FetchOutcome::Unchanged);
         }
-        let versions = match walk {
-            PageWalk::NotFound => return Ok(FetchOutcome::NotFound),
-            PageWalk::Stale => {
-                return Err(FetchError::Failed(format!("the pages of {first} changed while they were read")));
-            }
-            PageWalk::Unchanged if validators == *known => return Ok(FetchOutcome::Unchanged),
-            // Only the validator of the visibility changed.
-            PageWalk::Unchanged => VersionSet::Unchanged,
-            PageWalk::Found(versions) => VersionSet::Listed(versions),
-        };
-        Ok(FetchOutcome::Found(FetchedPackage { versions: vec![versions], validators, private: has_consent }))
+        // A name that is not a NuGet version is skipped.
+        let versions = names.iter().filter_map(|name| name.parse().ok()).collect();
+        Ok(FetchOutcome::Found(FetchedPackage { versions, validators, private: has_consent }))
     }
 
     /// The visibility of a package; `None` when it does not exist. Only public packages get a validator, so a document

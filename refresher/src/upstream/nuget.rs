@@ -9,16 +9,17 @@ use std::time::Duration;
 use badgesmith_domain::package::PackageName;
 use badgesmith_domain::package_record::Validators;
 use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::version::NuGetVersion;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
-use self::registration::RegistrationReader;
-use self::service_index::{ResourceKind, Resources};
-use super::fetch::{FetchError, FetchOutcome, FetchedPackage, VersionSet};
+use self::registration::{Registration, RegistrationReader};
+use self::service_index::Resources;
+use super::fetch::{FetchError, FetchOutcome, FetchedPackage};
 use super::http_client::HttpClient;
 use super::request::Get;
-use super::response::{Document, Response};
+use super::response::Response;
 
 /// How long the service index is cached.
 const INDEX_LIFETIME: Duration = Duration::from_mins(30);
@@ -39,8 +40,14 @@ struct CachedResources {
 }
 
 #[derive(Deserialize)]
-struct FlatContainer {
+struct FlatContainerDocument {
     versions: Vec<String>,
+}
+
+enum FlatContainer {
+    Unchanged,
+    NotFound,
+    Found { versions: Vec<NuGetVersion>, validators: Validators },
 }
 
 impl NuGet {
@@ -54,37 +61,109 @@ impl NuGet {
         known: &Validators,
         now: Timestamp,
     ) -> Result<FetchOutcome, FetchError> {
-        let Resources { kind, bases } = self.resources(now).await?;
-        let mut failure = FetchError::Failed("the service index names no base URL".to_owned());
-        for base in bases {
-            let url = base
-                .join(&format!("{name}/index.json"))
-                .map_err(|_| FetchError::Failed(format!("invalid base URL {base}")))?;
-            match self.fetch_from(kind, &url, known).await {
-                // Another base URL may work.
-                Err(error @ (FetchError::Failed(_) | FetchError::BreakerOpen(_))) => failure = error,
-                fetched => return fetched,
+        match self.resources(now).await? {
+            Resources::Registrations(bases) => Ok(match self.registration(&bases, name, known).await? {
+                Registration::Unchanged => FetchOutcome::Unchanged,
+                Registration::NotFound => FetchOutcome::NotFound,
+                Registration::Found { listed, validators, .. } => found(listed, validators),
+            }),
+            Resources::FlatContainer(bases) => Ok(match self.flat_container(&bases, name, known).await? {
+                FlatContainer::Unchanged => FetchOutcome::Unchanged,
+                FlatContainer::NotFound => FetchOutcome::NotFound,
+                FlatContainer::Found { versions, validators } => found(versions, validators),
+            }),
+            Resources::OldRegistrations { registrations, flat_container } => {
+                let fetched = self.fetch_both(&registrations, &flat_container, name, known).await?;
+                match fetched {
+                    Some(fetched) => Ok(fetched),
+                    // One of them changed, so both have to be complete.
+                    None => {
+                        let none = Validators::new();
+                        let fetched = self.fetch_both(&registrations, &flat_container, name, &none).await?;
+                        fetched.ok_or_else(|| FetchError::Failed("an unconditional request was answered with 304".into()))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads registrations that may leave out versions by Semantic Versioning 2.0.0, and adds those from the flat
+    /// container. `None` if one is unchanged and the other is not.
+    async fn fetch_both(
+        &self,
+        registrations: &[Url],
+        flat_container: &[Url],
+        name: &PackageName,
+        known: &Validators,
+    ) -> Result<Option<FetchOutcome>, FetchError> {
+        let registration = self.registration(registrations, name, known).await?;
+        let flat_container = if flat_container.is_empty() {
+            if matches!(registration, Registration::Unchanged) { FlatContainer::Unchanged } else { FlatContainer::NotFound }
+        } else {
+            self.flat_container(flat_container, name, known).await?
+        };
+        let (mut listed, unlisted, mut validators) = match (registration, &flat_container) {
+            (Registration::Unchanged, FlatContainer::Unchanged) => return Ok(Some(FetchOutcome::Unchanged)),
+            (Registration::Unchanged, _) | (_, FlatContainer::Unchanged) => return Ok(None),
+            (Registration::NotFound, _) => (Vec::new(), Vec::new(), Validators::new()),
+            (Registration::Found { listed, unlisted, validators }, _) => (listed, unlisted, validators),
+        };
+        let is_registered = !validators.is_empty();
+        if let FlatContainer::Found { versions, validators: validator } = flat_container {
+            listed.extend(versions.into_iter().filter(|version| version.is_sem_ver_2() && !unlisted.contains(version)));
+            validators.extend(validator);
+        }
+        let exists = is_registered || !listed.is_empty();
+        Ok(Some(if exists { found(listed, validators) } else { FetchOutcome::NotFound }))
+    }
+
+    async fn registration(
+        &self,
+        bases: &[Url],
+        name: &PackageName,
+        known: &Validators,
+    ) -> Result<Registration, FetchError> {
+        let reader = RegistrationReader { http: &self.http, service_index: &self.service_index, known };
+        let mut failure = no_base();
+        for url in indexes(bases, name) {
+            match reader.read(&url).await {
+                Err(error) if is_of_base(&error) => failure = error,
+                read => return read,
             }
         }
         Err(failure)
     }
 
-    async fn fetch_from(
+    async fn flat_container(
         &self,
-        kind: ResourceKind,
-        url: &Url,
+        bases: &[Url],
+        name: &PackageName,
         known: &Validators,
-    ) -> Result<FetchOutcome, FetchError> {
-        let get = Get { url, validator: known.get(url.as_str()), credential: None };
-        match (self.http.get(get).await?, kind) {
-            (Response::NotModified, _) => Ok(FetchOutcome::Unchanged),
-            (Response::NotFound, _) => Ok(FetchOutcome::NotFound),
-            (Response::Found(document), ResourceKind::Registrations) => {
-                let reader = RegistrationReader { http: &self.http, service_index: &self.service_index };
-                reader.read(url, document, known).await
+    ) -> Result<FlatContainer, FetchError> {
+        let mut failure = no_base();
+        for url in indexes(bases, name) {
+            match self.read_flat_container(&url, known).await {
+                Err(error) if is_of_base(&error) => failure = error,
+                read => return read,
             }
-            (Response::Found(document), ResourceKind::FlatContainer) => read_flat_container(url, document),
         }
+        Err(failure)
+    }
+
+    async fn read_flat_container(&self, url: &Url, known: &Validators) -> Result<FlatContainer, FetchError> {
+        let get = Get { url, validator: known.get(url.as_str()), credential: None };
+        let document = match self.http.get(get).await? {
+            Response::NotModified => return Ok(FlatContainer::Unchanged),
+            Response::NotFound => return Ok(FlatContainer::NotFound),
+            Response::Found(document) => document,
+        };
+        let FlatContainerDocument { versions } = document.json(url)?;
+        if versions.is_empty() {
+            return Ok(FlatContainer::NotFound);
+        }
+        let versions = versions.iter().filter_map(|version| version.parse().ok()).collect();
+        let validators = Validators::from([(url.to_string(), document.validator)]);
+        Ok(FlatContainer::Found { versions, validators })
     }
 
     async fn resources(&self, now: Timestamp) -> Result<Resources, FetchError> {
@@ -118,15 +197,21 @@ impl NuGet {
     }
 }
 
-fn read_flat_container(url: &Url, document: Document) -> Result<FetchOutcome, FetchError> {
-    let FlatContainer { versions } = document.json(url)?;
-    if versions.is_empty() {
-        return Ok(FetchOutcome::NotFound);
-    }
-    let listed = versions.iter().filter_map(|version| version.parse().ok()).collect();
-    Ok(FetchOutcome::Found(FetchedPackage {
-        versions: vec![VersionSet::Listed(listed)],
-        validators: Validators::from([(url.to_string(), document.validator)]),
-        private: false,
-    }))
+/// The index of a package at each of several alternative base URLs.
+fn indexes(bases: &[Url], name: &PackageName) -> impl Iterator<Item = Url> {
+    bases.iter().filter_map(move |base| base.join(&format!("{name}/index.json")).ok())
+}
+
+fn no_base() -> FetchError {
+    FetchError::Failed("the service index names no valid base URL".to_owned())
+}
+
+/// Whether another base URL may work.
+fn is_of_base(error: &FetchError) -> bool {
+    matches!(error, FetchError::Failed(_) | FetchError::BreakerOpen(_))
+}
+
+fn found(versions: Vec<NuGetVersion>, validators: Validators) -> FetchOutcome {
+    let versions = versions.into_iter().collect();
+    FetchOutcome::Found(FetchedPackage { versions, validators, private: false })
 }

@@ -26,7 +26,29 @@ pub(super) struct Credential<'a> {
     pub(super) is_speculative: bool,
 }
 
+/// The redirects that are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Redirects {
+    /// A token is sent to no other host.
+    SameOrigin,
+    /// As NuGet's clients do, but never from `https` to `http`.
+    AnyHost,
+}
+
+impl Redirects {
+    pub(super) fn allow(self, from: &Url, to: &Url) -> bool {
+        match self {
+            Self::SameOrigin => from.origin() == to.origin(),
+            Self::AnyHost => to.scheme() == "https" || from.scheme() == to.scheme(),
+        }
+    }
+}
+
 impl Get<'_> {
+    pub(super) fn redirects(&self) -> Redirects {
+        if self.credential.is_some() { Redirects::SameOrigin } else { Redirects::AnyHost }
+    }
+
     pub(super) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
@@ -52,5 +74,29 @@ impl Get<'_> {
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
     if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
         headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_redirect_leaves_tls_and_none_takes_a_token_elsewhere() {
+        let allow = |redirects: Redirects, from: &str, to: &str| {
+            redirects.allow(&from.parse().unwrap(), &to.parse().unwrap())
+        };
+        for (from, to, same_origin, any_host) in [
+            ("https://a.test/x", "https://a.test/y", true, true),
+            ("https://a.test/x", "https://b.test/x", false, true),
+            ("https://a.test/x", "https://a.test:8443/x", false, true),
+            ("https://a.test/x", "http://a.test/x", false, false),
+            ("https://a.test/x", "http://b.test/x", false, false),
+            ("http://a.test/x", "https://b.test/x", false, true),
+            ("http://a.test/x", "http://b.test/x", false, true),
+        ] {
+            assert_eq!(allow(Redirects::SameOrigin, from, to), same_origin, "{from} {to}");
+            assert_eq!(allow(Redirects::AnyHost, from, to), any_host, "{from} {to}");
+        }
     }
 }

@@ -35,8 +35,8 @@ pub(super) struct Document {
     body: Vec<u8>,
     /// The validator for the next request.
     pub(super) validator: Validator,
-    /// The `Link` header.
-    pub(super) link: Option<String>,
+    /// The `Link` headers, as one list (RFC 9110, 5.3).
+    pub(super) link: String,
 }
 
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Response {
                 Err(retry_after(response.headers(), &cause).unwrap_or(AttemptError::Transient(cause)))
             }
             _ if status.is_redirection() => {
-                failed(format!("{cause}; redirects to other hosts, and too many of them, are not followed"))
+                failed(format!("{cause}, a redirect that is not followed"))
             }
             _ => failed(cause),
         }
@@ -95,7 +95,8 @@ impl Response {
             // Some caches ignore conditional requests: https://github.com/NuGet/NuGetGallery/issues/9175
             return Ok(Self::NotModified);
         }
-        let link = header("link");
+        let links = response.headers().get_all("link").iter().filter_map(|value| value.to_str().ok());
+        let link = links.collect::<Vec<_>>().join(", ");
         Ok(Self::Found(Document { body: read_body(response).await?, validator, link }))
     }
 }
@@ -118,8 +119,7 @@ fn classify_refusal(
         if text(headers, "x-ratelimit-remaining") == Some("0") {
             return AttemptError::RateLimited { cause, retry_after: until_reset(headers, now) };
         }
-        let is_secondary = String::from_utf8_lossy(body).contains("secondary rate limit");
-        if status == StatusCode::TOO_MANY_REQUESTS || is_secondary {
+        if status == StatusCode::TOO_MANY_REQUESTS || names_secondary_limit(body) {
             return AttemptError::RateLimited { cause, retry_after: None };
         }
     }
@@ -135,6 +135,12 @@ fn classify_refusal(
         "the token lacks a permission; it needs the scope read:packages"
     };
     AttemptError::Final(FetchError::Refused(format!("{cause}: {hint}")))
+}
+
+/// Whether GitHub's message names a secondary rate limit, which it once called abuse detection. Enterprise servers still do.
+fn names_secondary_limit(body: &[u8]) -> bool {
+    let message = String::from_utf8_lossy(body).to_ascii_lowercase();
+    ["secondary rate limit", "abuse detection"].iter().any(|wording| message.contains(wording))
 }
 
 /// The time until GitHub's primary rate limit is reset.
@@ -153,7 +159,7 @@ impl Document {
     pub(super) fn json<T: DeserializeOwned>(&self, url: &Url) -> Result<T, FetchError> {
         let malformed = |cause: &dyn Error| FetchError::Failed(format!("malformed document {url}: {cause}"));
         if !self.body.starts_with(&GZIP) {
-            return serde_json::from_slice(&self.body).map_err(|error| malformed(&error));
+            return serde_json::from_slice(without_mark(&self.body)).map_err(|error| malformed(&error));
         }
         // Unpacked in full, because serde_json parses a slice several times as fast as a stream. There is no await
         // meanwhile, so each thread has one such buffer at a time.
@@ -163,8 +169,13 @@ impl Document {
         if plain.len() as u64 > PLAIN_BYTES_MAX {
             return Err(FetchError::Failed(format!("{url} unpacks to more than {PLAIN_BYTES_MAX} bytes")));
         }
-        serde_json::from_slice(&plain).map_err(|error| malformed(&error))
+        serde_json::from_slice(without_mark(&plain)).map_err(|error| malformed(&error))
     }
+}
+
+/// The text after a byte order mark, which a parser may ignore (RFC 8259, 8.1). Feeds made with Windows tools have one.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, AttemptError> {

@@ -85,9 +85,9 @@ pub struct Validator {
     /// The `Last-Modified` header, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
-    /// The commit of a page of a NuGet registration.
+    /// The versions in a document that is one of several, so that one that changed does not require the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
+    pub versions: Option<Vec<String>>,
     /// The URL of the page after a page of GitHub's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,

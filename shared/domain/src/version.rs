@@ -1,11 +1,12 @@
 //! Package versions as NuGet parses and orders them, and requirements on versions.
 //!
-//! Every rule follows the library [NuGet.Versioning][library] 6 and its [documentation][page]. A requirement only
-//! checks bounds. It does not find the version that NuGet would restore for a floating range.
+//! Every rule follows the library [NuGet.Versioning][library] 6 and its [documentation][page], with one exception: a
+//! floating range contains only the versions of its pattern, which a restore merely prefers.
 //!
 //! [library]: https://github.com/NuGet/NuGet.Client/tree/dev/src/NuGet.Core/NuGet.Versioning
 //! [page]: https://learn.microsoft.com/nuget/concepts/package-versioning
 
+mod floating;
 mod nuget;
 mod range;
 mod requirement;
@@ -16,6 +17,9 @@ pub use requirement::{Comparator, Requirement};
 
 /// A package's listed versions: distinct, highest first, at most [`Versions::MAX`].
 ///
+/// If there are more, the highest stable versions and the highest prereleases share the places equally. What one of them
+/// does not need, the other gets, so that no number of nightly builds displaces the stable version.
+///
 /// Of equal versions with different spellings, only the one that sorts last by bytes is kept, regardless of the
 /// input order: `1.0.0-rc` rather than `1.0.0-RC`. The [package content resource][lower] of NuGet's API writes all
 /// versions in lower case.
@@ -25,8 +29,16 @@ pub use requirement::{Comparator, Requirement};
 pub struct Versions(Box<[NuGetVersion]>);
 
 impl Versions {
-    /// The maximum number of versions. Lower versions are dropped.
+    /// The maximum number of versions.
     pub const MAX: usize = 10_000;
+
+    /// At most `max` of these versions.
+    #[must_use]
+    pub fn truncated(&self, max: usize) -> Self {
+        let mut kept = self.0.to_vec();
+        truncate(&mut kept, max);
+        Self(kept.into_boxed_slice())
+    }
 
     /// The versions, highest first.
     pub fn iter(&self) -> std::slice::Iter<'_, NuGetVersion> {
@@ -41,8 +53,9 @@ impl Versions {
         self.0.is_empty()
     }
 
-    /// The highest stable version that meets `requirement`. If there is none, or with `prerelease`, the highest
-    /// version that meets it. `None` if no version does.
+    /// The highest stable version that meets `requirement`. With `prerelease`, or for a floating range with a label, the
+    /// highest of all that meet it. If no stable version does, the highest prerelease, except those of an exclusive upper
+    /// bound. `None` if no version meets it.
     ///
     /// ```
     /// use badgesmith_domain::version::{Requirement, Versions};
@@ -57,12 +70,29 @@ impl Versions {
     /// ```
     pub fn latest(&self, requirement: &Requirement, prerelease: bool) -> Option<&NuGetVersion> {
         let mut matching = self.iter().filter(|version| requirement.is_met_by(version));
-        let highest = matching.next()?;
-        if prerelease || !highest.is_prerelease() {
-            return Some(highest);
+        if prerelease || requirement.includes_prereleases() {
+            return matching.next();
         }
-        Some(matching.find(|version| !version.is_prerelease()).unwrap_or(highest))
+        let stable = matching.clone().find(|version| !version.is_prerelease());
+        stable.or_else(|| matching.find(|version| !requirement.excludes_release_of(version)))
     }
+}
+
+/// Keeps at most `max` of the versions, which are highest first.
+fn truncate(versions: &mut Vec<NuGetVersion>, max: usize) {
+    if versions.len() <= max {
+        return;
+    }
+    let prereleases = versions.iter().filter(|version| version.is_prerelease()).count();
+    let stable = versions.len() - prereleases;
+    let mut stable_left = stable.min(max.div_ceil(2).max(max.saturating_sub(prereleases)));
+    let mut prereleases_left = max - stable_left;
+    versions.retain(|version| {
+        let left = if version.is_prerelease() { &mut prereleases_left } else { &mut stable_left };
+        let is_kept = *left > 0;
+        *left = left.saturating_sub(1);
+        is_kept
+    });
 }
 
 impl FromIterator<NuGetVersion> for Versions {
@@ -70,7 +100,7 @@ impl FromIterator<NuGetVersion> for Versions {
         let mut versions: Vec<_> = versions.into_iter().collect();
         versions.sort_unstable_by(|a, b| b.cmp(a).then_with(|| b.to_string().cmp(&a.to_string())));
         versions.dedup();
-        versions.truncate(Self::MAX);
+        truncate(&mut versions, Self::MAX);
         Self(versions.into_boxed_slice())
     }
 }
@@ -116,6 +146,24 @@ mod tests {
         assert_eq!(many.iter().last(), Some(&version("1.1")));
     }
 
+    #[test]
+    fn neither_stable_versions_nor_prereleases_displace_the_other() {
+        let kept = |stable: usize, prereleases: usize, max: usize| {
+            let stable = (0..stable).map(|patch| version(&format!("1.0.{patch}")));
+            let nightly = (0..prereleases).map(|number| version(&format!("2.0.0-nightly.{number}")));
+            let kept = stable.chain(nightly).collect::<Versions>().truncated(max);
+            let is_highest = |of: Option<&NuGetVersion>, expected: String| of.is_none_or(|of| *of == version(&expected));
+            assert!(is_highest(kept.iter().next(), format!("2.0.0-nightly.{}", prereleases - 1)));
+            let prereleases = kept.iter().filter(|version| version.is_prerelease()).count();
+            (kept.len() - prereleases, prereleases)
+        };
+        assert_eq!(kept(1, 12_000, Versions::MAX), (1, 9_999));
+        assert_eq!(kept(7_000, 12_000, Versions::MAX), (5_000, 5_000));
+        assert_eq!(kept(9_990, 1, Versions::MAX), (9_990, 1));
+        assert_eq!(kept(12_000, 30, Versions::MAX), (9_970, 30));
+        assert_eq!(kept(3, 9, 4), (2, 2));
+    }
+
     #[track_caller]
     fn check_latest(requirement: &str, prerelease: bool, expected: Option<&str>) {
         let versions = listed(&["1.0.0", "1.2.0", "2.0.0-rc.2", "2.0.0-rc.10", "1.3.0-beta", "3.0.0-alpha"]);
@@ -131,9 +179,21 @@ mod tests {
         check_latest("(,1.2)", false, Some("1.0.0"));
         check_latest("(,1.2)", true, Some("1.0.0"));
         check_latest("<2.0", true, Some("2.0.0-rc.10"));
-        check_latest(">1.2 <2", false, Some("2.0.0-rc.10"));
+        check_latest(">1.2 <2", false, Some("1.3.0-beta"));
+        check_latest("[1.5,2.0)", false, None);
+        check_latest("[1.5,2.0)", true, Some("2.0.0-rc.10"));
+        check_latest("[1.5,2.0.0-rc.5)", false, Some("2.0.0-rc.2"));
+        check_latest("[1.5,2.0]", false, Some("2.0.0-rc.10"));
         check_latest("2.0", false, Some("3.0.0-alpha"));
-        check_latest("2.0.0-*", false, Some("3.0.0-alpha"));
+        check_latest("2.0.0-*", false, Some("2.0.0-rc.10"));
+        check_latest("1.*", false, Some("1.2.0"));
+        check_latest("1.*", true, Some("1.3.0-beta"));
+        check_latest("1.*-*", false, Some("1.3.0-beta"));
+        check_latest("1.3.*", false, None);
+        check_latest("1.3.*-*", false, Some("1.3.0-beta"));
+        check_latest("2.0.0-rc.*", false, Some("2.0.0-rc.10"));
+        check_latest("*", false, Some("1.2.0"));
+        check_latest("*-*", false, Some("3.0.0-alpha"));
         check_latest("3.0", true, None);
         check_latest(">2 <1", true, None);
         assert_eq!(Versions::default().latest(&Requirement::default(), true), None);
@@ -161,7 +221,8 @@ mod tests {
             let met = || given.iter().filter(|version| requirement.is_met_by(version));
             let stable = met().filter(|version| !version.is_prerelease()).max();
             prop_assert_eq!(a.latest(&requirement, true), met().max());
-            prop_assert_eq!(a.latest(&requirement, false), stable.or(met().max()));
+            let fallback = met().filter(|version| !requirement.excludes_release_of(version)).max();
+            prop_assert_eq!(a.latest(&requirement, false), stable.or(fallback));
         }
     }
 }

@@ -20,11 +20,11 @@ const COMPRESSED_BYTES_MAX: usize = 350 * 1024;
 /// Content that decompresses to more was not written here.
 const PLAIN_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
-/// `versions` as an attribute; only the highest of them if not all fit into an item.
+/// `versions` as an attribute; fewer of them if not all fit into an item.
 pub(super) fn from_versions(versions: &Versions) -> Result<AttributeValue, AwsError> {
     let mut kept = versions.len();
     loop {
-        let lines: Vec<_> = versions.iter().take(kept).map(NuGetVersion::to_string).collect();
+        let lines: Vec<_> = versions.truncated(kept).iter().map(NuGetVersion::to_string).collect();
         let content = compress(lines.join("\n").as_bytes())?;
         if content.len() <= COMPRESSED_BYTES_MAX || kept == 0 {
             return Ok(AttributeValue::B(Blob::new(content)));
