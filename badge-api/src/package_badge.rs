@@ -1,7 +1,6 @@
 //! The badge of a package.
 
 use badgesmith_api::http::{Query, Request, Response};
-use badgesmith_aws::metrics::Metric;
 use badgesmith_domain::badge::{Badge, Subject};
 use badgesmith_domain::ids::ParseError;
 use badgesmith_domain::package::{Package, Provider};
@@ -37,18 +36,17 @@ pub(crate) async fn answer(
     };
     let found = match packages.get(&package, !query.requirement.is_empty(), now).await {
         Ok(Some(found)) => found,
-        Ok(None) => return badge(Badge::pending(provider), CachePolicy::Unavailable),
+        Ok(None) => return badge(Badge::pending(provider), CachePolicy::Pending),
         Err(error) => {
             tracing::error!(%package, %error, "failed to read a package");
-            Metric::BadgesUnavailable.count(1);
-            return badge(Badge::unavailable(subject), CachePolicy::Unavailable);
+            return respond::unavailable_badge(subject);
         }
     };
     match &found.record.state {
         PackageState::Unconfirmed if found.record.failures == 0 => {
-            badge(Badge::pending(provider), CachePolicy::Unavailable)
+            badge(Badge::pending(provider), CachePolicy::Pending)
         }
-        PackageState::Unconfirmed => badge(Badge::unavailable(subject), CachePolicy::Unavailable),
+        PackageState::Unconfirmed => badge(Badge::unavailable(subject), CachePolicy::Pending),
         PackageState::NotFound => badge(Badge::not_found(subject), CachePolicy::Brief),
         PackageState::Known(known) => match latest(known, &found, &query) {
             Some(version) => {

@@ -4,10 +4,15 @@ use std::fmt::Display;
 
 use badgesmith_api::error_response::ErrorResponse;
 use badgesmith_api::http::{Request, Response};
+use badgesmith_aws::metrics::Metric;
+use badgesmith_domain::badge::{Badge, Subject};
 use badgesmith_domain::timestamp::Timestamp;
 use http::{StatusCode, header};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+
+/// How soon a client may retry while DynamoDB fails.
+const RETRY_AFTER_SECONDS: &str = "1";
 
 /// The `Cache-Control` of a response (RFC 9111; the stale directives are RFC 5861's).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +23,8 @@ pub(crate) enum CachePolicy {
     Packages,
     /// A response that the next result changes, and that must not be served stale.
     Brief,
-    /// A temporary state: our own failure, or a package that is being looked up.
-    Unavailable,
+    /// A package that is being looked up, or whose first lookup failed.
+    Pending,
 }
 
 impl CachePolicy {
@@ -32,7 +37,7 @@ impl CachePolicy {
                 "public, max-age=120, s-maxage=120, stale-while-revalidate=600, stale-if-error=86400"
             }
             Self::Brief => "public, max-age=30, s-maxage=30",
-            Self::Unavailable => "public, max-age=5, s-maxage=5",
+            Self::Pending => "public, max-age=5, s-maxage=5",
         }
     }
 }
@@ -67,6 +72,14 @@ pub(crate) fn options(allow: &'static str) -> Response {
         .header(header::ACCESS_CONTROL_ALLOW_METHODS, allow)
         .header(header::ACCESS_CONTROL_ALLOW_HEADERS, "*")
         .header(header::ACCESS_CONTROL_MAX_AGE, "86400")
+}
+
+/// The badge while DynamoDB fails. Only a 5xx makes the CDN serve the good copy that it may have (`stale-if-error`).
+pub(crate) fn unavailable_badge(subject: Subject) -> Response {
+    Metric::BadgesUnavailable.count(1);
+    Response::json(StatusCode::SERVICE_UNAVAILABLE, &Badge::unavailable(subject))
+        .header(header::CACHE_CONTROL, "no-store")
+        .header(header::RETRY_AFTER, RETRY_AFTER_SECONDS)
 }
 
 /// The response to anything but a badge while DynamoDB fails.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use badgesmith_api::error_response::ErrorResponse;
 use badgesmith_api::http::{Query, Request, Response};
 use badgesmith_api::route::RawTarget;
-use badgesmith_aws::metrics::Metric;
 use badgesmith_domain::badge::{Badge, Subject};
 use badgesmith_domain::ids::{ParseError, Platform, Repository};
 use badgesmith_domain::slots::Selection;
@@ -32,13 +31,7 @@ pub(crate) async fn answer(
         Err(error) => {
             let Target { repository, branch, .. } = &target;
             tracing::error!(%repository, %branch, %error, "failed to read slots");
-            Metric::BadgesUnavailable.count(1);
-            return respond::cached(
-                request,
-                &Badge::unavailable(Subject::Tests),
-                CachePolicy::Unavailable,
-                None,
-            );
+            return respond::unavailable_badge(Subject::Tests);
         }
     };
     let Some(summary) = found.summary(&target.selection) else {

@@ -11,7 +11,7 @@ use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::table_status;
 use badgesmith_aws::env;
 use badgesmith_aws::sdk::{AwsError, AwsErrorKind, causes};
-use badgesmith_aws::secrets_manager::{SecretsManager, repository_secret_name};
+use badgesmith_aws::secrets_manager::SecretsManager;
 use badgesmith_domain::ids::{ParseError, Platform, Repository};
 use badgesmith_domain::signature::HmacKey;
 use badgesmith_domain::test_result::{Counts, Outcome, RunAttempt, TestRun};
@@ -187,7 +187,8 @@ async fn event_bus(stack: &Stack) -> Result<String, String> {
 /// Checks that Secrets Manager responds and, with --repo, that the repository has a key.
 async fn secrets(stack: &Stack, repository: Option<&Repository>) -> Result<String, String> {
     let secrets = SecretsManager::new(&stack.config);
-    let name = repository.map_or_else(|| "badge/repo/badgesmith/doctor".to_owned(), repository_secret_name);
+    let names = stack.secret_names().map_err(|error| error.to_string())?;
+    let name = repository.map_or_else(|| names.no_repository(), |repository| names.repository(repository));
     let secret = secrets.describe(&name).await.map_err(with_hint)?;
     match repository {
         Some(repository) if secret.is_none_or(|secret| secret.deletes_at.is_some()) => {

@@ -6,7 +6,6 @@ use badgesmith_aws::clock::Clock;
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::secrets_manager::{
     CreateOutcome, PREVIOUS_KEY_LIFETIME, SecretDescription, SecretsManager, repository_secret,
-    repository_secret_name,
 };
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::timestamp::Timestamp;
@@ -103,28 +102,33 @@ pub(crate) struct Delete {
 }
 
 impl Command {
-    pub(crate) fn target(&self) -> &Target {
+    fn args(&self) -> &RepositoryArgs {
         match self {
-            Self::Create(args) | Self::Show(args) => &args.target,
-            Self::Rotate(rotate) => &rotate.args.target,
-            Self::Delete(delete) => &delete.args.target,
+            Self::Create(args) | Self::Show(args) => args,
+            Self::Rotate(rotate) => &rotate.args,
+            Self::Delete(delete) => &delete.args,
         }
     }
 
+    pub(crate) fn target(&self) -> &Target {
+        &self.args().target
+    }
+
     pub(crate) async fn run(&self) -> Result<Output, CliError> {
-        let secrets = SecretsManager::new(&self.target().find().await?.config);
+        let stack = self.target().find().await?;
+        let secrets = SecretsManager::new(&stack.config);
+        let name = stack.secret_names()?.repository(&self.args().repository);
         match self {
-            Self::Create(RepositoryArgs { repository, .. }) => create(&secrets, repository).await,
-            Self::Rotate(options) => rotate(&secrets, options).await,
-            Self::Show(RepositoryArgs { repository, .. }) => show(&secrets, repository).await,
-            Self::Delete(options) => delete(&secrets, options).await,
+            Self::Create(RepositoryArgs { repository, .. }) => create(&secrets, repository, name).await,
+            Self::Rotate(options) => rotate(&secrets, options, name).await,
+            Self::Show(RepositoryArgs { repository, .. }) => show(&secrets, repository, name).await,
+            Self::Delete(options) => delete(&secrets, options, name).await,
         }
     }
 }
 
-async fn create(secrets: &SecretsManager, repository: &Repository) -> Result<Output, CliError> {
+async fn create(secrets: &SecretsManager, repository: &Repository, name: String) -> Result<Output, CliError> {
     let key = generate_key()?;
-    let name = repository_secret_name(repository);
     match secrets.create(&name, &repository_secret(&key)).await? {
         CreateOutcome::Created => {}
         CreateOutcome::AlreadyExists => {
@@ -141,14 +145,13 @@ async fn create(secrets: &SecretsManager, repository: &Repository) -> Result<Out
         .note("Store it in the CI system as the secret BADGESMITH_KEY."))
 }
 
-async fn rotate(secrets: &SecretsManager, options: &Rotate) -> Result<Output, CliError> {
+async fn rotate(secrets: &SecretsManager, options: &Rotate, name: String) -> Result<Output, CliError> {
     let Rotate { compromised, yes, args: RepositoryArgs { repository, target } } = options;
     let now = Clock::System.now();
-    let secret = describe(secrets, repository).await?;
+    let secret = describe(secrets, repository, &name).await?;
     if !compromised {
         confirm_second_rotation(repository, &secret, now, *yes)?;
     }
-    let name = repository_secret_name(repository);
     if *compromised {
         // The value before the last one stays valid, so the old key must be two values back.
         put(secrets, options, &name, &generate_key()?).await?;
@@ -201,8 +204,7 @@ async fn put(secrets: &SecretsManager, options: &Rotate, name: &str, key: &str) 
     }
 }
 
-async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Output, CliError> {
-    let name = repository_secret_name(repository);
+async fn show(secrets: &SecretsManager, repository: &Repository, name: String) -> Result<Output, CliError> {
     let secret = secrets.describe(&name).await?.ok_or_else(|| no_key(repository))?;
     Ok(Output::new(&KeyDescription {
         repository: repository.to_string(),
@@ -214,10 +216,9 @@ async fn show(secrets: &SecretsManager, repository: &Repository) -> Result<Outpu
     }))
 }
 
-async fn delete(secrets: &SecretsManager, options: &Delete) -> Result<Output, CliError> {
+async fn delete(secrets: &SecretsManager, options: &Delete, name: String) -> Result<Output, CliError> {
     let Delete { yes, args: RepositoryArgs { repository, target } } = options;
-    let name = repository_secret_name(repository);
-    describe(secrets, repository).await?;
+    describe(secrets, repository, &name).await?;
     terminal::confirm(&format!("Delete the key of {repository}? Its results will be rejected."), *yes)?;
     if !secrets.delete(&name).await? {
         return Err(no_key(repository));
@@ -232,10 +233,13 @@ async fn delete(secrets: &SecretsManager, options: &Delete) -> Result<Output, Cl
 }
 
 /// The secret of a repository that is not scheduled for deletion.
-async fn describe(secrets: &SecretsManager, repository: &Repository) -> Result<SecretDescription, CliError> {
-    let name = repository_secret_name(repository);
-    match secrets.describe(&name).await?.ok_or_else(|| no_key(repository))? {
-        SecretDescription { deletes_at: Some(_), .. } => Err(deleted(repository, &name)),
+async fn describe(
+    secrets: &SecretsManager,
+    repository: &Repository,
+    name: &str,
+) -> Result<SecretDescription, CliError> {
+    match secrets.describe(name).await?.ok_or_else(|| no_key(repository))? {
+        SecretDescription { deletes_at: Some(_), .. } => Err(deleted(repository, name)),
         secret => Ok(secret),
     }
 }

@@ -15,6 +15,7 @@ use badgesmith_aws::dynamodb::{Packages, Results, SecretMappings};
 use badgesmith_aws::env;
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::sdk::{self, AwsError, AwsErrorKind, CallTimeouts};
+use badgesmith_aws::secrets_manager::SecretNames;
 use badgesmith_aws::sqs::Queue;
 use clap::Args;
 use reqwest::Url;
@@ -30,6 +31,8 @@ const LOCAL_REGION: &str = "us-east-1";
 const CREDENTIALS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"];
 /// The account of `local`, in the URLs of its queues.
 const LOCAL_ACCOUNT: &str = "000000000000";
+/// The output of the stack with the prefix of its secrets.
+const SECRET_PREFIX: &str = "SecretPrefix";
 /// The error code of `DescribeStacks` for a stack that does not exist, and for an invalid name:
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html>
 const NO_SUCH_STACK: &str = "ValidationError";
@@ -232,10 +235,7 @@ impl Stack {
     /// The name of a table or bus, the URL of a queue.
     pub(crate) fn name_of(&self, resource: Resource) -> Result<String, CliError> {
         match &self.outputs {
-            Some(outputs) => outputs.get(resource.output()).cloned().ok_or_else(|| {
-                let advice = "check that it is a BadgeSmith stack of this version";
-                CliError::Failed(format!("the stack has no output {}; {advice}", resource.output()))
-            }),
+            Some(outputs) => output(outputs, resource.output()),
             None if Resource::QUEUES.contains(&resource) => {
                 let base = self.config.endpoint_url().unwrap_or_default();
                 Ok(format!("{base}/{LOCAL_ACCOUNT}/{}", resource.name()))
@@ -247,6 +247,14 @@ impl Stack {
     /// The URL of the API; `None` for a `local`.
     pub(crate) fn api_url(&self) -> Option<&str> {
         self.outputs.as_ref()?.get("ApiUrl").map(String::as_str)
+    }
+
+    /// The names of the stack's secrets; in a `local` those with the default prefix.
+    pub(crate) fn secret_names(&self) -> Result<SecretNames, CliError> {
+        match &self.outputs {
+            Some(outputs) => Ok(SecretNames::new(output(outputs, SECRET_PREFIX)?)),
+            None => Ok(SecretNames::default()),
+        }
     }
 
     pub(crate) fn queue(&self, resource: Resource) -> Result<Queue, CliError> {
@@ -270,6 +278,13 @@ impl Stack {
     }
 }
 
+fn output(outputs: &HashMap<String, String>, name: &str) -> Result<String, CliError> {
+    outputs.get(name).cloned().ok_or_else(|| {
+        let advice = "check that it is a BadgeSmith stack of this version";
+        CliError::Failed(format!("the stack has no output {name}; {advice}"))
+    })
+}
+
 fn is_this_machine(url: &Url) -> bool {
     match url.host_str() {
         Some("localhost" | "[::1]") => true,
@@ -291,6 +306,7 @@ mod tests {
             assert!(template.contains(&format!("AWS::StackName], {}]]\n", resource.name())), "{resource:?}");
         }
         assert!(outputs.starts_with("  ApiUrl:\n"));
+        assert!(outputs.contains(&format!("\n  {SECRET_PREFIX}:\n")));
     }
 
     /// `badgesmith secret rotate --compromised` prints a command that sets the description of ingest-api. A deployment

@@ -11,7 +11,7 @@ use badgesmith_aws::dynamodb::{Nonces, Reservation, ReservationOutcome};
 use badgesmith_aws::env::{self, Missing};
 use badgesmith_aws::metrics::Metric;
 use badgesmith_aws::sdk::{self, CallTimeouts};
-use badgesmith_aws::secrets_manager::SecretsManager;
+use badgesmith_aws::secrets_manager::{SecretNames, SecretsManager};
 use badgesmith_aws::sqs::Queue;
 use badgesmith_domain::message::ResultMessage;
 use badgesmith_domain::test_result::{TestResult, TestResultId, TestRun};
@@ -34,6 +34,7 @@ const CALL_TIMEOUTS: CallTimeouts =
 pub struct Settings {
     pub nonces_table: String,
     pub results_queue_url: String,
+    pub secret_names: SecretNames,
 }
 
 impl Settings {
@@ -45,6 +46,7 @@ impl Settings {
         Ok(Self {
             nonces_table: env::required(env::NONCES_TABLE)?,
             results_queue_url: env::required(env::RESULTS_QUEUE_URL)?,
+            secret_names: env::optional(env::SECRET_PREFIX).map(SecretNames::new).unwrap_or_default(),
         })
     }
 }
@@ -72,7 +74,7 @@ impl App {
     pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
         let config = CALL_TIMEOUTS.apply_to(config);
         Self {
-            keys: RepositoryKeys::new(SecretsManager::new(&config)),
+            keys: RepositoryKeys::new(SecretsManager::new(&config), settings.secret_names),
             nonces: Nonces::new(&config, settings.nonces_table),
             queue: Queue::new(&config, settings.results_queue_url),
             clock,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::secrets_manager::{
-    PREVIOUS_KEY_LIFETIME, SecretVersion, SecretsManager, Stage, repository_secret_name,
+    PREVIOUS_KEY_LIFETIME, SecretNames, SecretVersion, SecretsManager, Stage,
 };
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::signature::SecretKeys;
@@ -35,6 +35,7 @@ const READS_PER_SECOND: f64 = 5.0;
 #[derive(Debug)]
 pub(crate) struct RepositoryKeys {
     secrets: SecretsManager,
+    names: SecretNames,
     cache: Mutex<Cache>,
     limits: Mutex<SecretReadLimits>,
     /// Held during a lookup, so that concurrent requests for one repository read its secret once. Lookups of
@@ -79,10 +80,11 @@ impl KnownKeys {
 }
 
 impl RepositoryKeys {
-    pub(crate) fn new(secrets: SecretsManager) -> Self {
+    pub(crate) fn new(secrets: SecretsManager, names: SecretNames) -> Self {
         let cache = Cache { known: LruCache::new(KNOWN_MAX), unknown: LruCache::new(UNKNOWN_MAX) };
         Self {
             secrets,
+            names,
             cache: Mutex::new(cache),
             limits: Mutex::default(),
             lookup: tokio::sync::Mutex::default(),
@@ -148,7 +150,7 @@ impl RepositoryKeys {
 
     /// Opens the connection that the first read of a secret needs.
     pub(crate) async fn warm_up(&self) -> Result<(), AwsError> {
-        self.secrets.warm_up().await
+        self.secrets.warm_up(&self.names).await
     }
 
     /// The cached keys, if they are recent enough.
@@ -203,7 +205,7 @@ impl RepositoryKeys {
 
     /// Reads one version of a repository's secret. An operator must repair one that does not parse.
     async fn read(&self, repository: &Repository, stage: Stage) -> Result<Option<Version>, SubmitError> {
-        let name = repository_secret_name(repository);
+        let name = self.names.repository(repository);
         let version = self.secrets.read(&name, stage).await.map_err(SubmitError::Unavailable)?;
         let Some(SecretVersion { id, value, created }) = version else { return Ok(None) };
         let keys = SecretKeys::parse(&value)

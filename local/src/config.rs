@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use badgesmith_aws::dynamodb::SecretMappings;
 use badgesmith_aws::sdk::AwsError;
-use badgesmith_aws::secrets_manager::{repository_secret, token_secret, token_secret_name};
+use badgesmith_aws::secrets_manager::{SecretNames, repository_secret, token_secret};
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::package::{Organization, PackageName};
 use badgesmith_domain::signature::SecretKeys;
@@ -108,7 +108,7 @@ impl GitHubToken {
     /// [`AwsError`] when either call fails.
     pub async fn register(&self, aws: &Aws, now: Timestamp) -> Result<(), AwsError> {
         let package = self.package.as_ref();
-        let secret_id = token_secret_name(&self.organization, package);
+        let secret_id = SecretNames::default().token(&self.organization, package);
         let mappings = SecretMappings::new(&aws.sdk_config(), SECRETS_TABLE.to_owned());
         if self.token.is_empty() {
             mappings.delete(&self.organization, package).await?;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::secrets_manager::repository_secret_name;
+use badgesmith_aws::secrets_manager::SecretNames;
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::signature::HmacKey;
 use base64::Engine;
@@ -32,7 +32,7 @@ const POLL_PERIOD: Duration = Duration::from_millis(50);
 /// The message for the log. The pipeline itself keeps running.
 pub async fn run(server: &Server) -> Result<String, String> {
     let repository: Repository = REPOSITORY.parse().map_err(|_| "invalid demo repository".to_owned())?;
-    let name = repository_secret_name(&repository);
+    let name = SecretNames::default().repository(&repository);
     let secrets = server.aws().secrets();
     let secret = secrets.current(&name).map_err(|error| error.to_string())?;
     let key = if let Some(secret) = secret {

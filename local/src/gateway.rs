@@ -1,6 +1,11 @@
-//! The HTTP API: turns requests into events of API Gateway, and invokes the function of the route.
+//! The origins of the CDN: an HTTP API for `/tests/results`, and the function URL of badge-api for all other paths. Each
+//! turns a request into an event, and invokes a function.
 //!
+//! Both events have payload format 2.0. They differ in `rawPath`:
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
+//! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>
+
+use std::borrow::Cow;
 
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
@@ -13,7 +18,10 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// The API and the functions behind it.
+/// The beginning of the paths that the CDN sends to the HTTP API.
+const HTTP_API_PATHS: &str = "/tests/results";
+
+/// The origins and the functions behind them.
 #[derive(Debug)]
 pub struct Gateway {
     pub ingest_api: ingest_api::App,
@@ -26,22 +34,34 @@ impl Gateway {
         Self { ingest_api, badge_api, clock }
     }
 
-    /// Answers a request: `POST /tests/results..` with ingest-api, all others with badge-api.
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let path = raw_path(request.uri().path());
-        let posts_results = request.method() == Method::POST
-            && path
-                .strip_prefix("/tests/results")
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let Ok(event) = event_of(&request, &path, &self.clock) else {
+        let Some(event) = event(&request, &self.clock) else {
             return plain(StatusCode::BAD_REQUEST, r#"{"message":"Bad Request"}"#);
         };
-        let response = if posts_results {
-            self.ingest_api.handle(event).await
-        } else {
-            self.badge_api.handle(event).await
+        let path = event.raw_path.as_deref().unwrap_or_default();
+        let response = match function(request.method(), path) {
+            Some(Function::IngestApi) => self.ingest_api.handle(event).await,
+            Some(Function::BadgeApi) => self.badge_api.handle(event).await,
+            None => return plain(StatusCode::NOT_FOUND, r#"{"message":"Not Found"}"#),
         };
         into_http(response)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Function {
+    IngestApi,
+    BadgeApi,
+}
+
+/// The function of a request; `None` if the HTTP API has no route for it.
+fn function(method: &Method, path: &str) -> Option<Function> {
+    let Some(rest) = path.strip_prefix(HTTP_API_PATHS) else { return Some(Function::BadgeApi) };
+    let has_names = rest.strip_prefix('/').is_some_and(|names| !names.is_empty());
+    match *method {
+        Method::POST if has_names || rest.is_empty() => Some(Function::IngestApi),
+        Method::GET | Method::HEAD | Method::OPTIONS if has_names => Some(Function::BadgeApi),
+        _ => None,
     }
 }
 
@@ -53,20 +73,9 @@ pub fn plain(status: StatusCode, body: &'static str) -> Response<Bytes> {
     response
 }
 
-/// The event of a request.
-///
-/// # Errors
-/// When API Gateway rejects such a request.
-pub fn event(request: &Request<Bytes>, clock: &Clock) -> Result<ApiGatewayV2httpRequest, serde_json::Error> {
-    event_of(request, &raw_path(request.uri().path()), clock)
-}
-
-/// The event of a request, payload format 2.0.
-fn event_of(
-    request: &Request<Bytes>,
-    path: &str,
-    clock: &Clock,
-) -> Result<ApiGatewayV2httpRequest, serde_json::Error> {
+/// The event of a request, payload format 2.0; `None` if its origin rejects it.
+pub fn event(request: &Request<Bytes>, clock: &Clock) -> Option<ApiGatewayV2httpRequest> {
+    let path = raw_path(request.uri().path())?;
     let headers = joined_headers(request.headers());
     let query = request.uri().query().unwrap_or_default();
     let (body, is_base64_encoded) = encode(request.body(), request.headers());
@@ -98,14 +107,26 @@ fn event_of(
         "body": body,
         "isBase64Encoded": is_base64_encoded,
     });
-    serde_json::from_value(event)
+    serde_json::from_value(event).ok()
 }
 
-/// Decodes percent-encoding, except for `%25` and sequences that are not UTF-8.
-fn raw_path(path: &str) -> String {
-    let parts: Vec<_> =
-        path.split("%25").map(|part| percent_decode_str(part).decode_utf8().unwrap_or(part.into())).collect();
-    parts.join("%25")
+/// The path that a function gets. A function URL passes it as sent. An HTTP API decodes it, cuts it at a `?`, and decodes
+/// it again. It rejects what it cannot decode.
+fn raw_path(sent: &str) -> Option<Cow<'_, str>> {
+    if !sent.starts_with(HTTP_API_PATHS) {
+        return Some(sent.into());
+    }
+    let decoded = decode(sent)?;
+    let path = decoded.split('?').next()?;
+    Some(decode(path)?.into_owned().into())
+}
+
+/// Decodes percent-encoding; `None` if a `%` has no two digits after it, or the result is not UTF-8.
+fn decode(path: &str) -> Option<Cow<'_, str>> {
+    let is_digit = |digit: Option<&u8>| digit.is_some_and(u8::is_ascii_hexdigit);
+    let mut escapes = path.split('%').skip(1).map(str::as_bytes);
+    let is_valid = escapes.all(|escape| is_digit(escape.first()) && is_digit(escape.get(1)));
+    is_valid.then(|| percent_decode_str(path).decode_utf8().ok()).flatten()
 }
 
 /// Names in lower case; several values of one name are joined with commas.
@@ -166,18 +187,43 @@ mod tests {
         event(&request.body(Bytes::from_static(body)).unwrap(), &Clock::System).unwrap()
     }
 
+    /// Pairs that were captured from an HTTP API on AWS in July 2026:
+    /// <https://github.com/hotsock/voker/blob/a1c00bf491e026f81917cc2edfdaca03eabc7518/vokerhttp/testdata/ingress-paths.json>
     #[test]
-    fn paths_are_decoded_except_for_percent_25() {
-        for (path, expected) in [
-            ("/a%2Fb", "/a/b"),
-            ("/a%23b", "/a#b"),
-            ("/100%25", "/100%25"),
-            ("/a%252Fb", "/a%252Fb"),
-            ("/%zz", "/%zz"),
-            ("/%FF", "/%FF"),
-            ("/caf%C3%A9", "/caf\u{e9}"),
+    fn the_http_api_decodes_paths_twice_and_the_function_url_passes_them_as_sent() {
+        for (sent, expected) in [
+            ("/plain", Some("/plain")),
+            ("/space%20value", Some("/space value")),
+            ("/question%3Fvalue", Some("/question")),
+            ("/percent%25done", None),
+            ("/hash%23value", Some("/hash#value")),
+            ("/slash%2Fvalue", Some("/slash/value")),
+            ("/unicode-%CE%BB-%E4%B8%96%E7%95%8C", Some("/unicode-\u{3bb}-\u{4e16}\u{754c}")),
+            ("/literal%252Fvalue", Some("/literal/value")),
+            ("/literal%253Fvalue", Some("/literal?value")),
+            ("/literal%2525value", Some("/literal%value")),
         ] {
-            assert_eq!(raw_path(path), expected);
+            let at_http_api = raw_path(&format!("/tests/results{sent}")).map(Cow::into_owned);
+            assert_eq!(at_http_api, expected.map(|path| format!("/tests/results{path}")), "{sent}");
+            assert_eq!(raw_path(sent).as_deref(), Some(sent));
+        }
+    }
+
+    #[test]
+    fn the_http_api_has_a_route_for_posts_and_for_the_history() {
+        let (ingest_api, badge_api) = (Some(Function::IngestApi), Some(Function::BadgeApi));
+        for (path, post, get, put) in [
+            ("/tests/results", ingest_api, None, None),
+            ("/tests/results/", None, None, None),
+            ("/tests/results/acme/kit", ingest_api, badge_api, None),
+            ("/tests/resultsx", None, None, None),
+            ("/tests/latest/acme/kit", badge_api, badge_api, badge_api),
+            ("/health", badge_api, badge_api, badge_api),
+        ] {
+            let functions = [Method::POST, Method::GET, Method::PUT].map(|method| function(&method, path));
+            assert_eq!(functions, [post, get, put], "{path}");
+            assert_eq!(function(&Method::HEAD, path), get, "{path}");
+            assert_eq!(function(&Method::OPTIONS, path), get, "{path}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::sdk::AwsError;
-use badgesmith_aws::secrets_manager::repository_secret_name;
+use badgesmith_aws::secrets_manager::SecretNames;
 use bytes::Bytes;
 use embedded_aws::endpoint::Endpoint;
 use embedded_aws::listener;
@@ -79,7 +79,7 @@ impl Server {
         let template = Template::load().map_err(OpenError::from)?;
         let aws = Aws::open(&storage, &template, &clock)?;
         for secret in secrets {
-            let name = repository_secret_name(&secret.repository);
+            let name = SecretNames::default().repository(&secret.repository);
             aws.secrets().put(&name, &secret.value).map_err(OpenError::from)?;
         }
         for token in tokens {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_types::SdkConfig;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::StoreError;
+use badgesmith_aws::secrets_manager::SecretNames;
 use embedded_aws::Queues;
 use refresher::{Report, UpstreamTimeouts};
 use url::Url;
@@ -77,6 +78,7 @@ impl Stack {
             ingest_api::Settings {
                 nonces_table: NONCES_TABLE.to_owned(),
                 results_queue_url: Queues::url(RESULTS_QUEUE),
+                secret_names: SecretNames::default(),
             },
             clock.clone(),
         );

@@ -26,7 +26,7 @@ def body(branch, run_id):
 
 
 class Client:
-    """A client of the API at `url` with the key of acme/kit."""
+    """A client of the service at `url` with the key of acme/kit."""
 
     def __init__(self, url, key):
         self.url, self.key = url, key
@@ -67,17 +67,20 @@ class Client:
                 return ids
 
     def badge(self, branch):
-        """The message of the test badge of a branch."""
-        return self._message(f"/badges/tests/linux/{OWNER}/{REPO}/{urllib.parse.quote(branch, safe='')}")
+        """The message of the test badge of a branch; `None` if the function crashed."""
+        return self.badge_and_status(branch)[0]
+
+    def badge_and_status(self, branch):
+        return self._message(f"/badges/tests/linux/{OWNER}/{REPO}?{urllib.parse.urlencode({'branch': branch})}")
 
     def version(self, package):
         """The message of the badge of a NuGet package."""
-        return self._message(f"/badges/packages/nuget/{package}")
+        return self._message(f"/badges/packages/nuget/{package}")[0]
 
     def _message(self, path):
         status, _, badge = self._request(path)
-        assert status == 200, f"expected status 200 for a badge, got {status}"
-        return badge["message"]
+        assert status == 200 or status is None or status >= 500, f"unexpected response to {path}: {status} {badge}"
+        return badge.get("message"), status
 
     def _request(self, path, headers=None, content=None):
         """Returns the status, the seconds until a retry, and the body. Without a response, the status is `None`."""

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 RESULTS = 60
 STORED_SECONDS_MAX = 120
+# How long badge-api serves results from memory without reading them again.
+MEMORY_SECONDS = 30
 
 
 def killed_functions_lose_no_result(stack):
@@ -119,6 +121,27 @@ def an_outage_of_aws_loses_no_result(stack):
     return f"{failed} failed calls, {len(accepted)} accepted, each stored once; badges: {sorted(messages)}"
 
 
+def a_badge_survives_an_outage_of_its_table(stack):
+    """badge-api serves its copy in memory. Without one, it answers 503, for which CloudFront serves its own copy. The
+    emulator's CDN keeps none."""
+    branch = unique("kept")
+    stack.client.submit_all(branch, 1)
+    # Only one process is left, which has the copy.
+    for process in stack.processes_of("badge-api"):
+        os.kill(process, signal.SIGKILL)
+    until(lambda: stack.client.badge(branch) == "190 passed", "the badge does not show the result")
+    stack.set_faults({"service": "dynamodb", "operation": "Query", "error": {"code": "InternalServerError", "status": 500}})
+    try:
+        time.sleep(MEMORY_SECONDS + 1)
+        in_memory = stack.client.badge_and_status(branch)
+        assert in_memory == ("190 passed", 200), in_memory
+        without = stack.client.badge_and_status(unique("unread"))
+        assert without == ("unavailable", 503), without
+    finally:
+        stack.set_faults()
+    return f"{in_memory[0]} after {MEMORY_SECONDS} s, otherwise {without[1]}"
+
+
 def a_replay_stores_results_from_the_dead_letter_queue(stack):
     """Writes fail until the results are in the dead-letter queue. Then an operator replays them."""
     branch = unique("replayed")
@@ -145,6 +168,7 @@ ALL = [
     malformed_messages_go_to_the_dead_letter_queue,
     a_dead_letter_queue_raises_its_alarm,
     an_outage_of_aws_loses_no_result,
+    a_badge_survives_an_outage_of_its_table,
     a_replay_stores_results_from_the_dead_letter_queue,
     the_badge_shows_that_the_upstream_is_unavailable,
 ]

@@ -1,5 +1,5 @@
 """Lints template.yaml, builds the functions for deployment, deploys them to a local AWS emulator, runs the black-box
-tests against the API, injects faults, and deletes everything."""
+tests through its CDN, injects faults, and deletes everything."""
 
 import os
 import signal
@@ -65,9 +65,17 @@ def check_names(stack, prefix):
     assert names == expected, f"expected the names {expected}, got {names}"
 
 
+def check_secrets(stack, other):
+    """Checks that stacks with different prefixes have different secrets."""
+    secret = other.operate("secret", "create", f"{OWNER}/{REPO}")["secret"]
+    assert secret == f"staging/repo/{OWNER}/{REPO}", secret
+    secret = stack.operate("secret", "show", f"{OWNER}/{REPO}")["secret"]
+    assert secret == f"badge/repo/{OWNER}/{REPO}", secret
+
+
 def run_doctor(stack):
     step("run badgesmith doctor")
-    # The emulator serves the API at another address than the output ApiUrl.
+    # The emulator serves the stack at another address than its outputs.
     checks = stack.operate(
         "doctor", "--repo", f"{OWNER}/{REPO}", "--url", stack.url, environment={"BADGESMITH_KEY": stack.client.key}
     )["checks"]
@@ -75,7 +83,7 @@ def run_doctor(stack):
 
 
 def run_black_box_tests(stack, upstream):
-    step("run the black-box tests against the deployed API")
+    step("run the black-box tests through the CDN")
     run(
         "cargo", "test", "--test", "blackbox", cwd=ROOT, environment={
             "BADGESMITH_URL": stack.url, "BADGESMITH_KEY": stack.client.key, "BADGESMITH_UPSTREAM": upstream,
@@ -136,12 +144,15 @@ def main(keep):
                 "RefreshSchedule": "rate(1 minute)",
             }
             stack = deploy(emulator, "badgesmith", BUILT, parameters)
-            other = deploy(emulator, "badgesmith-staging", BUILT, {**parameters, "TablePrefix": "staging"})
+            prefixes = {"TablePrefix": "staging", "SecretPrefix": "staging"}
+            other = deploy(emulator, "badgesmith-staging", BUILT, {**parameters, **prefixes})
             for deployed, prefix in ((stack, "badgesmith"), (other, "staging")):
                 check_names(deployed, prefix)
             shared = set(stack.outputs.values()) & set(other.outputs.values())
             assert not shared, f"both stacks have the outputs {shared}"
+            stack.open()
             stack.register()
+            check_secrets(stack, other)
             run_doctor(stack)
             run_black_box_tests(stack, upstream)
             if keep:

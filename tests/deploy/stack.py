@@ -5,6 +5,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from client import OWNER, REPO, Client
+from edge import Edge
 from emulator import REGION
 from tools import run
 
@@ -28,14 +29,30 @@ class Stack:
         resources = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
         self.resources = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
         self.sqs, self.cloudwatch = emulator.client("sqs"), emulator.client("cloudwatch")
-        api = self.resources["HttpApi"]
-        # The emulator serves the API here, and not at the output ApiUrl.
-        self.url = f"{emulator.url}/_aws/execute-api/{api}/$default"
-        self.client = None
-        # The emulator ignores the CORS configuration in the template.
-        emulator.client("apigatewayv2").update_api(ApiId=api, CorsConfiguration={
+        self.client = self.edge = None
+
+    def open(self):
+        """Makes the stack readable at `url`, and checks that it was not before."""
+        api, functions = self.resources["HttpApi"], self.emulator.client("lambda")
+        function = self.resources["BadgeApi"]
+        function_url = functions.get_function_url_config(FunctionName=function)["FunctionUrl"]
+        function_url = function_url.removeprefix("https://").split(".")[0]
+        self.edge = Edge(self.emulator.port, self.outputs["CdnDomainName"], api, function_url)
+        for path, host in ((f"{self.edge.function_path}/health", "127.0.0.1"), ("/badges/tests/all/acme/kit/main", None)):
+            status, _, _ = self.edge.request("GET", path, host=host)
+            assert status == 403, f"expected status 403 for unsigned requests to the function URL, got {status}"
+        # The emulator's CDN does not sign its requests.
+        functions.update_function_url_config(FunctionName=function, AuthType="NONE")
+        status, _, _ = self.edge.request("GET", f"/tests/results/{OWNER}/{REPO}")
+        assert status == 502, f"expected that the emulator's CDN cannot reach the HTTP API, got status {status}"
+        # The emulator answers OPTIONS itself, like API Gateway with CORS settings, which the template does without.
+        self.emulator.client("apigatewayv2").update_api(ApiId=api, CorsConfiguration={
             "AllowOrigins": ["*"], "AllowMethods": ["GET", "HEAD", "OPTIONS"], "AllowHeaders": ["if-none-match"],
         })
+
+    @property
+    def url(self):
+        return self.edge.url
 
     def register(self):
         """Creates the key of acme/kit, and registers the GitHub token of acme."""

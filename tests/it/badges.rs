@@ -9,6 +9,8 @@ use tests::faults::Fault;
 use tests::world::World;
 
 const BADGE: &str = "/badges/tests/linux/acme/kit/main";
+/// The longest time that badge-api takes for an answer, without its cold start.
+pub(crate) const BADGE_TIME_MAX: Duration = Duration::from_millis(1500);
 
 async fn world_with_result() -> World {
     let world = World::new();
@@ -106,9 +108,9 @@ async fn a_stale_badge_is_served_while_dynamodb_fails() {
         world.faults.plan("Query", fault, usize::MAX);
         assert_eq!(world.badge("linux/acme/kit/main").await, "190 passed", "{fault:?}");
         let answer = world.get("/badges/tests/linux/acme/kit/not-cached").await;
-        assert_eq!(answer.status, 200);
+        let headers = ["cache-control", "retry-after", "etag"].map(|name| answer.header(name));
+        assert_eq!((answer.status, headers), (503, [Some("no-store"), Some("1"), None]), "{fault:?}");
         assert_eq!(answer.json()["message"], "unavailable");
-        assert_eq!(answer.header("cache-control"), Some("public, max-age=5, s-maxage=5"));
         assert_eq!(
             world.get("/redirect/test-results/linux/acme/kit/not-cached").await.verdict(),
             "503 UNAVAILABLE"
@@ -130,12 +132,12 @@ async fn a_badge_answers_within_1500_milliseconds_while_dynamodb_hangs() {
     let started = tokio::time::Instant::now();
     assert_eq!(world.badge("linux/acme/kit/main").await, "unavailable");
     let waited = started.elapsed();
-    assert!(waited <= Duration::from_millis(1500), "{waited:?} of virtual time");
+    assert!(waited <= BADGE_TIME_MAX, "{waited:?} of virtual time");
 
     let started = tokio::time::Instant::now();
     let history = world.get("/tests/results/acme/kit?branch=main").await;
     assert_eq!(history.verdict(), "503 UNAVAILABLE");
-    assert!(started.elapsed() <= Duration::from_millis(1501), "three reads, one bound");
+    assert!(started.elapsed() <= BADGE_TIME_MAX + Duration::from_millis(1), "three reads, one bound");
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,7 +163,6 @@ async fn an_error_is_not_cached_in_memory() {
     assert_eq!(world.queued(), 0);
 }
 
-/// API Gateway handles preflights instead of the function; `local` does not.
 #[tokio::test(start_paused = true)]
 async fn a_preflight_lists_the_methods() {
     let world = World::new();

@@ -66,9 +66,9 @@ fn permissions_for(operation: &str, body: &Value) -> Vec<Permission> {
         "PutEvents" => permission("events", arn_of(&text(&body["Entries"][0]["EventBusName"]))),
         "GetSecretValue" => {
             let name = text(&body["SecretId"]);
-            let kind = name.split('/').take(2).collect::<Vec<_>>().join("/");
+            let kind = name.strip_prefix("badge/").and_then(|name| name.split('/').next()).unwrap();
             let arn = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret";
-            permission("secretsmanager", format!("{arn}:{kind}/*"))
+            permission("secretsmanager", format!("{arn}:${{SecretPrefix}}/{kind}/*"))
         }
         "BatchWriteItem" | "BatchGetItem" => {
             let tables = body["RequestItems"].as_object().unwrap().keys();

@@ -10,6 +10,7 @@
 mod admin;
 mod badges;
 mod cold_start;
+mod edge;
 mod faults;
 mod flood;
 mod github;

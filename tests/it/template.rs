@@ -5,7 +5,6 @@ use std::fs;
 
 use badgesmith_aws::dynamodb::Nonces;
 use badgesmith_aws::metrics::{DIMENSION, Metric, NAMESPACE};
-use badgesmith_domain::version::Comparator;
 use embedded_aws::template;
 use serde_json::{Value, json};
 
@@ -23,12 +22,12 @@ pub(crate) fn resources() -> Value {
     template::document().unwrap()["Resources"].take()
 }
 
-fn source(folder: &str) -> String {
+pub(crate) fn source(folder: &str) -> String {
     sources(&[&format!("{folder}/src")]).into_iter().map(|(_, source)| source).collect()
 }
 
 /// The words after `before` in a source.
-fn words_after(before: &str, source: &str) -> BTreeSet<String> {
+pub(crate) fn words_after(before: &str, source: &str) -> BTreeSet<String> {
     let is_end = |c: char| !c.is_ascii_alphanumeric() && c != '_';
     let rests = source.split(before).skip(1);
     rests.filter_map(|rest| rest.split(is_end).next()).map(str::to_owned).collect()
@@ -134,47 +133,5 @@ fn every_alarm_is_documented() {
     for (id, _) in alarms {
         let name = id.strip_suffix("Alarm").unwrap();
         assert!(operations.contains(&format!("`{name}`")), "docs/operations.md does not mention {name}");
-    }
-}
-
-/// The number of headers, and of query parameters, that a CloudFront policy may name:
-/// <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html>
-const NAMES_MAX: usize = 10;
-
-#[test]
-fn the_cdn_key_has_every_parameter_that_a_response_depends_on() {
-    let resources = resources();
-    let key = |policy: &str| {
-        let key = &resources[policy]["Properties"]["CachePolicyConfig"];
-        let names =
-            texts(&key["ParametersInCacheKeyAndForwardedToOrigin"]["QueryStringsConfig"]["QueryStrings"]);
-        assert!(names.len() <= NAMES_MAX, "{policy}");
-        names
-    };
-    let package_key = key("CdnPackagesCachePolicy");
-    let behaviors = &resources["Cdn"]["Properties"]["DistributionConfig"]["CacheBehaviors"];
-    assert_eq!(behaviors[0]["PathPattern"], "/badges/packages/*");
-    assert_eq!(behaviors[0]["CachePolicyId"], "CdnPackagesCachePolicy");
-
-    let package_parameters = fs::read_to_string(root().join("badge-api/src/package_badge.rs")).unwrap();
-    let mut package_parameters = words_after("query.get(\"", &package_parameters);
-    package_parameters.extend(Comparator::ALL.map(|(name, _)| name.to_owned()));
-    assert_eq!(package_key, package_parameters);
-
-    let all = source("badge-api");
-    let mut others = words_after("query.get(\"", &all);
-    others.extend(words_after("parameter(query, \"", &all));
-    assert_eq!(key("CdnCachePolicy"), others.difference(&package_parameters).cloned().collect());
-}
-
-#[test]
-fn the_cdn_forwards_the_signature() {
-    let resources = resources();
-    let policy = &resources["CdnOriginRequestPolicy"]["Properties"]["OriginRequestPolicyConfig"];
-    let forwarded = texts(&policy["HeadersConfig"]["Headers"]);
-    assert!(forwarded.len() <= NAMES_MAX);
-    let forwarded: BTreeSet<_> = forwarded.iter().map(|name| name.to_ascii_lowercase()).collect();
-    for header in ["x-signature", "x-repo-secret", "x-timestamp", "x-nonce"] {
-        assert!(forwarded.contains(header), "{header}");
     }
 }

@@ -1,6 +1,6 @@
 //! A client of the pipeline: the posts of a CI job, and the responses.
 
-pub use badgesmith_api::route::segment;
+pub use badgesmith_api::route::{branch_suffix, segment};
 use badgesmith_domain::signature::HmacKey;
 use badgesmith_domain::timestamp::Timestamp;
 use bytes::Bytes;

@@ -177,10 +177,10 @@ mod tests {
           "failed": 2,
           "skipped": 1,
           "total": 193,
-          "badge_url": "https://badges.test/badges/tests/linux/acme/kit/ma%60in",
-          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in",
-          "link_url": "https://badges.test/redirect/test-results/linux/acme/kit/ma%60in",
-          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)"
+          "badge_url": "https://badges.test/badges/tests/linux/acme/kit?branch=ma%60in",
+          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in",
+          "link_url": "https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in",
+          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)"
         }
         "#);
         insta::assert_snapshot!(output.step_outputs(), @r"
@@ -188,8 +188,8 @@ mod tests {
         failed=2
         skipped=1
         total=193
-        badge-url=https://badges.test/badges/tests/linux/acme/kit/ma%60in
-        markdown=[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+        badge-url=https://badges.test/badges/tests/linux/acme/kit?branch=ma%60in
+        markdown=[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)
         test-result-id=6f1f0c7e
         ");
         insta::assert_snapshot!(output.step_summary(), @r"
@@ -199,10 +199,10 @@ mod tests {
         |---|---|---|---|
         | 190 | 2 | 1 | 193 |
 
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)
 
         ```markdown
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)
         ```
         ");
     }
@@ -221,10 +221,10 @@ mod tests {
           "failed": 2,
           "skipped": 1,
           "total": 193,
-          "badge_url": "https://badges.test/badges/tests/linux/acme/kit/ma%60in",
-          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in",
-          "link_url": "https://badges.test/redirect/test-results/linux/acme/kit/ma%60in",
-          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)"
+          "badge_url": "https://badges.test/badges/tests/linux/acme/kit?branch=ma%60in",
+          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in",
+          "link_url": "https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in",
+          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)"
         }
         "#);
         insta::assert_snapshot!(output.step_summary(), @r"
@@ -236,10 +236,10 @@ mod tests {
 
         The service did **not accept** the result; the log of this step has the reason.
 
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)
 
         ```markdown
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit/ma%60in)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)
         ```
         ");
     }

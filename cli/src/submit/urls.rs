@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use badgesmith_api::route::segment;
+use badgesmith_api::route::{branch_suffix, segment};
 use badgesmith_domain::ids::{Branch, Platform, Repository};
 use reqwest::Url;
 use serde::Serialize;
@@ -55,14 +55,13 @@ pub(crate) struct BadgeUrls {
 }
 
 impl BadgeUrls {
-    /// Each name is percent-encoded as one segment of the path.
     pub(crate) fn new(
         service: &ServiceUrl,
         repository: &Repository,
         platform: Platform,
         branch: &Branch,
     ) -> Self {
-        let target = format!("{platform}/{repository}/{}", segment(branch.as_str()));
+        let target = format!("{platform}/{repository}{}", branch_suffix(branch.as_str()));
         let badge_url = format!("{service}/badges/tests/{target}");
         Self {
             image_url: format!("https://img.shields.io/endpoint?url={}", segment(&badge_url)),
@@ -82,16 +81,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_encoded_for_the_path_and_once_more_for_shields() {
+    fn unusual_branches_are_in_the_query_and_urls_are_encoded_once_more_for_shields() {
         let markdown = |branch: &str| {
             let service = ServiceUrl::parse("https://badges.test/").unwrap();
             let repository = "Acme/Kit".parse().unwrap();
             BadgeUrls::new(&service, &repository, Platform::Linux, &branch.parse().unwrap()).markdown()
         };
-        insta::assert_snapshot!(["main", "feature/x#1", "100%)](evil"].map(markdown).join("\n"), @r"
+        insta::assert_snapshot!(["main", "feature/x", "feature/x#1", "100%)](evil"].map(markdown).join("\n"), @r"
         [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fmain)](https://badges.test/redirect/test-results/linux/acme/kit/main)
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Ffeature%252Fx%25231)](https://badges.test/redirect/test-results/linux/acme/kit/feature%2Fx%231)
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2F100%2525%2529%255D%2528evil)](https://badges.test/redirect/test-results/linux/acme/kit/100%25%29%5D%28evil)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Ffeature%2Fx)](https://badges.test/redirect/test-results/linux/acme/kit/feature/x)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dfeature%252Fx%25231)](https://badges.test/redirect/test-results/linux/acme/kit?branch=feature%2Fx%231)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3D100%2525%2529%255D%2528evil)](https://badges.test/redirect/test-results/linux/acme/kit?branch=100%25%29%5D%28evil)
         ");
     }
 

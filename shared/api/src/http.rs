@@ -1,5 +1,6 @@
-//! Requests and responses of an API Gateway HTTP API, payload format 2.0:
+//! Requests and responses of an API Gateway HTTP API, payload format 2.0. Those of a function URL have the same shape:
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
+//! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>
 
 use std::borrow::Cow;
 
@@ -15,7 +16,7 @@ use crate::route::Route;
 
 const JSON: &str = "application/json; charset=utf-8";
 
-/// An HTTP request, as a view of the event from API Gateway.
+/// An HTTP request, as a view of the event from API Gateway or a function URL.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a>(&'a ApiGatewayV2httpRequest);
 
@@ -28,7 +29,7 @@ impl<'a> Request<'a> {
         &self.0.request_context.http.method
     }
 
-    /// The path, decoded except for `%25`.
+    /// The path: as sent from a function URL, and decoded twice from an HTTP API.
     pub fn path(&self) -> &'a str {
         self.0.raw_path.as_deref().unwrap_or("/")
     }
@@ -122,8 +123,61 @@ impl Response {
         self
     }
 
-    /// Converts the response to the form that API Gateway expects.
+    /// Converts the response to the form that API Gateway and function URLs expect.
     pub fn into_event(self) -> ApiGatewayV2httpResponse {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>, shortened, as a request of a
+    /// CDN's origin access control.
+    const FUNCTION_URL_EVENT: &str = r#"{
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/badges/tests/linux/acme/kit/a%23b",
+        "rawQueryString": "suite=unit+tests&max_age=30d",
+        "headers": { "x-amzn-trace-id": "Root=1-5759e988-bd862e3fe1be46a994272793", "if-none-match": "*" },
+        "queryStringParameters": { "suite": "unit tests", "max_age": "30d" },
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "<urlid>",
+            "authentication": null,
+            "authorizer": {
+                "iam": {
+                    "accessKey": "AKIA...", "accountId": "111122223333", "callerId": "AIDA...", "cognitoIdentity": null,
+                    "principalOrgId": null, "userArn": "arn:aws:iam::111122223333:user/example-user", "userId": "AIDA..."
+                }
+            },
+            "domainName": "<url-id>.lambda-url.us-west-2.on.aws",
+            "domainPrefix": "<url-id>",
+            "http": {
+                "method": "GET", "path": "/badges/tests/linux/acme/kit/a#b", "protocol": "HTTP/1.1",
+                "sourceIp": "123.123.123.123", "userAgent": "Amazon CloudFront"
+            },
+            "requestId": "id",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "12/Mar/2020:19:03:58 +0000",
+            "timeEpoch": 1583348638390
+        },
+        "body": null,
+        "pathParameters": null,
+        "isBase64Encoded": false,
+        "stageVariables": null
+    }"#;
+
+    #[test]
+    fn an_event_of_a_function_url_is_a_request_like_that_of_an_http_api() {
+        let event: ApiGatewayV2httpRequest = serde_json::from_str(FUNCTION_URL_EVENT).unwrap();
+        let request = Request::new(&event);
+        assert_eq!((request.method(), request.path()), (&Method::GET, "/badges/tests/linux/acme/kit/a%23b"));
+        assert_eq!(request.query().get("suite"), Some("unit tests"));
+        assert_eq!(request.header("if-none-match"), Some("*"));
+        assert_eq!(request.body(10).as_deref(), Some(&b""[..]));
+        assert!(matches!(request.route(), Some(Route::Read(_))));
     }
 }

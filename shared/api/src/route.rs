@@ -1,8 +1,9 @@
 //! The paths of the HTTP API, and the methods that each path accepts.
 //!
-//! API Gateway's HTTP API decodes a path except for `%25`. This module decodes each name in it once more and leaves
-//! invalid sequences unchanged, so that every name arrives exactly as the client meant it: `feature/x`, `a#b`, even
-//! `100%` and a branch named `a%2Fb`.
+//! A function URL passes a path as sent, and this module decodes each name in it, so that every name arrives exactly as
+//! the client meant it: `feature/x`, `a#b`, even `100%` and a branch named `a%2Fb`. An HTTP API has decoded the path
+//! twice, and cut it at a `?`: names with `%` or `?` do not survive that. The query parameter `branch` arrives as sent
+//! in both cases.
 
 use std::borrow::Cow;
 
@@ -124,6 +125,17 @@ impl<'a> RawTarget<'a> {
     }
 }
 
+/// The end of an address below `.../{owner}/{repo}`: `/{branch}`, or `?branch=` if the branch has a character that any
+/// client or origin might change in a path.
+pub fn branch_suffix(branch: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
+    if branch.chars().all(is_plain) && !branch.split('/').any(|part| matches!(part, "." | "..")) {
+        format!("/{branch}")
+    } else {
+        format!("?branch={}", segment(branch))
+    }
+}
+
 /// Encodes `name` as one path segment or one query value.
 pub fn segment(name: &str) -> String {
     utf8_percent_encode(name, ESCAPED).to_string()
@@ -174,6 +186,23 @@ mod tests {
         }
         assert_eq!(branch_of("/badges/tests/linux/acme/kit/main", Some("100%25")), "100%25");
         assert_eq!(branch_of("/badges/tests/linux/acme/kit", Some("feature/x")), "feature/x");
+    }
+
+    #[test]
+    fn a_branch_is_in_the_path_only_if_nothing_changes_it_there() {
+        for (branch, suffix) in [
+            ("main", "/main"),
+            ("feature/x_1.0-a", "/feature/x_1.0-a"),
+            ("a..b", "/a..b"),
+            ("a/../b", "?branch=a%2F..%2Fb"),
+            ("a#b", "?branch=a%23b"),
+            ("a b+c", "?branch=a%20b%2Bc"),
+            ("100%", "?branch=100%25"),
+            ("what?", "?branch=what%3F"),
+            ("caf\u{e9}", "?branch=caf%C3%A9"),
+        ] {
+            assert_eq!(branch_suffix(branch), suffix);
+        }
     }
 
     #[test]

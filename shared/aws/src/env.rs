@@ -18,6 +18,8 @@ pub const FRESH_SECONDS: &str = "FRESH_SECONDS";
 pub const RESULTS_QUEUE_URL: &str = "RESULTS_QUEUE_URL";
 /// The URL of the results queue's dead-letter queue.
 pub const RESULTS_DEAD_LETTER_QUEUE_URL: &str = "RESULTS_DEAD_LETTER_QUEUE_URL";
+/// The prefix of the names of secrets; `badge` if unset.
+pub const SECRET_PREFIX: &str = "SECRET_PREFIX";
 /// The name of the event bus.
 pub const EVENT_BUS_NAME: &str = "EVENT_BUS_NAME";
 /// The name of the stack, the dimension of its metrics. Without it, no metrics are written.

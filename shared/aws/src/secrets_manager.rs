@@ -4,7 +4,7 @@
 mod admin;
 
 #[cfg(feature = "admin")]
-pub use admin::{CreateOutcome, SecretDescription, repository_secret, token_secret, token_secret_name};
+pub use admin::{CreateOutcome, SecretDescription, repository_secret, token_secret};
 
 use std::fmt;
 use std::time::Duration;
@@ -17,13 +17,34 @@ use crate::sdk::AwsError;
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::timestamp::Timestamp;
 
-/// The name of the secret that holds a repository's HMAC key: `badge/repo/{owner}/{repo}`.
-pub fn repository_secret_name(repository: &Repository) -> String {
-    format!("badge/repo/{repository}")
+/// The names of a stack's secrets. They begin with a prefix, so that stacks of one account need not share them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretNames {
+    prefix: String,
 }
 
-/// The name of no repository's secret: those have an owner and a repository. A role that may read those may read this.
-const NO_REPOSITORY_SECRET: &str = "badge/repo/none";
+impl Default for SecretNames {
+    /// The names with the default prefix of the template.
+    fn default() -> Self {
+        Self::new("badge".to_owned())
+    }
+}
+
+impl SecretNames {
+    pub fn new(prefix: String) -> Self {
+        Self { prefix }
+    }
+
+    /// The name of the secret that holds a repository's HMAC key: `{prefix}/repo/{owner}/{repo}`.
+    pub fn repository(&self, repository: &Repository) -> String {
+        format!("{}/repo/{repository}", self.prefix)
+    }
+
+    /// The name of no repository's secret: those have an owner and a repository. A role that may read those may read this.
+    pub fn no_repository(&self) -> String {
+        format!("{}/repo/none", self.prefix)
+    }
+}
 
 /// How long the key before a rotation stays valid.
 pub const PREVIOUS_KEY_LIFETIME: Duration = Duration::from_hours(24);
@@ -82,8 +103,8 @@ impl SecretsManager {
     ///
     /// # Errors
     /// [`AwsError`] when the call failed.
-    pub async fn warm_up(&self) -> Result<(), AwsError> {
-        self.read(NO_REPOSITORY_SECRET, Stage::Current).await.map(drop)
+    pub async fn warm_up(&self, names: &SecretNames) -> Result<(), AwsError> {
+        self.read(&names.no_repository(), Stage::Current).await.map(drop)
     }
 
     /// Reads one version of a secret; `None` when the secret or the version does not exist, is scheduled for deletion, or

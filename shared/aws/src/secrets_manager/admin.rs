@@ -10,7 +10,7 @@ use badgesmith_domain::timestamp::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{SecretsManager, Stage};
+use super::{SecretNames, SecretsManager, Stage};
 use crate::sdk::AwsError;
 
 /// A secret without its values.
@@ -48,13 +48,16 @@ pub fn token_secret(token: &str) -> String {
     json!({ "token": token, "type": "github_pat" }).to_string()
 }
 
-/// The name of the secret that holds the token for one package of GitHub, or for all public ones of an organization:
-/// `badge/github/{organization}/{package}` or `badge/github/{organization}`. The table of secrets may map a package to
-/// another secret.
-pub fn token_secret_name(organization: &Organization, package: Option<&PackageName>) -> String {
-    match package {
-        Some(package) => format!("badge/github/{organization}/{package}"),
-        None => format!("badge/github/{organization}"),
+impl SecretNames {
+    /// The name of the secret that holds the token for one package of GitHub, or for all public ones of an organization:
+    /// `{prefix}/github/{organization}/{package}` or `{prefix}/github/{organization}`. The table of secrets may map a
+    /// package to another secret.
+    pub fn token(&self, organization: &Organization, package: Option<&PackageName>) -> String {
+        let prefix = &self.prefix;
+        match package {
+            Some(package) => format!("{prefix}/github/{organization}/{package}"),
+            None => format!("{prefix}/github/{organization}"),
+        }
     }
 }
 

@@ -1,0 +1,243 @@
+//! The CDN and its origins match the code: who may call what, which query parameters are forwarded, and timeouts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
+
+use badgesmith_domain::version::Comparator;
+use serde_json::{Value, json};
+
+use crate::badges::BADGE_TIME_MAX;
+use crate::template::{resources, source, texts, words_after};
+use crate::tidy::root;
+
+/// The number of headers, and of query parameters, that a CloudFront policy may name:
+/// <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html>
+const NAMES_MAX: usize = 10;
+/// GitHub's image proxy waits 4 s for shields.io, which needs a part of it.
+const CDN_TIME_MAX: Duration = Duration::from_secs(3);
+
+fn distribution() -> Value {
+    resources()["Cdn"]["Properties"]["DistributionConfig"].take()
+}
+
+fn origin(id: &str) -> Value {
+    let config = distribution();
+    let origin = config["Origins"].as_array().unwrap().iter().find(|origin| origin["Id"] == id);
+    origin.unwrap().clone()
+}
+
+fn seconds(value: &Value) -> Duration {
+    Duration::from_secs(value.as_u64().unwrap())
+}
+
+/// The resources of a type.
+fn all(kind: &str) -> Vec<Value> {
+    let resources = resources();
+    let resources = resources.as_object().unwrap().values();
+    resources
+        .filter(|resource| resource["Type"] == kind)
+        .map(|resource| resource["Properties"].clone())
+        .collect()
+}
+
+#[test]
+fn only_the_cdn_and_the_http_api_may_call_badge_api() {
+    let resources = resources();
+    let function = &resources["BadgeApi"]["Properties"];
+    assert_eq!(function["FunctionUrlConfig"], json!({ "AuthType": "AWS_IAM" }));
+    assert_eq!(function["Events"], Value::Null);
+    let cdn = "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/${Cdn}";
+    let api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${HttpApi}/*";
+    let permissions = all("AWS::Lambda::Permission");
+    let allowed = permissions.iter().filter(|permission| permission["FunctionName"] == "BadgeApi");
+    let allowed: BTreeSet<_> = allowed
+        .map(|permission| {
+            ["Action", "Principal", "SourceArn"].map(|name| permission[name].as_str().unwrap_or_default())
+        })
+        .collect();
+    let expected = [
+        ["lambda:InvokeFunctionUrl", "cloudfront.amazonaws.com", cdn],
+        ["lambda:InvokeFunction", "cloudfront.amazonaws.com", cdn],
+        ["lambda:InvokeFunction", "apigateway.amazonaws.com", api],
+    ];
+    assert_eq!(allowed, expected.into());
+
+    let origin = origin("BadgeApi");
+    assert_eq!(origin["DomainName"], json!([2, ["/", "BadgeApiUrl.FunctionUrl"]]), "!Select [2, !Split ..]");
+    assert_eq!(origin["OriginAccessControlId"], "CdnOriginAccessControl.Id");
+    let control = &resources["CdnOriginAccessControl"]["Properties"]["OriginAccessControlConfig"];
+    assert_eq!(control["OriginAccessControlOriginType"], "lambda");
+    assert_eq!(control["SigningBehavior"], "always");
+}
+
+#[test]
+fn the_http_api_has_routes_for_results_only_and_a_throttle_for_each() {
+    let routes = all("AWS::ApiGatewayV2::Route");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let routes: BTreeMap<_, _> =
+        routes.iter().map(|route| (text(&route["RouteKey"]), text(&route["Target"]))).collect();
+    let (posts, reads) = ("integrations/${IngestApiIntegration}", "integrations/${BadgeApiIntegration}");
+    let expected = [
+        ("POST /tests/results", posts),
+        ("POST /tests/results/{proxy+}", posts),
+        ("GET /tests/results/{proxy+}", reads),
+        ("HEAD /tests/results/{proxy+}", reads),
+        ("OPTIONS /tests/results/{proxy+}", reads),
+    ];
+    assert_eq!(routes, expected.map(|(key, target)| (key.to_owned(), target.to_owned())).into());
+
+    let stage = &resources()["HttpApiStage"]["Properties"];
+    let limit = |limit: &str| json!({ "ThrottlingRateLimit": limit, "ThrottlingBurstLimit": limit });
+    assert_eq!(stage["DefaultRouteSettings"], limit("PostsPerSecond"));
+    let throttled: BTreeSet<_> = stage["RouteSettings"].as_object().unwrap().keys().cloned().collect();
+    let reads: BTreeSet<_> =
+        routes.into_iter().filter(|(_, target)| target == reads).map(|(key, _)| key).collect();
+    assert_eq!(throttled, reads);
+    for settings in stage["RouteSettings"].as_object().unwrap().values() {
+        assert_eq!(*settings, limit("HistoryReadsPerSecond"));
+    }
+}
+
+#[test]
+fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let parameters = |file: &str| {
+        let source = read(&format!("badge-api/src/{file}.rs"));
+        let before = ["query.get(\"", "parameter(query, \"", "parameter(&query, \""];
+        before.into_iter().flat_map(|before| words_after(before, &source)).collect::<BTreeSet<_>>()
+    };
+    let branch = words_after("query().get(\"", &read("shared/api/src/http.rs"));
+    assert_eq!(branch, ["branch".to_owned()].into(), "it overrides the branch in a path");
+    let tests: BTreeSet<_> = parameters("test_badge").union(&branch).cloned().collect();
+    let mut packages = parameters("package_badge");
+    packages.extend(Comparator::ALL.map(|(name, _)| name.to_owned()));
+    let (latest, history) = (parameters("latest"), parameters("history"));
+
+    let config = distribution();
+    let behaviors = config["CacheBehaviors"].as_array().unwrap();
+    let resources = resources();
+    let mut forwarded = BTreeSet::new();
+    for (behavior, (pattern, origin, parameters)) in behaviors.iter().zip([
+        ("/badges/tests/*", "BadgeApi", &tests),
+        ("/redirect/*", "BadgeApi", &tests),
+        ("/badges/packages/*", "BadgeApi", &packages),
+        ("/tests/latest/*", "BadgeApi", &latest),
+        ("/tests/results*", "HttpApi", &history),
+    ]) {
+        assert_eq!(
+            (&behavior["PathPattern"], &behavior["TargetOriginId"]),
+            (&json!(pattern), &json!(origin))
+        );
+        let policy =
+            &resources[behavior["CachePolicyId"].as_str().unwrap()]["Properties"]["CachePolicyConfig"];
+        let key = &policy["ParametersInCacheKeyAndForwardedToOrigin"];
+        let names = texts(&key["QueryStringsConfig"]["QueryStrings"]);
+        assert_eq!(names, *parameters, "{pattern}");
+        assert!(names.len() <= NAMES_MAX, "{pattern}");
+        // CloudFront compresses from 1,000 bytes on. A copy of a badge for each encoding would never be smaller.
+        let is_badge = !pattern.starts_with("/tests/");
+        for encoding in ["EnableAcceptEncodingBrotli", "EnableAcceptEncodingGzip"] {
+            assert_eq!(key[encoding], !is_badge, "{pattern}");
+        }
+        assert_eq!(behavior["Compress"], !is_badge, "{pattern}");
+        forwarded.extend(names);
+    }
+    assert_eq!(behaviors.len(), 5);
+    assert_eq!(config["DefaultCacheBehavior"]["TargetOriginId"], "BadgeApi");
+    let everywhere = source("badge-api");
+    for word in words_after("query.get(\"", &everywhere) {
+        assert!(forwarded.contains(&word), "{word} is read, but not forwarded");
+    }
+}
+
+#[test]
+fn the_cdn_takes_signed_results_and_rejects_other_methods_than_reads_elsewhere() {
+    let config = distribution();
+    let behaviors = config["CacheBehaviors"].as_array().unwrap().iter();
+    for behavior in behaviors.chain([&config["DefaultCacheBehavior"]]) {
+        let takes_posts = behavior["TargetOriginId"] == "HttpApi";
+        assert_eq!(texts(&behavior["AllowedMethods"]).contains("POST"), takes_posts, "{behavior}");
+        assert_eq!(texts(&behavior["AllowedMethods"]).len(), if takes_posts { 7 } else { 3 }, "{behavior}");
+        assert_eq!(behavior["OriginRequestPolicyId"].is_string(), takes_posts, "{behavior}");
+    }
+    let resources = resources();
+    let policy = &resources["CdnResultsOriginRequestPolicy"]["Properties"]["OriginRequestPolicyConfig"];
+    let forwarded = texts(&policy["HeadersConfig"]["Headers"]);
+    assert!(forwarded.len() <= NAMES_MAX);
+    let forwarded: BTreeSet<_> = forwarded.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let headers = ["content-type", "x-signature", "x-repo-secret", "x-timestamp", "x-nonce"];
+    assert_eq!(forwarded, headers.map(str::to_owned).into());
+}
+
+#[test]
+fn the_cdn_has_an_answer_in_time_while_an_origin_hangs() {
+    let badge_api = origin("BadgeApi");
+    let read = seconds(&badge_api["CustomOriginConfig"]["OriginReadTimeout"]);
+    let attempts = u32::try_from(badge_api["ConnectionAttempts"].as_u64().unwrap()).unwrap();
+    assert!(attempts * (seconds(&badge_api["ConnectionTimeout"]) + read) <= CDN_TIME_MAX);
+    assert!(read > BADGE_TIME_MAX, "a cold start takes a part of it");
+    let http_api = seconds(&origin("HttpApi")["CustomOriginConfig"]["OriginReadTimeout"]);
+    assert!(http_api > seconds(&resources()["IngestApi"]["Properties"]["Timeout"]));
+    for error in distribution()["CustomErrorResponses"].as_array().unwrap() {
+        assert!(error["ErrorCachingMinTTL"].as_u64() <= Some(1), "{error}");
+    }
+}
+
+#[test]
+fn alarms_and_the_dashboard_watch_both_origins() {
+    let resources = resources();
+    let reads = ["UrlRequestCount", "Url4xxCount", "Url5xxCount", "UrlRequestLatency"];
+    let requests = ["Count", "4xx", "5xx", "Latency"];
+    let dashboard = resources["Dashboard"]["Properties"]["DashboardBody"].as_str().unwrap();
+    for (metrics, of) in [
+        (reads, ["AWS/Lambda", "FunctionName", "BadgeApi"]),
+        (requests, ["AWS/ApiGateway", "ApiId", "HttpApi"]),
+    ] {
+        let [namespace, dimension, id] = of;
+        for metric in metrics {
+            let shown = format!(r#"["{namespace}","{metric}","{dimension}","${{{id}}}""#);
+            assert!(dashboard.contains(&shown), "{shown}");
+        }
+    }
+    for (alarm, metrics, dimension) in [
+        (
+            "ReadErrorsAlarm",
+            ["Url5xxCount", "UrlRequestCount"],
+            json!({ "Name": "FunctionName", "Value": "BadgeApi" }),
+        ),
+        ("ServerErrorsAlarm", ["5xx", "Count"], json!({ "Name": "ApiId", "Value": "HttpApi" })),
+    ] {
+        let queries = resources[alarm]["Properties"]["Metrics"].as_array().unwrap().iter();
+        let watched = queries.map(|query| &query["MetricStat"]["Metric"]).filter(|metric| metric.is_object());
+        let watched: Vec<_> = watched
+            .map(|metric| (metric["MetricName"].as_str().unwrap(), &metric["Dimensions"][0]))
+            .collect();
+        assert_eq!(watched, metrics.map(|metric| (metric, &dimension)), "{alarm}");
+    }
+}
+
+/// API Gateway does not escape values in the format of the access log:
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html>
+#[test]
+fn the_access_log_has_nothing_that_a_client_can_write() {
+    let resources = resources();
+    let format = resources["HttpApiStage"]["Properties"]["AccessLogSettings"]["Format"].as_str().unwrap();
+    let line: BTreeMap<String, String> = serde_json::from_str(format).expect("JSON");
+    let values: BTreeSet<_> = line.values().map(|value| value.strip_prefix("$context.").unwrap()).collect();
+    let expected = [
+        "error.message",
+        "identity.sourceIp",
+        "integrationErrorMessage",
+        "integrationLatency",
+        "requestId",
+        "requestTime",
+        "responseLatency",
+        "responseLength",
+        "routeKey",
+        "status",
+    ];
+    assert_eq!(values, expected.into());
+    let group = resources["HttpApiLog"]["Properties"]["LogGroupName"].as_str().unwrap();
+    assert!(group.starts_with("/aws/vendedlogs/"), "others use up the resource policy of the region");
+}
