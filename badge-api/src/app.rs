@@ -32,9 +32,14 @@ pub struct Settings {
     pub test_results_table: String,
     pub packages_table: String,
     pub event_bus_name: String,
+    /// How long the first badge of a package may wait for its lookup.
+    pub first_lookup_wait: Duration,
 }
 
 impl Settings {
+    /// Most lookups take less than a second. GitHub's image proxy gives the whole chain 4 s.
+    pub const FIRST_LOOKUP_WAIT: Duration = Duration::from_millis(1200);
+
     /// Reads the function's environment.
     ///
     /// # Errors
@@ -44,6 +49,7 @@ impl Settings {
             test_results_table: env::required(env::TEST_RESULTS_TABLE)?,
             packages_table: env::required(env::PACKAGES_TABLE)?,
             event_bus_name: env::required(env::EVENT_BUS_NAME)?,
+            first_lookup_wait: Self::FIRST_LOOKUP_WAIT,
         })
     }
 }
@@ -67,7 +73,7 @@ impl App {
         Self {
             slots: SlotReader::new(results.clone()),
             results,
-            packages: PackageReader::new(packages, events, CALL_TIMEOUTS.call),
+            packages: PackageReader::new(packages, events, CALL_TIMEOUTS.call, settings.first_lookup_wait),
             clock,
         }
     }
@@ -101,8 +107,8 @@ impl App {
             ReadRoute::TestBadge(target) => {
                 Ok(test_badge::answer(&self.slots, request, target, self.clock.now()).await)
             }
-            ReadRoute::PackageBadge(provider, package) => {
-                Ok(package_badge::answer(&self.packages, request, provider, package, self.clock.now()).await)
+            ReadRoute::PackageBadge(registry, names) => {
+                Ok(package_badge::answer(&self.packages, request, registry, &names, self.clock.now()).await)
             }
             ReadRoute::Redirect(target) => {
                 test_badge::redirect(&self.slots, request, target, self.clock.now()).await

@@ -1,40 +1,48 @@
 //! The badge of a package.
 
 use badgesmith_api::http::{Query, Request, Response};
+use badgesmith_api::route::Registry;
 use badgesmith_domain::badge::{Badge, Subject};
 use badgesmith_domain::ids::ParseError;
-use badgesmith_domain::package::{Package, Provider};
+use badgesmith_domain::package::{Package, PackageName, PackageType, Provider};
 use badgesmith_domain::package_record::{Known, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
-use badgesmith_domain::version::{Comparator, NuGetVersion, Requirement};
+use badgesmith_domain::version::{Comparator, Filter, Scheme, Version};
 
 use crate::cached_package::CachedPackage;
-use crate::package_reader::PackageReader;
+use crate::package_reader::{PackageRead, PackageReader};
 use crate::respond::{self, CachePolicy};
 
 /// Which of a package's versions a badge shows.
 struct VersionQuery {
-    requirement: Requirement,
+    filter: Filter,
     prerelease: bool,
 }
 
-/// Responds with the badge of `package`; `None` means that its name is invalid.
+/// Responds with the badge of the package that `names` and the query name.
 pub(crate) async fn answer(
     packages: &PackageReader,
     request: Request<'_>,
-    provider: Provider,
-    package: Option<Package>,
+    registry: Registry,
+    names: &str,
     now: Timestamp,
 ) -> Response {
+    let query = request.query();
+    let (organization, written) = match registry {
+        Registry::NuGet => ("", names),
+        Registry::GitHub => names.split_once('/').unwrap_or_default(),
+    };
+    let (provider, package) = parse_package(registry, organization, written, &query);
     let subject = Subject::Package(provider);
     let badge = |badge: Badge, policy| respond::cached(request, &badge, policy, None);
-    let Some(package) = package else {
+    let Ok(package) = package else {
         return badge(Badge::not_found(subject), CachePolicy::Brief);
     };
-    let Ok(query) = parse(&request.query()) else {
+    let Ok(query) = parse(provider.scheme(), &query) else {
         return badge(Badge::invalid_range(provider), CachePolicy::Brief);
     };
-    let found = match packages.get(&package, !query.requirement.is_empty(), now).await {
+    let read = PackageRead { package: &package, written, needs_versions: !query.filter.is_empty(), now };
+    let found = match packages.get(read).await {
         Ok(Some(found)) => found,
         Ok(None) => return badge(Badge::pending(provider), CachePolicy::Pending),
         Err(error) => {
@@ -59,27 +67,42 @@ pub(crate) async fn answer(
 }
 
 /// The highest version that matches the query.
-fn latest<'a>(known: &'a Known, found: &'a CachedPackage, query: &VersionQuery) -> Option<&'a NuGetVersion> {
+fn latest<'a>(known: &'a Known, found: &'a CachedPackage, query: &VersionQuery) -> Option<&'a Version> {
     match &found.versions {
-        Some(versions) if !query.requirement.is_empty() => {
-            versions.latest(&query.requirement, query.prerelease)
-        }
+        Some(versions) if !query.filter.is_empty() => versions.latest(&query.filter, query.prerelease),
         Some(_) | None => known.latest(query.prerelease),
     }
 }
 
-/// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given.
-fn parse(query: &Query<'_>) -> Result<VersionQuery, ParseError> {
-    let mut requirement = Requirement::default();
-    if let Some(text) = query.get("version") {
-        requirement = requirement.and_range(text)?;
-    }
-    for (name, comparator) in Comparator::ALL {
-        if let Some(text) = query.get(name).filter(|text| !text.trim().is_empty()) {
-            requirement = requirement.and(comparator, text.parse()?);
+/// The package, and what its badge is labeled with even if the name is invalid.
+fn parse_package(
+    registry: Registry,
+    organization: &str,
+    name: &str,
+    query: &Query<'_>,
+) -> (Provider, Result<Package, ParseError>) {
+    match registry {
+        Registry::NuGet => (Provider::NuGet, name.parse().map(|name| Package::NuGet(None, name))),
+        Registry::GitHub => {
+            let package_type = query.get("type").map_or(Ok(PackageType::NuGet), str::parse);
+            let parse = |package_type| {
+                let name = PackageName::of(package_type, name)?;
+                Ok(Package::GitHub(organization.parse()?, package_type, name))
+            };
+            let provider = package_type.map_or(Provider::GitHub, PackageType::provider);
+            (provider, package_type.and_then(parse))
         }
     }
+}
+
+/// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given.
+fn parse(scheme: Scheme, query: &Query<'_>) -> Result<VersionQuery, ParseError> {
+    let comparisons = Comparator::ALL.into_iter().filter_map(|(name, comparator)| {
+        let version = query.get(name).filter(|text| !text.trim().is_empty())?;
+        Some((comparator, version))
+    });
+    let filter = Filter::parse(scheme, query.get("version").unwrap_or_default(), comparisons)?;
     // The second name is that of shields.io.
     let prerelease = query.flag("prerelease") || query.flag("include_prereleases");
-    Ok(VersionQuery { requirement, prerelease })
+    Ok(VersionQuery { filter, prerelease })
 }

@@ -142,7 +142,7 @@ impl RefreshPolicy {
         };
         let refresh_after = match lease.package {
             Package::GitHub(..) if is_known => refresh_after.min(now.plus(CONSENT_PERIOD)),
-            Package::GitHub(..) | Package::NuGet(_) => refresh_after,
+            Package::GitHub(..) | Package::NuGet(..) => refresh_after,
         };
         Transition {
             outcome: RefreshOutcome::Failed,
@@ -155,7 +155,7 @@ impl RefreshPolicy {
         let known = Known { fetched_at: now, consecutive_not_found: 0, is_scheduled: true, ..known };
         let period = match lease.package {
             Package::GitHub(..) => self.fresh_for.min(CONSENT_PERIOD),
-            Package::NuGet(_) => self.fresh_for,
+            Package::NuGet(..) => self.fresh_for,
         };
         record(lease, PackageState::Known(known), now.plus(jittered(period)), 0)
     }

@@ -28,10 +28,12 @@ impl Upstreams {
     /// Fetches a package from its registry.
     pub(crate) async fn fetch(&self, request: FetchRequest<'_>) -> Result<FetchOutcome, FetchError> {
         match request.package {
-            Package::NuGet(name) => {
+            Package::NuGet(_, name) => {
                 request.bound(self.nuget.fetch(name, request.validators, request.now)).await
             }
-            Package::GitHub(organization, name) => self.github.fetch(organization, name, request).await,
+            Package::GitHub(organization, package_type, name) => {
+                self.github.fetch(organization, *package_type, name, request).await
+            }
         }
     }
 }

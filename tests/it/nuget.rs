@@ -210,10 +210,11 @@ async fn check_pages(count: u32, pages: usize) {
 async fn a_failed_page_changes_nothing() {
     let upstream = Upstream::start();
     let versions: Vec<_> = (0..200).map(|n| format!("1.{n}.0")).collect();
-    let world = world_that_knows(&upstream, &versions.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let mut world =
+        world_that_knows(&upstream, &versions.iter().map(String::as_str).collect::<Vec<_>>()).await;
     upstream.publish("Acme.Kit", &["2.0.0"]);
     upstream.unlist("Acme.Kit", "1.7.0");
-    for (how, tries) in [(status(404, &[]), 1), (status(500, &[]), 4), (UpstreamFault::Garbage, 1)] {
+    for (how, tries) in [(status(404, &[]), 1), (UpstreamFault::Garbage, 1), (status(500, &[]), 4)] {
         upstream.plan_fault("/page/", how.clone(), ALWAYS);
         assert_eq!(refresh(&world, LONGEST_BACKOFF).await.failed, 1, "{how:?}");
         // The four pages are requested at once; one may fail before another is requested.
@@ -223,6 +224,8 @@ async fn a_failed_page_changes_nothing() {
         assert_eq!(world.version("nuget/acme.kit?version=[1.7,1.8)").await, "1.7.0", "{how:?}");
         upstream.heal();
     }
+    // The pages that failed opened the circuit breaker.
+    world.restart_functions();
     refresh(&world, LONGEST_BACKOFF).await;
     assert_eq!(world.version("nuget/acme.kit").await, "2.0.0");
     assert_eq!(world.version("nuget/acme.kit?version=[1.7,1.8)").await, "not found");

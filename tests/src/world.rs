@@ -73,6 +73,8 @@ impl World {
                 first_backoff: Duration::from_millis(4),
                 ..UpstreamTimeouts::default()
             },
+            // Nothing is looked up meanwhile.
+            first_lookup_wait: Duration::ZERO,
         };
         let start: Timestamp = "2026-01-15T10:30:00Z".parse().unwrap();
         let clock = Clock::manual(start);
@@ -129,6 +131,12 @@ impl World {
         self.restart_functions();
     }
 
+    /// Restarts the functions with badges that wait for a lookup.
+    pub fn set_first_lookup_wait(&mut self, wait: Duration) {
+        self.upstreams.first_lookup_wait = wait;
+        self.restart_functions();
+    }
+
     /// Restarts the functions with another NuGet feed.
     pub fn set_nuget_service_index(&mut self, url: &str) {
         self.upstreams.nuget_service_index = url.parse().unwrap();
@@ -142,15 +150,13 @@ impl World {
 
     /// Deletes the mapping of [`Self::set_github_token`]; the secret stays.
     pub async fn delete_github_token(&self, of: &str) {
-        let GitHubToken { organization, package, .. } = github_token(of, "");
         let mappings = SecretMappings::new(&self.sdk_config(), SECRETS_TABLE.to_owned());
-        mappings.delete(&organization, package.as_ref()).await.unwrap();
+        mappings.delete(&of.parse().unwrap()).await.unwrap();
     }
 
     /// Sets the secret of [`Self::set_github_token`] to any text.
     pub fn set_github_secret(&self, of: &str, value: &str) {
-        let GitHubToken { organization, package, .. } = github_token(of, "");
-        let name = SecretNames::default().token(&organization, package.as_ref());
+        let name = SecretNames::default().token(&of.parse().unwrap());
         self.aws.secrets().put(&name, value).unwrap();
     }
 

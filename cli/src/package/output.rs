@@ -5,7 +5,7 @@ use std::fmt;
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{Known, PackageRecord, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
-use badgesmith_domain::version::NuGetVersion;
+use badgesmith_domain::version::Version;
 use serde::Serialize;
 
 use crate::duration::{age, format_duration};
@@ -42,7 +42,7 @@ impl PackageDescription {
             PackageState::NotFound => (State::NotFound, None),
             PackageState::Known(known) => (State::Known, Some(known)),
         };
-        let version = |of: fn(&Known) -> Option<&NuGetVersion>| known.and_then(of).map(ToString::to_string);
+        let version = |of: fn(&Known) -> Option<&Version>| known.and_then(of).map(ToString::to_string);
         Self {
             package,
             state,
@@ -135,6 +135,8 @@ impl fmt::Display for PackageList {
 
 #[cfg(test)]
 mod tests {
+    use badgesmith_domain::version::Scheme;
+
     use super::*;
 
     fn at(time: &str) -> Timestamp {
@@ -143,8 +145,8 @@ mod tests {
 
     fn known() -> PackageDescription {
         let known = Known {
-            latest_stable: Some("13.0.3".parse().unwrap()),
-            latest_prerelease: Some("14.0.0-beta".parse().unwrap()),
+            latest_stable: Scheme::NuGet.parse("13.0.3"),
+            latest_prerelease: Scheme::NuGet.parse("14.0.0-beta"),
             fetched_at: at("2026-05-01T10:00:00Z"),
             changed_at: at("2026-04-01T10:00:00Z"),
             consecutive_not_found: 0,

@@ -12,6 +12,8 @@ use badgesmith_domain::version::Versions;
 pub(crate) struct FetchRequest<'a> {
     pub(crate) package: &'a Package,
     pub(crate) state: &'a PackageState,
+    /// The name as its reader wrote it, if that is another spelling.
+    pub(crate) spelling: Option<&'a str>,
     /// The validators of the last fetch.
     pub(crate) validators: &'a Validators,
     pub(crate) now: Timestamp,

@@ -153,7 +153,8 @@ impl HttpClient {
             .timeout(self.timeouts.attempt)
             // A redirect that is not followed is a response like any other, and its status is an error.
             .redirect(Policy::custom(move |attempt| {
-                let is_allowed = attempt.previous().last().is_some_and(|from| redirects.allow(from, attempt.url()));
+                let is_allowed =
+                    attempt.previous().last().is_some_and(|from| redirects.allow(from, attempt.url()));
                 let is_within_limit = attempt.previous().len() <= REDIRECTS_MAX;
                 if is_allowed && is_within_limit { attempt.follow() } else { attempt.stop() }
             }))

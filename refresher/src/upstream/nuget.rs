@@ -9,7 +9,7 @@ use std::time::Duration;
 use badgesmith_domain::package::PackageName;
 use badgesmith_domain::package_record::Validators;
 use badgesmith_domain::timestamp::Timestamp;
-use badgesmith_domain::version::NuGetVersion;
+use badgesmith_domain::version::{NuGetVersion, Version};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
@@ -80,7 +80,9 @@ impl NuGet {
                     None => {
                         let none = Validators::new();
                         let fetched = self.fetch_both(&registrations, &flat_container, name, &none).await?;
-                        fetched.ok_or_else(|| FetchError::Failed("an unconditional request was answered with 304".into()))
+                        fetched.ok_or_else(|| {
+                            FetchError::Failed("an unconditional request was answered with 304".into())
+                        })
                     }
                 }
             }
@@ -98,7 +100,11 @@ impl NuGet {
     ) -> Result<Option<FetchOutcome>, FetchError> {
         let registration = self.registration(registrations, name, known).await?;
         let flat_container = if flat_container.is_empty() {
-            if matches!(registration, Registration::Unchanged) { FlatContainer::Unchanged } else { FlatContainer::NotFound }
+            if matches!(registration, Registration::Unchanged) {
+                FlatContainer::Unchanged
+            } else {
+                FlatContainer::NotFound
+            }
         } else {
             self.flat_container(flat_container, name, known).await?
         };
@@ -110,7 +116,9 @@ impl NuGet {
         };
         let is_registered = !validators.is_empty();
         if let FlatContainer::Found { versions, validators: validator } = flat_container {
-            listed.extend(versions.into_iter().filter(|version| version.is_sem_ver_2() && !unlisted.contains(version)));
+            listed.extend(
+                versions.into_iter().filter(|version| version.is_sem_ver_2() && !unlisted.contains(version)),
+            );
             validators.extend(validator);
         }
         let exists = is_registered || !listed.is_empty();
@@ -212,6 +220,6 @@ fn is_of_base(error: &FetchError) -> bool {
 }
 
 fn found(versions: Vec<NuGetVersion>, validators: Validators) -> FetchOutcome {
-    let versions = versions.into_iter().collect();
+    let versions = versions.into_iter().map(Version::NuGet).collect();
     FetchOutcome::Found(FetchedPackage { versions, validators, private: false })
 }

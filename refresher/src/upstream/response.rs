@@ -76,9 +76,7 @@ impl Response {
             _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
                 Err(retry_after(response.headers(), &cause).unwrap_or(AttemptError::Transient(cause)))
             }
-            _ if status.is_redirection() => {
-                failed(format!("{cause}, a redirect that is not followed"))
-            }
+            _ if status.is_redirection() => failed(format!("{cause}, a redirect that is not followed")),
             _ => failed(cause),
         }
     }

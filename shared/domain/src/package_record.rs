@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::timestamp::Timestamp;
-use crate::version::NuGetVersion;
+use crate::version::Version;
 
 /// A package without its versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +33,9 @@ pub enum PackageState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     /// The highest stable version.
-    pub latest_stable: Option<NuGetVersion>,
+    pub latest_stable: Option<Version>,
     /// The highest prerelease.
-    pub latest_prerelease: Option<NuGetVersion>,
+    pub latest_prerelease: Option<Version>,
     /// When the upstream last confirmed the versions.
     pub fetched_at: Timestamp,
     /// When the versions last changed.
@@ -63,7 +63,7 @@ impl PackageRecord {
 impl Known {
     /// The version of a badge without a version range: the highest stable one; the highest of all with `prerelease`,
     /// or when there is no stable one.
-    pub fn latest(&self, prerelease: bool) -> Option<&NuGetVersion> {
+    pub fn latest(&self, prerelease: bool) -> Option<&Version> {
         match (&self.latest_stable, &self.latest_prerelease) {
             (Some(stable), Some(other)) if prerelease => Some(stable.max(other)),
             (Some(stable), _) => Some(stable),

@@ -1,19 +1,23 @@
-//! Package versions as NuGet parses and orders them, and requirements on versions.
+//! Package versions, and requirements on versions.
 //!
-//! Every rule follows the library [NuGet.Versioning][library] 6 and its [documentation][page], with one exception: a
+//! Every rule for NuGet follows the library [NuGet.Versioning][library] 6 and its [documentation][page], with one exception: a
 //! floating range contains only the versions of its pattern, which a restore merely prefers.
 //!
 //! [library]: https://github.com/NuGet/NuGet.Client/tree/dev/src/NuGet.Core/NuGet.Versioning
 //! [page]: https://learn.microsoft.com/nuget/concepts/package-versioning
 
+mod filter;
 mod floating;
 mod nuget;
 mod range;
 mod requirement;
+mod scheme;
 
+pub use filter::Filter;
 pub use nuget::NuGetVersion;
 pub use range::VersionRange;
 pub use requirement::{Comparator, Requirement};
+pub use scheme::{Scheme, Version};
 
 /// A package's listed versions: distinct, highest first, at most [`Versions::MAX`].
 ///
@@ -26,7 +30,7 @@ pub use requirement::{Comparator, Requirement};
 ///
 /// [lower]: https://learn.microsoft.com/nuget/api/package-base-address-resource
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Versions(Box<[NuGetVersion]>);
+pub struct Versions(Box<[Version]>);
 
 impl Versions {
     /// The maximum number of versions.
@@ -41,7 +45,7 @@ impl Versions {
     }
 
     /// The versions, highest first.
-    pub fn iter(&self) -> std::slice::Iter<'_, NuGetVersion> {
+    pub fn iter(&self) -> std::slice::Iter<'_, Version> {
         self.0.iter()
     }
 
@@ -53,33 +57,33 @@ impl Versions {
         self.0.is_empty()
     }
 
-    /// The highest stable version that meets `requirement`. With `prerelease`, or for a floating range with a label, the
+    /// The highest stable version that meets `filter`. With `prerelease`, or for a floating range with a label, the
     /// highest of all that meet it. If no stable version does, the highest prerelease, except those of an exclusive upper
     /// bound. `None` if no version meets it.
     ///
     /// ```
-    /// use badgesmith_domain::version::{Requirement, Versions};
+    /// use badgesmith_domain::version::{Filter, Scheme, Versions};
     ///
-    /// let versions = ["1.2.0", "1.9.1", "2.0.0-rc.1"].into_iter().map(str::parse);
-    /// let versions: Versions = versions.collect::<Result<_, _>>()?;
-    /// let requirement = Requirement::default().and_range(">=1.0.0 <2.0.0")?;
-    /// let latest = |prerelease| versions.latest(&requirement, prerelease).map(ToString::to_string);
+    /// let versions = ["1.2.0", "1.9.1", "2.0.0-rc.1"].into_iter();
+    /// let versions: Versions = versions.filter_map(|text| Scheme::NuGet.parse(text)).collect();
+    /// let filter = Filter::parse(Scheme::NuGet, ">=1.0.0 <2.0.0", [])?;
+    /// let latest = |prerelease| versions.latest(&filter, prerelease).map(ToString::to_string);
     /// assert_eq!(latest(false).as_deref(), Some("1.9.1"));
     /// assert_eq!(latest(true).as_deref(), Some("2.0.0-rc.1"), "a prerelease of 2.0.0 is below 2.0.0");
     /// # Ok::<(), badgesmith_domain::ids::ParseError>(())
     /// ```
-    pub fn latest(&self, requirement: &Requirement, prerelease: bool) -> Option<&NuGetVersion> {
-        let mut matching = self.iter().filter(|version| requirement.is_met_by(version));
-        if prerelease || requirement.includes_prereleases() {
+    pub fn latest(&self, filter: &Filter, prerelease: bool) -> Option<&Version> {
+        let mut matching = self.iter().filter(|version| filter.is_met_by(version));
+        if prerelease || filter.includes_prereleases() {
             return matching.next();
         }
         let stable = matching.clone().find(|version| !version.is_prerelease());
-        stable.or_else(|| matching.find(|version| !requirement.excludes_release_of(version)))
+        stable.or_else(|| matching.find(|version| !filter.excludes_release_of(version)))
     }
 }
 
 /// Keeps at most `max` of the versions, which are highest first.
-fn truncate(versions: &mut Vec<NuGetVersion>, max: usize) {
+fn truncate(versions: &mut Vec<Version>, max: usize) {
     if versions.len() <= max {
         return;
     }
@@ -95,8 +99,8 @@ fn truncate(versions: &mut Vec<NuGetVersion>, max: usize) {
     });
 }
 
-impl FromIterator<NuGetVersion> for Versions {
-    fn from_iter<I: IntoIterator<Item = NuGetVersion>>(versions: I) -> Self {
+impl FromIterator<Version> for Versions {
+    fn from_iter<I: IntoIterator<Item = Version>>(versions: I) -> Self {
         let mut versions: Vec<_> = versions.into_iter().collect();
         versions.sort_unstable_by(|a, b| b.cmp(a).then_with(|| b.to_string().cmp(&a.to_string())));
         versions.dedup();
@@ -106,8 +110,8 @@ impl FromIterator<NuGetVersion> for Versions {
 }
 
 impl<'a> IntoIterator for &'a Versions {
-    type Item = &'a NuGetVersion;
-    type IntoIter = std::slice::Iter<'a, NuGetVersion>;
+    type Item = &'a Version;
+    type IntoIter = std::slice::Iter<'a, Version>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
@@ -118,8 +122,16 @@ impl<'a> IntoIterator for &'a Versions {
 mod tests {
     use proptest::prelude::*;
 
-    use super::nuget::tests::{version, versions};
+    use super::nuget::tests::versions as nuget_versions;
     use super::*;
+
+    fn version(text: &str) -> Version {
+        Scheme::NuGet.parse(text).unwrap()
+    }
+
+    fn versions() -> impl Strategy<Value = Version> {
+        nuget_versions().prop_map(Version::NuGet)
+    }
 
     fn listed(texts: &[&str]) -> Versions {
         texts.iter().map(|text| version(text)).collect()
@@ -152,8 +164,7 @@ mod tests {
             let stable = (0..stable).map(|patch| version(&format!("1.0.{patch}")));
             let nightly = (0..prereleases).map(|number| version(&format!("2.0.0-nightly.{number}")));
             let kept = stable.chain(nightly).collect::<Versions>().truncated(max);
-            let is_highest = |of: Option<&NuGetVersion>, expected: String| of.is_none_or(|of| *of == version(&expected));
-            assert!(is_highest(kept.iter().next(), format!("2.0.0-nightly.{}", prereleases - 1)));
+            assert_eq!(kept.iter().next(), Some(&version(&format!("2.0.0-nightly.{}", prereleases - 1))));
             let prereleases = kept.iter().filter(|version| version.is_prerelease()).count();
             (kept.len() - prereleases, prereleases)
         };
@@ -167,8 +178,8 @@ mod tests {
     #[track_caller]
     fn check_latest(requirement: &str, prerelease: bool, expected: Option<&str>) {
         let versions = listed(&["1.0.0", "1.2.0", "2.0.0-rc.2", "2.0.0-rc.10", "1.3.0-beta", "3.0.0-alpha"]);
-        let requirement = Requirement::default().and_range(requirement).unwrap();
-        let latest = versions.latest(&requirement, prerelease).map(ToString::to_string);
+        let filter = Filter::parse(Scheme::NuGet, requirement, []).unwrap();
+        let latest = versions.latest(&filter, prerelease).map(ToString::to_string);
         assert_eq!(latest.as_deref(), expected, "{requirement:?} {prerelease}");
     }
 
@@ -196,10 +207,40 @@ mod tests {
         check_latest("*-*", false, Some("3.0.0-alpha"));
         check_latest("3.0", true, None);
         check_latest(">2 <1", true, None);
-        assert_eq!(Versions::default().latest(&Requirement::default(), true), None);
+        assert_eq!(Versions::default().latest(&Filter::NuGet(Requirement::default()), true), None);
     }
 
-    fn in_lower_case(one: &NuGetVersion) -> NuGetVersion {
+    #[test]
+    fn npm_requirements_are_those_of_the_crate_semver() {
+        let versions = ["1.0.0", "1.2.7", "1.3.0-beta.1", "2.0.0", "2.1.0-rc.1"];
+        let versions: Versions = versions.iter().filter_map(|text| Scheme::SemVer.parse(text)).collect();
+        for (range, prerelease, expected) in [
+            ("", false, Some("2.0.0")),
+            ("", true, Some("2.1.0-rc.1")),
+            ("^1.2", false, Some("1.2.7")),
+            ("~1", false, Some("1.2.7")),
+            (">=1, <2", false, Some("1.2.7")),
+            ("1.x", false, Some("1.2.7")),
+            ("=1.0.0", false, Some("1.0.0")),
+            (">=2.1.0-rc.0", false, Some("2.1.0-rc.1")),
+            ("^3", false, None),
+        ] {
+            let filter = Filter::parse(Scheme::SemVer, range, []).unwrap();
+            let latest = versions.latest(&filter, prerelease).map(ToString::to_string);
+            assert_eq!(latest.as_deref(), expected, "{range} {prerelease}");
+        }
+        let between = [(Comparator::GreaterOrEqual, "1.0.0"), (Comparator::Less, "1.2.7")];
+        let filter = Filter::parse(Scheme::SemVer, "", between).unwrap();
+        assert_eq!(versions.latest(&filter, false).map(ToString::to_string).as_deref(), Some("1.0.0"));
+        for bad in ["[1.0,2.0)", ">=1 <2", "latest", "1.2.3.4", &">1,".repeat(400)] {
+            assert!(Filter::parse(Scheme::SemVer, bad, []).is_err(), "{bad}");
+        }
+        for bad in [">1", "1,2", "x", ""] {
+            assert!(Filter::parse(Scheme::Tags, "", [(Comparator::Equal, bad)]).is_err(), "{bad}");
+        }
+    }
+
+    fn in_lower_case(one: &Version) -> Version {
         version(&one.to_string().to_lowercase())
     }
 
@@ -217,12 +258,12 @@ mod tests {
             prop_assert!(a.0.is_sorted_by(|a, b| a > b));
             prop_assert!(given.iter().all(|version| a.0.contains(version)));
 
-            let requirement = Requirement::default().and(Comparator::Less, bound);
-            let met = || given.iter().filter(|version| requirement.is_met_by(version));
+            let filter = Filter::parse(Scheme::NuGet, "", [(Comparator::Less, &*bound.to_string())]).unwrap();
+            let met = || given.iter().filter(|version| filter.is_met_by(version));
             let stable = met().filter(|version| !version.is_prerelease()).max();
-            prop_assert_eq!(a.latest(&requirement, true), met().max());
-            let fallback = met().filter(|version| !requirement.excludes_release_of(version)).max();
-            prop_assert_eq!(a.latest(&requirement, false), stable.or(fallback));
+            prop_assert_eq!(a.latest(&filter, true), met().max());
+            let fallback = met().filter(|version| !filter.excludes_release_of(version)).max();
+            prop_assert_eq!(a.latest(&filter, false), stable.or(fallback));
         }
     }
 }

@@ -56,7 +56,11 @@ async fn versions_that_old_registrations_leave_out_come_from_the_flat_container(
     upstream.plan_fault("/hive/tool/", index(false), 2);
     upstream.plan_fault("/flat/tool/", tagged(&json!({ "versions": all }), "flat"), ALWAYS);
     let mut world = World::with_upstream(&upstream);
-    assert_eq!(world.look_up("nuget/tool").await, "5.0.0", "6.0.0 is unlisted, as NuGet's own client sees it");
+    assert_eq!(
+        world.look_up("nuget/tool").await,
+        "5.0.0",
+        "6.0.0 is unlisted, as NuGet's own client sees it"
+    );
     assert_eq!(world.version("nuget/tool?prerelease").await, "6.0.0-rc.2", "7.0.0-rc.2 is unlisted");
     upstream.take_requests();
     assert_eq!(refresh(&world, FRESH_FOR).await.unchanged, 1);

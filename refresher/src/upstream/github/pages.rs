@@ -1,6 +1,7 @@
 //! The versions of a package, page by page:
 //! <https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api>
 
+use badgesmith_domain::package::PackageType;
 use badgesmith_domain::package_record::{Validator, Validators};
 use badgesmith_domain::version::Versions;
 use serde::Deserialize;
@@ -18,15 +19,40 @@ const PAGES_MAX: usize = Versions::MAX / PER_PAGE;
 
 #[derive(Deserialize)]
 struct Version {
+    /// The version; for a container image, its digest.
     name: Option<String>,
+    metadata: Option<Metadata>,
 }
 
-/// Reads the pages of a package's versions, and returns their names, the newest first; `None` when it does not exist, or
+#[derive(Deserialize)]
+struct Metadata {
+    container: Option<Container>,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+impl Version {
+    fn names(self, package_type: PackageType) -> Vec<String> {
+        match package_type {
+            PackageType::NuGet | PackageType::Npm => self.name.into_iter().collect(),
+            PackageType::Container => {
+                self.metadata.and_then(|metadata| metadata.container).map_or_else(Vec::new, |one| one.tags)
+            }
+        }
+    }
+}
+
+/// Reads the pages of a package's versions, and returns their names or tags, the newest first; `None` when it does not exist, or
 /// has no versions. Adds the validators of the pages to `validators`. Every page has its own entity tag, and a deletion
 /// may change only a later page, so all are requested.
 pub(super) async fn walk(
     http: &HttpClient,
     first: &Url,
+    package_type: PackageType,
     known: &Validators,
     credential: Credential<'_>,
     validators: &mut Validators,
@@ -43,7 +69,8 @@ pub(super) async fn walk(
                 if page == 0 && named.is_empty() {
                     return Ok(None);
                 }
-                let versions = Some(named.into_iter().filter_map(|version| version.name).collect());
+                let names = named.into_iter().flat_map(|version| version.names(package_type));
+                let versions = Some(names.collect());
                 Validator { next: next_page(&document.link), versions, ..document.validator }
             }
         };
@@ -57,21 +84,24 @@ pub(super) async fn walk(
 }
 
 /// Parses the URL of a next page. Any path is allowed, but the token is sent to no other host.
-fn same_origin(first: &Url, next: &str) -> Result<Url, FetchError> {
+pub(super) fn same_origin(first: &Url, next: &str) -> Result<Url, FetchError> {
     let url = Url::parse(next).ok().filter(|url| url.origin() == first.origin());
     url.ok_or_else(|| FetchError::Failed("the URL of the next page is on another host".to_owned()))
 }
 
 /// The URL with the relation `next` in a list of links (RFC 8288): `<URL>; rel="next", <URL>; rel="last"`. A link may have
 /// several relations, which match in any case.
-fn next_page(links: &str) -> Option<String> {
+pub(super) fn next_page(links: &str) -> Option<String> {
     links.split('<').find_map(|entry| {
         let (url, parameters) = entry.split_once('>')?;
         let relations = parameters.split([';', ',']).find_map(|parameter| {
             let (name, value) = parameter.split_once('=')?;
             name.trim().eq_ignore_ascii_case("rel").then(|| value.trim().trim_matches('"'))
         })?;
-        relations.split_whitespace().any(|one| one.eq_ignore_ascii_case("next")).then(|| url.trim().to_owned())
+        relations
+            .split_whitespace()
+            .any(|one| one.eq_ignore_ascii_case("next"))
+            .then(|| url.trim().to_owned())
     })
 }
 
@@ -87,7 +117,9 @@ mod tests {
         assert_eq!(next_page(&format!("{next}, {last}")), url);
         assert_eq!(next_page(&format!("{last}, {next}")), url);
         assert_eq!(next_page(&next.replace('"', "")), url);
-        for spelling in ["Rel=NEXT", "rel = \"next\"", "rel=\"last next\"", "title=\"a\"; rel=\"prefetch  next\""] {
+        for spelling in
+            ["Rel=NEXT", "rel = \"next\"", "rel=\"last next\"", "title=\"a\"; rel=\"prefetch  next\""]
+        {
             assert_eq!(next_page(&next.replace("rel=\"next\"", spelling)), url, "{spelling}");
         }
         for none in [

@@ -126,7 +126,9 @@ impl RegistrationReader<'_> {
                     listed.extend(leaves.listed);
                     unlisted.extend(leaves.unlisted);
                 }
-                None => listed.extend(validator.versions.iter().flatten().filter_map(|text| text.parse().ok())),
+                None => {
+                    listed.extend(validator.versions.iter().flatten().filter_map(|text| text.parse().ok()))
+                }
             }
             validators.insert(url, validator);
         }

@@ -28,7 +28,10 @@ pub(super) enum Resources {
     /// They show which versions are listed.
     Registrations(Vec<Url>),
     /// Versions that they leave out are in the flat container, if the feed has one.
-    OldRegistrations { registrations: Vec<Url>, flat_container: Vec<Url> },
+    OldRegistrations {
+        registrations: Vec<Url>,
+        flat_container: Vec<Url>,
+    },
     FlatContainer(Vec<Url>),
 }
 

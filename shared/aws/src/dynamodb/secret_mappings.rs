@@ -1,10 +1,11 @@
-//! The table that maps packages of GitHub to the secrets with their tokens.
+//! The table that maps packages to the secrets with their tokens.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_types::SdkConfig;
 use badgesmith_domain::key;
-use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::package::Package;
+use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::timestamp::Timestamp;
 
 use super::{PK, is_expired, item_key, string, text};
@@ -35,18 +36,17 @@ impl SecretMappings {
         Self { client: Client::new(config), table }
     }
 
-    /// The secret for a package: its own, else that of its organization's public packages, if there is one. One
-    /// request for both.
+    /// The secret for a package: its own, else that of its organization's public packages of the same type, if there
+    /// is one. One request for both.
     ///
     /// # Errors
     /// [`AwsError`] if DynamoDB fails or leaves a key unprocessed.
-    pub async fn find(
-        &self,
-        organization: &Organization,
-        package: &PackageName,
-        now: Timestamp,
-    ) -> Result<Option<SecretMapping>, AwsError> {
-        let partitions = [Some(package), None].map(|package| key::secret_partition(organization, package));
+    pub async fn find(&self, package: &Package, now: Timestamp) -> Result<Option<SecretMapping>, AwsError> {
+        let mut scopes = vec![SecretScope::Package(package.clone())];
+        if let Package::GitHub(organization, package_type, _) = package {
+            scopes.push(SecretScope::Organization(organization.clone(), *package_type));
+        }
+        let partitions: Vec<_> = scopes.iter().map(key::secret_partition).collect();
         let keys = partitions.iter().map(|partition| item_key(partition, key::META)).collect();
         let keys = KeysAndAttributes::builder()
             .set_keys(Some(keys))
@@ -68,8 +68,8 @@ impl SecretMappings {
             let item = items.iter().find(|item| item.get(PK) == Some(&string(partition)))?;
             text(item, SECRET_ID).filter(|_| !is_expired(item, now)).map(str::to_owned)
         };
-        let [own, shared] = partitions.map(|partition| secret_id(&partition));
-        let own = own.map(|secret_id| SecretMapping { secret_id, of_package: true });
-        Ok(own.or_else(|| shared.map(|secret_id| SecretMapping { secret_id, of_package: false })))
+        let found =
+            partitions.iter().enumerate().find_map(|(at, partition)| Some((at, secret_id(partition)?)));
+        Ok(found.map(|(at, secret_id)| SecretMapping { secret_id, of_package: at == 0 }))
     }
 }

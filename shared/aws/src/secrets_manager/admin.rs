@@ -5,7 +5,8 @@ use aws_sdk_secretsmanager::operation::delete_secret::DeleteSecretError;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use aws_sdk_secretsmanager::primitives::DateTime;
-use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::package::{Package, PackageType};
+use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::timestamp::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
@@ -50,13 +51,26 @@ pub fn token_secret(token: &str) -> String {
 
 impl SecretNames {
     /// The name of the secret that holds the token for one package of GitHub, or for all public ones of an organization:
-    /// `{prefix}/github/{organization}/{package}` or `{prefix}/github/{organization}`. The table of secrets may map a
-    /// package to another secret.
-    pub fn token(&self, organization: &Organization, package: Option<&PackageName>) -> String {
+    /// `{prefix}/github/{organization}/{package}` or `{prefix}/github/{organization}`, with `@npm` or `@container` after
+    /// the organization for these types. A feed has `{prefix}/nuget/{feed}`. The table of secrets may map a package to
+    /// another secret.
+    pub fn token(&self, scope: &SecretScope) -> String {
         let prefix = &self.prefix;
-        match package {
-            Some(package) => format!("{prefix}/github/{organization}/{package}"),
-            None => format!("{prefix}/github/{organization}"),
+        let of_type = |package_type: &PackageType| match package_type {
+            PackageType::NuGet => "",
+            PackageType::Npm => "@npm",
+            PackageType::Container => "@container",
+        };
+        match scope {
+            SecretScope::Organization(organization, package_type) => {
+                format!("{prefix}/github/{organization}{}", of_type(package_type))
+            }
+            SecretScope::Package(Package::GitHub(organization, package_type, name)) => {
+                format!("{prefix}/github/{organization}{}/{name}", of_type(package_type))
+            }
+            SecretScope::Package(Package::NuGet(feed, _)) => {
+                format!("{prefix}/nuget/{}", feed.as_ref().map_or("-", |feed| feed.as_str()))
+            }
         }
     }
 }

@@ -40,7 +40,8 @@ impl FloatingPattern {
             (Some(label), Some(prefix)) => starts_with(label, prefix),
             (Some(_) | None, _) => true,
         };
-        label_fits && version.numbers().iter().zip(self.lowest.numbers()).take(self.fixed).all(|(a, b)| *a == b)
+        label_fits
+            && version.numbers().iter().zip(self.lowest.numbers()).take(self.fixed).all(|(a, b)| *a == b)
     }
 
     /// Whether prereleases count like stable versions, as in `1.*-*`.

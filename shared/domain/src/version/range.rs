@@ -55,7 +55,8 @@ impl VersionRange {
     /// `[1.0,2.0)` includes 2.0.0-beta.
     #[cfg(test)]
     pub(crate) fn satisfies(&self, version: &NuGetVersion) -> bool {
-        self.is_within_bounds(version) && self.floating.as_ref().is_none_or(|pattern| pattern.matches(version))
+        self.is_within_bounds(version)
+            && self.floating.as_ref().is_none_or(|pattern| pattern.matches(version))
     }
 
     pub(super) fn is_within_bounds(&self, version: &NuGetVersion) -> bool {

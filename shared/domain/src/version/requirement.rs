@@ -41,6 +41,10 @@ impl Comparator {
         ("=", Self::Equal),
     ];
 
+    pub(super) fn operator(self) -> &'static str {
+        Self::OPERATORS.into_iter().find(|(_, one)| *one == self).map_or("", |(operator, _)| operator)
+    }
+
     /// Splits the operator off the start of `text`.
     fn split_from(text: &str) -> Option<(Self, &str)> {
         Self::OPERATORS
