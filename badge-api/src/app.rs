@@ -8,13 +8,14 @@ use badgesmith_api::error_response::ErrorResponse;
 use badgesmith_api::http::{Request, Response};
 use badgesmith_api::route::{ReadRoute, Route};
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::dynamodb::{Packages, Results};
+use badgesmith_aws::dynamodb::{Feeds, Packages, Results};
 use badgesmith_aws::env::{self, Missing};
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::sdk::{self, CallTimeouts};
 use http::{Method, StatusCode, header};
 use serde_json::json;
 
+use crate::feed_reader::FeedReader;
 use crate::package_badge;
 use crate::package_reader::PackageReader;
 use crate::respond;
@@ -31,6 +32,8 @@ const CALL_TIMEOUTS: CallTimeouts =
 pub struct Settings {
     pub test_results_table: String,
     pub packages_table: String,
+    /// The name of the table with the feeds.
+    pub secrets_table: String,
     pub event_bus_name: String,
     /// How long the first badge of a package may wait for its lookup.
     pub first_lookup_wait: Duration,
@@ -48,6 +51,7 @@ impl Settings {
         Ok(Self {
             test_results_table: env::required(env::TEST_RESULTS_TABLE)?,
             packages_table: env::required(env::PACKAGES_TABLE)?,
+            secrets_table: env::required(env::SECRETS_TABLE)?,
             event_bus_name: env::required(env::EVENT_BUS_NAME)?,
             first_lookup_wait: Self::FIRST_LOOKUP_WAIT,
         })
@@ -60,6 +64,7 @@ pub struct App {
     results: Results,
     slots: SlotReader,
     packages: PackageReader,
+    feeds: FeedReader,
     clock: Clock,
 }
 
@@ -73,6 +78,7 @@ impl App {
         Self {
             slots: SlotReader::new(results.clone()),
             results,
+            feeds: FeedReader::new(Feeds::new(&config, settings.secrets_table)),
             packages: PackageReader::new(packages, events, CALL_TIMEOUTS.call, settings.first_lookup_wait),
             clock,
         }
@@ -108,7 +114,8 @@ impl App {
                 Ok(test_badge::answer(&self.slots, request, target, self.clock.now()).await)
             }
             ReadRoute::PackageBadge(registry, names) => {
-                Ok(package_badge::answer(&self.packages, request, registry, &names, self.clock.now()).await)
+                let readers = (&self.packages, &self.feeds);
+                Ok(package_badge::answer(readers, request, registry, &names, self.clock.now()).await)
             }
             ReadRoute::Redirect(target) => {
                 test_badge::redirect(&self.slots, request, target, self.clock.now()).await

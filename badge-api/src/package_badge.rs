@@ -10,6 +10,7 @@ use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::{Comparator, Filter, Scheme, Version};
 
 use crate::cached_package::CachedPackage;
+use crate::feed_reader::FeedReader;
 use crate::package_reader::{PackageRead, PackageReader};
 use crate::respond::{self, CachePolicy};
 
@@ -21,7 +22,7 @@ struct VersionQuery {
 
 /// Responds with the badge of the package that `names` and the query name.
 pub(crate) async fn answer(
-    packages: &PackageReader,
+    (packages, feeds): (&PackageReader, &FeedReader),
     request: Request<'_>,
     registry: Registry,
     names: &str,
@@ -38,6 +39,16 @@ pub(crate) async fn answer(
     let Ok(package) = package else {
         return badge(Badge::not_found(subject), CachePolicy::Brief);
     };
+    if let Package::NuGet(Some(feed), _) = &package {
+        match feeds.exists(feed, now).await {
+            Ok(true) => {}
+            Ok(false) => return badge(Badge::not_found(subject), CachePolicy::Brief),
+            Err(error) => {
+                tracing::error!(%package, %error, "failed to read a feed");
+                return respond::unavailable_badge(subject);
+            }
+        }
+    }
     let Ok(query) = parse(provider.scheme(), &query) else {
         return badge(Badge::invalid_range(provider), CachePolicy::Brief);
     };
@@ -82,7 +93,10 @@ fn parse_package(
     query: &Query<'_>,
 ) -> (Provider, Result<Package, ParseError>) {
     match registry {
-        Registry::NuGet => (Provider::NuGet, name.parse().map(|name| Package::NuGet(None, name))),
+        Registry::NuGet => {
+            let feed = query.get("feed").map(|feed| feed.to_ascii_lowercase().parse()).transpose();
+            (Provider::NuGet, feed.and_then(|feed| Ok(Package::NuGet(feed, name.parse()?))))
+        }
         Registry::GitHub => {
             let package_type = query.get("type").map_or(Ok(PackageType::NuGet), str::parse);
             let parse = |package_type| {

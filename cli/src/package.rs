@@ -220,7 +220,10 @@ impl PackageArgs {
     fn not_found(&self) -> CliError {
         let package = &self.package;
         let advice = match package {
-            Package::NuGet(..) => "check its name",
+            Package::NuGet(None, _) => "check its name",
+            Package::NuGet(Some(_), _) => {
+                "check its name, and whether its feed needs `badgesmith feed allow`"
+            }
             Package::GitHub(..) => "check its name, and whether it has a token (`badgesmith token set`)",
         };
         CliError::NotFound(format!("package {package} not found; {advice}"))

@@ -2,12 +2,9 @@
 
 mod output;
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::env;
 use badgesmith_aws::secrets_manager::{CreateOutcome, SecretsManager, token_secret};
 use badgesmith_domain::package::{Organization, PackageName, PackageType};
 use badgesmith_domain::secret_scope::SecretScope;
@@ -17,10 +14,12 @@ use self::output::{DeletedToken, Packages, StoredToken};
 use crate::error::CliError;
 use crate::help;
 use crate::output::Output;
+use crate::secret_input;
 use crate::stack::Target;
 use crate::terminal;
 
-const TOKEN_BYTES_MAX: u64 = 4096;
+/// The environment variable with the token.
+const VARIABLE: &str = "BADGESMITH_GITHUB_TOKEN";
 
 #[derive(Debug, Subcommand)]
 #[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
@@ -120,7 +119,7 @@ impl Command {
 
 async fn set(options: &Set) -> Result<Output, CliError> {
     let scope = options.args.scope()?;
-    let token = read_token(options)?;
+    let token = secret_input::read(options.token_file.as_deref(), VARIABLE, "token")?;
     let stack = options.args.target.find().await?;
     let name = stack.secret_names()?.token(&scope);
     put(&SecretsManager::new(&stack.config), &name, &token_secret(&token)).await?;
@@ -143,7 +142,7 @@ async fn set(options: &Set) -> Result<Output, CliError> {
 }
 
 /// Creates the secret, or replaces its value.
-async fn put(secrets: &SecretsManager, name: &str, secret: &str) -> Result<(), CliError> {
+pub(crate) async fn put(secrets: &SecretsManager, name: &str, secret: &str) -> Result<(), CliError> {
     let is_stored = match secrets.create(name, secret).await? {
         CreateOutcome::Created => true,
         CreateOutcome::AlreadyExists => secrets.put_value(name, secret).await?,
@@ -193,38 +192,4 @@ async fn delete(options: &Delete) -> Result<Output, CliError> {
     Ok(Output::new(&DeletedToken { packages: Packages::of(&packages), secret: name, secret_deleted })
         .note("The versions that were read with the token are deleted within an hour.")
         .note(secret_note))
-}
-
-/// The token, without white space around it.
-fn read_token(options: &Set) -> Result<String, CliError> {
-    let text = if let Some(path) = &options.token_file {
-        let name = path.display().to_string();
-        File::open(path).and_then(read_text).map_err(|error| unreadable(&name, &error))?
-    } else if let Some(token) = env::optional("BADGESMITH_GITHUB_TOKEN") {
-        token
-    } else if io::stdin().is_terminal() {
-        return Err(CliError::Usage(
-            "the token is missing; pipe it to stdin, set BADGESMITH_GITHUB_TOKEN, or use --token-file"
-                .to_owned(),
-        ));
-    } else {
-        read_text(io::stdin()).map_err(|error| unreadable("stdin", &error))?
-    };
-    let token = text.trim();
-    let is_too_long = u64::try_from(text.len()).is_ok_and(|length| length > TOKEN_BYTES_MAX);
-    if token.is_empty() || is_too_long || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(CliError::Usage("expected a token, one word such as ghp_...".to_owned()));
-    }
-    Ok(token.to_owned())
-}
-
-/// At most one byte more than a token may have.
-fn read_text(from: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    from.take(TOKEN_BYTES_MAX + 1).read_to_string(&mut text)?;
-    Ok(text)
-}
-
-fn unreadable(name: &str, error: &io::Error) -> CliError {
-    CliError::Usage(format!("failed to read {name}: {error}"))
 }

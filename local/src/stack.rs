@@ -104,6 +104,7 @@ impl Stack {
             badge_api::Settings {
                 test_results_table: TEST_RESULTS_TABLE.to_owned(),
                 packages_table: PACKAGES_TABLE.to_owned(),
+                secrets_table: SECRETS_TABLE.to_owned(),
                 event_bus_name: EVENT_BUS.to_owned(),
                 first_lookup_wait: upstreams.first_lookup_wait,
             },

@@ -20,7 +20,7 @@ const NOT_FOUND_RETRY_PERIOD: Duration = Duration::from_mins(20);
 /// The wait after the first failure, doubled by each further one.
 const BACKOFF_MIN: Duration = Duration::from_mins(1);
 const BACKOFF_MAX: Duration = Duration::from_hours(1);
-/// A known GitHub package is due after at most this long, even after failures: it must no longer be shown an hour after
+/// A known package of GitHub, or of a registered feed, is due after at most this long, even after failures: it must no longer be shown an hour after
 /// its token mapping is deleted.
 const CONSENT_PERIOD: Duration = Duration::from_mins(50);
 /// Due times are spread over the last part of their period, so that packages that were due at once are not due at once
@@ -140,9 +140,10 @@ impl RefreshPolicy {
                 (now.plus(self.backoff(failures)), failures)
             }
         };
-        let refresh_after = match lease.package {
-            Package::GitHub(..) if is_known => refresh_after.min(now.plus(CONSENT_PERIOD)),
-            Package::GitHub(..) | Package::NuGet(..) => refresh_after,
+        let refresh_after = if is_known && needs_consent(&lease.package) {
+            refresh_after.min(now.plus(CONSENT_PERIOD))
+        } else {
+            refresh_after
         };
         Transition {
             outcome: RefreshOutcome::Failed,
@@ -153,10 +154,8 @@ impl RefreshPolicy {
 
     fn fresh_record(&self, lease: &Lease, known: Known, now: Timestamp) -> PackageRecord {
         let known = Known { fetched_at: now, consecutive_not_found: 0, is_scheduled: true, ..known };
-        let period = match lease.package {
-            Package::GitHub(..) => self.fresh_for.min(CONSENT_PERIOD),
-            Package::NuGet(..) => self.fresh_for,
-        };
+        let period =
+            if needs_consent(&lease.package) { self.fresh_for.min(CONSENT_PERIOD) } else { self.fresh_for };
         record(lease, PackageState::Known(known), now.plus(jittered(period)), 0)
     }
 
@@ -164,6 +163,11 @@ impl RefreshPolicy {
         let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
         jittered(self.fresh_for.min(BACKOFF_MIN).saturating_mul(factor).min(BACKOFF_MAX))
     }
+}
+
+/// Whether an operator allowed the package to be shown, and may withdraw that.
+fn needs_consent(package: &Package) -> bool {
+    !matches!(package, Package::NuGet(None, _))
 }
 
 fn record(lease: &Lease, state: PackageState, refresh_after: Timestamp, failures: u32) -> PackageRecord {

@@ -10,10 +10,12 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::dynamodb::SecretMappings;
+use badgesmith_aws::dynamodb::{Feed, Feeds, SecretMappings};
 use badgesmith_aws::event_bridge::EventBus;
-use badgesmith_aws::secrets_manager::SecretNames;
+use badgesmith_aws::secrets_manager::{SecretNames, feed_secret};
+use badgesmith_domain::package::FeedName;
 use badgesmith_domain::package_request::{PackageRequest, Reason};
+use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::timestamp::Timestamp;
 use bytes::Bytes;
 use embedded_aws::template::Template;
@@ -158,6 +160,39 @@ impl World {
     pub fn set_github_secret(&self, of: &str, value: &str) {
         let name = SecretNames::default().token(&of.parse().unwrap());
         self.aws.secrets().put(&name, value).unwrap();
+    }
+
+    /// Registers a feed, with a user and a password if it needs credentials.
+    pub async fn add_feed(&self, name: &str, url: &str, credentials: Option<(&str, &str)>) {
+        let name: FeedName = name.parse().unwrap();
+        let secret_id = credentials.map(|(username, password)| {
+            let id = SecretNames::default().feed(&name);
+            self.aws.secrets().put(&id, &feed_secret(username, password)).unwrap();
+            id
+        });
+        self.feeds().put(&Feed { name, address: url.to_owned(), secret_id }, self.now()).await.unwrap();
+    }
+
+    pub async fn remove_feed(&self, name: &str) {
+        self.feeds().delete(&name.parse().unwrap()).await.unwrap();
+    }
+
+    fn feeds(&self) -> Feeds {
+        Feeds::new(&self.sdk_config(), SECRETS_TABLE.to_owned())
+    }
+
+    /// Allows a package of a feed with credentials to be shown.
+    pub async fn allow(&self, feed: &str, package: &str) {
+        let mappings = SecretMappings::new(&self.sdk_config(), SECRETS_TABLE.to_owned());
+        let scope = SecretScope::Package(format!("nuget/{feed}/{package}").parse().unwrap());
+        mappings.put(&scope, &SecretNames::default().feed(&feed.parse().unwrap()), self.now()).await.unwrap();
+    }
+
+    /// Withdraws [`Self::allow`].
+    pub async fn deny(&self, feed: &str, package: &str) {
+        let mappings = SecretMappings::new(&self.sdk_config(), SECRETS_TABLE.to_owned());
+        let scope = SecretScope::Package(format!("nuget/{feed}/{package}").parse().unwrap());
+        mappings.delete(&scope).await.unwrap();
     }
 
     pub fn now(&self) -> Timestamp {

@@ -18,7 +18,7 @@ use url::Url;
 use self::listing::Listings;
 use super::fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
 use super::http_client::HttpClient;
-use super::request::{Credential, Get};
+use super::request::{Api, Credential, Get};
 use super::response::Response;
 use crate::tokens::{Token, Tokens};
 
@@ -28,7 +28,7 @@ pub(crate) struct GitHub {
     http: Arc<HttpClient>,
     api: Url,
     mappings: SecretMappings,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     listings: Listings,
 }
 
@@ -61,7 +61,12 @@ enum Visibility {
 }
 
 impl GitHub {
-    pub(crate) fn new(http: Arc<HttpClient>, api: Url, mappings: SecretMappings, tokens: Tokens) -> Self {
+    pub(crate) fn new(
+        http: Arc<HttpClient>,
+        api: Url,
+        mappings: SecretMappings,
+        tokens: Arc<Tokens>,
+    ) -> Self {
         Self { http, api, mappings, tokens, listings: Listings::default() }
     }
 
@@ -108,7 +113,7 @@ impl GitHub {
         };
         let is_speculative = !matches!(request.state, PackageState::Known(_));
         let fetch = async |token: &Token| {
-            let credential = Credential { token, is_speculative };
+            let credential = Credential { token, api: Api::GitHub { is_speculative } };
             let FetchRequest { validators: known, spelling, now, .. } = request;
             let has_consent = mapping.of_package;
             let lookup =

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use super::circuit_breaker::CircuitBreaker;
 use super::fetch::FetchError;
 use super::rate_limits::{RateLimitKey, RateLimits};
-use super::request::{Get, Redirects};
+use super::request::{Api, Get, Redirects};
 use super::response::{AttemptError, Response, transient};
 use super::timeouts::UpstreamTimeouts;
 
@@ -65,7 +65,7 @@ impl HttpClient {
     pub(super) async fn get(&self, get: Get<'_>) -> Result<Response, FetchError> {
         let key = RateLimitKey::of(get);
         self.rate_limits.check(&key)?;
-        if get.credential.is_some_and(|credential| credential.is_speculative) {
+        if get.credential.is_some_and(|credential| credential.api == Api::GitHub { is_speculative: true }) {
             self.rate_limits.check_speculative(&key)?;
         }
         let breaker = self.breaker(get);
@@ -93,7 +93,7 @@ impl HttpClient {
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         let breaker = breakers.entry(get.host()).or_insert_with(|| {
             let concurrency_max =
-                if get.credential.is_some() { GITHUB_CONCURRENCY_MAX } else { NUGET_CONCURRENCY_MAX };
+                if get.is_for_github() { GITHUB_CONCURRENCY_MAX } else { NUGET_CONCURRENCY_MAX };
             Arc::new(CircuitBreaker::new(concurrency_max, self.timeouts.breaker_open))
         });
         Arc::clone(breaker)
@@ -104,7 +104,7 @@ impl HttpClient {
             AttemptError::Transient(_) => true,
             // The rate limit is that of the whole token, so this request must wait like all others.
             AttemptError::RateLimited { retry_after, .. } => {
-                get.credential.is_none() && retry_after.is_some_and(|wait| wait <= RETRY_AFTER_MAX)
+                !get.is_for_github() && retry_after.is_some_and(|wait| wait <= RETRY_AFTER_MAX)
             }
             AttemptError::Final(_) => false,
         };

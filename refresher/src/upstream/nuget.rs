@@ -3,34 +3,56 @@
 mod registration;
 mod service_index;
 
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use badgesmith_domain::package::PackageName;
-use badgesmith_domain::package_record::Validators;
+use badgesmith_domain::package_record::{Validator, Validators};
 use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::{NuGetVersion, Version};
+use lru::LruCache;
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
 use url::Url;
 
 use self::registration::{Registration, RegistrationReader};
 use self::service_index::Resources;
-use super::fetch::{FetchError, FetchOutcome, FetchedPackage};
+use super::fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
 use super::http_client::HttpClient;
-use super::request::Get;
+use super::request::{Api, Credential, Get};
 use super::response::Response;
+use crate::tokens::Token;
 
 /// How long the service index is cached.
 const INDEX_LIFETIME: Duration = Duration::from_mins(30);
 /// How long the last one is used after a failed read.
 const INDEX_GRACE: Duration = Duration::from_mins(1);
 
+/// Feeds whose service index is cached; the least recently used are evicted first.
+const FEEDS_MAX: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+
 #[derive(Debug)]
 pub(crate) struct NuGet {
     http: Arc<HttpClient>,
-    service_index: Url,
-    resources: Mutex<Option<CachedResources>>,
+    /// By the URL of the service index.
+    resources: Mutex<LruCache<Url, Arc<AsyncMutex<Option<CachedResources>>>>>,
+}
+
+/// A feed, and how it is accessed.
+#[derive(Debug, Clone)]
+pub(crate) struct Feed {
+    pub(crate) service_index: Url,
+    /// Sent to the host of the service index only.
+    pub(crate) token: Option<Token>,
+}
+
+impl Feed {
+    fn get<'a>(&'a self, url: &'a Url, validator: Option<&'a Validator>) -> Get<'a> {
+        let token = self.token.as_ref().filter(|_| url.origin() == self.service_index.origin());
+        let credential = token.map(|token| Credential { token, api: Api::Feed });
+        Get { url, validator, credential }
+    }
 }
 
 #[derive(Debug)]
@@ -51,35 +73,41 @@ enum FlatContainer {
 }
 
 impl NuGet {
-    pub(crate) fn new(http: Arc<HttpClient>, service_index: Url) -> Self {
-        Self { http, service_index, resources: Mutex::default() }
+    pub(crate) fn new(http: Arc<HttpClient>) -> Self {
+        Self { http, resources: Mutex::new(LruCache::new(FEEDS_MAX)) }
     }
 
     pub(super) async fn fetch(
         &self,
+        feed: &Feed,
         name: &PackageName,
-        known: &Validators,
-        now: Timestamp,
+        request: FetchRequest<'_>,
     ) -> Result<FetchOutcome, FetchError> {
-        match self.resources(now).await? {
-            Resources::Registrations(bases) => Ok(match self.registration(&bases, name, known).await? {
-                Registration::Unchanged => FetchOutcome::Unchanged,
-                Registration::NotFound => FetchOutcome::NotFound,
-                Registration::Found { listed, validators, .. } => found(listed, validators),
-            }),
-            Resources::FlatContainer(bases) => Ok(match self.flat_container(&bases, name, known).await? {
-                FlatContainer::Unchanged => FetchOutcome::Unchanged,
-                FlatContainer::NotFound => FetchOutcome::NotFound,
-                FlatContainer::Found { versions, validators } => found(versions, validators),
-            }),
+        let known = request.validators;
+        match self.resources(feed, request.now).await? {
+            Resources::Registrations(bases) => {
+                Ok(match self.registration(feed, &bases, name, known).await? {
+                    Registration::Unchanged => FetchOutcome::Unchanged,
+                    Registration::NotFound => FetchOutcome::NotFound,
+                    Registration::Found { listed, validators, .. } => found(listed, validators),
+                })
+            }
+            Resources::FlatContainer(bases) => {
+                Ok(match self.flat_container(feed, &bases, name, known).await? {
+                    FlatContainer::Unchanged => FetchOutcome::Unchanged,
+                    FlatContainer::NotFound => FetchOutcome::NotFound,
+                    FlatContainer::Found { versions, validators } => found(versions, validators),
+                })
+            }
             Resources::OldRegistrations { registrations, flat_container } => {
-                let fetched = self.fetch_both(&registrations, &flat_container, name, known).await?;
+                let bases = (&*registrations, &*flat_container);
+                let fetched = self.fetch_both(feed, bases, name, known).await?;
                 match fetched {
                     Some(fetched) => Ok(fetched),
                     // One of them changed, so both have to be complete.
                     None => {
                         let none = Validators::new();
-                        let fetched = self.fetch_both(&registrations, &flat_container, name, &none).await?;
+                        let fetched = self.fetch_both(feed, bases, name, &none).await?;
                         fetched.ok_or_else(|| {
                             FetchError::Failed("an unconditional request was answered with 304".into())
                         })
@@ -93,12 +121,12 @@ impl NuGet {
     /// container. `None` if one is unchanged and the other is not.
     async fn fetch_both(
         &self,
-        registrations: &[Url],
-        flat_container: &[Url],
+        feed: &Feed,
+        (registrations, flat_container): (&[Url], &[Url]),
         name: &PackageName,
         known: &Validators,
     ) -> Result<Option<FetchOutcome>, FetchError> {
-        let registration = self.registration(registrations, name, known).await?;
+        let registration = self.registration(feed, registrations, name, known).await?;
         let flat_container = if flat_container.is_empty() {
             if matches!(registration, Registration::Unchanged) {
                 FlatContainer::Unchanged
@@ -106,7 +134,7 @@ impl NuGet {
                 FlatContainer::NotFound
             }
         } else {
-            self.flat_container(flat_container, name, known).await?
+            self.flat_container(feed, flat_container, name, known).await?
         };
         let (mut listed, unlisted, mut validators) = match (registration, &flat_container) {
             (Registration::Unchanged, FlatContainer::Unchanged) => return Ok(Some(FetchOutcome::Unchanged)),
@@ -127,11 +155,12 @@ impl NuGet {
 
     async fn registration(
         &self,
+        feed: &Feed,
         bases: &[Url],
         name: &PackageName,
         known: &Validators,
     ) -> Result<Registration, FetchError> {
-        let reader = RegistrationReader { http: &self.http, service_index: &self.service_index, known };
+        let reader = RegistrationReader { http: &self.http, feed, known };
         let mut failure = no_base();
         for url in indexes(bases, name) {
             match reader.read(&url).await {
@@ -144,13 +173,14 @@ impl NuGet {
 
     async fn flat_container(
         &self,
+        feed: &Feed,
         bases: &[Url],
         name: &PackageName,
         known: &Validators,
     ) -> Result<FlatContainer, FetchError> {
         let mut failure = no_base();
         for url in indexes(bases, name) {
-            match self.read_flat_container(&url, known).await {
+            match self.read_flat_container(feed, &url, known).await {
                 Err(error) if is_of_base(&error) => failure = error,
                 read => return read,
             }
@@ -158,8 +188,13 @@ impl NuGet {
         Err(failure)
     }
 
-    async fn read_flat_container(&self, url: &Url, known: &Validators) -> Result<FlatContainer, FetchError> {
-        let get = Get { url, validator: known.get(url.as_str()), credential: None };
+    async fn read_flat_container(
+        &self,
+        feed: &Feed,
+        url: &Url,
+        known: &Validators,
+    ) -> Result<FlatContainer, FetchError> {
+        let get = feed.get(url, known.get(url.as_str()));
         let document = match self.http.get(get).await? {
             Response::NotModified => return Ok(FlatContainer::Unchanged),
             Response::NotFound => return Ok(FlatContainer::NotFound),
@@ -174,15 +209,19 @@ impl NuGet {
         Ok(FlatContainer::Found { versions, validators })
     }
 
-    async fn resources(&self, now: Timestamp) -> Result<Resources, FetchError> {
+    async fn resources(&self, feed: &Feed, now: Timestamp) -> Result<Resources, FetchError> {
+        let of_feed = {
+            let mut resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(resources.get_or_insert(feed.service_index.clone(), Arc::default))
+        };
         // Locked while the index is read, so that concurrent fetches read it once.
-        let mut cached = self.resources.lock().await;
+        let mut cached = of_feed.lock().await;
         if let Some(CachedResources { resources, expires_at }) = &*cached
             && now < *expires_at
         {
             return Ok(resources.clone());
         }
-        let (resources, lifetime) = match (self.read_service_index().await, cached.take()) {
+        let (resources, lifetime) = match (self.read_service_index(feed).await, cached.take()) {
             (Ok(resources), _) => (resources, INDEX_LIFETIME),
             (Err(error), Some(CachedResources { resources, .. })) => {
                 tracing::warn!(%error, "failed to read the service index; using the last one");
@@ -194,9 +233,9 @@ impl NuGet {
         Ok(resources)
     }
 
-    async fn read_service_index(&self) -> Result<Resources, FetchError> {
-        let url = &self.service_index;
-        match self.http.get(Get { url, validator: None, credential: None }).await? {
+    async fn read_service_index(&self, feed: &Feed) -> Result<Resources, FetchError> {
+        let url = &feed.service_index;
+        match self.http.get(feed.get(url, None)).await? {
             Response::Found(document) => Resources::parse(url, &document),
             Response::NotFound | Response::NotModified => {
                 Err(FetchError::Failed(format!("the service index {url} does not exist")))

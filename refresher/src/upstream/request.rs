@@ -15,23 +15,32 @@ pub(super) struct Get<'a> {
     pub(super) url: &'a Url,
     /// Makes the request conditional.
     pub(super) validator: Option<&'a Validator>,
-    /// For GitHub only.
     pub(super) credential: Option<Credential<'a>>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Credential<'a> {
     pub(super) token: &'a Token,
-    /// The name may be invented. Half of the token's quota is reserved for packages that exist.
-    pub(super) is_speculative: bool,
+    pub(super) api: Api,
+}
+
+/// The API that a credential is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Api {
+    GitHub {
+        /// The name may be invented. Half of the token's quota is reserved for packages that exist.
+        is_speculative: bool,
+    },
+    Feed,
 }
 
 /// The redirects that are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Redirects {
-    /// A token is sent to no other host.
+    /// Nothing of GitHub's is on another host.
     SameOrigin,
-    /// As NuGet's clients do, but never from `https` to `http`.
+    /// As NuGet's clients do, but never from `https` to `http`. reqwest sends credentials to the first host only:
+    /// <https://docs.rs/reqwest/latest/reqwest/redirect/index.html>
     AnyHost,
 }
 
@@ -46,7 +55,11 @@ impl Redirects {
 
 impl Get<'_> {
     pub(super) fn redirects(&self) -> Redirects {
-        if self.credential.is_some() { Redirects::SameOrigin } else { Redirects::AnyHost }
+        if self.is_for_github() { Redirects::SameOrigin } else { Redirects::AnyHost }
+    }
+
+    pub(super) fn is_for_github(&self) -> bool {
+        self.credential.is_some_and(|credential| credential.api != Api::Feed)
     }
 
     pub(super) fn headers(&self) -> HeaderMap {
@@ -56,9 +69,11 @@ impl Get<'_> {
             insert(&mut headers, header::IF_NONE_MATCH, etag.as_deref());
             insert(&mut headers, header::IF_MODIFIED_SINCE, last_modified.as_deref());
         }
-        if let Some(Credential { token, .. }) = self.credential {
-            headers.insert(header::ACCEPT, HeaderValue::from_static(GITHUB_JSON));
-            headers.insert("x-github-api-version", HeaderValue::from_static(GITHUB_API_VERSION));
+        if let Some(Credential { token, api }) = self.credential {
+            if api != Api::Feed {
+                headers.insert(header::ACCEPT, HeaderValue::from_static(GITHUB_JSON));
+                headers.insert("x-github-api-version", HeaderValue::from_static(GITHUB_API_VERSION));
+            }
             headers.insert(header::AUTHORIZATION, token.authorization.clone());
         }
         headers

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::fetch::FetchError;
-use super::request::Get;
+use super::request::{Api, Credential, Get};
 
 /// The largest body, as sent and unpacked. A page of a registration has some hundred KB, unpacked a few MB.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -121,9 +121,16 @@ fn classify_refusal(
             return AttemptError::RateLimited { cause, retry_after: None };
         }
     }
-    if get.credential.is_none() {
-        let cause = format!("{cause}; feeds that require credentials are not supported");
-        return AttemptError::Final(FetchError::Failed(cause));
+    match get.credential {
+        None => {
+            let cause = format!("{cause}; the feed requires credentials, and has none for this host");
+            return AttemptError::Final(FetchError::Failed(cause));
+        }
+        Some(Credential { api: Api::Feed, .. }) => {
+            let cause = format!("{cause}: the feed's credentials are invalid, or lack a permission");
+            return AttemptError::Final(FetchError::Refused(cause));
+        }
+        Some(_) => {}
     }
     let hint = if headers.contains_key("x-github-sso") {
         "the token is not authorized for the organization's single sign-on"

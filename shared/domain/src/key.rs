@@ -123,6 +123,21 @@ pub fn feed_partition(feed: &FeedName) -> String {
     format!("{FEED_PREFIX}{}", part(feed.as_str()))
 }
 
+/// The feed with the partition key `partition`; `None` if that is not the key of a feed.
+pub fn feed_of(partition: &str) -> Option<FeedName> {
+    partition.strip_prefix(FEED_PREFIX)?.parse().ok()
+}
+
+/// What the partition keys of the secret mappings of a feed's packages begin with.
+pub fn feed_secrets_prefix(feed: &FeedName) -> String {
+    format!("SECRET#nuget#{}#", part(feed.as_str()))
+}
+
+/// The one package of the secret mapping with the partition key `partition`.
+pub fn package_of_secret(partition: &str) -> Option<Package> {
+    package_of(&format!("PACKAGE{}", partition.strip_prefix("SECRET")?))
+}
+
 /// One partition of the index of due packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DueShard {
@@ -404,7 +419,13 @@ mod tests {
         assert_eq!(secret("container:acme/kit/api"), "SECRET#github-container#acme#kit/api");
         let of_feed = SecretScope::Package("nuget/my-feed/kit".parse().unwrap());
         assert_eq!(secret_partition(&of_feed), "SECRET#nuget#my-feed#kit");
-        assert_eq!(feed_partition(&"my-feed".parse().unwrap()), "FEED#my-feed");
+        assert_eq!(package_of_secret("SECRET#nuget#my-feed#kit"), "nuget/my-feed/kit".parse().ok());
+        let feed = "my-feed".parse().unwrap();
+        assert_eq!(
+            (feed_partition(&feed), feed_secrets_prefix(&feed)),
+            ("FEED#my-feed".into(), "SECRET#nuget#my-feed#".into())
+        );
+        assert_eq!(feed_of("FEED#my-feed"), Some(feed));
         // The shard of a package must be the same in every version of this crate.
         let shards = ["nuget/newtonsoft.json", "nuget/serilog", "github/acme/acme.kit"]
             .map(|package| DueShard::of(&package.parse().unwrap()).partition());

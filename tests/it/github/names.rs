@@ -41,8 +41,7 @@ async fn invented_names_read_the_list_of_an_organization_once() {
     assert_eq!(world.version("github/acme/invented.7").await, "not found");
     let requests = upstream.take_requests();
     let lists = requests.iter().filter(|request| request.path.contains("package_type=")).count();
-    // Batches of ten begin at the same time.
-    assert!((2..=20).contains(&lists), "{lists}");
+    assert_eq!(lists, 2, "as those of an organization, and of a user");
     for number in 20..25 {
         world.version(&format!("github/acme/invented.{number}")).await;
     }

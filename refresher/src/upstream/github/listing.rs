@@ -9,6 +9,7 @@ use std::time::Duration;
 use badgesmith_domain::timestamp::Timestamp;
 use lru::LruCache;
 use serde::Deserialize;
+use tokio::sync::Mutex as AsyncMutex;
 use url::Url;
 
 use super::{GitHub, Lookup, pages};
@@ -24,12 +25,12 @@ const PAGES_MAX: usize = 10;
 
 /// The lists that were read, by URL and secret.
 #[derive(Debug)]
-pub(super) struct Listings(Mutex<LruCache<(String, String), Listing>>);
+pub(super) struct Listings(Mutex<LruCache<(String, String), Arc<AsyncMutex<Option<Listing>>>>>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Listing {
     /// By the name in lower case; only names that differ from it.
-    names: Arc<HashMap<String, String>>,
+    names: HashMap<String, String>,
     read_at: Timestamp,
 }
 
@@ -56,17 +57,17 @@ impl GitHub {
         let query = format!("package_type={kind}&per_page={}", pages::PER_PAGE);
         let first = self.url(&format!("{owner_kind}/{organization}/packages?{query}"))?;
         let key = (first.to_string(), credential.token.secret_id.clone());
-        let cached = self.listings.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        let names = match cached.filter(|listing| now.since(listing.read_at) < LIFETIME) {
-            Some(listing) => listing.names,
-            None => {
-                let names = Arc::new(self.read_list(first, lookup).await?);
-                let listing = Listing { names: Arc::clone(&names), read_at: now };
-                self.listings.0.lock().unwrap_or_else(PoisonError::into_inner).put(key, listing);
-                names
-            }
+        let of_owner = {
+            let mut listings = self.listings.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(listings.get_or_insert(key, Arc::default))
         };
-        Ok(names.get(name.as_str()).cloned())
+        // Locked while the list is read, so that concurrent lookups read it once.
+        let mut cached = of_owner.lock().await;
+        let listing = match cached.take() {
+            Some(listing) if now.since(listing.read_at) < LIFETIME => listing,
+            Some(_) | None => Listing { names: self.read_list(first, lookup).await?, read_at: now },
+        };
+        Ok(cached.insert(listing).names.get(name.as_str()).cloned())
     }
 
     async fn read_list(&self, first: Url, lookup: Lookup<'_>) -> Result<HashMap<String, String>, FetchError> {

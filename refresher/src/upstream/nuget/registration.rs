@@ -13,10 +13,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use super::Feed;
 use super::service_index::feed_url;
 use crate::upstream::fetch::FetchError;
 use crate::upstream::http_client::HttpClient;
-use crate::upstream::request::Get;
 use crate::upstream::response::{Document, Response};
 
 /// The number of pages of one package that are read concurrently.
@@ -27,7 +27,7 @@ const PAGES_MAX: usize = 512;
 
 pub(super) struct RegistrationReader<'a> {
     pub(super) http: &'a HttpClient,
-    pub(super) service_index: &'a Url,
+    pub(super) feed: &'a Feed,
     /// The validators of the last fetch.
     pub(super) known: &'a Validators,
 }
@@ -95,7 +95,7 @@ struct Part {
 impl RegistrationReader<'_> {
     pub(super) async fn read(&self, url: &Url) -> Result<Registration, FetchError> {
         let validator = self.known.get(url.as_str());
-        let response = self.http.get(Get { url, validator, credential: None }).await?;
+        let response = self.http.get(self.feed.get(url, validator)).await?;
         let (index, pages) = match response {
             Response::NotFound => return Ok(Registration::NotFound),
             Response::NotModified => {
@@ -136,10 +136,10 @@ impl RegistrationReader<'_> {
     }
 
     async fn read_page(&self, page: String) -> Result<Part, FetchError> {
-        let url = feed_url(self.service_index, &page)
+        let url = feed_url(&self.feed.service_index, &page)
             .ok_or_else(|| FetchError::Failed(format!("invalid URL of a page: {page}")))?;
         let validator = self.known.get(&page).filter(|validator| validator.versions.is_some());
-        match self.http.get(Get { url: &url, validator, credential: None }).await? {
+        match self.http.get(self.feed.get(&url, validator)).await? {
             Response::NotModified => Ok(self.unmodified(&page)),
             Response::Found(document) => {
                 let leaves = Leaves::new(document.json::<PageDocument>(&url)?.items);

@@ -4,11 +4,12 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_types::SdkConfig;
 use badgesmith_domain::key;
-use badgesmith_domain::package::Package;
+use badgesmith_domain::package::{FeedName, Package};
 use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::timestamp::Timestamp;
 
-use super::{PK, is_expired, item_key, string, text};
+use super::feeds::ADDRESS;
+use super::{Item, PK, is_expired, item_key, text};
 use crate::sdk::AwsError;
 
 /// The name or ARN of the secret.
@@ -31,6 +32,17 @@ pub struct SecretMapping {
     pub of_package: bool,
 }
 
+/// A package's feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedAccess {
+    /// The URL of the service index.
+    pub address: String,
+    /// The name or ARN of the secret with its credentials.
+    pub secret_id: Option<String>,
+    /// An operator consented to show this package, although the feed needs credentials.
+    pub has_consent: bool,
+}
+
 impl SecretMappings {
     pub fn new(config: &SdkConfig, table: String) -> Self {
         Self { client: Client::new(config), table }
@@ -47,6 +59,36 @@ impl SecretMappings {
             scopes.push(SecretScope::Organization(organization.clone(), *package_type));
         }
         let partitions: Vec<_> = scopes.iter().map(key::secret_partition).collect();
+        let items = self.read(&partitions).await?;
+        let found = partitions.iter().enumerate().find_map(|(at, partition)| {
+            let secret_id = text(live(&items, partition, now)?, SECRET_ID)?;
+            Some(SecretMapping { secret_id: secret_id.to_owned(), of_package: at == 0 })
+        });
+        Ok(found)
+    }
+
+    /// Where the feed of a package is, and whether the package may be shown. `None` if there is no such feed. One request
+    /// for both.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub async fn find_feed(
+        &self,
+        feed: &FeedName,
+        package: &Package,
+        now: Timestamp,
+    ) -> Result<Option<FeedAccess>, AwsError> {
+        let scope = SecretScope::Package(package.clone());
+        let partitions = [key::feed_partition(feed), key::secret_partition(&scope)];
+        let items = self.read(&partitions).await?;
+        let [feed, mapping] = partitions.map(|partition| live(&items, &partition, now));
+        let attribute = |item: Option<&Item>, name| text(item?, name).map(str::to_owned);
+        let Some(address) = attribute(feed, ADDRESS) else { return Ok(None) };
+        let (secret_id, has_consent) = (attribute(feed, SECRET_ID), mapping.is_some());
+        Ok(Some(FeedAccess { address, secret_id, has_consent }))
+    }
+
+    async fn read(&self, partitions: &[String]) -> Result<Vec<Item>, AwsError> {
         let keys = partitions.iter().map(|partition| item_key(partition, key::META)).collect();
         let keys = KeysAndAttributes::builder()
             .set_keys(Some(keys))
@@ -63,13 +105,11 @@ impl SecretMappings {
         if output.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
             return Err(AwsError::unexpected("dynamodb:BatchGetItem", "some keys were left unprocessed"));
         }
-        let items = output.responses.unwrap_or_default().into_values().next().unwrap_or_default();
-        let secret_id = |partition: &str| {
-            let item = items.iter().find(|item| item.get(PK) == Some(&string(partition)))?;
-            text(item, SECRET_ID).filter(|_| !is_expired(item, now)).map(str::to_owned)
-        };
-        let found =
-            partitions.iter().enumerate().find_map(|(at, partition)| Some((at, secret_id(partition)?)));
-        Ok(found.map(|(at, secret_id)| SecretMapping { secret_id, of_package: at == 0 }))
+        Ok(output.responses.unwrap_or_default().into_values().next().unwrap_or_default())
     }
+}
+
+/// The item with this partition key, unless it has expired.
+fn live<'a>(items: &'a [Item], partition: &str, now: Timestamp) -> Option<&'a Item> {
+    items.iter().find(|item| text(item, PK) == Some(partition)).filter(|item| !is_expired(item, now))
 }

@@ -5,7 +5,7 @@ use aws_sdk_secretsmanager::operation::delete_secret::DeleteSecretError;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use aws_sdk_secretsmanager::primitives::DateTime;
-use badgesmith_domain::package::{Package, PackageType};
+use badgesmith_domain::package::{FeedName, Package, PackageType};
 use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::timestamp::Timestamp;
 use serde_json::json;
@@ -49,11 +49,20 @@ pub fn token_secret(token: &str) -> String {
     json!({ "token": token, "type": "github_pat" }).to_string()
 }
 
+/// The value of a secret that holds the credentials of a feed.
+pub fn feed_secret(username: &str, password: &str) -> String {
+    json!({ "username": username, "password": password, "type": "nuget_basic" }).to_string()
+}
+
 impl SecretNames {
+    /// The name of the secret that holds the credentials of a feed: `{prefix}/nuget/{feed}`.
+    pub fn feed(&self, feed: &FeedName) -> String {
+        format!("{}/nuget/{feed}", self.prefix)
+    }
+
     /// The name of the secret that holds the token for one package of GitHub, or for all public ones of an organization:
     /// `{prefix}/github/{organization}/{package}` or `{prefix}/github/{organization}`, with `@npm` or `@container` after
-    /// the organization for these types. A feed has `{prefix}/nuget/{feed}`. The table of secrets may map a package to
-    /// another secret.
+    /// the organization for these types. The table of secrets may map a package to another secret.
     pub fn token(&self, scope: &SecretScope) -> String {
         let prefix = &self.prefix;
         let of_type = |package_type: &PackageType| match package_type {
@@ -68,9 +77,8 @@ impl SecretNames {
             SecretScope::Package(Package::GitHub(organization, package_type, name)) => {
                 format!("{prefix}/github/{organization}{}/{name}", of_type(package_type))
             }
-            SecretScope::Package(Package::NuGet(feed, _)) => {
-                format!("{prefix}/nuget/{}", feed.as_ref().map_or("-", |feed| feed.as_str()))
-            }
+            SecretScope::Package(Package::NuGet(Some(feed), _)) => self.feed(feed),
+            SecretScope::Package(Package::NuGet(None, name)) => format!("{prefix}/nuget/-/{name}"),
         }
     }
 }
