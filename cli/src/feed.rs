@@ -24,6 +24,7 @@ use crate::{terminal, token};
 const VARIABLE: &str = "BADGESMITH_FEED_PASSWORD";
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
 pub(crate) enum Command {
     /// Register a feed, or replace it
     ///

@@ -11,7 +11,7 @@ const BASIC: &str = "Basic Y2k6aHVudGVyMmh1bnRlcjI=";
 const PASSWORD: &str = "hunter2hunter2";
 
 /// A default feed, another one, and a world that knows only the first.
-async fn two_feeds() -> (Upstream, Upstream, World) {
+fn two_feeds() -> (Upstream, Upstream, World) {
     let (default, other) = (Upstream::start(), Upstream::start());
     default.publish("kit", &["1.0.0"]);
     other.publish("kit", &["5.0.0", "6.0.0-beta"]);
@@ -25,7 +25,7 @@ fn credentials(requests: &[RecordedRequest]) -> Vec<Option<&str>> {
 
 #[tokio::test]
 async fn a_feed_has_its_packages() {
-    let (default, other, mut world) = two_feeds().await;
+    let (default, other, mut world) = two_feeds();
     world.add_feed("nightly", &other.nuget_service_index(), None).await;
     assert_eq!(world.look_up("nuget/Kit?feed=nightly").await, "5.0.0");
     assert_eq!(world.version("nuget/kit?feed=Nightly&prerelease").await, "6.0.0-beta");
@@ -47,7 +47,7 @@ async fn a_feed_has_its_packages() {
 
 #[tokio::test]
 async fn an_unknown_feed_is_not_found_without_an_event() {
-    let (_, other, world) = two_feeds().await;
+    let (_, other, world) = two_feeds();
     world.faults.take_calls();
     for name in ["unknown", "no_feed", "-x", &"a".repeat(51)] {
         for _ in 0..3 {
@@ -64,7 +64,7 @@ async fn an_unknown_feed_is_not_found_without_an_event() {
 
 #[tokio::test]
 async fn a_package_of_a_feed_with_credentials_is_shown_only_if_it_is_allowed() {
-    let (_, other, mut world) = two_feeds().await;
+    let (_, other, mut world) = two_feeds();
     world.add_feed("closed", &other.nuget_service_index(), Some(("ci", PASSWORD))).await;
     assert_eq!(world.look_up("nuget/kit?feed=closed").await, "not found");
     assert!(other.take_requests().is_empty(), "a package that is not allowed is not looked up");
@@ -109,7 +109,7 @@ async fn credentials_go_to_the_host_of_the_feed_only() {
 
 #[tokio::test]
 async fn known_versions_stay_while_the_credentials_are_rejected() {
-    let (_, other, mut world) = two_feeds().await;
+    let (_, other, mut world) = two_feeds();
     world.add_feed("closed", &other.nuget_service_index(), Some(("ci", PASSWORD))).await;
     for package in ["kit", "new"] {
         world.allow("closed", package).await;

@@ -69,7 +69,7 @@ impl Feeds {
         }
         Ok(match fetched? {
             FetchOutcome::Found(found) => FetchOutcome::Found(FetchedPackage { private: true, ..found }),
-            other => other,
+            other @ (FetchOutcome::Unchanged | FetchOutcome::NotFound | FetchOutcome::Withheld) => other,
         })
     }
 }

@@ -100,57 +100,47 @@ impl NuGet {
                 })
             }
             Resources::OldRegistrations { registrations, flat_container } => {
-                let bases = (&*registrations, &*flat_container);
-                let fetched = self.fetch_both(feed, bases, name, known).await?;
-                match fetched {
-                    Some(fetched) => Ok(fetched),
-                    // One of them changed, so both have to be complete.
-                    None => {
-                        let none = Validators::new();
-                        let fetched = self.fetch_both(feed, bases, name, &none).await?;
-                        fetched.ok_or_else(|| {
-                            FetchError::Failed("an unconditional request was answered with 304".into())
-                        })
-                    }
-                }
+                self.fetch_both(feed, (&registrations, &flat_container), name, known).await
             }
         }
     }
 
     /// Reads registrations that may leave out versions by Semantic Versioning 2.0.0, and adds those from the flat
-    /// container. `None` if one is unchanged and the other is not.
+    /// container. After a change of either, both have to be complete.
     async fn fetch_both(
         &self,
         feed: &Feed,
         (registrations, flat_container): (&[Url], &[Url]),
         name: &PackageName,
         known: &Validators,
-    ) -> Result<Option<FetchOutcome>, FetchError> {
-        let registration = self.registration(feed, registrations, name, known).await?;
-        let flat_container = if flat_container.is_empty() {
-            if matches!(registration, Registration::Unchanged) {
-                FlatContainer::Unchanged
-            } else {
-                FlatContainer::NotFound
-            }
-        } else {
-            self.flat_container(feed, flat_container, name, known).await?
-        };
-        let (mut listed, unlisted, mut validators) = match (registration, &flat_container) {
-            (Registration::Unchanged, FlatContainer::Unchanged) => return Ok(Some(FetchOutcome::Unchanged)),
-            (Registration::Unchanged, _) | (_, FlatContainer::Unchanged) => return Ok(None),
-            (Registration::NotFound, _) => (Vec::new(), Vec::new(), Validators::new()),
-            (Registration::Found { listed, unlisted, validators }, _) => (listed, unlisted, validators),
-        };
+    ) -> Result<FetchOutcome, FetchError> {
+        let is_unchanged = known.values().any(Validator::is_conditional)
+            && matches!(self.registration(feed, registrations, name, known).await?, Registration::Unchanged)
+            && (flat_container.is_empty()
+                || matches!(
+                    self.flat_container(feed, flat_container, name, known).await?,
+                    FlatContainer::Unchanged
+                ));
+        if is_unchanged {
+            return Ok(FetchOutcome::Unchanged);
+        }
+        let none = Validators::new();
+        let (mut listed, unlisted, mut validators) =
+            match self.registration(feed, registrations, name, &none).await? {
+                Registration::Found { listed, unlisted, validators } => (listed, unlisted, validators),
+                Registration::NotFound | Registration::Unchanged => Default::default(),
+            };
         let is_registered = !validators.is_empty();
-        if let FlatContainer::Found { versions, validators: validator } = flat_container {
-            listed.extend(
-                versions.into_iter().filter(|version| version.is_sem_ver_2() && !unlisted.contains(version)),
-            );
-            validators.extend(validator);
+        if !flat_container.is_empty()
+            && let FlatContainer::Found { versions, validators: of_flat_container } =
+                self.flat_container(feed, flat_container, name, &none).await?
+        {
+            let left_out = |version: &NuGetVersion| version.is_sem_ver_2() && !unlisted.contains(version);
+            listed.extend(versions.into_iter().filter(left_out));
+            validators.extend(of_flat_container);
         }
         let exists = is_registered || !listed.is_empty();
-        Ok(Some(if exists { found(listed, validators) } else { FetchOutcome::NotFound }))
+        Ok(if exists { found(listed, validators) } else { FetchOutcome::NotFound })
     }
 
     async fn registration(

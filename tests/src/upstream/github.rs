@@ -168,8 +168,7 @@ impl GitHub {
             let is_visible =
                 |package: &&Package| package.visibility == Visibility::Public || token.sees(&owner.login);
             let visible = owner.packages.values().filter(is_visible);
-            let of_type =
-                visible.filter(|one| query.contains(&format!("package_type={}&", one.package_type)));
+            let of_type = visible.filter(|one| query.contains(&format!("package_type={}&", one.kind)));
             let list: Vec<_> = of_type.map(|package| package.description(owner, &self.base)).collect();
             return response(200, JSON, json!(list).to_string());
         }

@@ -25,7 +25,9 @@ const PAGES_MAX: usize = 10;
 
 /// The lists that were read, by URL and secret.
 #[derive(Debug)]
-pub(super) struct Listings(Mutex<LruCache<(String, String), Arc<AsyncMutex<Option<Listing>>>>>);
+pub(super) struct Listings(Mutex<LruCache<(String, String), CachedListing>>);
+
+type CachedListing = Arc<AsyncMutex<Option<Listing>>>;
 
 #[derive(Debug)]
 struct Listing {

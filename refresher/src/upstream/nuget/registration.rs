@@ -127,7 +127,7 @@ impl RegistrationReader<'_> {
                     unlisted.extend(leaves.unlisted);
                 }
                 None => {
-                    listed.extend(validator.versions.iter().flatten().filter_map(|text| text.parse().ok()))
+                    listed.extend(validator.versions.iter().flatten().filter_map(|text| text.parse().ok()));
                 }
             }
             validators.insert(url, validator);
@@ -211,7 +211,9 @@ impl CatalogEntry {
         match &self.listed {
             Value::Bool(listed) => *listed,
             Value::String(listed) => !listed.eq_ignore_ascii_case("false"),
-            _ => !self.published.as_str().is_some_and(|published| published.starts_with("1900")),
+            Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                !self.published.as_str().is_some_and(|published| published.starts_with("1900"))
+            }
         }
     }
 }

@@ -37,6 +37,7 @@ pub struct Lease {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most outcomes are leases")]
 pub enum LeaseOutcome {
     Leased(Lease),
     /// The package is not due, or another run holds its lease.

@@ -20,7 +20,7 @@ pub(super) struct Owner {
 
 #[derive(Debug)]
 pub(super) struct Package {
-    pub(super) package_type: &'static str,
+    pub(super) kind: &'static str,
     pub(super) name: String,
     id: u64,
     created: Stamp,
@@ -59,7 +59,7 @@ impl Owner {
 impl Package {
     pub(super) fn new(package_type: &'static str, name: &str, id: u64, now: Stamp) -> Self {
         Self {
-            package_type,
+            kind: package_type,
             name: name.to_owned(),
             id,
             created: now,
@@ -96,17 +96,12 @@ impl Package {
             Kind::Org => "organizations",
             Kind::User => "user",
         };
-        format!(
-            "{base}/{accounts}/{}/packages/{}/{}/versions",
-            owner.id,
-            self.package_type,
-            segment(&self.name)
-        )
+        format!("{base}/{accounts}/{}/packages/{}/{}/versions", owner.id, self.kind, segment(&self.name))
     }
 
     fn address(&self, owner: &Owner, base: &str) -> String {
         let (accounts, login) = (owner.accounts(), &owner.login);
-        format!("{base}/{accounts}/{login}/packages/{}/{}", self.package_type, segment(&self.name))
+        format!("{base}/{accounts}/{login}/packages/{}/{}", self.kind, segment(&self.name))
     }
 
     /// `per_page` versions, newest first, from the one at `first`.
@@ -117,7 +112,7 @@ impl Package {
 
     fn version(&self, version: &Version, owner: &Owner, base: &str) -> Value {
         let Version { name, id, created } = version;
-        let (site, package) = (owner.site(self.package_type), segment(&self.name));
+        let (site, package) = (owner.site(self.kind), segment(&self.name));
         let mut described = json!({
             "id": id, "name": name, "url": format!("{}/versions/{id}", self.address(owner, base)),
             "package_html_url": format!("{site}/package/{package}"),
@@ -130,9 +125,9 @@ impl Package {
         }
         if id % 5 != 0 {
             described["license"] = "MIT".into();
-            described["metadata"] = json!({ "package_type": self.package_type });
+            described["metadata"] = json!({ "package_type": self.kind });
         }
-        if self.package_type == "container" {
+        if self.kind == "container" {
             // An image has a digest, and its tags, here separated by commas.
             let tags: Vec<_> = name.split(',').filter(|tag| !tag.is_empty()).collect();
             described["name"] = format!("sha256:{}", hash(&[&id.to_be_bytes()])).into();
@@ -153,7 +148,7 @@ impl Package {
             Kind::User => "User",
         };
         json!({
-            "id": self.id, "name": self.name, "package_type": self.package_type, "visibility": visibility,
+            "id": self.id, "name": self.name, "package_type": self.kind, "visibility": visibility,
             "owner": {
                 "login": owner.login, "id": owner.id, "type": kind, "site_admin": false,
                 "url": format!("{base}/users/{}", owner.login),
@@ -161,7 +156,7 @@ impl Package {
             },
             "version_count": self.versions.len(), "url": address,
             "created_at": format!("{}Z", self.created.iso()), "updated_at": format!("{}Z", self.updated.iso()),
-            "html_url": format!("{}/package/{}", owner.site(self.package_type), segment(&self.name)),
+            "html_url": format!("{}/package/{}", owner.site(self.kind), segment(&self.name)),
         })
     }
 }
