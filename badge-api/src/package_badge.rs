@@ -18,6 +18,7 @@ use crate::respond::{self, CachePolicy};
 struct VersionQuery {
     filter: Filter,
     prerelease: bool,
+    warn: bool,
 }
 
 /// Responds with the badge of the package that `names` and the query name.
@@ -69,7 +70,11 @@ pub(crate) async fn answer(
         PackageState::NotFound => badge(Badge::not_found(subject), CachePolicy::Brief),
         PackageState::Known(known) => match latest(known, &found, &query) {
             Some(version) => {
-                let badge = Badge::version(provider, version);
+                let badge = if query.warn {
+                    Badge::version_with_warning(provider, version)
+                } else {
+                    Badge::version(provider, version)
+                };
                 respond::cached(request, &badge, CachePolicy::Packages, Some(known.changed_at))
             }
             None => badge(Badge::not_found(subject), CachePolicy::Brief),
@@ -118,5 +123,5 @@ fn parse(scheme: Scheme, query: &Query<'_>) -> Result<VersionQuery, ParseError> 
     let filter = Filter::parse(scheme, query.get("version").unwrap_or_default(), comparisons)?;
     // The second name is that of shields.io.
     let prerelease = query.flag("prerelease") || query.flag("include_prereleases");
-    Ok(VersionQuery { filter, prerelease })
+    Ok(VersionQuery { filter, prerelease, warn: query.flag("warn") })
 }

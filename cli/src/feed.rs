@@ -54,9 +54,8 @@ pub(crate) enum Command {
     Deny(PackageArgs),
 }
 
-const ADD: &str = "    badgesmith feed add nightly https://nuget.example.com/v3/index.json --stack badgesmith
-    printf %s \"$PASSWORD\" |
-      badgesmith feed add acme https://nuget.example.com/v3/index.json --username ci --stack badgesmith";
+const ADD: &str = "    badgesmith feed add nightly https://nuget.test/v3/index.json --stack badgesmith
+    badgesmith feed add acme https://nuget.test/v3/index.json --username ci --stack badgesmith";
 const LIST: &str = "    badgesmith feed list --stack badgesmith";
 const REMOVE: &str = "    badgesmith feed remove acme --yes --stack badgesmith";
 const ALLOW: &str = "    badgesmith feed allow acme Closed.Kit --stack badgesmith";

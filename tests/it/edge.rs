@@ -116,7 +116,7 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
     let without = |names: &[&str]| -> BTreeSet<_> {
         packages.iter().filter(|name| !names.contains(&name.as_str())).cloned().collect()
     };
-    let (nuget, github) = (without(&["type"]), without(&["feed"]));
+    let (nuget, github) = (without(&["type"]), without(&["feed", "warn"]));
     let (latest, history) = (parameters("latest"), parameters("history"));
 
     let config = distribution();

@@ -3,6 +3,7 @@
 mod registration;
 mod service_index;
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use badgesmith_domain::package::PackageName;
 use badgesmith_domain::package_record::{Validator, Validators};
 use badgesmith_domain::timestamp::Timestamp;
-use badgesmith_domain::version::{NuGetVersion, Version};
+use badgesmith_domain::version::{Scheme, Version};
 use lru::LruCache;
 use serde::Deserialize;
 use tokio::sync::Mutex as AsyncMutex;
@@ -69,7 +70,7 @@ struct FlatContainerDocument {
 enum FlatContainer {
     Unchanged,
     NotFound,
-    Found { versions: Vec<NuGetVersion>, validators: Validators },
+    Found { versions: Vec<Version>, validators: Validators },
 }
 
 impl NuGet {
@@ -131,12 +132,20 @@ impl NuGet {
                 Registration::NotFound | Registration::Unchanged => Default::default(),
             };
         let is_registered = !validators.is_empty();
+        let of_registration = listed.iter().filter_map(|version| match version {
+            Version::NuGet(version, _) => Some(version.clone()),
+            Version::SemVer(_) | Version::Tag(_) => None,
+        });
+        let known_versions: HashSet<_> = of_registration.chain(unlisted).collect();
         if !flat_container.is_empty()
             && let FlatContainer::Found { versions, validators: of_flat_container } =
                 self.flat_container(feed, flat_container, name, &none).await?
         {
-            let left_out = |version: &NuGetVersion| version.is_sem_ver_2() && !unlisted.contains(version);
-            listed.extend(versions.into_iter().filter(left_out));
+            let is_left_out = |version: &Version| match version {
+                Version::NuGet(version, _) => version.is_sem_ver_2() && !known_versions.contains(version),
+                Version::SemVer(_) | Version::Tag(_) => false,
+            };
+            listed.extend(versions.into_iter().filter(is_left_out));
             validators.extend(of_flat_container);
         }
         let exists = is_registered || !listed.is_empty();
@@ -194,7 +203,7 @@ impl NuGet {
         if versions.is_empty() {
             return Ok(FlatContainer::NotFound);
         }
-        let versions = versions.iter().filter_map(|version| version.parse().ok()).collect();
+        let versions = versions.iter().filter_map(|version| Scheme::NuGet.parse(version)).collect();
         let validators = Validators::from([(url.to_string(), document.validator)]);
         Ok(FlatContainer::Found { versions, validators })
     }
@@ -248,7 +257,7 @@ fn is_of_base(error: &FetchError) -> bool {
     matches!(error, FetchError::Failed(_) | FetchError::BreakerOpen(_))
 }
 
-fn found(versions: Vec<NuGetVersion>, validators: Validators) -> FetchOutcome {
-    let versions = versions.into_iter().map(Version::NuGet).collect();
+fn found(versions: Vec<Version>, validators: Validators) -> FetchOutcome {
+    let versions = versions.into_iter().collect();
     FetchOutcome::Found(FetchedPackage { versions, validators, private: false })
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::package::Provider;
 use crate::slots::Summary;
-use crate::version::Version;
+use crate::version::{Advisory, Version};
 
 /// The colors of badges. The set is closed because shields.io draws an unknown color in bright green.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -18,9 +18,9 @@ pub enum Color {
     Blue,
     /// A stable version in GitHub Packages.
     Green,
-    /// A prerelease version.
+    /// A prerelease or a deprecated version.
     Orange,
-    /// A test or a run failed, or the subject of the badge does not exist, or the query is invalid.
+    /// A test or a run failed, a version has a known vulnerability, or the subject of the badge does not exist, or the query is invalid.
     Red,
     /// There is no result or version to show.
     LightGrey,
@@ -31,9 +31,9 @@ pub enum Color {
 /// ```
 /// use badgesmith_domain::badge::{Badge, Subject};
 /// use badgesmith_domain::package::Provider;
-/// use badgesmith_domain::version::Version;
+/// use badgesmith_domain::version::Scheme;
 ///
-/// let badge = Badge::version(Provider::NuGet, &Version::NuGet("13.0.3".parse()?));
+/// let badge = Badge::version(Provider::NuGet, &Scheme::NuGet.parse("13.0.3").ok_or("invalid")?);
 /// assert_eq!(
 ///     serde_json::to_string(&badge)?,
 ///     r#"{"schemaVersion":1,"label":"nuget","message":"13.0.3","color":"blue","namedLogo":"nuget"}"#
@@ -91,6 +91,16 @@ impl Badge {
             Provider::GitHub | Provider::GitHubNpm | Provider::GitHubContainer => Color::Green,
         };
         Self::new(Subject::Package(provider), version.to_string(), color)
+    }
+
+    /// The badge for a version, in the color of a warning if it is deprecated or has a known vulnerability.
+    pub fn version_with_warning(provider: Provider, version: &Version) -> Self {
+        let badge = Self::version(provider, version);
+        match version.advisory() {
+            Advisory { vulnerable: true, .. } => Self { color: Color::Red, ..badge },
+            Advisory { deprecated: true, .. } => Self { color: Color::Orange, ..badge },
+            Advisory { .. } => badge,
+        }
     }
 
     /// The badge for a new package, until its upstream has answered.

@@ -17,7 +17,7 @@ pub use filter::Filter;
 pub use nuget::NuGetVersion;
 pub use range::VersionRange;
 pub use requirement::{Comparator, Requirement};
-pub use scheme::{Scheme, Version};
+pub use scheme::{Advisory, Scheme, Version};
 
 /// A package's listed versions: distinct, highest first, at most [`Versions::MAX`].
 ///
@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn versions() -> impl Strategy<Value = Version> {
-        nuget_versions().prop_map(Version::NuGet)
+        nuget_versions().prop_map(|version| Version::NuGet(version, Advisory::default()))
     }
 
     fn listed(texts: &[&str]) -> Versions {

@@ -133,6 +133,50 @@ async fn neither_bounds_nor_commits_are_evidence_of_a_page() {
 }
 
 #[tokio::test]
+async fn a_badge_warns_of_a_deprecated_or_vulnerable_version_only_if_asked() {
+    let upstream = Upstream::start();
+    offer(&upstream, &[("RegistrationsBaseUrl/3.6.0", "/hive/")]);
+    let entry = |version: &str, more: Value| {
+        let mut entry = json!({ "version": version });
+        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "catalogEntry": entry })
+    };
+    let deprecation = json!({ "reasons": ["Legacy"], "message": "Use another one." });
+    let advisories = json!([{ "advisoryUrl": "https://advisories.example.test/7", "severity": "3" }]);
+    let leaves = json!([
+        entry("1.0.0", json!({})),
+        entry("2.0.0", json!({ "deprecation": deprecation, "vulnerabilities": [] })),
+        entry("3.0.0", json!({ "vulnerabilities": advisories, "deprecation": null })),
+        entry("4.0.0-a", json!({ "deprecation": deprecation, "vulnerabilities": advisories })),
+    ]);
+    serve(&upstream, "/hive/tool/", &json!({ "items": [{ "items": leaves }] }));
+    let mut world = World::with_upstream(&upstream);
+    assert_eq!(world.look_up("nuget/tool").await, "3.0.0");
+    for (query, version, color) in [
+        ("warn=true", "3.0.0", "red"),
+        ("warn", "3.0.0", "red"),
+        ("warn=false", "3.0.0", "blue"),
+        ("", "3.0.0", "blue"),
+        ("version=[2.0,3.0)&warn=true", "2.0.0", "orange"),
+        ("version=[2.0,3.0)", "2.0.0", "blue"),
+        ("version=[1.0]&warn=true", "1.0.0", "blue"),
+        ("prerelease&warn", "4.0.0-a", "red"),
+        ("prerelease", "4.0.0-a", "orange"),
+    ] {
+        let badge = world.get(&format!("/badges/packages/nuget/tool?{query}")).await.json();
+        assert_eq!((&badge["message"], &badge["color"]), (&json!(version), &json!(color)), "{query}");
+    }
+    let leaves = json!([entry("3.0.0", json!({}))]);
+    upstream.heal();
+    offer(&upstream, &[("RegistrationsBaseUrl/3.6.0", "/hive/")]);
+    serve(&upstream, "/hive/tool/", &json!({ "items": [{ "items": leaves }] }));
+    assert_eq!(refresh(&world, FRESH_FOR).await.changed, 1, "an advisory was withdrawn");
+    world.restart_functions();
+    let badge = world.get("/badges/packages/nuget/tool?warn=true").await.json();
+    assert_eq!((&badge["message"], &badge["color"]), (&json!("3.0.0"), &json!("blue")));
+}
+
+#[tokio::test]
 async fn a_feed_may_move_to_another_host() {
     let (old, new) = (Upstream::start(), Upstream::start());
     new.publish("Acme.Kit", &["1.0.0"]);

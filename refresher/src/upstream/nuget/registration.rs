@@ -7,9 +7,10 @@
 use std::cmp::Reverse;
 
 use badgesmith_domain::package_record::{Validator, Validators};
-use badgesmith_domain::version::NuGetVersion;
+use badgesmith_domain::version::{Advisory, NuGetVersion, Scheme, Version};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use url::Url;
 
@@ -36,7 +37,7 @@ pub(super) struct RegistrationReader<'a> {
 pub(super) enum Registration {
     Unchanged,
     NotFound,
-    Found { listed: Vec<NuGetVersion>, unlisted: Vec<NuGetVersion>, validators: Validators },
+    Found { listed: Vec<Version>, unlisted: Vec<NuGetVersion>, validators: Validators },
 }
 
 #[derive(Deserialize)]
@@ -75,12 +76,18 @@ struct CatalogEntry {
     listed: Value,
     #[serde(default)]
     published: Value,
+    /// Present on a version that its owner deprecated.
+    #[serde(default)]
+    deprecation: Option<IgnoredAny>,
+    /// Not empty for a version with a known vulnerability.
+    #[serde(default)]
+    vulnerabilities: Option<Vec<IgnoredAny>>,
 }
 
 /// The versions of a document, or of several.
 #[derive(Default)]
 struct Leaves {
-    listed: Vec<NuGetVersion>,
+    listed: Vec<Version>,
     unlisted: Vec<NuGetVersion>,
 }
 
@@ -127,7 +134,13 @@ impl RegistrationReader<'_> {
                     unlisted.extend(leaves.unlisted);
                 }
                 None => {
-                    listed.extend(validator.versions.iter().flatten().filter_map(|text| text.parse().ok()));
+                    listed.extend(
+                        validator
+                            .versions
+                            .iter()
+                            .flatten()
+                            .filter_map(|text| Scheme::NuGet.parse_stored(text)),
+                    );
                 }
             }
             validators.insert(url, validator);
@@ -195,16 +208,27 @@ impl Leaves {
     fn extend(&mut self, items: Vec<Leaf>) {
         for entry in items.into_iter().filter_map(|leaf| leaf.catalog_entry) {
             let Some(version) = entry.version.as_deref().and_then(|text| text.parse().ok()) else { continue };
-            if entry.is_listed() { self.listed.push(version) } else { self.unlisted.push(version) }
+            if entry.is_listed() {
+                self.listed.push(Version::NuGet(version, entry.advisory()));
+            } else {
+                self.unlisted.push(version);
+            }
         }
     }
 
     fn listed_text(&self) -> Vec<String> {
-        self.listed.iter().map(NuGetVersion::to_string).collect()
+        self.listed.iter().map(Version::stored).collect()
     }
 }
 
 impl CatalogEntry {
+    fn advisory(&self) -> Advisory {
+        Advisory {
+            deprecated: self.deprecation.is_some(),
+            vulnerable: self.vulnerabilities.as_ref().is_some_and(|list| !list.is_empty()),
+        }
+    }
+
     /// `listed` decides. Without it, the year 1900 is that of an unlisted version:
     /// <https://learn.microsoft.com/en-us/nuget/api/registration-base-url-resource#catalog-entry>
     fn is_listed(&self) -> bool {

@@ -24,7 +24,7 @@ const PLAIN_BYTES_MAX: u64 = 8 * 1024 * 1024;
 pub(super) fn from_versions(versions: &Versions) -> Result<AttributeValue, AwsError> {
     let mut kept = versions.len();
     loop {
-        let lines: Vec<_> = versions.truncated(kept).iter().map(Version::to_string).collect();
+        let lines: Vec<_> = versions.truncated(kept).iter().map(Version::stored).collect();
         let content = compress(lines.join("\n").as_bytes())?;
         if content.len() <= COMPRESSED_BYTES_MAX || kept == 0 {
             return Ok(AttributeValue::B(Blob::new(content)));
@@ -35,7 +35,7 @@ pub(super) fn from_versions(versions: &Versions) -> Result<AttributeValue, AwsEr
 
 pub(super) fn to_versions(scheme: Scheme, item: &Item) -> Result<Versions, StoreError> {
     let text = decompress(item)?;
-    let versions = text.lines().map(|line| scheme.parse(line)).collect::<Option<Versions>>();
+    let versions = text.lines().map(|line| scheme.parse_stored(line)).collect::<Option<Versions>>();
     versions.ok_or_else(|| StoreError::corrupt(item, "invalid version"))
 }
 

@@ -53,7 +53,7 @@ pub(super) fn item_key(package: &Package, sort: &str) -> Item {
 pub(super) fn to_record(package: &Package, item: &Item) -> Result<PackageRecord, StoreError> {
     let version = |name| {
         let Some(text) = text(item, name) else { return Ok(None) };
-        let version = package.provider().scheme().parse(text);
+        let version = package.provider().scheme().parse_stored(text);
         version.map(Some).ok_or_else(|| StoreError::corrupt(item, format!("invalid version in {name}")))
     };
     let state = match text(item, STATE) {
@@ -118,7 +118,7 @@ fn known_attributes(known: &Known) -> Item {
     for (name, version) in
         [(LATEST_STABLE, &known.latest_stable), (LATEST_PRERELEASE, &known.latest_prerelease)]
     {
-        item.extend(version.iter().map(|version| (name.to_owned(), string(version.to_string()))));
+        item.extend(version.iter().map(|version| (name.to_owned(), string(version.stored()))));
     }
     item
 }

@@ -68,7 +68,7 @@ impl Filter {
 
     pub(super) fn is_met_by(&self, version: &Version) -> bool {
         match (self, version) {
-            (Self::NuGet(requirement), Version::NuGet(version)) => requirement.is_met_by(version),
+            (Self::NuGet(requirement), Version::NuGet(version, _)) => requirement.is_met_by(version),
             (Self::SemVer(requirements), Version::SemVer(version)) => {
                 requirements.iter().all(|requirement| requirement.matches(version))
             }
@@ -84,7 +84,9 @@ impl Filter {
     /// Whether `version` is a prerelease of an exclusive upper bound.
     pub(super) fn excludes_release_of(&self, version: &Version) -> bool {
         match (self, version) {
-            (Self::NuGet(requirement), Version::NuGet(version)) => requirement.excludes_release_of(version),
+            (Self::NuGet(requirement), Version::NuGet(version, _)) => {
+                requirement.excludes_release_of(version)
+            }
             (Self::NuGet(_) | Self::SemVer(_), _) => false,
         }
     }

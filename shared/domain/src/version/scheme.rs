@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::version::NuGetVersion;
 
+const DEPRECATED: &str = "deprecated";
+const VULNERABLE: &str = "vulnerable";
+
 /// How packages are versioned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
@@ -21,7 +24,15 @@ pub enum Version {
     Tag(Box<str>),
     /// Without build metadata, which has no effect.
     SemVer(semver::Version),
-    NuGet(NuGetVersion),
+    NuGet(NuGetVersion, Advisory),
+}
+
+/// What the owner or a security advisory says against a version of a NuGet package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Advisory {
+    pub deprecated: bool,
+    /// It has a known vulnerability.
+    pub vulnerable: bool,
 }
 
 impl Scheme {
@@ -31,12 +42,29 @@ impl Scheme {
     /// Parses a version; `None` if it is invalid.
     pub fn parse(self, text: &str) -> Option<Version> {
         match self {
-            Self::NuGet => text.parse().ok().map(Version::NuGet),
+            Self::NuGet => text.parse().ok().map(|version| Version::NuGet(version, Advisory::default())),
             Self::SemVer => sem_ver(text).map(Version::SemVer),
             Self::Tags => sem_ver(text.strip_prefix('v').unwrap_or(text))
                 .map(Version::SemVer)
                 .or_else(|| is_tag(text).then(|| Version::Tag(text.into()))),
         }
+    }
+}
+
+impl Scheme {
+    /// Parses the text of [`Version::stored`].
+    pub fn parse_stored(self, text: &str) -> Option<Version> {
+        let mut words = text.split(' ');
+        let version = self.parse(words.next()?)?;
+        let mut advisory = Advisory::default();
+        for word in words {
+            match word {
+                DEPRECATED => advisory.deprecated = true,
+                VULNERABLE => advisory.vulnerable = true,
+                _ => return None,
+            }
+        }
+        Some(version.with(advisory))
     }
 }
 
@@ -53,9 +81,33 @@ fn is_tag(text: &str) -> bool {
 }
 
 impl Version {
+    /// The version with what is known against it, for storage: `1.0.0 deprecated vulnerable`.
+    pub fn stored(&self) -> String {
+        let Advisory { deprecated, vulnerable } = self.advisory();
+        let words = [(deprecated, DEPRECATED), (vulnerable, VULNERABLE)];
+        let words = words.into_iter().filter(|(applies, _)| *applies);
+        words.fold(self.to_string(), |text, (_, word)| format!("{text} {word}"))
+    }
+
+    pub fn advisory(&self) -> Advisory {
+        match self {
+            Self::NuGet(_, advisory) => *advisory,
+            Self::SemVer(_) | Self::Tag(_) => Advisory::default(),
+        }
+    }
+
+    /// The same version with another advisory, which only those of NuGet have.
+    #[must_use]
+    pub fn with(self, advisory: Advisory) -> Self {
+        match self {
+            Self::NuGet(version, _) => Self::NuGet(version, advisory),
+            other @ (Self::SemVer(_) | Self::Tag(_)) => other,
+        }
+    }
+
     pub fn is_prerelease(&self) -> bool {
         match self {
-            Self::NuGet(version) => version.is_prerelease(),
+            Self::NuGet(version, _) => version.is_prerelease(),
             Self::SemVer(version) => !version.pre.is_empty(),
             Self::Tag(_) => false,
         }
@@ -65,7 +117,7 @@ impl Version {
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NuGet(version) => version.fmt(f),
+            Self::NuGet(version, _) => version.fmt(f),
             Self::SemVer(version) => version.fmt(f),
             Self::Tag(tag) => f.write_str(tag),
         }
@@ -89,6 +141,18 @@ mod tests {
         }
         for bad in ["", ".a", "-a", "a b", "ä", "a/b", "1.0.0+b c"] {
             assert_eq!(Scheme::Tags.parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn advisories_are_stored_with_the_version() {
+        for stored in ["1.0.0", "1.0.0-rc.1 deprecated", "2.0.0 vulnerable", "2.0.0 deprecated vulnerable"] {
+            let version = Scheme::NuGet.parse_stored(stored).unwrap();
+            assert_eq!(version.stored(), stored);
+            assert_eq!(version.to_string(), stored.split(' ').next().unwrap());
+        }
+        for bad in ["1.0.0 other", "1.0.0 ", " 1.0.0", ""] {
+            assert_eq!(Scheme::NuGet.parse_stored(bad), None, "{bad}");
         }
     }
 
