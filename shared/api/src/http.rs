@@ -175,7 +175,8 @@ mod tests {
         let event: ApiGatewayV2httpRequest = serde_json::from_str(FUNCTION_URL_EVENT).unwrap();
         let request = Request::new(&event);
         assert_eq!((request.method(), request.path()), (&Method::GET, "/badges/tests/linux/acme/kit/a%23b"));
-        assert_eq!(request.query().get("suite"), Some("unit tests"));
+        let query = request.query();
+        assert_eq!(query.get("suite"), Some("unit tests"));
         assert_eq!(request.header("if-none-match"), Some("*"));
         assert_eq!(request.body(10).as_deref(), Some(&b""[..]));
         assert!(matches!(request.route(), Some(Route::Read(_))));
