@@ -55,10 +55,14 @@ fi
 
 [ -n "$INPUT_URL" ] ||
     die "The input \`url\` is empty. Pass the service's address, such as \`https://badges.example.com\`."
-case $INPUT_FAIL_ON_ERROR in
-    true | false) ;;
-    *) die "The input \`fail-on-error\` must be \`true\` or \`false\`." ;;
-esac
+check_boolean() { # NAME VALUE
+    case $2 in
+        true | false) ;;
+        *) die "The input \`$1\` must be \`true\` or \`false\`." ;;
+    esac
+}
+check_boolean fail-on-error "$INPUT_FAIL_ON_ERROR"
+check_boolean failures "$INPUT_FAILURES"
 
 lines=${INPUT_REPORT//$'\r'/}
 reports=()
@@ -166,12 +170,13 @@ fi
 tar -xzf - -C "$folder" "$name/badgesmith$exe" <"$archive"
 echo "badgesmith $version, from $release/$name.tar.gz, SHA-256 $expected"
 
-arguments=(submit "--url=$INPUT_URL" "--job-status=$JOB_STATUS")
+arguments=(submit "--url=$INPUT_URL")
 [ -z "$INPUT_REPOSITORY" ] || arguments+=("--repo=$INPUT_REPOSITORY")
 [ -z "$INPUT_PLATFORM" ] || arguments+=("--platform=$INPUT_PLATFORM")
 [ -z "$INPUT_BRANCH" ] || arguments+=("--branch=$INPUT_BRANCH")
 [ -z "$INPUT_SUITE" ] || arguments+=("--suite=$INPUT_SUITE")
 [ -z "$INPUT_CONCLUSION" ] || arguments+=("--conclusion=$INPUT_CONCLUSION")
+[ "$INPUT_FAILURES" != true ] || arguments+=(--failures)
 [ "$INPUT_FAIL_ON_ERROR" != true ] || arguments+=(--fail-on-error)
 # Git Bash converts values with a leading slash to Windows paths. A base64 key may start with a slash.
 BADGESMITH_KEY=$key MSYS2_ENV_CONV_EXCL='BADGESMITH_;GITHUB_' MSYS2_ARG_CONV_EXCL='*' \

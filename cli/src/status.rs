@@ -11,7 +11,7 @@ use badgesmith_aws::dynamodb::{BranchHistory, HistoryQuery};
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::sqs::{Queue, QueueDepth};
 use badgesmith_domain::ids::{Branch, Repository};
-use badgesmith_domain::slots::Liveness;
+use badgesmith_domain::slots::SlotState;
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
@@ -41,10 +41,10 @@ const EXAMPLES: &str = "    badgesmith status --stack badgesmith
 #[derive(Debug, Args)]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
-    /// Repository to show the suites and the latest results of
+    /// Repository whose suites and latest results to show
     #[arg(long, value_name = "OWNER/REPO")]
     repo: Option<Repository>,
-    /// Branch to show the suites and the latest results of
+    /// Branch whose suites and latest results to show
     #[arg(long, default_value = "main", requires = "repo")]
     branch: Branch,
     /// Number of results to show
@@ -64,6 +64,7 @@ impl Options {
         let branch = match &self.repo {
             Some(repository) => Some(BranchStatus {
                 repository: repository.clone(),
+                branch: self.branch.clone(),
                 slots: self.slots_of(&stack, repository).await?,
                 results: self.results_of(&stack, repository).await?,
             }),
@@ -91,7 +92,7 @@ impl Options {
                 break;
             }
         }
-        let states = Liveness::of_branch(&slots);
+        let states = SlotState::of_branch(&slots);
         let mut slots: Vec<_> = slots.into_iter().zip(states).map(SlotStatus::from).collect();
         slots.sort_by_key(|slot| Reverse(slot.timestamp()));
         Ok(slots)

@@ -11,8 +11,8 @@ mod output;
 mod payload;
 mod retire;
 mod send;
-mod slot_marker;
 mod slots;
+mod submission_marker;
 mod urls;
 
 use std::fmt::Display;
@@ -34,12 +34,12 @@ use self::key::KeyError;
 pub(crate) use self::key::read_key;
 use self::metadata::MetadataError;
 pub(crate) use self::options::Options;
-use self::outcome::{OutcomeError, outcome};
+use self::outcome::{Decision, Ended, OutcomeError, outcome};
 use self::output::{NothingSent, RunnerFiles, SubmitOutput};
 use self::retire::RetireError;
-use self::send::SendError;
 pub(crate) use self::send::{Service, client, send};
-use self::slot_marker::SlotMarker;
+use self::slots::fetch_slots;
+use self::submission_marker::SubmissionMarker;
 pub(crate) use self::urls::ServiceUrl;
 use self::urls::{BadgeUrls, InvalidServiceUrl};
 use crate::terminal;
@@ -47,7 +47,7 @@ use crate::terminal;
 /// The event file of GitHub Actions usually has about ten kilobytes, but a push may have many commits.
 const EVENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// A notice is not worth more time.
+/// How long to wait for slots that only a notice needs.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a result could not be sent. Each message says what to do.
@@ -68,10 +68,10 @@ enum SubmitError {
     #[error(transparent)]
     Retire(#[from] RetireError),
     #[error(
-        "this job has already submitted a result of its suite {0:?}, which this one would replace: submit all reports at \
-         once, or pass a different --suite NAME for each"
+        "this job already submitted a result for suite {0:?}, and a second one would replace it: submit all reports at \
+         once, or pass a different --suite for each"
     )]
-    SecondResult(Suite),
+    AlreadySubmitted(Suite),
 }
 
 /// What to do, after all input has been checked.
@@ -87,8 +87,10 @@ enum Plan {
 struct Submission {
     service: ServiceUrl,
     test_run: TestRun,
+    /// How many of the passed tests were tried more than once.
+    retried: u64,
     key: HmacKey,
-    marker: Option<SlotMarker>,
+    marker: Option<SubmissionMarker>,
 }
 
 pub(crate) async fn run(options: &Options) -> ExitCode {
@@ -136,13 +138,13 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
     }
     let url = options.url.as_deref().filter(|url| !url.is_empty()).ok_or(SubmitError::NoUrl)?;
     let service = ServiceUrl::parse(url)?;
-    let outcome = match outcome(options)? {
-        Ok(outcome) => outcome,
-        Err(reason) => return Ok(Plan::Skip(reason.to_owned())),
+    let Ended { outcome, retried, failures } = match outcome(options)? {
+        Decision::Submit(ended) => ended,
+        Decision::Skip(reason) => return Ok(Plan::Skip(reason.to_owned())),
     };
     let test_run = match metadata::resolve(options, ci_run, outcome, Clock::System.now()) {
         Err(MetadataError::NothingToSubmit(reason)) => return Ok(Plan::Skip(reason.to_string())),
-        test_run => test_run?,
+        test_run => TestRun { failures, ..test_run? },
     };
     if options.dry_run && options.retire {
         return Ok(Plan::Retire(service, Box::new(test_run), None));
@@ -157,33 +159,37 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
     if options.retire {
         return Ok(Plan::Retire(service, Box::new(test_run), Some(key)));
     }
-    let marker = SlotMarker::new(options, ci_run, &test_run);
+    let marker = SubmissionMarker::new(options, ci_run, &test_run);
     match &test_run.suite {
-        Some(suite) if marker.as_ref().is_some_and(SlotMarker::exists) => {
-            Err(SubmitError::SecondResult(suite.clone()))
+        Some(suite) if marker.as_ref().is_some_and(SubmissionMarker::exists) => {
+            Err(SubmitError::AlreadySubmitted(suite.clone()))
         }
-        Some(_) | None => Ok(Plan::Submit(Box::new(Submission { service, test_run, key, marker }))),
+        Some(_) | None => Ok(Plan::Submit(Box::new(Submission { service, test_run, retried, key, marker }))),
     }
 }
 
 async fn submit(options: &Options, annotator: &Annotator, submission: &Submission) -> ExitCode {
-    let Submission { service, test_run, key, marker } = submission;
+    let Submission { service, test_run, retried, key, marker } = submission;
     let TestRun { repository, platform, branch, outcome: reported, .. } = test_run;
-    if is_first_named(service, test_run).await {
+    let sender = sender(options, service, key);
+    let (suggests_retiring, outcome) =
+        tokio::join!(should_suggest_retiring_unnamed(service, test_run), send(&sender, test_run, note_retry));
+    if suggests_retiring {
         annotator.notice(
-            "results without a suite still count on this branch; if no job sends them any more, retire them: \
+            "results without a suite still count on this branch; if no job sends them anymore, retire them with: \
              badgesmith submit --retire --suite ''",
         );
     }
-    let outcome = send(&sender(options, service, key), test_run, note_retry).await;
-    let urls = BadgeUrls::new(service, repository, *platform, branch);
-    let output = SubmitOutput::new(test_run, urls, &outcome);
+    let urls = BadgeUrls::new(service, repository, branch);
+    let output = SubmitOutput::new(test_run, *retried, urls, &outcome);
     if let Err(error) = output.write(&runner_files()) {
         annotator.warning(&format!("failed to write the outputs and the summary of this step: {error}"));
     }
     if outcome.is_ok() {
-        if let Some(Err(error)) = marker.as_ref().map(SlotMarker::create) {
-            terminal::note(&format!("failed to note that this job has submitted a result: {error}"));
+        if let Some(Err(error)) = marker.as_ref().map(SubmissionMarker::create) {
+            terminal::note(&format!(
+                "failed to create the marker file of this job: {error}; a second submission would replace this result"
+            ));
         }
         if !options.json {
             let suite = test_run.suite.as_ref().map(|suite| format!(", suite {suite}")).unwrap_or_default();
@@ -198,14 +204,14 @@ async fn submit(options: &Options, annotator: &Annotator, submission: &Submissio
     }
     exit_code(options, annotator, outcome.map(drop))
 }
-/// Whether the suite of `run` is new on a branch that has results without a suite. Its first result is the time to say
-/// that those still count. If the service does not answer, nothing is said.
-async fn is_first_named(service: &ServiceUrl, run: &TestRun) -> bool {
+
+/// Whether `run` is the first result of its suite on a branch where results without a suite still count. False if the
+/// service does not respond.
+async fn should_suggest_retiring_unnamed(service: &ServiceUrl, run: &TestRun) -> bool {
     if run.suite.is_none() {
         return false;
     }
-    let slots =
-        slots::of_branch(service, &run.repository, &run.branch, NOTICE_TIMEOUT).await.unwrap_or_default();
+    let slots = fetch_slots(service, &run.repository, &run.branch, NOTICE_TIMEOUT).await.unwrap_or_default();
     slots.iter().any(|slot| slot.suite.is_none() && slot.is_live())
         && !slots.iter().any(|slot| slot.suite == run.suite && slot.platform == run.platform)
 }
@@ -217,9 +223,12 @@ async fn retire_suites(
     run: &TestRun,
     key: Option<&HmacKey>,
 ) -> Result<ExitCode, SubmitError> {
-    let slots = retire::select(options, service, run).await?;
+    let slots = match retire::select(options, service, run).await {
+        Err(RetireError::Slots(error)) => return Ok(exit_code(options, annotator, Err(error))),
+        slots => slots?,
+    };
     if slots.is_empty() {
-        skip(options, annotator, "the branch has no other suite".to_owned());
+        skip(options, annotator, "nothing is left to retire".to_owned());
         return Ok(ExitCode::SUCCESS);
     }
     let sender = key.map(|key| sender(options, service, key));
@@ -240,7 +249,7 @@ fn note_retry(reason: &str, wait: Duration) {
 }
 
 /// An undelivered result fails the job only with `--fail-on-error`.
-fn exit_code(options: &Options, annotator: &Annotator, outcome: Result<(), SendError>) -> ExitCode {
+fn exit_code(options: &Options, annotator: &Annotator, outcome: Result<(), impl Display>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if options.fail_on_error => {
@@ -257,6 +266,7 @@ fn exit_code(options: &Options, annotator: &Annotator, outcome: Result<(), SendE
 fn describe(outcome: Outcome) -> String {
     let counts = outcome.counts();
     match outcome.conclusion() {
+        Some(Conclusion::Success) if counts.total() == 0 => "success without tests".to_owned(),
         Some(Conclusion::Failure) if counts.total() == 0 => "run failed".to_owned(),
         Some(Conclusion::Failure) if counts.failed() == 0 => format!("{counts}, run failed"),
         Some(_) | None => counts.to_string(),

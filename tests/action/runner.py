@@ -47,9 +47,9 @@ class Job:
     """A job of acme/kit after a push to `main`, in a new folder. `github` replaces values of that context."""
 
     def __init__(self, folder, server, action="work/_actions/acme/badgesmith/v1", os="Linux", arch="X64", matrix=None,
-                 status_of_job="success", **github):
+                 job_status="success", **github):
         self.root, self.server, self.os, self.arch = Path(folder), server, os, arch
-        self.matrix, self.status = matrix, status_of_job
+        self.matrix, self.status = matrix, job_status
         self.workspace, self.temp, self.action = (self.root / path for path in ("work/my kit", "work/_temp", action))
         self.github = {
             "actor": "octocat", "event_name": "push", "repository": "acme/kit", "ref": "refs/heads/main",

@@ -52,7 +52,7 @@ async fn a_badge_adds_up_the_newest_result_of_every_suite() {
         let timestamp = Clock::System.now().minus(Duration::from_secs(seconds));
         json!({ "timestamp": timestamp, "run_id": format!("{}", 1000 - seconds) })
     };
-    for (story, runs, message) in [
+    for (scenario, runs, message) in [
         (
             "workflows",
             vec![run("linux", "e2e / test", 5, 3), run("linux", "unit / test", 200, 0)],
@@ -81,7 +81,7 @@ async fn a_badge_adds_up_the_newest_result_of_every_suite() {
             "90 passed, 10 failed",
         ),
     ] {
-        let branch = unique(story);
+        let branch = unique(scenario);
         report(&pipeline, &branch, &runs).await;
         pipeline.badge(&pipeline.badge_path("linux", &branch), message).await;
     }

@@ -1,7 +1,7 @@
-//! The slots of a branch, and until when each counts.
+//! The slots of a branch and their states.
 
-use badgesmith_domain::slots::{Liveness, counts_until};
-use badgesmith_domain::test_result::{Conclusion, TestResult};
+use badgesmith_domain::slots::{SlotState, silent_after};
+use badgesmith_domain::test_result::{Conclusion, TestResult, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
@@ -13,15 +13,15 @@ use crate::table::Table;
 pub(super) struct SlotStatus {
     #[serde(flatten)]
     result: TestResult,
-    state: Liveness,
-    /// When it stops counting, or did, unless it reports again. `None` for a retired suite.
-    counts_until: Option<Timestamp>,
+    state: SlotState,
+    /// The earliest time at which the slot becomes silent. `None` for a retired suite.
+    silent_after: Option<Timestamp>,
 }
 
-impl From<(TestResult, Liveness)> for SlotStatus {
-    fn from((result, state): (TestResult, Liveness)) -> Self {
-        let counts_until = (state != Liveness::Retired).then(|| counts_until(result.run.timestamp));
-        Self { result, state, counts_until }
+impl From<(TestResult, SlotState)> for SlotStatus {
+    fn from((result, state): (TestResult, SlotState)) -> Self {
+        let silent_after = (state != SlotState::Retired).then(|| silent_after(result.run.timestamp));
+        Self { result, state, silent_after }
     }
 }
 
@@ -34,26 +34,31 @@ impl SlotStatus {
         let run = &self.result.run;
         let counts = run.outcome.counts();
         let day = |time: Timestamp| time.to_string().chars().take(10).collect::<String>();
-        let counts_until = match (self.state, self.counts_until.map(day)) {
-            (Liveness::Live, Some(day)) => day,
-            (Liveness::Silent, Some(day)) => format!("silent since {day}"),
-            (Liveness::Retired, _) | (_, None) => "retired".to_owned(),
+        let silent_after = match (self.state, self.silent_after.map(day)) {
+            (SlotState::Live, Some(day)) => day,
+            (SlotState::Silent, _) => "silent".to_owned(),
+            (SlotState::Retired, _) | (SlotState::Live, None) => "retired".to_owned(),
         };
         [
             age(run.timestamp, now),
             run.platform.to_string(),
-            run.suite.as_ref().map_or_else(|| "(unnamed)".to_owned(), ToString::to_string),
+            suite_name(run),
             counts.passed().to_string(),
             counts.failed().to_string(),
             run.outcome.conclusion().map_or("-", Conclusion::as_str).to_owned(),
-            counts_until,
+            silent_after,
         ]
     }
 }
 
+/// The name of a suite for people.
+pub(super) fn suite_name(run: &TestRun) -> String {
+    run.suite.as_ref().map_or_else(|| "(unnamed)".to_owned(), ToString::to_string)
+}
+
 pub(super) fn table(slots: &[SlotStatus], now: Timestamp) -> Table {
     let mut table =
-        Table::new(&["AGE", "PLATFORM", "SUITE", "PASSED", "FAILED", "CONCLUSION", "COUNTS UNTIL"]);
+        Table::new(&["AGE", "PLATFORM", "SUITE", "PASSED", "FAILED", "CONCLUSION", "SILENT AFTER"]);
     for slot in slots {
         table.row(slot.row(now));
     }

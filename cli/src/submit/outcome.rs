@@ -1,14 +1,16 @@
-//! How a run ended: from its reports or counts, and from what the CI system says of the step and the job.
+//! The outcome of a run, from its reports or counts and the status of the step and the job in the CI system.
 
 use std::str::FromStr;
 
-use badgesmith_domain::test_result::{Conclusion, Counts, Outcome};
+use badgesmith_domain::test_result::{Conclusion, Counts, FailedTest, Outcome};
+use test_reports::Repetitions;
 
-use super::collect::{CollectError, checked, collect};
+use super::collect::{CollectError, Collected, checked, collect};
 use super::options::Options;
 use crate::terminal;
 
 const CANCELLED: &str = "the run was cancelled";
+const SKIPPED: &str = "the job was skipped";
 
 /// Why the outcome of a run is unknown. Names the option that helps.
 #[derive(Debug, thiserror::Error)]
@@ -16,30 +18,46 @@ pub(crate) enum OutcomeError {
     #[error(transparent)]
     Collect(#[from] CollectError),
     #[error("invalid {option}: {value:?} is not success, failure, cancelled or skipped")]
-    Status { option: &'static str, value: String },
-    #[error("no report has a test: check that the tests ran, or pass --allow-empty")]
+    InvalidStatus { option: &'static str, value: String },
+    #[error("the reports contain no tests: check that the tests ran, or pass --allow-empty")]
     NoTests,
-    #[error(
-        "nothing to submit: pass reports, --passed, or --job-status success or failure for a job without tests"
-    )]
-    Nothing,
+    #[error("nothing to submit: pass reports or --passed, or --job-status for a job without tests")]
+    NoInput,
 }
 
 impl OutcomeError {
     /// Whether no test was counted, as after a crash. Other errors are mistakes in the options.
-    fn is_absence_of_tests(&self) -> bool {
+    fn is_missing_tests(&self) -> bool {
         match self {
             Self::Collect(error) => error.is_about_a_report(),
-            Self::NoTests | Self::Nothing => true,
-            Self::Status { .. } => false,
+            Self::NoTests | Self::NoInput => true,
+            Self::InvalidStatus { .. } => false,
         }
     }
 }
 
-/// An outcome, or the reason why there is nothing to submit, which is not a failure.
-pub(crate) type Ended = Result<Outcome, &'static str>;
+/// What to do with a run.
+pub(crate) enum Decision {
+    Submit(Ended),
+    /// Submit nothing, for a reason that is not a failure.
+    Skip(&'static str),
+}
 
-/// The status of a step or a job, in the words of GitHub Actions.
+/// How a run ended.
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    /// How many of the passed tests were tried more than once.
+    pub(crate) retried: u64,
+    pub(crate) failures: Vec<FailedTest>,
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, retried: 0, failures: Vec::new() }
+    }
+}
+
+/// The status of a step or a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Status {
     Concluded(Conclusion),
@@ -50,80 +68,118 @@ enum Status {
 impl FromStr for Status {
     type Err = ();
 
+    /// The words of GitHub Actions, GitLab (`CI_JOB_STATUS`), Azure Pipelines (`AGENT_JOBSTATUS`) and Jenkins
+    /// (`currentBuild.currentResult`), in any case, and exit codes.
     fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "cancelled" => Ok(Self::Cancelled),
-            "skipped" => Ok(Self::Skipped),
-            _ => text.parse().map(Self::Concluded).map_err(|_| ()),
-        }
+        Ok(match text.to_ascii_lowercase().as_str() {
+            "success" | "succeeded" | "succeededwithissues" | "passed" | "0" => {
+                Self::Concluded(Conclusion::Success)
+            }
+            "failure" | "failed" | "unstable" => Self::Concluded(Conclusion::Failure),
+            "cancelled" | "canceled" | "aborted" => Self::Cancelled,
+            "skipped" | "not_built" => Self::Skipped,
+            exit_code => {
+                exit_code.parse::<u32>().map(|_| Self::Concluded(Conclusion::Failure)).map_err(|_| ())?
+            }
+        })
     }
 }
 
-/// The status in `value`; `None` if it is empty, as that of a step that does not exist.
-fn status(option: &'static str, value: Option<&str>) -> Result<Option<Status>, OutcomeError> {
+/// Parses `value`. `None` if it is empty, such as the outcome of a step that does not exist.
+fn parse_status(option: &'static str, value: Option<&str>) -> Result<Option<Status>, OutcomeError> {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
-    value.parse().map(Some).map_err(|()| OutcomeError::Status { option, value: value.to_owned() })
+    value.parse().map(Some).map_err(|()| OutcomeError::InvalidStatus { option, value: value.to_owned() })
 }
 
-/// The outcome that `options` describe. `--conclusion` is about the tests, so it counts beside their reports. `--job-status`
-/// is about all steps of the job, so it counts only where no test does.
-pub(crate) fn outcome(options: &Options) -> Result<Ended, OutcomeError> {
+/// The outcome that `options` describe. `--conclusion` covers the test step, so it applies in addition to the reports.
+/// `--job-status` covers all steps of the job, so it applies only if no test was counted.
+pub(crate) fn outcome(options: &Options) -> Result<Decision, OutcomeError> {
     if options.retire {
-        return Ok(Ok(Outcome::retired()));
+        return Ok(Decision::Submit(Outcome::retired().into()));
     }
-    let step = match status("--conclusion", options.conclusion.as_deref())? {
+    let step = match parse_status("--conclusion", options.conclusion.as_deref())? {
         Some(Status::Concluded(conclusion)) => Some(conclusion),
-        Some(Status::Cancelled) => return Ok(Err(CANCELLED)),
-        // A test step that was skipped says nothing.
+        Some(Status::Cancelled) => return Ok(Decision::Skip(CANCELLED)),
+        // A skipped test step has no conclusion.
         Some(Status::Skipped) | None => None,
     };
-    let job = status("--job-status", options.job_status.as_deref())?;
+    let job = parse_status("--job-status", options.job_status.as_deref())?;
     if job == Some(Status::Cancelled) {
-        return Ok(Err(CANCELLED));
+        return Ok(Decision::Skip(CANCELLED));
     }
     let error = match tests(options) {
-        Ok(counts) => return Ok(Ok(with_conclusion(counts, step))),
-        Err(error) => error,
+        Ok(collected) => return Ok(Decision::Submit(by_tests(options, collected, step, job))),
+        Err(error) if error.is_missing_tests() => error,
+        Err(error) => return Err(error),
     };
-    let is_about_options = !error.is_absence_of_tests();
-    match (step, job, error) {
-        (_, _, error) if is_about_options => Err(error),
-        (Some(conclusion), _, OutcomeError::Nothing)
-        | (None, Some(Status::Concluded(conclusion)), OutcomeError::Nothing) => {
-            Ok(Ok(with_conclusion(Counts::NONE, Some(conclusion))))
-        }
+    let status = step.map(Status::Concluded).or(job);
+    let without_tests = match (step, job, error) {
+        (_, _, OutcomeError::NoInput) => match status {
+            Some(Status::Concluded(conclusion)) => {
+                terminal::note("no reports were given, so the status of the job is the result");
+                with_conclusion(Counts::NONE, Some(conclusion))
+            }
+            Some(Status::Skipped) => return Ok(Decision::Skip(SKIPPED)),
+            Some(Status::Cancelled) | None => return Err(OutcomeError::NoInput),
+        },
         (Some(Conclusion::Failure), _, error) | (_, Some(Status::Concluded(Conclusion::Failure)), error) => {
+            let error = match error {
+                OutcomeError::NoTests => "the reports contain no tests".to_owned(),
+                error => error.to_string(),
+            };
             terminal::note(&format!("{error}; submitting a failed run without counts"));
-            Ok(Ok(with_conclusion(Counts::NONE, Some(Conclusion::Failure))))
+            with_conclusion(Counts::NONE, Some(Conclusion::Failure))
         }
-        (_, Some(Status::Skipped), _) => Ok(Err("the job was skipped")),
-        (_, _, OutcomeError::NoTests) if options.allow_empty => Ok(Ok(Outcome::of_counts(Counts::NONE))),
-        (_, _, error) => Err(error),
+        (_, Some(Status::Skipped), _) => return Ok(Decision::Skip(SKIPPED)),
+        (_, _, OutcomeError::NoTests) if options.allow_empty => Outcome::from_counts(Counts::NONE),
+        (_, _, error) => return Err(error),
+    };
+    Ok(Decision::Submit(without_tests.into()))
+}
+
+fn by_tests(options: &Options, collected: Collected, step: Option<Conclusion>, job: Option<Status>) -> Ended {
+    let Collected { counts, retried, run_failed, failed_tests } = collected;
+    let is_green = step.is_none() && !run_failed && counts.failed() == 0;
+    if is_green && job == Some(Status::Concluded(Conclusion::Failure)) {
+        terminal::note(
+            "the job failed, but no test did, so the run counts as passed; to make it a failed run, pass the outcome of \
+             the tests as --conclusion",
+        );
     }
+    let conclusion = if run_failed {
+        if step == Some(Conclusion::Success) {
+            terminal::note("ignored --conclusion success, because the reports state a failure");
+        }
+        Some(Conclusion::Failure)
+    } else {
+        step
+    };
+    let failures = if options.failures { failed_tests } else { Vec::new() };
+    Ended { outcome: with_conclusion(counts, conclusion), retried, failures }
 }
 
 fn with_conclusion(counts: Counts, conclusion: Option<Conclusion>) -> Outcome {
     Outcome::new(counts, conclusion).unwrap_or_else(|_| {
         terminal::note("ignored --conclusion success, because tests failed");
-        Outcome::of_counts(counts)
+        Outcome::from_counts(counts)
     })
 }
 
-/// The counts from the options, or the sum of all reports; an error if there is no test.
-fn tests(options: &Options) -> Result<Counts, OutcomeError> {
-    let counts = match options.passed {
-        // Zeros may be meant.
-        Some(passed) => {
-            return Ok(checked(test_reports::Counts {
-                passed: passed.into(),
-                failed: options.failed.into(),
-                skipped: options.skipped.into(),
-            })?);
-        }
-        None if options.reports.is_empty() => return Err(OutcomeError::Nothing),
-        None => collect(&options.reports)?,
-    };
-    if counts.total() == 0 { Err(OutcomeError::NoTests) } else { Ok(counts) }
+/// The counts from the options, or the sum of all reports; an error if no test and no failure is in them.
+fn tests(options: &Options) -> Result<Collected, OutcomeError> {
+    if let Some(passed) = options.passed {
+        // Counts of zero are valid: the user passed them.
+        let (failed, skipped) = (options.failed.into(), options.skipped.into());
+        let counts = checked(test_reports::Counts { passed: passed.into(), failed, skipped })?;
+        return Ok(Collected { counts, retried: 0, run_failed: false, failed_tests: Vec::new() });
+    }
+    if options.reports.is_empty() {
+        return Err(OutcomeError::NoInput);
+    }
+    let repetitions = if options.count_repetitions { Repetitions::Count } else { Repetitions::Merge };
+    let collected = collect(&options.reports, repetitions)?;
+    let has_evidence = collected.counts.total() > 0 || collected.run_failed;
+    if has_evidence { Ok(collected) } else { Err(OutcomeError::NoTests) }
 }
 
 #[cfg(test)]
@@ -142,17 +198,17 @@ mod tests {
     fn outcome_of(arguments: &[&str]) -> String {
         let command = Command::try_parse_from([&["submit"], arguments].concat()).unwrap();
         match outcome(&command.options) {
-            Ok(Ok(outcome)) => {
+            Ok(Decision::Submit(Ended { outcome, .. })) => {
                 let counts = outcome.counts();
                 format!("{} {} {}", counts.passed(), counts.failed(), outcome.conclusion().unwrap().as_str())
             }
-            Ok(Err(_)) => "nothing".to_owned(),
+            Ok(Decision::Skip(_)) => "nothing".to_owned(),
             Err(_) => "error".to_owned(),
         }
     }
 
     #[test]
-    fn reports_count_before_the_conclusion_and_the_conclusion_before_the_job_status() {
+    fn the_outcome_follows_from_reports_conclusion_and_job_status() {
         const REPORTS: [(&str, &str); 4] = [
             ("passed", r#"<testsuite><testcase name="a"/></testsuite>"#),
             ("failed", r#"<testsuite><testcase name="a"><failure/></testcase></testsuite>"#),

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use badgesmith_domain::ids::{Branch, ParseError, Platform};
+use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
 use badgesmith_domain::test_result::{Suite, TestRun};
 use serde::Serialize;
 
 use super::options::Options;
 use super::output::code_span;
 use super::send::{SendError, Service, send};
-use super::slots::{self, Slot, SlotsError};
+use super::slots::{Slot, SlotsError, fetch_slots};
 use super::urls::ServiceUrl;
 
 const SLOTS_TIMEOUT: Duration = Duration::from_secs(31);
@@ -19,11 +19,11 @@ const SLOTS_TIMEOUT: Duration = Duration::from_secs(31);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RetireError {
     #[error("invalid {option}: {value:?} is not {expected}")]
-    Name { option: &'static str, value: String, expected: &'static str },
+    InvalidName { option: &'static str, value: String, expected: &'static str },
     #[error(transparent)]
     Slots(#[from] SlotsError),
-    #[error("no suite {suite} on branch {branch}; {suites}")]
-    NoSuch { suite: String, branch: Branch, suites: String },
+    #[error("no suite {suite} on {branch} of {repository}; {suites}")]
+    UnknownSuite { suite: String, branch: String, repository: Repository, suites: String },
 }
 
 /// Which suites to retire. `None` is the unnamed suite.
@@ -46,6 +46,14 @@ impl Selection {
         }
     }
 
+    /// The suites that the options name.
+    fn named(&self) -> &[Option<Suite>] {
+        match self {
+            Self::One(suite) => std::slice::from_ref(suite),
+            Self::AllBut(kept) => kept,
+        }
+    }
+
     fn matches(&self, slot: &Slot) -> bool {
         match self {
             Self::One(suite) => slot.suite == *suite,
@@ -58,14 +66,15 @@ fn parse(option: &'static str, value: &str) -> Result<Option<Suite>, RetireError
     if value.is_empty() {
         return Ok(None);
     }
-    let invalid = |ParseError { expected }| RetireError::Name { option, value: value.to_owned(), expected };
+    let invalid =
+        |ParseError { expected }| RetireError::InvalidName { option, value: value.to_owned(), expected };
     value.parse().map(Some).map_err(invalid)
 }
 
 /// The slots to retire: those that match the options and are not retired.
 ///
 /// # Errors
-/// [`RetireError`], also if no slot has the suite of `--suite`.
+/// [`RetireError`], also if an option names a suite that has no slot: a misspelled name must not retire the right one.
 pub(crate) async fn select(
     options: &Options,
     service: &ServiceUrl,
@@ -73,33 +82,37 @@ pub(crate) async fn select(
 ) -> Result<Vec<Slot>, RetireError> {
     let selection = Selection::new(options)?;
     let TestRun { repository, branch, .. } = run;
-    let mut slots = slots::of_branch(service, repository, branch, SLOTS_TIMEOUT).await?;
-    slots.retain(|slot| !slot.is_retired() && (options.platform.is_none() || slot.platform == run.platform));
+    let mut slots = fetch_slots(service, repository, branch, SLOTS_TIMEOUT).await?;
+    let platform = options.platform.as_ref().map(|_| run.platform);
+    slots.retain(|slot| platform.is_none_or(|platform| slot.platform == platform));
     slots.sort_by_cached_key(ToString::to_string);
-    let (selected, others): (Vec<_>, Vec<_>) = slots.into_iter().partition(|slot| selection.matches(slot));
-    match selection {
-        Selection::One(suite) if selected.is_empty() => Err(RetireError::NoSuch {
+    let is_unknown = |suite: &&Option<Suite>| slots.iter().all(|slot| slot.suite != **suite);
+    if let Some(suite) = selection.named().iter().find(is_unknown) {
+        let on_platform = platform.map(|platform| format!(" on {platform}")).unwrap_or_default();
+        return Err(RetireError::UnknownSuite {
             suite: name(suite.as_ref()),
-            branch: branch.clone(),
-            suites: list(&others),
-        }),
-        Selection::One(_) | Selection::AllBut(_) => Ok(selected),
+            branch: format!("branch {branch}{on_platform}"),
+            repository: repository.clone(),
+            suites: list(&slots),
+        });
     }
+    slots.retain(|slot| selection.matches(slot) && !slot.is_retired());
+    Ok(slots)
 }
 
 fn list(slots: &[Slot]) -> String {
     match slots {
-        [] => "no suite counts there".to_owned(),
+        [] => "it has none".to_owned(),
         slots => {
             let names: Vec<_> = slots.iter().map(ToString::to_string).collect();
-            format!("these count: {}", names.join("; "))
+            format!("its suites are: {}", names.join("; "))
         }
     }
 }
 
 /// The name of a suite for people.
 pub(crate) fn name(suite: Option<&Suite>) -> String {
-    suite.map_or_else(|| "(unnamed)".to_owned(), ToString::to_string)
+    suite.map_or_else(|| "without a name (--suite '')".to_owned(), ToString::to_string)
 }
 
 impl fmt::Display for Slot {

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::send::client;
 use super::urls::ServiceUrl;
 
-/// The maximum number of pages, each of 200 slots.
-const PAGES_MAX: usize = 100;
+/// The maximum number of pages, each of up to 1,000 slots.
+const PAGES_MAX: usize = 20;
 
 /// The newest result of a suite on a platform.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -58,7 +58,7 @@ pub(crate) enum SlotsError {
 }
 
 /// All slots of a branch. Each request takes at most `timeout`.
-pub(crate) async fn of_branch(
+pub(crate) async fn fetch_slots(
     service: &ServiceUrl,
     repository: &Repository,
     branch: &Branch,

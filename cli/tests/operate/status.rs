@@ -36,13 +36,14 @@ async fn the_status_is_a_table_for_people_and_json_for_programs() {
         "1 dead letter in refresh-events",
         "no packages are overdue",
         "linux     (unnamed)  190     0       success",
-        "linux     main    190",
+        "acme/kit, branch main:",
+        "linux     (unnamed)  190     0       0        success",
     ] {
         assert!(status.contains(part), "{part}: {status}");
     }
     assert!(!status.contains('\u{1b}'), "a pipe gets no colors");
     let other = world.run(&["status", "--repo", "acme/kit", "--branch", "dev"]).await.ok();
-    assert!(other.contains("no results for acme/kit"), "{other}");
+    assert!(other.contains("no results for acme/kit on branch dev"), "{other}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

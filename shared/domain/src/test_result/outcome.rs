@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Counts;
 use crate::ids::ParseError;
 
-/// Whether a run as a whole succeeded. A build that breaks before its tests has a failure and no counts.
+/// Whether a run as a whole succeeded. A build that breaks before its tests has the conclusion `failure` and no
+/// counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Conclusion {
@@ -42,35 +43,34 @@ impl std::str::FromStr for Conclusion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
     counts: Counts,
-    conclusion: Conclusion,
-    is_retired: bool,
+    /// `None` for a retirement.
+    conclusion: Option<Conclusion>,
 }
 
 impl Outcome {
-    /// The outcome of a run that fails only if a test failed.
-    pub fn of_counts(counts: Counts) -> Self {
+    /// The outcome of a run without a conclusion, which fails only if a test failed.
+    pub fn from_counts(counts: Counts) -> Self {
         let conclusion = if counts.failed() > 0 { Conclusion::Failure } else { Conclusion::Success };
-        Self { counts, conclusion, is_retired: false }
+        Self { counts, conclusion: Some(conclusion) }
     }
 
-    /// The outcome of a run that states its conclusion, if it does.
+    /// The outcome of a run. Without a conclusion, the run fails only if a test failed.
     ///
     /// # Errors
     /// [`ParseError`] for a success with failed tests.
     pub fn new(counts: Counts, conclusion: Option<Conclusion>) -> Result<Self, ParseError> {
-        let by_counts = Self::of_counts(counts);
-        match (conclusion, by_counts.conclusion) {
-            (Some(Conclusion::Success), Conclusion::Failure) => {
+        match conclusion {
+            Some(Conclusion::Success) if counts.failed() > 0 => {
                 Err(ParseError { expected: "failure, because tests failed" })
             }
-            (Some(conclusion), _) => Ok(Self { conclusion, ..by_counts }),
-            (None, _) => Ok(by_counts),
+            Some(_) => Ok(Self { counts, conclusion }),
+            None => Ok(Self::from_counts(counts)),
         }
     }
 
-    /// The suite is gone and does not count any more.
+    /// The outcome that retires a suite, so that it stops counting.
     pub fn retired() -> Self {
-        Self { counts: Counts::NONE, conclusion: Conclusion::Success, is_retired: true }
+        Self { counts: Counts::NONE, conclusion: None }
     }
 
     /// All zero for a retired suite.
@@ -80,11 +80,11 @@ impl Outcome {
 
     /// The conclusion; `None` for a retired suite.
     pub fn conclusion(self) -> Option<Conclusion> {
-        (!self.is_retired).then_some(self.conclusion)
+        self.conclusion
     }
 
     pub fn is_retired(self) -> bool {
-        self.is_retired
+        self.conclusion.is_none()
     }
 }
 

@@ -1,4 +1,5 @@
-//! Remembers that a job has submitted a result under its own name. A second one would replace the first in its slot.
+//! Marks that a job has submitted a result for the suite named after it, because a second result would replace the
+//! first.
 
 use std::env::temp_dir;
 use std::fs::OpenOptions;
@@ -12,11 +13,11 @@ use sha2::{Digest, Sha256};
 
 use super::options::Options;
 
-/// An empty file in the temporary directory of the job, or of the machine where the CI system has none.
+/// An empty file in the job's temporary directory, or in the machine's if the CI system has none.
 #[derive(Debug)]
-pub(crate) struct SlotMarker(PathBuf);
+pub(crate) struct SubmissionMarker(PathBuf);
 
-impl SlotMarker {
+impl SubmissionMarker {
     /// The marker of the slot of `run`. `None` if an option names the suite, or if nothing identifies the job.
     pub(crate) fn new(options: &Options, ci_run: &CiRun, run: &TestRun) -> Option<Self> {
         let TestRun { repository, platform, branch, suite, .. } = run;
@@ -34,7 +35,7 @@ impl SlotMarker {
         self.0.exists()
     }
 
-    /// Creates the file; follows no link that another user of the machine may have put there.
+    /// Creates the file without following a symbolic link that another user may have put there.
     pub(crate) fn create(&self) -> io::Result<()> {
         OpenOptions::new().write(true).create_new(true).open(&self.0).map(drop)
     }
