@@ -32,7 +32,10 @@ pub(crate) async fn answer(
     let query = request.query();
     let (organization, written) = match registry {
         Registry::NuGet => ("", names),
-        Registry::GitHub => names.split_once('/').unwrap_or_default(),
+        Registry::GitHub => {
+            let (organization, name) = names.split_once('/').unwrap_or_default();
+            (organization, without_scope(organization, name))
+        }
     };
     let (provider, package) = parse_package(registry, organization, written, &query);
     let subject = Subject::Package(provider);
@@ -88,6 +91,12 @@ fn latest<'a>(known: &'a Known, found: &'a CachedPackage, query: &VersionQuery) 
         Some(versions) if !query.filter.is_empty() => versions.latest(&query.filter, query.prerelease),
         Some(_) | None => known.latest(query.prerelease),
     }
+}
+
+/// The name of an npm package without its scope, which is the owner: `@acme/kit` of `acme`.
+fn without_scope<'a>(organization: &str, name: &'a str) -> &'a str {
+    let scoped = name.strip_prefix('@').and_then(|name| name.split_once('/'));
+    scoped.filter(|(scope, _)| scope.eq_ignore_ascii_case(organization)).map_or(name, |(_, name)| name)
 }
 
 /// The package, and what its badge is labeled with even if the name is invalid.

@@ -142,10 +142,13 @@ fn classify_refusal(
     AttemptError::Final(FetchError::Refused(format!("{cause}: {hint}")))
 }
 
-/// Whether GitHub's message names a secondary rate limit, which it once called abuse detection. Enterprise servers still do.
+/// Whether GitHub's message, or the documentation that it links to, names a secondary rate limit, which it once called
+/// abuse detection. Enterprise servers still do.
 fn names_secondary_limit(body: &[u8]) -> bool {
     let message = String::from_utf8_lossy(body).to_ascii_lowercase();
-    ["secondary rate limit", "abuse detection"].iter().any(|wording| message.contains(wording))
+    ["secondary rate limit", "secondary-rate-limit", "abuse detection", "abuse-rate-limit"]
+        .iter()
+        .any(|wording| message.contains(wording))
 }
 
 /// The time until GitHub's primary rate limit is reset.

@@ -28,6 +28,7 @@ async fn an_npm_package_has_semantic_versions() {
     assert_eq!(world.look_up("github/acme/Web-Kit?type=npm").await, "1.10.2");
     for (query, message) in [
         ("type=npm&prerelease", "2.0.0-beta.10"),
+        ("type=npm&warn=true", "1.10.2"),
         ("type=NPM&version=~1.4", "1.4.0"),
         ("type=npm&version=^1.2", "1.10.2"),
         ("type=npm&version=%3E=1,%20%3C1.10", "1.4.0"),
@@ -39,6 +40,11 @@ async fn an_npm_package_has_semantic_versions() {
         ("type=rubygems", "not found"),
     ] {
         assert_eq!(world.version(&format!("github/acme/web-kit?{query}")).await, message, "{query}");
+    }
+    for (scoped, message) in
+        [("@Acme/web-kit", "1.10.2"), ("%40acme%2Fweb-kit", "1.10.2"), ("@other/web-kit", "not found")]
+    {
+        assert_eq!(world.version(&format!("github/acme/{scoped}?type=npm")).await, message, "{scoped}");
     }
     assert_eq!(world.look_up("github/acme/web-kit").await, "7.0.0", "the NuGet package of the same name");
     let badge = world.get("/badges/packages/github/acme/web-kit?type=npm").await.json();

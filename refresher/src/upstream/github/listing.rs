@@ -73,7 +73,7 @@ impl GitHub {
     }
 
     async fn read_list(&self, first: Url, lookup: Lookup<'_>) -> Result<HashMap<String, String>, FetchError> {
-        let (mut url, mut names) = (first.clone(), HashMap::new());
+        let (mut url, mut names) = (first, HashMap::new());
         for _ in 0..PAGES_MAX {
             let get = Get { url: &url, validator: None, credential: Some(lookup.credential) };
             let document = match self.http.get(get).await {
@@ -88,7 +88,7 @@ impl GitHub {
                 (key != name).then_some((key, name))
             }));
             let Some(next) = pages::next_page(&document.link) else { break };
-            url = pages::same_origin(&first, &next)?;
+            url = pages::same_origin(&url, &next)?;
         }
         Ok(names)
     }

@@ -78,14 +78,14 @@ pub(super) async fn walk(
         let next = validator.next.clone();
         validators.insert(url.to_string(), validator);
         let Some(next) = next else { break };
-        url = same_origin(first, &next)?;
+        url = same_origin(&url, &next)?;
     }
     Ok(Some(names))
 }
 
-/// Parses the URL of a next page. Any path is allowed, but the token is sent to no other host.
-pub(super) fn same_origin(first: &Url, next: &str) -> Result<Url, FetchError> {
-    let url = Url::parse(next).ok().filter(|url| url.origin() == first.origin());
+/// Parses the URL of the page after `page`. Any path is allowed, but the token is sent to no other host.
+pub(super) fn same_origin(page: &Url, next: &str) -> Result<Url, FetchError> {
+    let url = page.join(next).ok().filter(|url| url.origin() == page.origin());
     url.ok_or_else(|| FetchError::Failed("the URL of the next page is on another host".to_owned()))
 }
 
