@@ -41,9 +41,9 @@ const TICK: Duration = Duration::from_millis(10);
 const RUN_MAX: Duration = Duration::from_mins(5);
 /// The latency of a slow upstream.
 const LATENCY: Duration = Duration::from_millis(50);
-const HOUR: Duration = Duration::from_hours(1);
-/// How often the requests of a flood are handled.
+/// How often the requests of a flood are handled, and how many times in an hour.
 const DRAINED_EVERY: Duration = Duration::from_secs(10);
+const ROUNDS: usize = 360;
 /// The time for which the badge API serves a package from memory.
 const KEPT_FOR: Duration = Duration::from_mins(2);
 
@@ -83,9 +83,8 @@ async fn measure_flood(count: usize) {
     upstream.take_requests();
     let (mut counts, mut github, mut refreshes) = ([0; 3], 0, 0);
     let started = Instant::now();
-    let rounds = (HOUR.as_secs() / DRAINED_EVERY.as_secs()) as usize;
-    for round in 0..rounds {
-        for number in round * count / rounds..(round + 1) * count / rounds {
+    for round in 0..ROUNDS {
+        for number in round * count / ROUNDS..(round + 1) * count / ROUNDS {
             let package = match number % 3 {
                 0 => format!("nuget/invented.{number}"),
                 1 => format!("github/acme/invented.{number}"),

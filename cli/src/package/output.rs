@@ -17,9 +17,9 @@ pub(super) struct PackageDescription {
     state: State,
     latest_stable: Option<String>,
     latest_prerelease: Option<String>,
-    /// The version of a badge without a range is deprecated, or has a known vulnerability.
-    deprecated: bool,
-    vulnerable: bool,
+    /// Of the version that a badge without a range shows.
+    #[serde(flatten)]
+    advisory: Advisory,
     private: bool,
     scheduled: bool,
     fetched_at: Option<Timestamp>,
@@ -47,12 +47,10 @@ impl PackageDescription {
         };
         let version = |of: fn(&Known) -> Option<&Version>| known.and_then(of).map(ToString::to_string);
         let advisory = known.and_then(|known| known.latest(false)).map(Version::advisory);
-        let Advisory { deprecated, vulnerable } = advisory.unwrap_or_default();
         Self {
             package,
             state,
-            deprecated,
-            vulnerable,
+            advisory: advisory.unwrap_or_default(),
             latest_stable: version(|known| known.latest_stable.as_ref()),
             latest_prerelease: version(|known| known.latest_prerelease.as_ref()),
             private: known.is_some_and(|known| known.private),
@@ -67,10 +65,10 @@ impl PackageDescription {
 
     fn row(&self, now: Timestamp) -> [String; 6] {
         let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "-".to_owned());
-        let warning = match (self.vulnerable, self.deprecated) {
-            (true, _) => " (vulnerable)",
-            (false, true) => " (deprecated)",
-            (false, false) => "",
+        let warning = match self.advisory {
+            Advisory { vulnerable: true, .. } => " (vulnerable)",
+            Advisory { deprecated: true, .. } => " (deprecated)",
+            Advisory { .. } => "",
         };
         // The stable version is that of the badge, if there is one.
         let [stable, prerelease] = if self.latest_stable.is_some() { [warning, ""] } else { ["", warning] };

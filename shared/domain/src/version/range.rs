@@ -17,7 +17,7 @@ use crate::version::floating::{FloatingPattern, parse_lowest};
 /// limit of 1,024 bytes.
 ///
 /// The lower bound may be a floating version. It then also limits the range to the versions of its
-/// [pattern](FloatingPattern), which are those that a restore prefers: `1.*` is 1.0.0 and above, but not 2.0.0. A star
+/// pattern, which are those that a restore prefers: `1.*` is 1.0.0 and above, but not 2.0.0. A star
 /// may also end a number, where it stands for `0`: `1.1*` is 1.10.0 and above.
 ///
 /// Displays in NuGet's normalized form, `[1.0.0, 2.0.0)`, with nothing in place of an omitted bound and without

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::version::NuGetVersion;
 
 const DEPRECATED: &str = "deprecated";
@@ -28,7 +30,7 @@ pub enum Version {
 }
 
 /// What the owner or a security advisory says against a version of a NuGet package.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 pub struct Advisory {
     pub deprecated: bool,
     /// It has a known vulnerability.
