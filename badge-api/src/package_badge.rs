@@ -65,22 +65,34 @@ pub(crate) async fn answer(
             return respond::unavailable_badge(subject);
         }
     };
+    let (badge, policy, changed_at) = shown(provider, &found, &query);
+    respond::cached(request, &badge, policy, changed_at)
+}
+
+/// The badge of a package that was read, its cache policy, and when its versions changed.
+fn shown(
+    provider: Provider,
+    found: &CachedPackage,
+    query: &VersionQuery,
+) -> (Badge, CachePolicy, Option<Timestamp>) {
+    let subject = Subject::Package(provider);
+    let not_found = (Badge::not_found(subject), CachePolicy::Brief, None);
     match &found.record.state {
         PackageState::Unconfirmed if found.record.failures == 0 => {
-            badge(Badge::pending(provider), CachePolicy::Pending)
+            (Badge::pending(provider), CachePolicy::Pending, None)
         }
-        PackageState::Unconfirmed => badge(Badge::unavailable(subject), CachePolicy::Pending),
-        PackageState::NotFound => badge(Badge::not_found(subject), CachePolicy::Brief),
-        PackageState::Known(known) => match latest(known, &found, &query) {
+        PackageState::Unconfirmed => (Badge::unavailable(subject), CachePolicy::Pending, None),
+        PackageState::NotFound => not_found,
+        PackageState::Known(known) => match latest(known, found, query) {
             Some(version) => {
                 let badge = if query.warn {
                     Badge::version_with_warning(provider, version)
                 } else {
                     Badge::version(provider, version)
                 };
-                respond::cached(request, &badge, CachePolicy::Packages, Some(known.changed_at))
+                (badge, CachePolicy::Packages, Some(known.changed_at))
             }
-            None => badge(Badge::not_found(subject), CachePolicy::Brief),
+            None => not_found,
         },
     }
 }
