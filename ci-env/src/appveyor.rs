@@ -12,7 +12,7 @@ use crate::run::{CiRun, MissingReason, NoSecretReason};
 pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
     let repository = environment.repository("APPVEYOR_REPO_NAME");
     let run_id = environment.parse("APPVEYOR_BUILD_ID");
-    // Of a pull request it is a merge.
+    // For a pull request, it is a merge commit.
     let commit = environment.get("APPVEYOR_PULL_REQUEST_HEAD_COMMIT");
     CiRun {
         commit: commit
@@ -31,7 +31,7 @@ fn fork(environment: &Environment<'_>) -> Option<String> {
     environment.get("APPVEYOR_PULL_REQUEST_HEAD_REPO_NAME").filter(|head| !head.eq_ignore_ascii_case(&own))
 }
 
-/// `APPVEYOR_REPO_BRANCH` of a pull request is the target.
+/// For a pull request, `APPVEYOR_REPO_BRANCH` is the target branch.
 fn branch(environment: &Environment<'_>) -> Result<String, MissingReason> {
     if let Some(tag) = environment.get("APPVEYOR_REPO_TAG_NAME") {
         return Err(MissingReason::Tag(tag));
@@ -46,7 +46,7 @@ fn branch(environment: &Environment<'_>) -> Result<String, MissingReason> {
     })
 }
 
-/// Secure variables are for pull requests only if the project allows it:
+/// Pull requests get secure variables only if the project allows it:
 /// <https://www.appveyor.com/docs/build-configuration/#secure-variables>.
 fn no_secret_reason(environment: &Environment<'_>) -> Option<NoSecretReason> {
     environment.get("APPVEYOR_PULL_REQUEST_NUMBER")?;

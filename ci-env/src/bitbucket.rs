@@ -24,7 +24,7 @@ pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
     }
 }
 
-/// `BITBUCKET_BRANCH` of a pull request is its source branch.
+/// For a pull request, `BITBUCKET_BRANCH` is the source branch.
 fn branch(environment: &Environment<'_>) -> Result<String, MissingReason> {
     if let Some(tag) = environment.get("BITBUCKET_TAG") {
         return Err(MissingReason::Tag(tag));

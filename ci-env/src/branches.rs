@@ -35,8 +35,9 @@ pub(crate) fn pull_request(number: &str) -> String {
     format!("pull/{number}")
 }
 
-/// The source branch of a pull request where the CI system does not distinguish forks. A pull request from a branch to
-/// itself comes from a fork. So does nearly every one from a branch with the name of the default one.
+/// The source branch of a pull request if the CI system does not distinguish forks. A pull request whose source and
+/// target have the same name comes from a fork, and so does nearly every one whose source is named like the default
+/// branch.
 pub(crate) fn of_pull_request(source: String, others: &[Option<String>], number: Option<&str>) -> String {
     if others.contains(&Some(source.clone())) { in_fork(None, &source, number) } else { source }
 }

@@ -24,8 +24,8 @@ pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
     }
 }
 
-/// The project's owner and name, or the repository that the pull request goes to, or the one in the URL of the
-/// checkout, which may be a fork. A project that is connected as a GitHub App may have any name.
+/// The project's owner and name, or else the target repository of the pull request, or else the repository in the URL
+/// of the checkout, which may be a fork. A project that is connected as a GitHub App may have any name.
 fn repository(environment: &Environment<'_>) -> Result<Repository, MissingReason> {
     let pull_request = environment.get("CIRCLE_PULL_REQUEST");
     let from_url = || match pull_request.as_deref().and_then(git_url::of_pull_request) {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checkout_of_a_fork_shows_it_where_pull_requests_have_no_variables() {
+    fn the_url_of_the_checkout_shows_a_fork_if_there_are_no_pull_request_variables() {
         let none = "no key: builds of forks get no secrets";
         let fork = "CIRCLE_BRANCH=main\nCIRCLE_REPOSITORY_URL=https://github.com/mona/kit";
         check_with(fork, "mona:main", none);

@@ -27,7 +27,7 @@ pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
     }
 }
 
-/// `DRONE_BRANCH` of a pull request is the target.
+/// For a pull request, `DRONE_BRANCH` is the target branch.
 fn branch(environment: &Environment<'_>) -> Result<String, MissingReason> {
     if let Some(tag) = environment.get("DRONE_TAG") {
         return Err(MissingReason::Tag(tag));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn pull_requests_count_for_a_source_branch_that_cannot_be_a_fork_s_main() {
+    fn pull_requests_count_for_their_source_branch_unless_it_may_be_that_of_a_fork() {
         let not_allowed = "no key: pull requests get no secrets by default";
         for (source, target, expected) in [
             ("feature/x", "main", "feature/x"),

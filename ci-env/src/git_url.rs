@@ -28,7 +28,7 @@ pub(crate) fn is_same_repository(left: &str, right: &str) -> bool {
     split(left).1.eq_ignore_ascii_case(split(right).1)
 }
 
-/// The repository in the URL of the page of a pull request, on GitHub, Gitea, Bitbucket or GitLab.
+/// The target repository in the URL of a pull request, on GitHub, Gitea, Bitbucket or GitLab.
 pub(crate) fn of_pull_request(url: &str) -> Option<Repository> {
     let pages = ["/pull/", "/pulls/", "/pull-requests/", "/-/merge_requests/", "/merge_requests/"];
     let (repository, _) = pages.iter().find_map(|page| url.rsplit_once(page))?;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_pull_requests_name_the_repository_they_go_to() {
+    fn urls_of_pull_requests_name_their_target_repository() {
         for url in [
             "https://github.com/acme/kit/pull/14",
             "https://codeberg.org/acme/kit/pulls/14",

@@ -1,4 +1,4 @@
-//! GitHub Actions, and what imitates it: Forgejo Actions and Gitea Actions.
+//! GitHub Actions, and the compatible Forgejo Actions and Gitea Actions.
 //!
 //! Variables: <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>.
 //! `GITHUB_REF` and `GITHUB_SHA` of each event:
@@ -120,7 +120,7 @@ impl Event {
         let number = self.number("/pull_request/number").map(|number| number.to_string());
         let number = number.as_deref();
         let branch = match (self.parse::<String>("/pull_request/head/ref"), number) {
-            // At Gitea and Forgejo, a branch that was deleted, or never existed (AGit).
+            // On Gitea and Forgejo, the branch was deleted, or never existed (AGit).
             (Some(branch), Some(number)) if branch.starts_with("refs/pull/") => {
                 Ok(branches::pull_request(number))
             }
@@ -171,9 +171,9 @@ impl Event {
         branches::in_fork(owner, branch, number)
     }
 
-    /// `/actions/runs/NUMBER`: the pages of Forgejo and Gitea have the run's number within the repository, which is
-    /// not its ID, and no attempts (<https://github.com/go-gitea/gitea/issues/28621>). Gitea 1.26 has IDs in its pages,
-    /// and redirects from numbers (<https://github.com/go-gitea/gitea/pull/37008>).
+    /// `/actions/runs/NUMBER`: URLs of Forgejo and Gitea have the run's number within the repository instead of its ID,
+    /// and no attempt (<https://github.com/go-gitea/gitea/issues/28621>). Gitea 1.26 has IDs in its URLs, and redirects
+    /// from numbers (<https://github.com/go-gitea/gitea/pull/37008>).
     fn url_of_number(&self, environment: &Environment<'_>) -> Option<HttpsUrl> {
         let number = match self.name.as_str() {
             "workflow_run" => self.number("/workflow_run/run_number")?.to_string(),

@@ -39,7 +39,7 @@ pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
     }
 }
 
-/// The repository that the pull request goes to, or the one of the checkout, which may be a fork.
+/// The target repository of the pull request, or else the repository of the checkout, which may be a fork.
 fn repository(
     environment: &Environment<'_>,
     pull_request: Option<&PullRequest>,

@@ -1,4 +1,4 @@
-//! What a CI system calls the job, so that no two jobs of a run have the same name.
+//! The name of a job, different for each job of a run.
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -24,8 +24,8 @@ const MATRIX: &str = "BADGESMITH_MATRIX";
 /// - Drone: the pipeline and the step, whose names are unique.
 /// - `TeamCity`: the project, the build configuration, and the number of a batch of parallel tests.
 /// - Travis CI: the name of the job, or else its position in the build, the part of `TRAVIS_JOB_NUMBER` after the dot.
-/// - Bitbucket and Woodpecker: None. Bitbucket does not name the step. Woodpecker does not name the values of a matrix, and
-///   the number of a workflow changes with the workflows that a condition skips.
+/// - Bitbucket and Woodpecker: `None`. Bitbucket does not name the step. Woodpecker does not name the values of a
+///   matrix, and the number of a workflow depends on which workflows a condition skips.
 /// - Jenkins: `JOB_NAME` and `STAGE_NAME`. The last part of a multibranch project's `JOB_NAME` is the branch or the pull
 ///   request, which would be two suites of one branch. The axes of a declarative matrix are not known.
 pub(crate) fn name(environment: &Environment<'_>, provider: Provider) -> Option<String> {
@@ -55,7 +55,8 @@ pub(crate) fn name(environment: &Environment<'_>, provider: Provider) -> Option<
             let job = get("JOB_NAME")?;
             let branch = get("BRANCH_NAME").unwrap_or_default();
             let project = job.rsplit_once('/').filter(|(_, last)| {
-                // The name of a job is encoded. Elsewhere, `BRANCH_NAME` may be a parameter of any job.
+                // A multibranch job has the encoded name of its branch. In other jobs, `BRANCH_NAME` may be any
+                // parameter.
                 percent_decode_str(last).decode_utf8().is_ok_and(|last| last == branch)
             });
             Some(format!("{}{stage}", project.map_or(&*job, |(project, _)| project)))

@@ -18,8 +18,8 @@
 //! ```
 //!
 //! The crate does no I/O: variables and files come from closures. Values are untrusted text, branches of forks above
-//! all; they are passed on and compared, never interpreted. A value that BadgeSmith would reject counts as absent:
-//! repository and branch then carry the reason, all others are None.
+//! all; they are passed on and compared, never interpreted. A value that BadgeSmith would reject counts as absent: for
+//! the repository and the branch with the reason, for all others as `None`.
 //!
 //! These rules hold for every CI system; the rules of each, with their sources, are in its module:
 //! - **A pull request** counts for its source branch and that branch's last commit, even where CI tests a
@@ -64,7 +64,7 @@ pub use run::{CiRun, MissingReason, NoSecretReason};
 ///
 /// `variable` returns the value of an environment variable, for example `|name| std::env::var(name).ok()`.
 /// `read_file` returns the content of a file, for example `|path| std::fs::read_to_string(path).ok()`; GitHub Actions
-/// and `TeamCity` describe a part of the run in files that a variable names.
+/// and `TeamCity` describe part of the run in files whose paths are in variables.
 ///
 /// The branch of a pull request from a fork has the owner of the fork:
 ///

@@ -1,4 +1,4 @@
-//! CI systems, and how a job recognizes its own.
+//! CI systems and their detection.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::{
     woodpecker,
 };
 
-/// A CI system. Displays as its makers write it.
+/// A CI system. Displays as its official name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provider {
     AppVeyor,

@@ -138,7 +138,7 @@ pub enum NoSecretReason {
 }
 
 impl NoSecretReason {
-    /// Whether contributors meet this in a well-configured repository, so that the job should not fail.
+    /// Whether contributors get no secrets even in a well-configured repository, so that the job should not fail.
     pub fn is_expected(self) -> bool {
         matches!(self, Self::Fork | Self::PullRequest | Self::Dependabot)
     }

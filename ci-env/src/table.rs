@@ -1,5 +1,5 @@
-//! The tables of `docs/ci-systems.md`, made from what the crate does with an example of each CI system: a variable
-//! gives a value if another value of the variable changes it.
+//! The tables of `docs/ci-systems.md`, generated from what the crate does with an example of each CI system: a variable
+//! is a source of a value if a change of the variable changes the value.
 
 mod examples;
 
@@ -16,7 +16,7 @@ impl Event {
         run(&self.variables, &self.file)
     }
 
-    /// The names of the variables, and of the properties in the file, that give `value`.
+    /// The names of the variables, and of the properties in the file, that are sources of `value`.
     fn sources(&self, value: impl Fn(&CiRun) -> String) -> Vec<String> {
         let expected = value(&self.run());
         let is_other = |run: &CiRun| run.provider == self.run().provider && value(run) != expected;
@@ -40,7 +40,7 @@ impl Event {
     }
 }
 
-/// The lines `NAME=value` that do not name the file, with their names.
+/// The lines `NAME=value`, except those that name the file, each with its name.
 fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let lines = text.lines().map(str::trim).filter(|line| !line.ends_with("=/event.json"));
     lines.filter_map(|line| Some((line, line.split_once('=')?.0)))
@@ -58,7 +58,7 @@ fn debug(value: impl std::fmt::Debug) -> String {
     format!("{value:?}")
 }
 
-/// The variables that identify the CI system alone, with their value if it matters.
+/// The variables that suffice to identify the CI system, with their value if it matters.
 fn identification(example: &Example) -> String {
     let variables = pairs(&example.push.variables);
     let identifying = variables.filter(|(line, _)| run(line, "").provider == example.provider);
@@ -97,7 +97,7 @@ fn pull_requests() -> String {
         "CI system",
         "from `feature/x`",
         "from `main` of a fork",
-        "given by",
+        "variables",
         "a fork's job without the key",
     ];
     let rows = examples().into_iter().filter_map(|example| {
@@ -150,7 +150,7 @@ fn replace(page: &str, name: &str, text: &str) -> String {
 }
 
 #[test]
-fn the_page_has_what_the_code_does() {
+fn the_tables_of_the_page_match_the_code() {
     let page = std::fs::read_to_string(PAGE).unwrap();
     let mut expected = replace(&page, "pull requests", &pull_requests());
     expected = replace(&expected, "repositories", &repositories());

@@ -87,7 +87,7 @@ enum Plan {
 struct Submission {
     service: ServiceUrl,
     test_run: TestRun,
-    /// How many of the passed tests were tried more than once.
+    /// How many of the passed tests were retried.
     retried: u64,
     key: HmacKey,
     marker: Option<SubmissionMarker>,

@@ -6,13 +6,13 @@
 //! 0 measured; 2 filtered out; finished in 0.00s`. Other harnesses write it in another order. The rules here:
 //!
 //! - The summaries of all binaries add up. Measured benchmarks have passed; filtered tests do not count.
-//! - If the lines of its tests agree with the summary of a binary, its tests have names. A binary is identified by
-//!   the line `Running tests/api.rs (target/debug/deps/api-0123)` before it.
+//! - If the lines of a binary's tests agree with its summary, its tests are recorded with their names. A binary is
+//!   identified by the line `Running tests/api.rs (target/debug/deps/api-0123)` before it.
 //! - A binary without a summary crashed: those of its tests that are known to have passed or to be
 //!   ignored count as such, all others that it announced as failed, and at least one.
-//! - What is between the announcement and the summary with the same number is the output of its tests.
-//! - A test target without such a summary prints nothing of this. If it fails, or a crate does not
-//!   compile, `cargo` prints an error to stderr: one failure, unless the text has another.
+//! - Lines between the announcement and the summary with the same number of tests are the output of these tests.
+//! - A test target with its own harness may print none of this. If it fails, or a crate does not compile, `cargo`
+//!   prints an error to stderr, which counts as one failed test unless the text has another failure.
 
 use crate::counts::{Counts, Outcome};
 use crate::format::Format;

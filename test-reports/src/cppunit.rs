@@ -1,7 +1,7 @@
 //! The results of `CppUnit` and `AUnit`: `<TestRun>` with `<FailedTests>` and `<SuccessfulTests>`, as
 //! `XmlOutputter` of <https://www.freedesktop.org/wiki/Software/cppunit/> writes them.
 //!
-//! Every test in one of these elements counts. `<Statistics>` count beyond them as in [`crate::stated`].
+//! Every test in one of these elements counts. Totals in `<Statistics>` that exceed them count as in [`crate::stated`].
 
 use crate::counts::Outcome;
 use crate::error::Located;

@@ -2,8 +2,8 @@
 //! <https://github.com/dart-lang/test/blob/master/pkgs/test/doc/json_reporter.md>.
 //!
 //! - Each `testDone` counts, unless it is `hidden`, as the loading of a file is, and succeeded.
-//! - A test that started and did not end has failed.
-//! - A run has failed if it does not end with success and no test shows why.
+//! - A test that started but did not end failed.
+//! - A run failed if it does not end with success, even if no test failed.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -121,7 +121,7 @@ impl Reader {
         }
     }
 
-    /// Ends a run that was cut short.
+    /// Ends a truncated run.
     fn end(&mut self, recorder: &mut Recorder<'_>) {
         if self.is_running {
             self.tests_without_end(recorder);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_is_cut_short_failed() {
+    fn a_truncated_run_failed() {
         let running = r#"{"test":{"id":5,"name":"hangs","suiteID":0},"type":"testStart","time":3}"#;
         check(&format!("{LOG}{running}"), Counts { passed: 1, failed: 2, skipped: 1 }, true);
     }

@@ -10,7 +10,9 @@ pub enum ReportError {
     #[error("the report is empty")]
     Empty,
     /// No line matches a known format.
-    #[error("no test report: neither XML nor JSON of a known format, nor the output of a known test runner")]
+    #[error(
+        "not a test report: neither XML nor JSON of a known format, nor the output of a known test runner"
+    )]
     UnknownFormat,
     /// The format is known, and the content breaks its rules.
     #[error("{kind} at line {line}, column {column}")]
@@ -54,8 +56,8 @@ pub enum ReportErrorKind {
     /// XML in another format.
     #[error("<{element}> is not the root element of a known report format")]
     UnknownRoot { element: String },
-    /// The root element of a known format, without what the format has in it.
-    #[error("<{element}> contains nothing that a known report format has")]
+    /// The root element of a known format, without the content of that format.
+    #[error("<{element}> has no content of a known report format")]
     UnknownContent { element: String },
 }
 

@@ -1,7 +1,7 @@
 //! The output of `go test`: the events of `-json`, one per line (<https://pkg.go.dev/cmd/test2json>), and the text
 //! of `-v`.
 //!
-//! - Every test counts, subtests as well as the test around them, as gotestsum counts them
+//! - Every test counts, subtests as well as their parents, as in gotestsum
 //!   (`testjson/execution.go` of <https://github.com/gotestyourself/gotestsum>).
 //! - A test that ran again after its package had ended counts once, by its last run, as in the file of
 //!   `gotestsum --rerun-fails --jsonfile`. Within one run of the package, as with `-count=2`, a failure
@@ -10,7 +10,7 @@
 //! - A package that failed without a failed test counts as one failed test: it does not build, or its
 //!   `TestMain` or `init` failed. A package without an end, because the run was cut short, counts the same.
 //! - `FAIL example.com/kit [build failed]` is all that Go before 1.20 prints for a package that does not build.
-//! - Other lines come from elsewhere.
+//! - Other lines are output of other programs.
 
 mod events;
 mod text;
@@ -40,7 +40,7 @@ pub(crate) struct Reader {
 struct Package {
     name: String,
     outcome: Option<Outcome>,
-    /// The number of its runs.
+    /// How often it has run.
     runs: u32,
     tests: Vec<TestState>,
     positions: HashMap<String, usize>,

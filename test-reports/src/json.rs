@@ -1,11 +1,10 @@
-//! Reports that are one object of JSON. Lines before and after it are of other programs.
+//! Reports that are one JSON object. Lines before and after it are output of other programs.
 //!
 //! - **CTRF** (<https://ctrf.io/docs/specification/overview>): each test counts by its `status`, and is retried if it is
 //!   `flaky` or has `retries`. Its summary counts beyond its tests as in [`crate::stated`].
-//! - **Mocha** (<https://mochajs.org/#json>): tests are in lists by how they ended, and failed hooks among
-//!   the failures.
+//! - **Mocha** (<https://mochajs.org/#json>): tests are in lists by outcome, and failed hooks are among the failures.
 //! - **`RSpec`** (<https://rspec.info/features/3-13/rspec-core/formatters/json-formatter/>): each example counts
-//!   by its `status`, and errors outside of examples make the run failed.
+//!   by its `status`, and errors outside examples fail the run.
 
 use std::borrow::Cow;
 
@@ -20,10 +19,10 @@ use crate::stated::{Shown, Stated};
 use crate::text;
 use crate::vocabulary::{CTRF, MOCHA, RSPEC, Vocabulary};
 
-/// How many objects in a log are looked at. Each is read once, so that time is linear.
+/// The maximum number of objects that are read, so that time is linear.
 const OBJECTS_MAX: usize = 16;
 
-/// What an object must have to be of a format.
+/// The fields that identify a format.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Marks {
@@ -76,12 +75,12 @@ pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<bool, Loca
     Ok(false)
 }
 
-/// The first value in a text that may go on.
+/// The first value in a text.
 fn first<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
     T::deserialize(&mut serde_json::Deserializer::from_str(text))
 }
 
-/// Whether an object that is cut short looks like a report.
+/// Whether a truncated object looks like a report.
 fn has_marks(object: &str) -> bool {
     ["\"reportFormat\"", "\"passes\"", "\"examples\""].iter().any(|mark| object.contains(mark))
 }
@@ -320,14 +319,14 @@ npm error"#;
     }
 
     #[test]
-    fn an_object_that_is_cut_short_is_an_error() {
+    fn a_truncated_object_is_an_error() {
         check_error(
             "{\"stats\": {}, \"passes\": [",
             "malformed JSON: EOF while parsing a list at line 1, column 25",
         );
         check_error(
             "{\"success\": true}",
-            "no test report: neither XML nor JSON of a known format, nor the output of a known test runner",
+            "not a test report: neither XML nor JSON of a known format, nor the output of a known test runner",
         );
     }
 }

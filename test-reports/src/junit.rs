@@ -5,7 +5,7 @@
 //! a schema. The rules here:
 //!
 //! - **Test cases count, not attributes.** `tests="13"` may count attempts (Surefire), nested suites (Node)
-//!   or assertions (Catch2). What a suite states beyond its test cases counts as in [`crate::stated`].
+//!   or assertions (Catch2). Totals that exceed the test cases count as in [`crate::stated`].
 //! - A case fails once, however many `<failure>` and `<error>` it has; in a suite, each is a failure.
 //! - `<flakyFailure>`, `<flakyError>`, `<rerunFailure>` and `<rerunError>` are attempts
 //!   (<https://maven.apache.org/surefire/maven-surefire-plugin/examples/rerun-failing-tests.html>,
@@ -32,7 +32,7 @@ struct Reader<'d, 'a, 'r, 'f> {
     recorder: &'r mut Recorder<'f>,
 }
 
-/// Everything in a suite.
+/// The contents of a suite.
 #[derive(Default)]
 struct Contents {
     shown: Shown,
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn stated_failures_without_a_test_fail_as_many_tests_as_there_are() {
+    fn failures_that_no_test_shows_count_up_to_the_number_of_tests() {
         for (suite, (passed, failed, skipped), run_failed) in [
             // A failure outside of the tests.
             ("<testsuites errors='1'><testsuite><testcase/></testsuite></testsuites>", (1, 0, 0), true),
@@ -225,7 +225,7 @@ mod tests {
                 (1, 0, 0),
                 false,
             ),
-            // Test cases that were left out.
+            // Test cases that are not listed.
             ("<testsuite tests='4' failures='2' skipped='1'><testcase/></testsuite>", (1, 2, 1), false),
             ("<testsuite tests='2' errors='9'><testcase/></testsuite>", (1, 1, 0), false),
             // More failures than tests: subtests.
@@ -241,7 +241,7 @@ mod tests {
             ),
             // Messages.
             ("<testsuite tests='1' errors='5'><testcase/></testsuite>", (1, 0, 0), false),
-            // Skipped tests, with room or without.
+            // Skipped tests, with and without room for them.
             (
                 "<testsuite tests='2' skipped='1'><testcase name='a'/><testcase name='b'/></testsuite>",
                 (1, 0, 1),
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn cases_of_a_suite_with_one_name_are_attempts() {
+    fn cases_with_the_same_name_in_one_suite_are_attempts() {
         const PASS: &str = "";
         const FAIL: &str = "<failure/>";
         const ERROR: &str = "<error/>";
@@ -320,7 +320,7 @@ mod tests {
             (&[FAIL, ERROR], (0, 1, 0)),
             (&[FAIL, SKIP], (0, 1, 0)),
             (&[SKIP, SKIP], (0, 0, 1)),
-            // Not attempts: nothing is tried again after it passed.
+            // Not attempts: a test that passed is not retried.
             (&[FAIL, PASS, PASS], (0, 1, 0)),
             (&[PASS, FAIL, PASS], (0, 1, 0)),
         ] {

@@ -1,16 +1,16 @@
 //! Reads test reports: from the bytes of files to how many tests passed, failed and were skipped.
 //!
-//! [`Reports`] adds up the reports of a run. The content decides the [`Format`]; file names do not matter for
-//! it. In every format a test counts once, by how it ended:
+//! [`Reports`] adds up the reports of a run. The content determines the [`Format`], not the file name. In every format,
+//! a test counts once, by its final outcome:
 //!
 //! - passed: it passed in the end, whatever its earlier attempts did;
-//! - failed: it failed, or an error kept it from finishing;
+//! - failed: it failed, or did not finish because of an error;
 //! - skipped: it was skipped, ignored, disabled, inconclusive, not executed or is still to be done.
 //!
-//! A failure outside of any test that the report shows (a broken build, a crashed process, a failed set-up) counts
-//! as one failed test. One that is only stated makes the run failed. A run that failed is therefore never shown
-//! as one that passed, as far as its report shows. `vocabulary.rs` has the words for outcomes. Each format's
-//! module has its rules and their sources.
+//! A failure outside tests that the report lists (a broken build, a crashed process, a failed setup) counts as one
+//! failed test. A failure that the report only states makes the run a failed run. A failed run therefore never counts
+//! as passed, as far as its report shows the failure. `vocabulary.rs` has the words for outcomes. The module of each
+//! format has its rules and their sources.
 //!
 //! Reading takes linear time, expands no entities, opens no other file and does not panic, whatever the bytes
 //! are. XML elements may nest 256 deep, TAP subtests 64 deep. The caller limits the size of a report.
@@ -55,10 +55,10 @@ pub use reports::{Repetitions, Reports, Summary};
 /// A report by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadReport {
-    /// The formats of its results: several in a log of several tools, and none in a file that is no report.
+    /// The formats of its results: several in a log of several tools, and none in a file that is not a report.
     pub formats: Vec<Format>,
     pub counts: Counts,
-    /// Whether the run failed for a reason that no test shows.
+    /// Whether the run failed outside the tests that are counted.
     pub run_failed: bool,
     pub notes: Vec<Note>,
 }
@@ -85,7 +85,7 @@ fn read_into(recorder: &mut Recorder<'_>, content: &[u8]) -> Result<(), ReportEr
     Ok(())
 }
 
-/// Reads a text in any format; nothing if it is unknown.
+/// Reads a text in any format. Records nothing if the format is unknown.
 fn read_text(recorder: &mut Recorder<'_>, text: &str) -> Result<(), Located> {
     let start = text.len() - text.trim_start().len();
     let at = |start: usize| move |error: Located| Located { offset: error.offset + start, ..error };

@@ -1,8 +1,8 @@
 //! The lines of JSON that libtest, the harness of `cargo test`, prints with `--format json`:
 //! <https://github.com/rust-lang/rust/blob/master/library/test/src/formatters/json.rs>.
 //!
-//! Each `test` or `bench` counts by its last event. A suite that starts and does not end crashed: those of its tests
-//! that have no event failed, and at least one.
+//! Each `test` or `bench` counts by its last event. A suite that starts but does not end crashed: its tests without a
+//! final event failed, or at least one test did.
 
 use std::borrow::Cow;
 
@@ -65,7 +65,7 @@ impl Reader {
             ("test" | "bench", Some(suite)) => {
                 let word = if event.kind == "bench" { "ok" } else { &*event.state };
                 let Some(outcome) = LIBTEST.outcome(word) else {
-                    // It started, or takes long.
+                    // It started, or takes a long time.
                     return true;
                 };
                 suite.ended += 1;

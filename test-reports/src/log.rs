@@ -1,4 +1,4 @@
-//! The output of test runners, with that of other programs between. Every line belongs to one tool, or to none.
+//! The output of test runners, mixed with that of other programs. Every line belongs to one tool, or to none.
 
 use crate::error::Located;
 use crate::recorder::Recorder;
@@ -17,24 +17,24 @@ struct Readers<'a> {
     tap: tap::Reader,
 }
 
-/// Reads all results in a log; nothing if there are none.
+/// Reads all results in a log.
 pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<(), Located> {
     let plain = text::without_colors(text);
     let mut readers = Readers::default();
     let mut spans = spans::find(&plain).into_iter().peekable();
-    let mut around: Option<Span> = None;
-    let (mut skip_to, mut no_xml_to) = (0, 0);
+    let mut enclosing: Option<Span> = None;
+    let (mut skip_to, mut no_xml_before) = (0, 0);
     for (offset, line) in text::lines(&plain) {
         if offset < skip_to {
             continue;
         }
-        around = around.filter(|span| offset <= span.end);
+        enclosing = enclosing.filter(|span| offset <= span.end);
         while let Some(span) = spans.next_if(|span| span.start <= offset) {
             if span.start < offset {
                 continue;
             }
-            if around.is_none() && !readers.is_in_output() {
-                around = Some(span);
+            if enclosing.is_none() && !readers.is_in_output() {
+                enclosing = Some(span);
             } else {
                 // The output of a test.
                 skip_to = span.end + 1;
@@ -43,17 +43,17 @@ pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<(), Locate
         if offset < skip_to {
             continue;
         }
-        match around {
+        match enclosing {
             Some(span) if offset == span.start || offset == span.end => {
                 readers.read_edge(span.tool, line, recorder);
             }
             Some(span) => readers.read_output(span.tool, line),
-            None if offset >= no_xml_to && !readers.is_in_output() && xml_reports::detects(line) => {
+            None if offset >= no_xml_before && !readers.is_in_output() && xml_reports::detects(line) => {
                 let document = plain.get(offset..).unwrap_or_default();
                 let read = xml_reports::read_in_log(document, recorder);
                 match read.map_err(|error| Located { offset: error.offset + offset, ..error })? {
                     InLog::Report { length } => skip_to = offset + length,
-                    InLog::Other { length } => no_xml_to = offset + length,
+                    InLog::Other { length } => no_xml_before = offset + length,
                 }
             }
             None => readers.read(line, recorder),
@@ -72,7 +72,7 @@ impl<'a> Readers<'a> {
         }
     }
 
-    /// Reads a line within a run, which may be that of a test.
+    /// Reads a line within a run. It may be the result of a test.
     fn read_output(&mut self, tool: Tool, line: &'a str) {
         match tool {
             Tool::Cargo => self.cargo.read_output(line),
@@ -85,7 +85,7 @@ impl<'a> Readers<'a> {
         self.go.is_running() || self.cargo.is_listing()
     }
 
-    /// Reads a line outside of such runs.
+    /// Reads a line outside completed runs.
     fn read(&mut self, line: &'a str, recorder: &mut Recorder<'_>) {
         let is_read = self.go.read(line, recorder)
             || self.go.is_running()
@@ -147,7 +147,7 @@ mod tests {
         ] {
             check_counts(&["make\n", noise, CARGO, noise, TAP, noise].concat(), (2, 1, 0));
             check_counts(&["make\n", noise, GO, noise].concat(), (1, 0, 0));
-            let unknown = "no test report: neither XML nor JSON of a known format, nor the output of a known test runner";
+            let unknown = "not a test report: neither XML nor JSON of a known format, nor the output of a known test runner";
             if !noise.starts_with("1..") {
                 check_error(&["make\n", noise].concat(), unknown);
             }

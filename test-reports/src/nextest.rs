@@ -1,8 +1,9 @@
 //! The output of `cargo nextest run`: <https://nexte.st/docs/reporting/>.
 //!
 //! - Between `Starting 4 tests` and `Summary [`, each line such as `PASS [   0.017s] kit::api gets` is
-//!   a test. Lines of attempts start with `TRY`, and are attempts.
-//! - The summary counts what has no line, as with `--status-level fail`. What it calls skipped is skipped.
+//!   a test. Lines that start with `TRY` are attempts.
+//! - Tests without a line, as with `--status-level fail`, count by the summary. Tests that it calls skipped are
+//!   skipped.
 //! - A run without a summary failed.
 
 use crate::counts::{Counts, Outcome};
@@ -42,7 +43,7 @@ impl<'a> Reader<'a> {
         true
     }
 
-    /// Reads a line between the first and the last line of a run. Returns whether it is that of a test.
+    /// Reads a line between the first and the last line of a run. Returns whether it is the result of a test.
     pub(crate) fn read_output(&mut self, line: &'a str) -> bool {
         let (Some(tests), Some(test)) = (&mut self.running, test(line)) else { return false };
         tests.push(test);
@@ -66,7 +67,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Records tests by how they ended: the last line of each decides.
+/// Records each test by its last line.
 fn record(tests: &[(&str, &str, Outcome, bool)], recorder: &mut Recorder<'_>) -> Counts {
     let mut last = std::collections::HashMap::new();
     for (index, (binary, name, ..)) in tests.iter().enumerate() {
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_counts_what_has_no_line() {
+    fn tests_without_a_line_count_by_the_summary() {
         let log = "Starting 9 tests across 1 binary\n  FAIL [   0.010s] kit a\nrunning 1 test\ntest a ... FAILED\n\
             test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured\n\
             Summary [   0.100s] 7/9 tests run: 6 passed, 1 failed, 0 skipped\n";

@@ -1,4 +1,4 @@
-//! What is worth knowing about a report that was read.
+//! Notes about a report that was read.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use crate::format::Format;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
-    /// The file is no test report, and was passed over. Names what it is.
-    PassedOver(&'static str),
-    /// Several tests of the file have the same name, and count as attempts of one test. The number of such tests.
+    /// The file is not a test report, and was ignored. Names what it is.
+    Ignored(&'static str),
+    /// How many tests have several results in the file, which count as attempts of one test.
     Repeated(u64),
-    /// A test has an outcome that is in no table.
+    /// A test has an outcome that is not in the vocabulary of its format.
     #[non_exhaustive]
     UnknownOutcome {
         word: String,
@@ -22,9 +22,10 @@ pub enum Note {
         /// `passed`, `failed` or `skipped`.
         counts_as: &'static str,
     },
-    /// A suite states errors, but shows that all its tests ended otherwise, as when a runner counts messages.
+    /// A suite states errors, but lists all its tests, and none of them ended with an error. Some runners count
+    /// messages.
     ErrorsWithoutTests(u64),
-    /// A log without a report of each test: only what it shows could be counted.
+    /// A log does not list every test. Only those that it lists were counted.
     Incomplete(Format),
     /// The encoding that an XML document declares is unknown, and was read as UTF-8.
     UnknownEncoding(String),
@@ -35,16 +36,16 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PassedOver(what) => write!(formatter, "passed over, because it is {what}"),
+            Self::Ignored(what) => write!(formatter, "ignored, because it is {what}"),
             Self::Repeated(1) => formatter.write_str("1 test occurs several times, and counts once"),
             Self::Repeated(tests) => {
                 write!(formatter, "{tests} tests occur several times, and each counts once")
             }
             Self::UnknownOutcome { word, format, place, counts_as } => {
-                write!(formatter, "unknown word {word:?} in {format} ({place}) counts as {counts_as}")
+                write!(formatter, "unknown outcome {word:?} in {format} ({place}) counts as {counts_as}")
             }
             Self::ErrorsWithoutTests(errors) => {
-                write!(formatter, "{errors} stated errors belong to no test and do not count")
+                write!(formatter, "ignored {errors} errors that the report states without a test")
             }
             Self::Incomplete(Format::GoText) => formatter.write_str(
                 "`go test` shows passed tests only with -v or -json, so only failures were counted",
@@ -53,7 +54,7 @@ impl fmt::Display for Note {
                 write!(formatter, "the {format} ends before its summary, so the run counts as failed")
             }
             Self::UnknownEncoding(encoding) => {
-                write!(formatter, "the encoding {encoding:?} is unknown; read as UTF-8")
+                write!(formatter, "unknown encoding {encoding:?}, read as UTF-8")
             }
             Self::Prefixed => formatter.write_str("removed the prefix of each line"),
         }

@@ -10,8 +10,8 @@
 //! - A `<test-suite>` with a `<failure>` of its `TearDown` counts as one more failure, because its test cases keep
 //!   their results. So does one with a `<failure>` and without a failure in it, for example because an assembly could
 //!   not be loaded. Failures at `SetUp` show in the test cases, and those at `Child` and `Parent` elsewhere.
-//! - A suite that failed without any of this makes the run failed.
-//! - The attributes of the root count beyond the cases as in [`crate::stated`].
+//! - A suite that failed without any of these fails the run.
+//! - Totals in the attributes of the root that exceed the cases count as in [`crate::stated`].
 
 use crate::counts::Outcome;
 use crate::error::Located;

@@ -1,8 +1,8 @@
 //! The tests of one file, each counted once.
 //!
-//! Tests of a file with the same name are attempts of one test. They ended with a pass if all of them passed, or
-//! if only the last one did: a test is not tried again after a pass, so a second pass shows that they are
-//! not attempts, and then a failure among them is a failure. A skipped attempt decides nothing.
+//! Results with the same name in a file are attempts of one test. The test passed if all of them passed, or if only the
+//! last one did. A test is not retried after a pass, so a second pass shows that they are not attempts, and then a
+//! failure among them stays a failure. A skipped attempt decides nothing.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,23 +13,23 @@ use crate::note::Note;
 use crate::vocabulary::Vocabulary;
 use crate::{Repetitions, error};
 
-/// How many names of failed tests a run keeps. Most tests that fail first and pass later are among few.
+/// The maximum number of names of failed tests that a run keeps, including those of tests that pass later.
 pub(crate) const NAMES_MAX: usize = 10_000;
 /// The longest name that is kept, in bytes.
 const NAME_BYTES_MAX: usize = 1024;
-/// How many notes a report has at most.
+/// The maximum number of notes about a report.
 const NOTES_MAX: usize = 20;
 
-/// Where the name of a test is unique.
+/// The scope in which the name of a test is unique.
 #[derive(Debug, Clone, Copy, Hash)]
 pub(crate) enum Scope<'a> {
-    /// In its class, package or module, of which the project has only one.
+    /// Its class, package or module, whose name is unique in the project.
     Class(&'a str),
-    /// In its suite.
+    /// Its suite.
     Suite(&'a str),
-    /// In the project.
+    /// The whole project.
     Project,
-    /// In its file.
+    /// Its report file.
     File,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Test<'a> {
     /// Tests of one file with the same name are different tests if this differs: the suite, a line or an ID.
     pub(crate) variant: u64,
     pub(crate) outcome: Outcome,
-    /// Whether the report shows a failed attempt before the outcome.
+    /// Whether the report shows a failed attempt before this one.
     pub(crate) retried: bool,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct Recorded {
     /// one in ten million.
     pub(crate) key: u64,
     pub(crate) outcome: Outcome,
-    /// Whether it passed only after another attempt.
+    /// Whether it had another attempt.
     pub(crate) retried: bool,
     passes: u32,
     failures: u32,
@@ -133,7 +133,7 @@ pub(crate) struct Recorder<'a> {
     /// How many tests without a key passed after a failed attempt.
     pub(crate) retried_unnamed: u64,
     pub(crate) names: Vec<FailedName>,
-    /// Whether the run failed, although no test shows it.
+    /// Whether the run failed outside the tests that are counted.
     pub(crate) run_failed: bool,
     pub(crate) notes: Vec<Note>,
     suites: u64,
@@ -205,7 +205,7 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// The position of a test of which nothing is recorded yet.
+    /// Adds a test, and returns its position.
     fn first_attempt(&mut self, scope: u64, test: &Test<'_>) -> usize {
         let variant = self.variants.entry(scope).or_default();
         let key = hash((scope, *variant));

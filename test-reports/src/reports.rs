@@ -12,13 +12,13 @@ use crate::counts::{Counts, Outcome};
 use crate::recorder::{FailedName, NAMES_MAX, Recorder};
 use crate::{ReadReport, ReportError, read_into};
 
-/// What tests with the same name are.
+/// How to count several results of one test.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Repetitions {
-    /// Attempts of one test, which counts once, by how it ended.
+    /// As attempts: the test counts once, by its final outcome.
     #[default]
     Merge,
-    /// Tests that are repeated on purpose, which all count.
+    /// Separately, for runs that repeat tests on purpose.
     Count,
 }
 
@@ -50,9 +50,9 @@ pub struct Reports {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     pub counts: Counts,
-    /// How many of the passed tests were tried more than once.
+    /// How many of the passed tests were retried.
     pub retried: u64,
-    /// Whether the run failed for a reason that no test shows, such as a crash after the last test.
+    /// Whether the run failed outside the tests that are counted, such as by a crash after the last test.
     pub run_failed: bool,
     /// The names of tests that failed in the end, as the reports have them, in the order of the reports. They may contain
     /// any character, and are at most 1024 bytes long.
@@ -105,7 +105,7 @@ impl Reports {
 
     /// How the run ended, with up to `names_max` names of failed tests.
     pub fn summary(mut self, names_max: usize) -> Summary {
-        // The file to which others may belong comes first: the largest.
+        // The largest file comes first, because the others may be subsets of it.
         let files = Files::new(&self.files);
         self.tests.sort_unstable_by_key(|entry| (entry.key, Reverse(files.size(entry.file)), entry.file));
         let reruns = files.reruns(&self.tests);
@@ -175,23 +175,23 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_in_one_of_two_whole_runs_stays() {
+    fn a_failure_in_one_of_two_complete_runs_stays_a_failure() {
         check(&[("r/python311.xml", "Ab"), ("r/python312.xml", "AB")], (1, 1, 0));
         check(&[("r/python311.xml", "AB"), ("r/python312.xml", "AB")], (2, 0, 0));
     }
 
     #[test]
-    fn whole_runs_are_attempts_if_a_path_shows_it() {
+    fn complete_runs_are_attempts_if_a_path_says_so() {
         check(&[("k/test.xml", "AB"), ("k/test_attempts/attempt_1.xml", "Ab")], (2, 0, 1));
         check(&[("attempt-1/k.xml", "Ab"), ("attempt-2/k.xml", "AB")], (2, 0, 1));
         check(&[("k\\Retries\\x1\\1\\k.trx", "aB"), ("k\\k.trx", "A")], (2, 0, 1));
-        // No attempt passed as a whole.
+        // No attempt passed completely.
         check(&[("k/test.xml", "Ab"), ("k/test_attempts/attempt_1.xml", "Ab")], (1, 1, 0));
         check(&[("k/test.xml", "Abc"), ("k/attempts/1.xml", "ABc"), ("k/attempts/2.xml", "AbC")], (1, 2, 0));
     }
 
     #[test]
-    fn tests_of_other_directories_are_different() {
+    fn tests_in_unrelated_directories_are_different() {
         check(&[("a/r.xml", "Ab"), ("b/r.xml", "B")], (2, 1, 0));
         check(&[("linux/r.xml", "AB"), ("windows/r.xml", "Ab")], (3, 1, 0));
         check(&[("./r/a.xml", "AB"), ("r/b.xml", "A")], (2, 0, 0));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn repetitions_on_purpose_all_count() {
+    fn intentional_repetitions_all_count() {
         let mut reports = Reports::new(Repetitions::Count);
         reports.add("a.xml", report("aAAb").as_bytes()).unwrap();
         reports.add("b.xml", report("A").as_bytes()).unwrap();

@@ -1,12 +1,12 @@
-//! The runs of test binaries in a log that come to an end, and what they contain.
+//! The completed runs of test binaries in a log.
 //!
-//! Tests print what they like: a test of a build tool prints the results of the tests that it ran. Such lines stand
-//! between the start of a run (`running 2 tests`) and its summary with the same number of tests, and belong to no
-//! tool but the one around them.
+//! A test may print anything. For example, a test of a build tool prints the results of the tests that it ran. Lines
+//! between the start of a run (`running 2 tests`) and its summary with the same number of tests therefore belong only
+//! to the tool of that run.
 
 use crate::{cargo, nextest, text};
 
-/// How many runs may be within each other.
+/// The maximum depth of nested runs.
 const DEPTH_MAX: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ struct Open {
     start: usize,
 }
 
-/// The runs in the order of their starts. Runs within others follow these.
+/// The runs in the order of their starts, so that nested runs follow the enclosing one.
 pub(crate) fn find(text: &str) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut open: Vec<Open> = Vec::new();

@@ -1,9 +1,9 @@
-//! What a report states about its tests as a whole, besides the tests that it shows.
+//! The totals that a report states, besides the tests that it shows.
 //!
-//! - Tests count as they are shown. What is stated counts if no test explains it, and at most as often as the
-//!   stated number of tests leaves room for.
-//! - A stated failure that has no room makes a test failed that shows nothing else, or else the run.
-//! - Stated errors without room in a suite that shows all its tests are something else, such as messages.
+//! - Tests that are shown count by their outcome. Failures and skipped tests that are only stated count if no test
+//!   shows one, up to the room that the stated number of tests leaves.
+//! - A stated failure without room fails a test that is shown as passed, or else the run.
+//! - Stated errors without room, in a suite that shows all its tests, are something else, such as messages.
 
 use crate::counts::{Counts, Outcome};
 use crate::note::Note;
@@ -71,8 +71,9 @@ impl Stated {
         Shown { tests, failure: self.failed() > 0, skipped: skipped > 0 }
     }
 
-    /// Counts what a suite states and does not show. `inner` is what the suites in it state, if there are any, and
-    /// its tests were recorded from the position `since` on. Returns what shows now.
+    /// Counts what a suite states but does not show. `inner` is what the suites in it state, if there are any. The
+    /// tests of the suite were recorded from the position `since` on. Returns what the suite shows together with what
+    /// was counted.
     pub(crate) fn count_rest(
         self,
         inner: Option<Self>,
@@ -117,8 +118,8 @@ impl Stated {
         now
     }
 
-    /// How many tests that show no failure have failed. A number above that of all tests counts something else, such
-    /// as subtests, and then at least one test has failed.
+    /// How many of the tests that are shown as passed failed. If more failures are stated than tests, they count
+    /// something else, such as subtests, and one test failed.
     fn failures_of_shown(self, failures: u64, has_suites: bool) -> u64 {
         match self.tests {
             None => 0,

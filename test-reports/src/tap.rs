@@ -2,22 +2,22 @@
 //! versions, and the kernel's KTAP: <https://docs.kernel.org/dev-tools/ktap.html>. The rules here:
 //!
 //! - **The innermost test points count.** A test point that closes a subtest sums it up and counts itself only
-//!   when it failed and nothing in the subtest did. People count what they wrote: Node's `describe` and
-//!   node-tap's `t.test` hold the tests, and Node's `JUnit` report counts them alike. Perl's `prove` counts the
+//!   when it failed and nothing in the subtest did. Node's `describe` and node-tap's
+//!   `t.test` contain the tests, and Node's `JUnit` report counts them in the same way. Perl's `prove` counts the
 //!   outermost points instead.
 //! - `# SKIP` and `# TODO` are skipped, whether the point is `ok` or not; the specification forbids treating them as
 //!   failures. On a test point that closes a subtest they make its failures skipped tests.
 //! - Each planned test point that is missing from the stream is a failure. A stream without a plan, or with more points
-//!   than planned, makes the run failed.
+//!   than planned, fails the run.
 //! - `1..0 # reason` is one skipped test; without a reason it does not count.
-//! - `Bail out!` ends the stream: the rest of the plan failed, and at least one test.
+//! - `Bail out!` ends the stream: the rest of the plan failed, or at least one test did.
 //! - Subtests are indented by four spaces each, in KTAP by two, before the point that closes them; Vitest and older
 //!   versions of node-tap write them after it, between `{` and `}`.
 //! - A point repeated with its number is an attempt. Points with different numbers are different tests.
 //! - YAML blocks, comments and lines that are not TAP are skipped. A version line begins another stream,
 //!   and so does a plan or a first point after a fulfilled one, so that reports may be joined.
 //! - In a log, a stream has a plan or a version, and starts with its first point. After the plan is fulfilled, a bare
-//!   `ok` is that of a harness such as `prove --verbose`. Its `Result: FAIL` makes the run failed.
+//!   `ok` comes from a harness such as `prove --verbose`. Its `Result: FAIL` fails the run.
 
 mod level;
 mod line;
@@ -42,13 +42,13 @@ pub(crate) struct Reader {
     yaml: Option<usize>,
     /// A plan within a stream whose plan is not fulfilled: the output of a test, unless a first point follows.
     second_plan: Option<(u64, bool)>,
-    /// Whether any line but white space was read.
+    /// Whether any line other than whitespace was read.
     any_line: bool,
     harness_failed: bool,
 }
 
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a mark of the stream")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent property of the stream")]
 struct StreamState {
     has_version: bool,
     is_first_line: bool,
@@ -94,7 +94,7 @@ impl Reader {
             Line::Plan { count, reason } => self.plan(depth, count, reason),
             Line::Point(point) => self.point(depth, &point),
             Line::Close if depth < self.levels.len() => drop(self.close_subtests(depth)),
-            // A stream that begins with it has failed, too.
+            // A stream that begins with it failed, too.
             Line::BailOut => self.stream.bailed_out = true,
             Line::HarnessFailure if indent == 0 => self.harness_failed = true,
             Line::Version { .. } | Line::YamlStart | Line::Close | Line::HarnessFailure | Line::Other => {}
@@ -176,7 +176,7 @@ impl Reader {
             }
             return true;
         }
-        // What a harness writes after a stream.
+        // The result line of a harness after a stream.
         !is_fulfilled || is_attempt || point.number == Some(points + 1)
     }
 
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_against_its_plan_is_a_failed_run() {
+    fn a_stream_that_breaks_its_plan_is_a_failed_run() {
         check_failed_run("ok 1\nok 2", (2, 0, 0));
         check_failed_run("1..1\nok 1\nok 2", (2, 0, 0));
         check_failed_run("TAP version 14\n", (0, 0, 0));
@@ -364,7 +364,7 @@ mod tests {
         check_failed_run(&format!("{verbose}Result: FAIL\n"), (3, 0, 0));
         check_error(
             "t/a.t .. ok\nt/b.t .. ok\nAll tests successful.\nResult: PASS\n",
-            "no test report: neither XML nor JSON of a known format, nor the output of a known test runner",
+            "not a test report: neither XML nor JSON of a known format, nor the output of a known test runner",
         );
     }
 

@@ -59,7 +59,7 @@ const FIXTURES: &[(&str, Format, (u64, u64, u64))] = &[
     ("cargo/color.txt", Format::CargoTest, (3, 3, 1)),
     ("cargo/crash.txt", Format::CargoTest, (5, 5, 2)),
     ("cargo/quiet.txt", Format::CargoTest, (3, 3, 1)),
-    // A test whose program is missing has failed, as CTest says.
+    // CTest counts a test whose program is missing as failed.
     ("ctest/report.xml", Format::JUnit, (1, 3, 2)),
     ("go/build-fail.json", Format::GoTest, (1, 1, 0)),
     ("go/report.json", Format::GoTest, (9, 9, 2)),
@@ -72,7 +72,7 @@ const FIXTURES: &[(&str, Format, (u64, u64, u64))] = &[
     ("jest/suite-errors.xml", Format::JUnit, (3, 4, 1)),
     ("mocha/pending.xml", Format::JUnit, (4, 3, 2)),
     ("mocha/report.tap", Format::Tap, (4, 3, 2)),
-    // Only the root states the tests that were skipped.
+    // Only the root states how many tests were skipped.
     ("mocha/report.xml", Format::JUnit, (4, 3, 2)),
     ("nextest/report.xml", Format::JUnit, (6, 3, 0)),
     ("node/report.tap", Format::Tap, (7, 5, 6)),
@@ -90,7 +90,7 @@ const FIXTURES: &[(&str, Format, (u64, u64, u64))] = &[
     ("surefire/TEST-kit.FlakyTest.xml", Format::JUnit, (1, 0, 0)),
     ("surefire/TEST-kit.KitTest.xml", Format::JUnit, (3, 2, 2)),
     ("tap/report.tap", Format::Tap, (3, 2, 4)),
-    // The run failed, but no test.
+    // The run failed, but no test did.
     ("trx/crashed.trx", Format::Trx, (1, 0, 0)),
     ("trx/mstest.trx", Format::Trx, (3, 3, 2)),
     ("unittest/report.xml", Format::JUnit, (1, 5, 2)),
@@ -142,7 +142,7 @@ fn windows_encodings_do_not_change_the_counts() {
 }
 
 #[test]
-fn a_report_that_is_cut_short_has_no_more_passed_tests() {
+fn a_truncated_report_has_no_additional_passed_tests() {
     for &(path, _, (passed, ..)) in FIXTURES {
         let content = std::fs::read(fixtures().join(path)).unwrap();
         for end in (0..content.len()).filter(|end| content[*end] == b'\n') {
@@ -156,7 +156,7 @@ fn a_report_that_is_cut_short_has_no_more_passed_tests() {
 #[test]
 fn unknown_content_is_an_error() {
     const UNKNOWN: &str =
-        "no test report: neither XML nor JSON of a known format, nor the output of a known test runner";
+        "not a test report: neither XML nor JSON of a known format, nor the output of a known test runner";
     check_error("", "the report is empty");
     check_error(" \r\n", "the report is empty");
     check_error("hello", UNKNOWN);
@@ -164,16 +164,16 @@ fn unknown_content_is_an_error() {
 }
 
 #[test]
-fn files_that_are_no_reports_are_passed_over() {
+fn known_files_that_are_not_reports_are_ignored() {
     for (content, what) in [
         ("<failsafe-summary result='null'/>", "it is Failsafe's summary of other reports"),
-        ("<!DOCTYPE suite SYSTEM 'x.dtd'><suite name='s'/>", "it is a suite definition of TestNG"),
+        ("<!DOCTYPE suite SYSTEM 'x.dtd'><suite name='s'/>", "it is a TestNG suite definition"),
         ("<report name='kit'><package name='k'/></report>", "it is a coverage report (JaCoCo)"),
         ("<?xml version='1.0'?><coverage line-rate='1'/>", "it is a coverage report (Cobertura or Clover)"),
     ] {
         let report = read(content.as_bytes()).unwrap();
         assert_eq!((report.formats, report.counts), (Vec::new(), Counts::default()));
-        assert_eq!(report.notes[0].to_string(), format!("passed over, because {what}"));
+        assert_eq!(report.notes[0].to_string(), format!("ignored, because {what}"));
     }
     check_error(
         "<report><rows/></report>",

@@ -7,7 +7,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use crate::error::excerpt;
 
-/// How far from the start an XML declaration may give its encoding, in bytes.
+/// The maximum length of an XML declaration, in bytes.
 const DECLARATION_BYTES_MAX: usize = 1024;
 
 /// A text, and the encoding that it declares if that is unknown.
@@ -20,9 +20,9 @@ pub(crate) struct Decoded<'a> {
 /// (<https://www.w3.org/TR/xml/#sec-guessing>), by its XML declaration, and as UTF-8 otherwise. `PowerShell` writes
 /// UTF-16 when it redirects a program's output into a file.
 ///
-/// Invalid bytes become U+FFFD: they are in names and messages. An encoding whose declaration can be read extends
-/// ASCII, so one that is unknown is read as UTF-8. `utf-16` is often declared by .NET programs that
-/// write to a string first and save it as UTF-8.
+/// Invalid bytes become U+FFFD, because they occur only in names and messages. A declaration that can be read without
+/// decoding is in an encoding that extends ASCII, so an unknown encoding is read as UTF-8, and so is `utf-16`, which
+/// .NET programs declare when they write XML to a string and save it as UTF-8.
 pub(crate) fn decode(content: &[u8]) -> Decoded<'_> {
     let (encoding, unknown_encoding) = match (Encoding::for_bom(content), content) {
         (Some((encoding, _)), _) => (encoding, None),
@@ -40,7 +40,7 @@ pub(crate) fn decode(content: &[u8]) -> Decoded<'_> {
     Decoded { text: encoding.decode(content).0, unknown_encoding }
 }
 
-/// The value of `encoding` in the declaration with which an XML document starts.
+/// The value of `encoding` in the declaration at the start of an XML document.
 fn declared_encoding(content: &[u8]) -> Option<&[u8]> {
     let start = content.trim_ascii_start();
     let start = start.get(..DECLARATION_BYTES_MAX).unwrap_or(start);
@@ -54,7 +54,7 @@ fn declared_encoding(content: &[u8]) -> Option<&[u8]> {
     parts.next()
 }
 
-/// The lines of `text` without their ends, each with the offset of its first byte.
+/// The lines of `text` without their line endings, each with the offset of its first byte.
 pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split_inclusive('\n').scan(0, |next, line| {
         let offset = *next;
@@ -63,7 +63,7 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Removes the control sequences with which terminals color text:
+/// Removes the control sequences that color text in terminals:
 /// <https://ecma-international.org/publications-and-standards/standards/ecma-48/>
 pub(crate) fn without_colors(text: &str) -> Cow<'_, str> {
     if !text.contains('\u{1b}') {
@@ -80,9 +80,9 @@ pub(crate) fn without_colors(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// The lines of each source whose name or time is before them, without that prefix; nothing if most lines have
-/// none. `docker compose` puts `service-1  | ` before lines, `concurrently` `[0] `, the kernel
-/// `[    0.123456] `, and CI systems a time.
+/// The lines of each source, without the prefix that names the source or the time; empty if most lines have no prefix.
+/// `docker compose` adds `service-1  | ` to each line, `concurrently` adds `[0] `, the kernel `[    0.123456] `, and CI
+/// systems a time.
 pub(crate) fn without_prefixes(text: &str) -> Vec<String> {
     let (mut prefixed, mut others) = (0, 0);
     let mut sources: BTreeMap<&str, String> = BTreeMap::new();

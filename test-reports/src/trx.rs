@@ -4,16 +4,16 @@
 //! <https://github.com/microsoft/vstest/tree/main/src/Microsoft.TestPlatform.Extensions.TrxLogger>, and the
 //! outcomes are those of its `ObjectModel/TestOutcome.cs`. The rules here:
 //!
-//! - Every result in `<Results>` counts. One with `<InnerResults>` is the frame of a data-driven or an ordered
-//!   test: the inner ones count instead, as the console does
+//! - Every result in `<Results>` counts. One with `<InnerResults>` is the parent of a data-driven or an ordered
+//!   test: its inner results count instead, as on the console
 //!   (<https://github.com/microsoft/vstest/pull/15766>), unless it failed and none of them did.
 //! - A result without `outcome` is an error: the writer leaves out the enumeration's first value.
-//! - Results with the same name and ID are attempts, also in the separate files of `--retry-failed-tests`
+//! - Results with the same name and ID are attempts, even in separate files, as with `--retry-failed-tests`
 //!   (<https://learn.microsoft.com/dotnet/core/testing/microsoft-testing-platform-retry>). Results with different IDs
-//!   are rows of data.
-//! - A run whose `<ResultSummary>` failed without a failed result has failed: the test host crashed, an assembly could
+//!   are rows of a data-driven test.
+//! - If `<ResultSummary>` has failed without a failed result, the run failed: the test host crashed, an assembly could
 //!   not be loaded, or a data collector reported an error.
-//! - `<Counters>` count beyond the results as in [`crate::stated`].
+//! - Totals in `<Counters>` that exceed the results count as in [`crate::stated`].
 
 use std::collections::HashMap;
 
@@ -39,8 +39,8 @@ struct Reader<'d, 'a, 'r, 'f> {
     document: &'d mut Document<'a>,
     recorder: &'r mut Recorder<'f>,
     rows: Vec<Row>,
-    /// The number of results that other results stand for. Counters count them, too.
-    frames: u64,
+    /// The number of results whose inner results count instead. Counters include them.
+    parents: u64,
 }
 
 /// Reads a document after the first element in its root, which is `first`.
@@ -50,7 +50,7 @@ pub(crate) fn read(
     recorder: &mut Recorder<'_>,
 ) -> Result<(), Located> {
     recorder.format(Format::Trx);
-    let mut reader = Reader { document, recorder, rows: Vec::new(), frames: 0 };
+    let mut reader = Reader { document, recorder, rows: Vec::new(), parents: 0 };
     let (mut definitions, mut summary) = (Definitions::new(), Summary::default());
     let mut next = Some(first.clone());
     while let Some(child) = next {
@@ -69,7 +69,7 @@ pub(crate) fn read(
 impl Reader<'_, '_, '_, '_> {
     fn finish(self, definitions: &Definitions, summary: Summary) {
         let since = self.recorder.tests.len();
-        let mut shown = Shown { tests: self.frames, ..Shown::default() };
+        let mut shown = Shown { tests: self.parents, ..Shown::default() };
         for Row { id, name, outcome } in &self.rows {
             shown.tests += 1;
             shown.failure |= *outcome == Outcome::Failed;
@@ -104,7 +104,7 @@ impl Reader<'_, '_, '_, '_> {
                 let (id, name) = (result.text("testId").into_owned(), result.text("testName").into_owned());
                 self.rows.push(Row { id, name, outcome });
             } else {
-                self.frames += 1;
+                self.parents += 1;
             }
             number += 1;
             failed |= outcome == Outcome::Failed || inner_failed;
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_data_count_instead_of_their_test() {
+    fn rows_count_instead_of_their_data_driven_test() {
         let rows = |own: &str, first: &str| {
             format!(
                 "<UnitTestResult outcome='{own}'><Output/><InnerResults><UnitTestResult outcome='{first}'/>\
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_failed_without_a_failed_test_has_failed() {
+    fn a_run_can_fail_without_a_failed_test() {
         let crashed = "<ResultSummary outcome='Failed'><Counters total='1' passed='1'/></ResultSummary>";
         check(
             &run("<UnitTestResult outcome='Passed'/>", crashed),

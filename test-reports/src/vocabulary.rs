@@ -1,4 +1,4 @@
-//! The words for outcomes that each format has: those of its documentation, and those that its writers use.
+//! The words for outcomes in each format: those of its documentation, and others that writers of the format use.
 
 use crate::counts::Outcome::{self, Failed, Passed, Skipped};
 use crate::format::Format;
@@ -14,19 +14,19 @@ pub(crate) struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// What a word means; `None` if it is unknown.
+    /// The outcome of a word; `None` if it is unknown.
     pub(crate) fn outcome(&self, word: &str) -> Option<Outcome> {
         let is_same = |known: &str| normalized(known).eq(normalized(word));
         self.words.iter().find(|(known, _)| is_same(known)).map(|(_, outcome)| *outcome)
     }
 
-    /// What the longest word means with which `text` begins.
+    /// The outcome of the longest word that `text` begins with.
     pub(crate) fn prefix(&self, text: &str) -> Option<Outcome> {
         let matching = self.words.iter().filter(|(known, _)| text.starts_with(known));
         matching.max_by_key(|(known, _)| known.len()).map(|(_, outcome)| *outcome)
     }
 
-    /// What the longest word means with which `text` ends.
+    /// The outcome of the longest word that `text` ends with.
     pub(crate) fn suffix(&self, text: &str) -> Option<Outcome> {
         let matching = self.words.iter().filter(|(known, _)| text.ends_with(known));
         matching.max_by_key(|(known, _)| known.len()).map(|(_, outcome)| *outcome)
@@ -37,7 +37,7 @@ fn normalized(word: &str) -> impl Iterator<Item = char> {
     word.trim().chars().filter(|c| !matches!(c, ' ' | '-' | '_')).map(|c| c.to_ascii_lowercase())
 }
 
-/// All tables, in the order of the page that is made of them.
+/// All vocabularies, in the order of the documentation.
 #[cfg(test)]
 pub(crate) const ALL: &[&Vocabulary] = &[
     &JUNIT_ELEMENTS,
@@ -61,7 +61,8 @@ pub(crate) const ALL: &[&Vocabulary] = &[
     &RSPEC,
 ];
 
-/// The first of these that a test case has decides, in the order failed, skipped. Others decide nothing.
+/// A test case with a failed element failed, and otherwise one with a skipped element is skipped. Others decide
+/// nothing.
 pub(crate) const JUNIT_ELEMENTS: Vocabulary = Vocabulary {
     format: Format::JUnit,
     place: "elements in `<testcase>`",
@@ -78,8 +79,8 @@ pub(crate) const JUNIT_ELEMENTS: Vocabulary = Vocabulary {
     ],
 };
 
-/// The ends of a `type` with which an element means something else: runners of PHP, Java, Python and Perl write
-/// these as failures or errors.
+/// Suffixes of a `type` that change the outcome of an element: runners of PHP, Java, Python and Perl write these as
+/// failures or errors.
 pub(crate) const JUNIT_TYPES: Vocabulary = Vocabulary {
     format: Format::JUnit,
     place: "end of the `type` of such an element",

@@ -1,7 +1,7 @@
 //! The elements of an XML document, one after the other.
 //!
 //! Only elements and attributes matter to the formats here. Text is skipped, and so are document types: no entity is
-//! expanded, and unknown ones and a bare `&` stay as they are. Names are local names.
+//! expanded, and unknown entities and a bare `&` stay as they are. Names are local names.
 
 use std::borrow::Cow;
 

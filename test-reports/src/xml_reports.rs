@@ -9,8 +9,9 @@ use crate::{cppunit, junit, nunit, other_files, trx, xunit};
 /// The root elements of reports.
 const ROOTS: [&str; 7] =
     ["testsuites", "testsuite", "TestRun", "test-run", "test-results", "assemblies", "assembly"];
-/// The namespace of TRX, and elements that only it has in its root.
+/// The namespace of TRX.
 const TRX_NAMESPACE: &str = "http://microsoft.com/schemas/VisualStudio/TeamTest/2010";
+/// Children of the root that only TRX has.
 const TRX_ELEMENTS: [&str; 12] = [
     "Results",
     "TestSettings",
@@ -35,7 +36,7 @@ pub(crate) fn detects(line: &str) -> bool {
     line.starts_with("<?xml ") || ROOTS.into_iter().any(is_root)
 }
 
-/// How far from its declaration a document in a log may have its root, in bytes.
+/// The maximum distance of the root from the start of a document in a log, in bytes.
 const ROOT_BYTES_MAX: usize = 4096;
 
 /// Reads the document that begins at a line of a log, if it is a report. Returns the offset up to which no other
@@ -76,7 +77,7 @@ pub(crate) fn read_file(text: &str, recorder: &mut Recorder<'_>) -> Result<usize
     let child = document.child()?;
     match other_files::describe(root.name(), child.as_ref().map(Element::name)) {
         Some(what) => {
-            recorder.note(Note::PassedOver(what));
+            recorder.note(Note::Ignored(what));
             Ok(text.len())
         }
         None => Err(root.located(ReportErrorKind::UnknownRoot { element: excerpt(root.name()) })),
@@ -118,18 +119,18 @@ mod tests {
     use crate::tests::{check_counts, check_error};
 
     #[test]
-    fn the_root_alone_does_not_show_the_format() {
+    fn the_root_element_alone_does_not_determine_the_format() {
         check_error(
             "<TestRun><Chapters/></TestRun>",
-            "<TestRun> contains nothing that a known report format has at line 1, column 1",
+            "<TestRun> has no content of a known report format at line 1, column 1",
         );
         check_error(
             "<testsuite><test><result>PASS</result></test></testsuite>",
-            "<testsuite> contains nothing that a known report format has at line 1, column 1",
+            "<testsuite> has no content of a known report format at line 1, column 1",
         );
         check_error(
             "<assembly manifestVersion='1.0'><dependency/></assembly>",
-            "<assembly> contains nothing that a known report format has at line 1, column 1",
+            "<assembly> has no content of a known report format at line 1, column 1",
         );
         check_counts("<TestRun><Times/><Results/></TestRun>", (0, 0, 0));
     }

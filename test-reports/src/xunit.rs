@@ -6,7 +6,7 @@
 //!   different IDs are different tests.
 //! - Every `<error>` in an assembly's `<errors>` is one failure: it happened outside of tests, in a fixture or
 //!   while cleaning up.
-//! - An assembly's attributes count beyond its tests and errors as in [`crate::stated`].
+//! - Totals in an assembly's attributes that exceed its tests and errors count as in [`crate::stated`].
 //!
 //! Version 1 (<https://xunit.net/docs/format-xml-v1>) has classes instead of collections and is read the same way.
 
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_attributes_of_an_assembly_count_beyond_its_tests() {
+    fn totals_of_an_assembly_that_exceed_its_tests_count() {
         check_counts("<assembly total='9' failed='1' skipped='2' not-run='1' errors='1'/>", (5, 2, 3));
         let cut = "<assembly total='4' passed='2' failed='2'><collection><test result='Pass'/></collection></assembly>";
         check_counts(cut, (1, 2, 0));

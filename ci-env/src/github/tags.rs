@@ -1,6 +1,6 @@
 //! The tag of the run that triggered a `workflow_run`.
 //!
-//! The event has the tag's name in `head_branch`, and no field for the kind of the reference:
+//! The event has the tag's name in `head_branch`, but no field for the type of the reference:
 //! <https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_run>.
 
 use serde_json::Value;
@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::Event;
 
 impl Event {
-    /// The tag, if the run that triggered this one was for a tag, as far as the event shows it. A tag that is not named
-    /// like a version looks like a branch.
+    /// The tag, if the event shows that the triggering run was for a tag. A tag that is not named like a version looks
+    /// like a branch.
     pub(super) fn triggering_tag(&self, head_branch: &str) -> Option<String> {
         if let Some(tag) = head_branch.strip_prefix("refs/tags/") {
             return Some(tag.to_owned());
@@ -25,8 +25,8 @@ impl Event {
         is_tag.then(|| head_branch.to_owned())
     }
 
-    /// Pull requests have a branch, the default branch is one, and workflows of the same repository are called at the
-    /// reference of the run.
+    /// Whether the event shows that the name is a branch: it has a pull request, it is the default branch, or the run
+    /// called a workflow of its repository at that branch.
     fn is_known_branch(&self, name: &str) -> bool {
         let pull_requests = self.payload.pointer("/workflow_run/pull_requests").and_then(Value::as_array);
         pull_requests.is_some_and(|pull_requests| !pull_requests.is_empty())
@@ -47,7 +47,7 @@ impl Event {
     }
 }
 
-/// Whether a name is a whole version, with three numbers or more: `v1.2.3`, `1.2.3-rc.1`, `kit@1.2.3`. Branches are
+/// Whether a name is a full version, with at least three numbers: `v1.2.3`, `1.2.3-rc.1`, `kit@1.2.3`. Branches are
 /// called `1.2`, `v1.2.x` or `release/1.2.3`.
 fn is_version(name: &str) -> bool {
     let version = name.rsplit_once('@').map_or(name, |(_, version)| version);

@@ -184,7 +184,7 @@ fn triggered(event: &str, head_branch: &str, more: &str) -> String {
 }
 
 #[test]
-fn a_workflow_run_after_one_for_a_tag_has_no_branch() {
+fn a_workflow_run_triggered_by_a_tag_has_no_branch() {
     let at = |reference: &str| {
         let path = "acme/kit/.github/workflows/test.yml";
         format!(r#", "referenced_workflows": [{{"path": "{path}@{reference}", "ref": "{reference}"}}]"#)
@@ -205,7 +205,7 @@ fn a_workflow_run_after_one_for_a_tag_has_no_branch() {
 }
 
 #[test]
-fn a_workflow_run_after_one_for_a_branch_has_it_whatever_its_name() {
+fn a_workflow_run_triggered_by_a_branch_has_that_branch() {
     for (event, name, more) in [
         ("push", "release/1.2.3", ""),
         ("push", "1.2", ""),
@@ -242,14 +242,14 @@ fn check_forgejo(more: &str, event: &str, branch: &str, number: &str, tail: &str
 }
 
 #[test]
-fn runs_of_forgejo_and_gitea_have_their_number_in_their_page() {
+fn urls_of_forgejo_and_gitea_have_the_number_of_the_run() {
     check_forgejo("GITHUB_EVENT_NAME=push\nGITHUB_REF=refs/heads/main", "{}", "main", "36", "");
     let tag = "GITHUB_EVENT_NAME=push\nGITHUB_REF=refs/tags/v1.0";
     check_forgejo(tag, "{}", "! this is a build of the tag \"v1.0\"", "36", "");
 }
 
 #[test]
-fn pull_requests_of_forgejo_and_gitea_count_for_their_head() {
+fn pull_requests_on_forgejo_and_gitea_count_for_their_source_branch() {
     let event = |reference: &str, repository: &str| {
         format!(
             r#"{{"pull_request": {{"number": 14, "head": {{"ref": "{reference}", "sha": "{SHA}",
@@ -267,7 +267,7 @@ fn pull_requests_of_forgejo_and_gitea_count_for_their_head() {
 }
 
 #[test]
-fn a_workflow_run_of_gitea_leads_to_the_run_that_triggered_it() {
+fn a_workflow_run_on_gitea_links_to_the_run_that_triggered_it() {
     let event = format!(
         r#"{{"workflow_run": {{"id": 44, "run_number": 35, "run_attempt": 1, "event": "push", "head_branch": "main",
             "head_sha": "{SHA}", "head_repository": {{"full_name": "acme/kit"}}}}}}"#

@@ -7,22 +7,22 @@ use crate::environment::Environment;
 use crate::run::MissingReason;
 use crate::{branches, git_url};
 
-/// The variables of a plugin. Where there are several, the first that is set counts.
+/// The variables of a plugin. If several variables have a value, the first that is set counts.
 struct Plugin {
-    /// Set for pull requests alone.
+    /// Set only for pull requests.
     number: &'static [&'static str],
     branch: &'static str,
     target_branch: &'static str,
     /// The last commit of the source branch.
     commit: Option<&'static str>,
     source: Source,
-    /// The repository that the pull request goes to, in the forms of [`Source::Repository`].
+    /// The target repository of the pull request, in the forms of [`Source::Repository`].
     target: Names,
     /// The page of the pull request.
     link: Option<&'static str>,
 }
 
-/// Alternatives, each of one variable or of the variables of both parts.
+/// Alternatives, each one variable or two: for the owner and for the repository.
 type Names = &'static [&'static [&'static str]];
 
 enum Source {
@@ -114,7 +114,7 @@ pub(super) struct PullRequest {
     pub(super) branch: Result<String, MissingReason>,
     pub(super) commit: Option<Commit>,
     pub(super) is_from_fork: bool,
-    /// The pull request goes to this repository.
+    /// The target repository.
     pub(super) repository: Option<Repository>,
 }
 
@@ -179,7 +179,7 @@ fn differs(source: &str, repository: &Repository) -> bool {
     }
 }
 
-/// Whether a URL names another repository of the same name, as a fork has. A mirror has another one.
+/// Whether a URL names a repository of the same name, as a fork has. A mirror usually has another name.
 fn has_name_of(url: &str, repository: Option<&Repository>) -> bool {
     let Ok(other) = git_url::repository_from_url(url) else { return false };
     repository.is_some_and(|repository| other.repo == repository.repo && other.owner != repository.owner)

@@ -34,7 +34,7 @@ pub(crate) enum CollectError {
     Directory(PathBuf),
     #[error("no file matches {0:?}: check that the tests ran and wrote a report")]
     NoMatch(String),
-    #[error("every file is excluded")]
+    #[error("every file that matches is excluded")]
     AllExcluded,
     #[error("{} is not a regular file: pass - to read stdin", .0.display())]
     NotAFile(PathBuf),
@@ -42,7 +42,7 @@ pub(crate) enum CollectError {
     Read { path: String, source: io::Error },
     #[error("failed to read {path}: {source}")]
     Report { path: String, source: ReportError },
-    #[error("{0} is larger than 256 MB: split the report")]
+    #[error("{0} is larger than 256 MiB: split the report")]
     TooLarge(String),
     #[error("more than {} tests: a badge cannot show that many", u32::MAX)]
     TooManyTests,
@@ -55,21 +55,21 @@ impl CollectError {
     }
 }
 
-/// What the reports of a run show.
+/// The combined reports of a run.
 #[derive(Debug)]
 pub(crate) struct Collected {
     /// All zero if there is no test in any report.
     pub(crate) counts: Counts,
-    /// How many of the passed tests were tried more than once.
+    /// How many of the passed tests were retried.
     pub(crate) retried: u64,
-    /// Whether the run failed for a reason that no test shows.
+    /// Whether the run failed outside the tests that are counted.
     pub(crate) run_failed: bool,
     /// Names of up to 20 tests that failed in the end.
     pub(crate) failed_tests: Vec<FailedTest>,
 }
 
-/// Adds up all reports that match the patterns, without files that match one with a `!` before it; `-` is stdin. A
-/// file counts once, however many patterns and links lead to it.
+/// Adds up all reports that match the patterns, except files that match a pattern with a leading `!`; `-` is stdin. A
+/// file counts once, even if several patterns and links lead to it.
 ///
 /// # Errors
 /// [`CollectError`] if any report is missing or invalid: a partial result would be wrong.
@@ -153,7 +153,7 @@ fn is_excluded(path: &Path, patterns: &[Pattern]) -> bool {
 
 /// The files that a pattern matches. An existing path is never a pattern, whatever characters it contains. Symbolic
 /// links to directories are not followed: they may form a cycle, or lead to files that are already counted. Pipes and
-/// devices are no reports.
+/// devices are errors.
 fn matching_files(pattern: &str) -> Result<Vec<PathBuf>, CollectError> {
     let path = Path::new(pattern);
     if path.is_dir() {

@@ -17,7 +17,7 @@ pub(crate) enum MetadataError {
     /// A run without a branch that a badge could show, such as a build of a tag; it is not a failure.
     #[error("{0}")]
     NothingToSubmit(MissingReason),
-    /// All of them, so that one attempt is enough to find what to pass.
+    /// All errors at once, so that the user can fix them in one step.
     #[error("{}", list(.0))]
     Values(Vec<ValueError>),
 }
@@ -31,7 +31,7 @@ pub(crate) enum ValueError {
     Invalid { option: &'static str, value: String, expected: &'static str },
 }
 
-/// One error as it is, or several with numbers, in one line.
+/// The message of a single error, or a numbered list of several, in one line.
 fn list(errors: &[ValueError]) -> String {
     if let [error] = errors {
         return error.to_string();
@@ -40,7 +40,7 @@ fn list(errors: &[ValueError]) -> String {
     format!("{} values are missing or invalid:{}", errors.len(), numbered.collect::<String>())
 }
 
-/// The value, or None after keeping the error.
+/// The value; `None` if it is an error, which is added to `errors`.
 fn keep<T>(errors: &mut Vec<ValueError>, value: Result<T, ValueError>) -> Option<T> {
     value.map_err(|error| errors.push(error)).ok()
 }
@@ -62,7 +62,7 @@ pub(crate) fn resolve(
     let repository =
         required("repository", "--repo", options.repo.as_deref(), &ci_run.repository, git_repository);
     let repository = keep(&mut errors, repository);
-    // CI systems have the reference in a variable, too.
+    // Some CI variables have the full reference.
     let branch = options.branch.as_deref().map(|branch| branch.strip_prefix("refs/heads/").unwrap_or(branch));
     let branch = required("branch", "--branch", branch, &ci_run.branch, git_branch);
     let branch = keep(&mut errors, branch);
@@ -143,7 +143,7 @@ fn suite(options: &Options, ci_run: &CiRun) -> Result<Option<Suite>, ValueError>
         (None, None, Provider::GitHubActions | Provider::Forgejo | Provider::Gitea) => {
             Err(ValueError::Missing {
                 what: "suite",
-                reason: "only the action knows the matrix of a job".to_owned(),
+                reason: "only the action can see the matrix of a job".to_owned(),
                 option: "--suite \"$GITHUB_JOB\", with the values of the matrix if there is one, and with \
                          \"$GITHUB_WORKFLOW\" if several workflows have such a job",
             })

@@ -39,7 +39,7 @@ pub(crate) struct Options {
     /// JSON of Mocha, RSpec and Dart, and the output of `cargo test`, nextest and `go test`.
     #[arg(value_name = "REPORT", conflicts_with_all = ["passed", "failed", "skipped", "retire"])]
     pub(crate) reports: Vec<String>,
-    /// Count tests with the same name as several tests, for runs that repeat tests on purpose (`-count=3`)
+    /// Count each result of a repeated test, for runs that repeat tests on purpose (`go test -count=3`)
     #[arg(long)]
     pub(crate) count_repetitions: bool,
     /// Send the names of up to 20 failed tests, which become public

@@ -46,7 +46,7 @@ pub(crate) enum Decision {
 /// How a run ended.
 pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
-    /// How many of the passed tests were tried more than once.
+    /// How many of the passed tests were retried.
     pub(crate) retried: u64,
     pub(crate) failures: Vec<FailedTest>,
 }
@@ -108,7 +108,7 @@ pub(crate) fn outcome(options: &Options) -> Result<Decision, OutcomeError> {
         return Ok(Decision::Skip(CANCELLED));
     }
     let error = match tests(options) {
-        Ok(collected) => return Ok(Decision::Submit(by_tests(options, collected, step, job))),
+        Ok(collected) => return Ok(Decision::Submit(from_reports(options, collected, step, job))),
         Err(error) if error.is_missing_tests() => error,
         Err(error) => return Err(error),
     };
@@ -137,7 +137,12 @@ pub(crate) fn outcome(options: &Options) -> Result<Decision, OutcomeError> {
     Ok(Decision::Submit(without_tests.into()))
 }
 
-fn by_tests(options: &Options, collected: Collected, step: Option<Conclusion>, job: Option<Status>) -> Ended {
+fn from_reports(
+    options: &Options,
+    collected: Collected,
+    step: Option<Conclusion>,
+    job: Option<Status>,
+) -> Ended {
     let Collected { counts, retried, run_failed, failed_tests } = collected;
     let is_green = step.is_none() && !run_failed && counts.failed() == 0;
     if is_green && job == Some(Status::Concluded(Conclusion::Failure)) {
@@ -165,7 +170,7 @@ fn with_conclusion(counts: Counts, conclusion: Option<Conclusion>) -> Outcome {
     })
 }
 
-/// The counts from the options, or the sum of all reports; an error if no test and no failure is in them.
+/// The counts from the options, or the sum of all reports; an error if the reports have neither a test nor a failure.
 fn tests(options: &Options) -> Result<Collected, OutcomeError> {
     if let Some(passed) = options.passed {
         // Counts of zero are valid: the user passed them.
@@ -178,8 +183,8 @@ fn tests(options: &Options) -> Result<Collected, OutcomeError> {
     }
     let repetitions = if options.count_repetitions { Repetitions::Count } else { Repetitions::Merge };
     let collected = collect(&options.reports, repetitions)?;
-    let has_evidence = collected.counts.total() > 0 || collected.run_failed;
-    if has_evidence { Ok(collected) } else { Err(OutcomeError::NoTests) }
+    let has_result = collected.counts.total() > 0 || collected.run_failed;
+    if has_result { Ok(collected) } else { Err(OutcomeError::NoTests) }
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(crate) struct SubmitOutput {
     #[serde(flatten)]
     counts: Counts,
     conclusion: Conclusion,
-    /// How many of the passed tests were tried more than once.
+    /// How many of the passed tests were retried.
     retried: u64,
     #[serde(flatten)]
     urls: BadgeUrls,

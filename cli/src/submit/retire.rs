@@ -74,7 +74,8 @@ fn parse(option: &'static str, value: &str) -> Result<Option<Suite>, RetireError
 /// The slots to retire: those that match the options and are not retired.
 ///
 /// # Errors
-/// [`RetireError`], also if an option names a suite that has no slot: a misspelled name must not retire the right one.
+/// [`RetireError`], also if an option names a suite without a slot: with --all-but, a misspelled name would retire the
+/// suite that it was meant to keep.
 pub(crate) async fn select(
     options: &Options,
     service: &ServiceUrl,
@@ -112,7 +113,7 @@ fn list(slots: &[Slot]) -> String {
 
 /// The name of a suite for people.
 pub(crate) fn name(suite: Option<&Suite>) -> String {
-    suite.map_or_else(|| "without a name (--suite '')".to_owned(), ToString::to_string)
+    suite.map_or_else(|| "'' (unnamed)".to_owned(), ToString::to_string)
 }
 
 impl fmt::Display for Slot {
@@ -121,7 +122,7 @@ impl fmt::Display for Slot {
     }
 }
 
-/// What became of a retirement. `--json` prints it as JSON; it displays as a line for each suite.
+/// The output of a retirement. `--json` prints it as JSON; it displays as a line for each suite.
 #[derive(Debug, Serialize)]
 pub(crate) struct RetireOutput {
     /// Whether every retirement was accepted. False for a dry run.

@@ -1,4 +1,4 @@
-//! Marks that a job has submitted a result for the suite named after it, because a second result would replace the
+//! Marks a job that has submitted a result for the suite named after it, because a second result would replace the
 //! first.
 
 use std::env::temp_dir;

@@ -22,8 +22,8 @@ const LIVE_FOR: Duration = Duration::from_hours(35 * 24);
 const SHOWN_FOR: Duration = Duration::from_hours(2 * 365 * 24);
 /// The same for branches other than the default branch.
 const NON_DEFAULT_BRANCH_SHOWN_FOR: Duration = Duration::from_hours(180 * 24);
-/// How much longer a slot is stored than it is shown. No slot may be deleted while a newer one is shown, or a branch would
-/// turn green because a failure expired. `DynamoDB` deletes expired items within a few days.
+/// How much longer a slot is stored than it is shown. A slot must not be deleted while a newer one is shown, or a
+/// branch would turn green because a failure expired. `DynamoDB` deletes expired items within a few days.
 pub const STORED_AFTER_SHOWN: Duration = LIVE_FOR.saturating_add(Duration::from_hours(5 * 24));
 
 /// Until when badges show the slot of `run`, if its branch has no newer one.
@@ -143,7 +143,7 @@ impl LiveSlots {
         // Slots that were not read are older, so they are live only if all that were read are.
         let is_complete = slots.len() < read || !has_more && read <= SLOTS_MAX;
         slots.truncate(SLOTS_MAX);
-        // While the index of DynamoDB moves an entry, a query may find it at its old place, too.
+        // While DynamoDB moves an entry in the index, a query may also find it at its old position.
         let mut suites = HashSet::new();
         slots.retain(|slot| suites.insert((slot.platform, slot.suite.clone())));
         Self { slots, is_complete }
@@ -203,11 +203,11 @@ mod tests {
 
     const DAY: Duration = Duration::from_hours(24);
 
-    /// A slot that is some days old: `linux`, `ci / test`, passed, failed.
     fn now() -> Timestamp {
         Timestamp::from_unix_milliseconds(1_700_000_000_000)
     }
 
+    /// A slot that is some days old: `linux`, `ci / test`, passed, failed.
     fn slot(days: u32, platform: &str, suite: &str, passed: u32, failed: u32) -> Slot {
         Slot {
             platform: platform.parse().unwrap(),

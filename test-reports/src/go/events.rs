@@ -23,7 +23,7 @@ struct Event<'a> {
 }
 
 impl Reader {
-    /// Reads a line of JSON. A line that is cut short is passed over: the package has no end then.
+    /// Reads a line of JSON. A truncated line is ignored, because its package then has no end.
     pub(super) fn read_event(&mut self, line: &str, recorder: &mut Recorder<'_>) -> bool {
         if !line.starts_with('{') || !line.contains(r#""Action""#) {
             return false;

@@ -12,7 +12,7 @@ pub(super) struct Pending {
     /// Starts (`None`) and ends, in order.
     lines: Vec<(String, Option<Outcome>)>,
     running: std::collections::HashSet<String>,
-    /// The `PASS` or `FAIL` after the tests of a binary.
+    /// The outcome in the `PASS` or `FAIL` after the tests of a binary.
     outcome: Option<Outcome>,
 }
 
@@ -45,7 +45,7 @@ impl Reader {
         true
     }
 
-    /// The end of a test. Its output may stand before it on the line, if the test is known to run.
+    /// The end of a test. If the test is known to be running, its output may precede the end on the same line.
     fn test_end<'a>(&self, line: &'a str) -> Option<(&'a str, Outcome)> {
         let (before, rest) = line.rsplit_once("--- ")?;
         let (word, rest) = rest.split_once(": ")?;
@@ -171,7 +171,7 @@ mod tests {
         );
         check_error(
             "ok  \texample.com/kit\t0.01s\n",
-            "no test report: neither XML nor JSON of a known format, nor the output of a known test runner",
+            "not a test report: neither XML nor JSON of a known format, nor the output of a known test runner",
         );
     }
 }

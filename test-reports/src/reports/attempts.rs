@@ -1,24 +1,23 @@
 //! Which tests of several files are attempts of one test.
 //!
-//! Runners write attempts into files beside or below each other, and some write all tests twice. Other files
-//! have tests with the same names because they are of another module, target or machine. The rules here:
+//! Runners write attempts to files in the same directory or in one below, and some write all tests twice. Other files
+//! have tests with the same names because they come from another module, target or machine. The rules here:
 //!
-//! - Files in the same directory, or one below the other, may belong together. Parts of a path with a
-//!   word such as `attempt` or `retry` do not distinguish directories. Files in other directories do not belong
-//!   together.
-//! - A file belongs to another one if it has no test that the other lacks. What they have in common counts once.
-//! - A test that failed in one of them and passed in another has passed if they are attempts: no test passed in
-//!   both, so that only what had failed was tried again. If everything ran again, it has passed only if a path shows
-//!   an attempt, and all of that file passed. Otherwise it has failed: it was run in two ways, with two versions of a
-//!   language for example.
+//! - Files are related if they are in the same directory, or one is in a directory below the other. Parts of a path
+//!   with a word such as `attempt` or `retry` are ignored.
+//! - A file is a subset of a related one, its base, if it has no test that the base lacks. The tests of both count
+//!   once.
+//! - A test that failed in one of them and passed in another has passed if only failures were retried: no test passed
+//!   in both. If tests that had passed ran again, it has passed only if a path shows an attempt, and all tests of the
+//!   file with the pass passed. Otherwise it has failed: the runs differ, for example in the version of a language.
 
 use std::collections::{HashMap, HashSet};
 
 use super::path::Directory;
 use crate::counts::Outcome;
 
-/// With how many files of other directories a test is compared, so that time is linear.
-const HOMES_MAX: usize = 64;
+/// The maximum number of bases that a test is compared with, so that time is linear.
+const BASES_MAX: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct File {
@@ -42,7 +41,7 @@ pub(super) fn same_test(a: &Entry, b: &Entry) -> bool {
     a.key == b.key
 }
 
-/// What a file has in common with the file to which it may belong.
+/// What a file has in common with its base.
 #[derive(Debug, Default, Clone, Copy)]
 struct Overlap {
     tests: usize,
@@ -52,11 +51,12 @@ struct Overlap {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Files<'a>(&'a [File]);
 
-/// Which files belong to which, and which of them ran tests again that had passed.
+/// Which files are subsets of others, and which of them ran tests again that had passed.
 #[derive(Debug)]
 pub(super) struct Reruns<'a> {
     files: Files<'a>,
-    belonging: HashSet<(u32, u32)>,
+    /// Pairs of a file and its base.
+    subsets: HashSet<(u32, u32)>,
     repeat_passes: HashSet<u32>,
 }
 
@@ -80,17 +80,17 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// The entries of one test with the entry of the file to which theirs may belong: the first that is related.
-    fn with_homes(self, entries: &[Entry]) -> Vec<(Entry, Entry)> {
-        let mut homes: Vec<Entry> = Vec::new();
+    /// The entries with one key, each with the entry of its possible base: the first file that is related.
+    fn with_bases(self, entries: &[Entry]) -> Vec<(Entry, Entry)> {
+        let mut bases: Vec<Entry> = Vec::new();
         let mut pairs = Vec::with_capacity(entries.len());
         for entry in entries {
-            let known = homes.iter().take(HOMES_MAX).find(|home| self.are_related(home.file, entry.file));
-            let home = known.copied().unwrap_or(*entry);
+            let known = bases.iter().take(BASES_MAX).find(|base| self.are_related(base.file, entry.file));
+            let base = known.copied().unwrap_or(*entry);
             if known.is_none() {
-                homes.push(home);
+                bases.push(base);
             }
-            pairs.push((*entry, home));
+            pairs.push((*entry, base));
         }
         pairs
     }
@@ -99,48 +99,48 @@ impl<'a> Files<'a> {
     pub(super) fn reruns(self, entries: &[Entry]) -> Reruns<'a> {
         let mut overlaps: HashMap<(u32, u32), Overlap> = HashMap::new();
         for entries in entries.chunk_by(same_test).filter(|entries| entries.len() > 1) {
-            for (entry, home) in self.with_homes(entries) {
-                let overlap = overlaps.entry((entry.file, home.file)).or_default();
+            for (entry, base) in self.with_bases(entries) {
+                let overlap = overlaps.entry((entry.file, base.file)).or_default();
                 overlap.tests += 1;
-                overlap.both_passed |= entry.outcome == Outcome::Passed && home.outcome == Outcome::Passed;
+                overlap.both_passed |= entry.outcome == Outcome::Passed && base.outcome == Outcome::Passed;
             }
         }
-        overlaps.retain(|(file, home), overlap| file != home && overlap.tests == self.size(*file));
+        overlaps.retain(|(file, base), overlap| file != base && overlap.tests == self.size(*file));
         let repeating = overlaps.iter().filter(|(_, overlap)| overlap.both_passed);
         Reruns {
             files: self,
-            repeat_passes: repeating.flat_map(|((file, home), _)| [*file, *home]).collect(),
-            belonging: overlaps.into_keys().collect(),
+            repeat_passes: repeating.flat_map(|((file, base), _)| [*file, *base]).collect(),
+            subsets: overlaps.into_keys().collect(),
         }
     }
 }
 
 impl Reruns<'_> {
-    /// The tests behind the entries with one key.
+    /// The tests that the entries with one key belong to.
     pub(super) fn merge(&self, entries: &[Entry]) -> Vec<Entry> {
         if let [only] = entries {
             return vec![*only];
         }
-        let mut families: Vec<(u32, Vec<Entry>)> = Vec::new();
+        let mut groups: Vec<(u32, Vec<Entry>)> = Vec::new();
         let mut positions = HashMap::new();
-        for (entry, home) in self.files.with_homes(entries) {
-            if entry.file == home.file || self.belonging.contains(&(entry.file, home.file)) {
-                let position = *positions.entry(home.file).or_insert(families.len());
-                if position == families.len() {
-                    families.push((home.file, Vec::new()));
+        for (entry, base) in self.files.with_bases(entries) {
+            if entry.file == base.file || self.subsets.contains(&(entry.file, base.file)) {
+                let position = *positions.entry(base.file).or_insert(groups.len());
+                if position == groups.len() {
+                    groups.push((base.file, Vec::new()));
                 }
-                if let Some((_, family)) = families.get_mut(position) {
-                    family.push(entry);
+                if let Some((_, group)) = groups.get_mut(position) {
+                    group.push(entry);
                 }
             } else {
-                families.push((entry.file, vec![entry]));
+                groups.push((entry.file, vec![entry]));
             }
         }
-        families.iter().filter_map(|(_, family)| self.merge_family(family)).collect()
+        groups.iter().filter_map(|(_, group)| self.merge_group(group)).collect()
     }
 
-    /// How a test ended whose entries belong together.
-    fn merge_family(&self, entries: &[Entry]) -> Option<Entry> {
+    /// The final outcome of the test that the entries belong to.
+    fn merge_group(&self, entries: &[Entry]) -> Option<Entry> {
         let first = entries.first()?;
         let of = |outcome| entries.iter().filter(move |entry| entry.outcome == outcome);
         let repeats = |entry: &Entry| self.repeat_passes.contains(&entry.file);

@@ -1,4 +1,4 @@
-//! What the path of a report shows about attempts.
+//! The words in the path of a report that show an attempt.
 
 /// Words of a path that show an attempt.
 const ATTEMPT_WORDS: [&str; 7] = ["attempt", "attempts", "rerun", "reruns", "retried", "retries", "retry"];
@@ -44,7 +44,7 @@ impl Location {
     }
 }
 
-/// The words of `part` without one that shows an attempt, and without the number after it; `None` if none does.
+/// The words of `part` without the first that shows an attempt and the number after it; `None` if no word shows one.
 fn without_attempt(part: &str) -> Option<String> {
     let words = words(part);
     let position =

@@ -17,7 +17,7 @@ impl Point {
         Self { name: point.description.to_owned(), outcome: point.outcome, number: 1, retried: false }
     }
 
-    /// Points of a plan that did not come.
+    /// Planned points that are missing.
     pub(super) fn missing(number: u64) -> Option<Self> {
         (number > 0).then(|| Self { name: String::new(), outcome: Outcome::Failed, number, retried: false })
     }

@@ -51,14 +51,14 @@ impl FailedTest {
     /// The name of a test as its report has it, at most the first 200 bytes. Control and format characters become
     /// U+FFFD. `None` for an empty name.
     pub fn from_name(name: &str) -> Option<Self> {
-        let harmless = |character: char| {
+        let replace_unsafe = |character: char| {
             if character.is_control() || is_format(character) {
                 char::REPLACEMENT_CHARACTER
             } else {
                 character
             }
         };
-        let name: String = name.chars().map(harmless).collect();
+        let name: String = name.chars().map(replace_unsafe).collect();
         name.get(..name.floor_char_boundary(200))?.parse().ok()
     }
 }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn any_name_of_a_test_can_be_shown() {
+    fn any_test_name_can_be_converted() {
         let name = |name: &str| FailedTest::from_name(name).map(|name| name.to_string());
         assert_eq!(name("a\t\u{202e}b").as_deref(), Some("a\u{fffd}\u{fffd}b"));
         assert_eq!(name(&"ä".repeat(150)), Some("ä".repeat(100)));
