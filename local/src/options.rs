@@ -60,7 +60,8 @@ pub struct Options {
     /// GitHub token with the scope read:packages for the public packages of an organization or user; repeatable
     ///
     /// ORG/PACKAGE=TOKEN sets the token for a single package, public or private, and makes its versions visible to
-    /// everyone. Tokens are stored in the data directory. ORG= or ORG/PACKAGE= removes a token.
+    /// everyone. Without npm: or container: before ORG, the packages are NuGet packages. Tokens are stored in the data
+    /// directory. ORG= or ORG/PACKAGE= removes a token.
     // `Options::tokens` parses it, because clap prints malformed values with the token.
     #[arg(long = "github-token", value_name = "ORG=TOKEN")]
     github_token: Vec<String>,

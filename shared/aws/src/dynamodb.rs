@@ -2,6 +2,9 @@
 
 #[cfg(feature = "admin")]
 mod admin;
+mod feeds;
+#[cfg(feature = "admin")]
+mod feeds_admin;
 mod history;
 mod nonces;
 mod package_content;
@@ -17,13 +20,16 @@ mod update_expression;
 
 #[cfg(feature = "admin")]
 pub use admin::table_status;
+pub use feeds::Feeds;
+#[cfg(feature = "admin")]
+pub use feeds_admin::Feed;
 pub use history::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery};
 pub use nonces::{Nonces, Reservation, ReservationOutcome};
 pub use package_leases::{Lease, LeaseOutcome};
 pub use package_updates::ContentUpdate;
 pub use packages::{DuePackage, DuePage, DuePosition, Packages};
 pub use results::Results;
-pub use secret_mappings::{SecretMapping, SecretMappings};
+pub use secret_mappings::{FeedAccess, SecretMapping, SecretMappings};
 pub use slots::{SlotPage, SlotPosition};
 
 use std::collections::HashMap;

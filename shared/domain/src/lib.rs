@@ -39,6 +39,7 @@ pub mod message;
 pub mod package;
 pub mod package_record;
 pub mod package_request;
+pub mod secret_scope;
 pub mod signature;
 pub mod slots;
 pub mod test_result;
