@@ -98,11 +98,15 @@ impl App {
             return ErrorResponse::method_not_allowed(allow).into_response();
         };
         let answer = match route {
-            ReadRoute::TestBadge(target) => {
-                Ok(test_badge::answer(&self.slots, request, target, self.clock.now()).await)
+            ReadRoute::TestBadge(format, target) => {
+                let badge = test_badge::find(&self.slots, request, target, self.clock.now()).await;
+                Ok(respond::badge(request, format, badge))
             }
-            ReadRoute::PackageBadge(provider, package) => {
-                Ok(package_badge::answer(&self.packages, request, provider, package, self.clock.now()).await)
+            ReadRoute::PackageBadge(format, provider, package) => {
+                let now = self.clock.now();
+                let badge =
+                    package_badge::find(&self.packages, request, format, provider, package, now).await;
+                Ok(respond::badge(request, format, badge))
             }
             ReadRoute::Redirect(target) => {
                 test_badge::redirect(&self.slots, request, target, self.clock.now()).await

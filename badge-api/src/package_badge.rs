@@ -1,6 +1,7 @@
 //! The badge of a package.
 
-use badgesmith_api::http::{Query, Request, Response};
+use badgesmith_api::http::{Query, Request};
+use badgesmith_api::route::BadgeFormat;
 use badgesmith_domain::badge::{Badge, Subject};
 use badgesmith_domain::ids::ParseError;
 use badgesmith_domain::package::{Package, Provider};
@@ -10,7 +11,7 @@ use badgesmith_domain::version::{Comparator, NuGetVersion, Requirement};
 
 use crate::cached_package::CachedPackage;
 use crate::package_reader::PackageReader;
-use crate::respond::{self, CachePolicy};
+use crate::respond::{BadgeAnswer, CachePolicy};
 
 /// Which of a package's versions a badge shows.
 struct VersionQuery {
@@ -18,20 +19,21 @@ struct VersionQuery {
     prerelease: bool,
 }
 
-/// Responds with the badge of `package`; `None` means that its name is invalid.
-pub(crate) async fn answer(
+/// Finds the badge of `package`; `None` means that its name is invalid.
+pub(crate) async fn find(
     packages: &PackageReader,
     request: Request<'_>,
+    format: BadgeFormat,
     provider: Provider,
     package: Option<Package>,
     now: Timestamp,
-) -> Response {
+) -> BadgeAnswer {
     let subject = Subject::Package(provider);
-    let badge = |badge: Badge, policy| respond::cached(request, &badge, policy, None);
+    let badge = BadgeAnswer::new;
     let Some(package) = package else {
         return badge(Badge::not_found(subject), CachePolicy::Brief);
     };
-    let Ok(query) = parse(&request.query()) else {
+    let Ok(query) = parse(&request.query(), format) else {
         return badge(Badge::invalid_range(provider), CachePolicy::Brief);
     };
     let found = match packages.get(&package, !query.requirement.is_empty(), now).await {
@@ -39,7 +41,7 @@ pub(crate) async fn answer(
         Ok(None) => return badge(Badge::pending(provider), CachePolicy::Pending),
         Err(error) => {
             tracing::error!(%package, %error, "failed to read a package");
-            return respond::unavailable_badge(subject);
+            return BadgeAnswer::unavailable(subject);
         }
     };
     match &found.record.state {
@@ -50,8 +52,7 @@ pub(crate) async fn answer(
         PackageState::NotFound => badge(Badge::not_found(subject), CachePolicy::Brief),
         PackageState::Known(known) => match latest(known, &found, &query) {
             Some(version) => {
-                let badge = Badge::version(provider, version);
-                respond::cached(request, &badge, CachePolicy::Packages, Some(known.changed_at))
+                badge(Badge::version(provider, version), CachePolicy::Packages).modified(known.changed_at)
             }
             None => badge(Badge::not_found(subject), CachePolicy::Brief),
         },
@@ -68,13 +69,14 @@ fn latest<'a>(known: &'a Known, found: &'a CachedPackage, query: &VersionQuery) 
     }
 }
 
-/// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given.
-fn parse(query: &Query<'_>) -> Result<VersionQuery, ParseError> {
+/// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given. An image has no
+/// comparators by name: with the parameters of its style, a cache key has no room for them.
+fn parse(query: &Query<'_>, format: BadgeFormat) -> Result<VersionQuery, ParseError> {
     let mut requirement = Requirement::default();
     if let Some(text) = query.get("version") {
         requirement = requirement.and_range(text)?;
     }
-    for (name, comparator) in Comparator::ALL {
+    for (name, comparator) in Comparator::ALL.into_iter().filter(|_| format == BadgeFormat::Json) {
         if let Some(text) = query.get(name).filter(|text| !text.trim().is_empty()) {
             requirement = requirement.and(comparator, text.parse()?);
         }

@@ -23,7 +23,7 @@ pub enum Route<'a> {
 }
 
 /// The routes that only read. Every path below `/badges/tests` and below `/badges/packages/{provider}` is a badge,
-/// even if its subject does not exist, because shields.io shows nothing but badges.
+/// even if its subject does not exist, because shields.io shows nothing but badges. Each badge is an image below `/svg`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadRoute<'a> {
     /// `/tests/results/{owner}/{repo}`: the history of a repository.
@@ -31,13 +31,22 @@ pub enum ReadRoute<'a> {
     /// `/tests/latest/{owner}/{repo}`: the slots of a repository.
     Latest { owner: Cow<'a, str>, repo: Cow<'a, str> },
     /// `/badges/tests/{platform or all}/{owner}/{repo}/{branch}`
-    TestBadge(Option<RawTarget<'a>>),
+    TestBadge(BadgeFormat, Option<RawTarget<'a>>),
     /// `/badges/packages/nuget/{package}` or `/badges/packages/github/{org}/{package}`
-    PackageBadge(Provider, Option<Package>),
+    PackageBadge(BadgeFormat, Provider, Option<Package>),
     /// `/redirect/test-results/{platform or all}/{owner}/{repo}/{branch}`: redirects to the run behind a badge.
     Redirect(RawTarget<'a>),
     /// `/health`
     Health,
+}
+
+/// A representation of a badge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadgeFormat {
+    /// `/badges/...`: for shields.io.
+    Json,
+    /// `/svg/...`: an image.
+    Svg,
 }
 
 /// A platform and branch of a repository in a path: decoded, but not parsed.
@@ -78,11 +87,10 @@ impl<'a> ReadRoute<'a> {
         if path == "health" {
             return Some(Self::Health);
         }
-        if let Some(target) = path.strip_prefix("badges/tests/") {
-            return Some(Self::TestBadge(RawTarget::parse(target, branch)));
-        }
-        if let Some(names) = path.strip_prefix("badges/packages/") {
-            return Self::package_badge(names);
+        for (prefix, format) in [("badges/", BadgeFormat::Json), ("svg/", BadgeFormat::Svg)] {
+            if let Some(badge) = path.strip_prefix(prefix) {
+                return Self::badge(format, badge, branch);
+            }
         }
         if let Some(target) = path.strip_prefix("redirect/test-results/") {
             return RawTarget::parse(target, branch).map(Self::Redirect);
@@ -100,7 +108,15 @@ impl<'a> ReadRoute<'a> {
         Some((decode(owner), decode(repo)))
     }
 
-    fn package_badge(names: &str) -> Option<Self> {
+    fn badge(format: BadgeFormat, path: &'a str, branch: Option<String>) -> Option<Self> {
+        match path.split_once('/')? {
+            ("tests", target) => Some(Self::TestBadge(format, RawTarget::parse(target, branch))),
+            ("packages", names) => Self::package_badge(format, names),
+            _ => None,
+        }
+    }
+
+    fn package_badge(format: BadgeFormat, names: &str) -> Option<Self> {
         let (provider, names) = names.split_once('/')?;
         let provider = match &*decode(provider).to_ascii_lowercase() {
             "nuget" => Provider::NuGet,
@@ -109,7 +125,7 @@ impl<'a> ReadRoute<'a> {
         };
         // A name that contains a decoded `/` is invalid.
         let package = format!("{provider}/{}", decode(names)).parse().ok();
-        Some(Self::PackageBadge(provider, package))
+        Some(Self::PackageBadge(format, provider, package))
     }
 }
 
@@ -162,7 +178,7 @@ mod tests {
 
     fn branch_of(path: &str, query: Option<&str>) -> String {
         match Route::parse(path, query.map(str::to_owned)) {
-            Some(Route::Read(ReadRoute::TestBadge(Some(target)))) => target.branch.into_owned(),
+            Some(Route::Read(ReadRoute::TestBadge(_, Some(target)))) => target.branch.into_owned(),
             other => panic!("{path}: {other:?}"),
         }
     }
@@ -207,7 +223,9 @@ mod tests {
 
     #[test]
     fn each_path_has_one_route() {
-        let route = |path| Route::parse(path, None);
+        fn route(path: &str) -> Option<Route<'_>> {
+            Route::parse(path, None)
+        }
         let read = |path| match route(path) {
             Some(Route::Read(route)) => Some(route),
             Some(Route::Submit(_)) | None => None,
@@ -219,7 +237,12 @@ mod tests {
         assert!(matches!(route("/tests/results/linux/acme/kit/main"), Some(Route::Submit(Some(_)))));
         assert!(matches!(route("/tests/results/linux/acme/kit/feature/x"), Some(Route::Submit(Some(_)))));
         assert!(matches!(read("/redirect/test-results/linux/acme/kit/main"), Some(ReadRoute::Redirect(_))));
-        assert_eq!(read("/badges/tests/linux/acme/kit"), Some(ReadRoute::TestBadge(None)));
+        for (path, format) in [("/badges", BadgeFormat::Json), ("/svg", BadgeFormat::Svg)] {
+            let tests = format!("{path}/tests/linux/acme/kit");
+            assert_eq!(route(&tests), Some(Route::Read(ReadRoute::TestBadge(format, None))));
+            let package = ReadRoute::PackageBadge(format, Provider::NuGet, None);
+            assert_eq!(route(&format!("{path}/packages/nuget/")), Some(Route::Read(package)));
+        }
         for (path, package) in [
             ("/badges/packages/nuget/Newtonsoft.Json", Some("nuget/newtonsoft.json")),
             ("/badges/packages/NuGet/a%2Eb", Some("nuget/a.b")),
@@ -229,7 +252,7 @@ mod tests {
             ("/badges/packages/nuget/a b", None),
             ("/badges/packages/github/kit", None),
         ] {
-            let Some(ReadRoute::PackageBadge(_, found)) = read(path) else { panic!("{path} is a badge") };
+            let Some(ReadRoute::PackageBadge(_, _, found)) = read(path) else { panic!("{path} is a badge") };
             assert_eq!(found.map(|package| package.to_string()).as_deref(), package, "{path}");
         }
         for unknown in [
@@ -244,6 +267,8 @@ mod tests {
             "/tests/latest/acme/kit/main",
             "/tests/results/linux/acme/kit",
             "/badges/tests",
+            "/svg/",
+            "/svg/packages/npm/left-pad",
             "/healthy",
             "/redirect/test-results/linux/acme/kit",
             "health",

@@ -41,6 +41,7 @@ pub mod package_record;
 pub mod package_request;
 pub mod signature;
 pub mod slots;
+pub mod svg;
 pub mod test_result;
 pub mod timestamp;
 pub mod token_bucket;
