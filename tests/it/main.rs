@@ -23,5 +23,6 @@ mod processing;
 mod refreshing;
 mod security;
 mod suites;
+mod svg;
 mod template;
 mod tidy;

@@ -12,7 +12,7 @@ const TEXT_MARGIN: f64 = 12.0;
 const LOGO_MARGIN: u32 = 9;
 /// The logo, and the gap to the text after it.
 const LOGO_WIDTH: u32 = LOGO_SIZE + 6;
-const LETTER_SPACING: f64 = 1.25;
+const SPACING: f64 = 1.25;
 
 pub(super) fn draw(drawing: &Drawing<'_>) -> String {
     let Drawing { color, .. } = drawing;
@@ -56,10 +56,10 @@ pub(super) fn draw(drawing: &Drawing<'_>) -> String {
     markup::image(left_width + right_width, HEIGHT, &label, &message, content)
 }
 
-/// The width in pixels. `badge-maker` counts a letter's space for each UTF-16 unit.
+/// The width in pixels. `badge-maker` adds the space between characters for each UTF-16 unit.
 fn text_width(font: Font, text: &str) -> f64 {
     let spaces: u32 = text.chars().map(|c| if c.len_utf16() == 1 { 1 } else { 2 }).sum();
-    f64::from(font.width(text)) + LETTER_SPACING * f64::from(spaces)
+    f64::from(font.width(text)) + SPACING * f64::from(spaces)
 }
 
 /// `text` from `x` on, `width` pixels wide. Its units are tenths of a pixel.
