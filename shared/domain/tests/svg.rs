@@ -35,20 +35,24 @@ fn style(parameters: &BTreeMap<String, String>) -> Style {
     Style::parse(|name| parameters.get(name).map(String::as_str))
 }
 
+fn tests(passed: u64, failed: u64, has_failure: bool) -> Badge {
+    let newest = Timestamp::from_unix_milliseconds(0);
+    Badge::tests(&Summary { passed, failed, has_failure, is_complete: true, newest })
+}
+
+fn version(provider: Provider, text: &str) -> Badge {
+    Badge::version(provider, &text.parse().unwrap())
+}
+
 fn badges() -> Vec<Badge> {
     let (nuget, github) = (Provider::NuGet, Provider::GitHub);
-    let tests = |passed, failed, has_failure, is_complete| {
-        let newest = Timestamp::from_unix_milliseconds(0);
-        Badge::tests(&Summary { passed, failed, has_failure, is_complete, newest })
-    };
-    let version = |provider, text: &str| Badge::version(provider, &text.parse().unwrap());
     vec![
-        tests(190, 0, false, true),
-        tests(u32::MAX.into(), 0, false, true),
-        tests(188, 2, true, true),
-        tests(0, 2, true, true),
-        tests(190, 0, true, true),
-        tests(0, 0, false, true),
+        tests(190, 0, false),
+        tests(u32::MAX.into(), 0, false),
+        tests(188, 2, true),
+        tests(0, 2, true),
+        tests(190, 0, true),
+        tests(0, 0, false),
         Badge::too_many_suites(),
         Badge::no_results(),
         Badge::no_recent_results(),
@@ -73,6 +77,35 @@ fn each_badge_is_what_shields_draws_byte_for_byte() {
         let is_reference = |badge: &&Badge| serde_json::to_value(badge).unwrap() == json;
         let badge = badges.iter().find(is_reference).unwrap_or_else(|| panic!("no badge is {json}"));
         assert_eq!(svg::draw(badge, &style(&parameters)), svg, "{json} {parameters:?}");
+    }
+}
+
+#[test]
+fn the_images_of_the_pages_are_up_to_date() {
+    const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/images");
+    let (nuget, github, passed) = (Provider::NuGet, Provider::GitHub, tests(190, 0, false));
+    for (name, badge, style) in [
+        ("tests-passed", &passed, "flat"),
+        ("style-flat-square", &passed, "flat-square"),
+        ("style-plastic", &passed, "plastic"),
+        ("style-for-the-badge", &passed, "for-the-badge"),
+        ("style-social", &passed, "social"),
+        ("tests-failed", &tests(188, 2, true), "flat"),
+        ("run-failed", &tests(190, 0, true), "flat"),
+        ("matrix-passed", &tests(300, 0, false), "flat"),
+        ("matrix-failed", &tests(298, 2, true), "flat"),
+        ("nuget", &version(nuget, "13.0.3"), "flat"),
+        ("nuget-prerelease", &version(nuget, "14.0.0-beta.1"), "flat"),
+        ("github", &version(github, "2.4.0"), "flat"),
+    ] {
+        let image = svg::draw(badge, &Style::parse(|name| (name == "style").then_some(style))) + "\n";
+        let path = format!("{IMAGES}/{name}.svg");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, image).unwrap();
+        } else {
+            let page = std::fs::read_to_string(&path).unwrap_or_default();
+            assert_eq!(page, image, "run `UPDATE_DOCS=1 cargo test --workspace --test svg` to update {path}");
+        }
     }
 }
 
