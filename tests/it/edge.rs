@@ -142,7 +142,7 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
         let names = texts(&key["QueryStringsConfig"]["QueryStrings"]);
         assert_eq!(names, *parameters, "{pattern}");
         assert!(names.len() <= NAMES_MAX, "{pattern}");
-        // CloudFront compresses from 1,000 bytes on, which the JSON of a badge does not have. An image has about 1,200,
+        // CloudFront compresses from 1,000 bytes on, which the JSON of a badge does not have. An image has about 1,300,
         // and one copy for all encodings is more likely to be there while the origin fails.
         let is_badge = !pattern.starts_with("/tests/");
         for encoding in ["EnableAcceptEncodingBrotli", "EnableAcceptEncodingGzip"] {
