@@ -110,12 +110,14 @@ impl App {
             return ErrorResponse::method_not_allowed(allow).into_response();
         };
         let answer = match route {
-            ReadRoute::TestBadge(target) => {
-                Ok(test_badge::answer(&self.slots, request, target, self.clock.now()).await)
+            ReadRoute::TestBadge(format, target) => {
+                let badge = test_badge::find(&self.slots, request, target, self.clock.now()).await;
+                Ok(respond::badge(request, format, badge))
             }
-            ReadRoute::PackageBadge(registry, names) => {
-                let readers = (&self.packages, &self.feeds);
-                Ok(package_badge::answer(readers, request, registry, &names, self.clock.now()).await)
+            ReadRoute::PackageBadge(format, registry, names) => {
+                let (readers, now) = ((&self.packages, &self.feeds), self.clock.now());
+                let badge = package_badge::find(readers, request, format, registry, &names, now).await;
+                Ok(respond::badge(request, format, badge))
             }
             ReadRoute::Redirect(target) => {
                 test_badge::redirect(&self.slots, request, target, self.clock.now()).await

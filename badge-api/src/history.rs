@@ -44,7 +44,7 @@ pub(crate) async fn page(
         results: page.results,
         next_cursor: page.next.map(|position| paging::encode(position.as_str())),
     };
-    Ok(respond::cached(request, &body, CachePolicy::TestResults, newest))
+    Ok(respond::json(request, &body, CachePolicy::TestResults, newest))
 }
 
 /// Parses the parameters, all of which are optional, and reports all errors at once.

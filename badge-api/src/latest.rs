@@ -66,7 +66,7 @@ pub(crate) async fn page(
         slots.sort_by_cached_key(|slot| Reverse(ResultOrder::of(&slot.result)));
     }
     let next_cursor = found.next.map(|position| paging::encode(position.as_str()));
-    Ok(respond::cached(request, &Page { slots, next_cursor }, CachePolicy::TestResults, newest))
+    Ok(respond::json(request, &Page { slots, next_cursor }, CachePolicy::TestResults, newest))
 }
 
 /// The slots of a page with their states. The state is unknown for a branch that continues on another page, unless the

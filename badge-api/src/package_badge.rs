@@ -1,7 +1,7 @@
 //! The badge of a package.
 
-use badgesmith_api::http::{Query, Request, Response};
-use badgesmith_api::route::Registry;
+use badgesmith_api::http::{Query, Request};
+use badgesmith_api::route::{BadgeFormat, Registry};
 use badgesmith_domain::badge::{Badge, Subject};
 use badgesmith_domain::ids::ParseError;
 use badgesmith_domain::package::{Package, PackageName, PackageType, Provider};
@@ -12,7 +12,7 @@ use badgesmith_domain::version::{Comparator, Filter, Scheme, Version};
 use crate::cached_package::CachedPackage;
 use crate::feed_reader::FeedReader;
 use crate::package_reader::{PackageRead, PackageReader};
-use crate::respond::{self, CachePolicy};
+use crate::respond::{BadgeAnswer, CachePolicy};
 
 /// Which of a package's versions a badge shows.
 struct VersionQuery {
@@ -21,14 +21,15 @@ struct VersionQuery {
     warn: bool,
 }
 
-/// Responds with the badge of the package that `names` and the query name.
-pub(crate) async fn answer(
+/// Finds the badge of the package that `names` and the query name.
+pub(crate) async fn find(
     (packages, feeds): (&PackageReader, &FeedReader),
     request: Request<'_>,
+    format: BadgeFormat,
     registry: Registry,
     names: &str,
     now: Timestamp,
-) -> Response {
+) -> BadgeAnswer {
     let query = request.query();
     let (organization, written) = match registry {
         Registry::NuGet => ("", names),
@@ -39,7 +40,7 @@ pub(crate) async fn answer(
     };
     let (provider, package) = parse_package(registry, organization, written, &query);
     let subject = Subject::Package(provider);
-    let badge = |badge: Badge, policy| respond::cached(request, &badge, policy, None);
+    let badge = BadgeAnswer::new;
     let Ok(package) = package else {
         return badge(Badge::not_found(subject), CachePolicy::Brief);
     };
@@ -49,11 +50,11 @@ pub(crate) async fn answer(
             Ok(false) => return badge(Badge::not_found(subject), CachePolicy::Brief),
             Err(error) => {
                 tracing::error!(%package, %error, "failed to read a feed");
-                return respond::unavailable_badge(subject);
+                return BadgeAnswer::unavailable(subject);
             }
         }
     }
-    let Ok(query) = parse(provider.scheme(), &query) else {
+    let Ok(query) = parse(provider.scheme(), &query, format) else {
         return badge(Badge::invalid_range(provider), CachePolicy::Brief);
     };
     let read = PackageRead { package: &package, written, needs_versions: !query.filter.is_empty(), now };
@@ -62,27 +63,22 @@ pub(crate) async fn answer(
         Ok(None) => return badge(Badge::pending(provider), CachePolicy::Pending),
         Err(error) => {
             tracing::error!(%package, %error, "failed to read a package");
-            return respond::unavailable_badge(subject);
+            return BadgeAnswer::unavailable(subject);
         }
     };
-    let (badge, policy, changed_at) = shown(provider, &found, &query);
-    respond::cached(request, &badge, policy, changed_at)
+    shown(provider, &found, &query)
 }
 
-/// The badge of a package that was read, its cache policy, and when its versions changed.
-fn shown(
-    provider: Provider,
-    found: &CachedPackage,
-    query: &VersionQuery,
-) -> (Badge, CachePolicy, Option<Timestamp>) {
+/// The badge of a package that was read.
+fn shown(provider: Provider, found: &CachedPackage, query: &VersionQuery) -> BadgeAnswer {
     let subject = Subject::Package(provider);
-    let not_found = (Badge::not_found(subject), CachePolicy::Brief, None);
+    let not_found = || BadgeAnswer::new(Badge::not_found(subject), CachePolicy::Brief);
     match &found.record.state {
         PackageState::Unconfirmed if found.record.failures == 0 => {
-            (Badge::pending(provider), CachePolicy::Pending, None)
+            BadgeAnswer::new(Badge::pending(provider), CachePolicy::Pending)
         }
-        PackageState::Unconfirmed => (Badge::unavailable(subject), CachePolicy::Pending, None),
-        PackageState::NotFound => not_found,
+        PackageState::Unconfirmed => BadgeAnswer::new(Badge::unavailable(subject), CachePolicy::Pending),
+        PackageState::NotFound => not_found(),
         PackageState::Known(known) => match latest(known, found, query) {
             Some(version) => {
                 let badge = if query.warn {
@@ -90,9 +86,9 @@ fn shown(
                 } else {
                     Badge::version(provider, version)
                 };
-                (badge, CachePolicy::Packages, Some(known.changed_at))
+                BadgeAnswer::new(badge, CachePolicy::Packages).modified(known.changed_at)
             }
-            None => not_found,
+            None => not_found(),
         },
     }
 }
@@ -135,14 +131,17 @@ fn parse_package(
     }
 }
 
-/// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given.
-fn parse(scheme: Scheme, query: &Query<'_>) -> Result<VersionQuery, ParseError> {
-    let comparisons = Comparator::ALL.into_iter().filter_map(|(name, comparator)| {
+/// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given. An image has no
+/// comparators by name, and no second name of `prerelease`: with the parameters of its style, a cache key has no room for
+/// them.
+fn parse(scheme: Scheme, query: &Query<'_>, format: BadgeFormat) -> Result<VersionQuery, ParseError> {
+    let is_json = format == BadgeFormat::Json;
+    let comparisons = Comparator::ALL.into_iter().filter(|_| is_json).filter_map(|(name, comparator)| {
         let version = query.get(name).filter(|text| !text.trim().is_empty())?;
         Some((comparator, version))
     });
     let filter = Filter::parse(scheme, query.get("version").unwrap_or_default(), comparisons)?;
     // The second name is that of shields.io.
-    let prerelease = query.flag("prerelease") || query.flag("include_prereleases");
+    let prerelease = query.flag("prerelease") || is_json && query.flag("include_prereleases");
     Ok(VersionQuery { filter, prerelease, warn: query.flag("warn") })
 }

@@ -4,8 +4,10 @@ use std::fmt::Display;
 
 use badgesmith_api::error_response::ErrorResponse;
 use badgesmith_api::http::{Request, Response};
+use badgesmith_api::route::BadgeFormat;
 use badgesmith_aws::metrics::Metric;
 use badgesmith_domain::badge::{Badge, Subject};
+use badgesmith_domain::svg::{self, Style};
 use badgesmith_domain::timestamp::Timestamp;
 use http::{StatusCode, header};
 use serde::Serialize;
@@ -25,6 +27,8 @@ pub(crate) enum CachePolicy {
     Brief,
     /// A package that is being looked up, or whose first lookup failed.
     Pending,
+    /// DynamoDB fails.
+    Unavailable,
 }
 
 impl CachePolicy {
@@ -38,31 +42,85 @@ impl CachePolicy {
             }
             Self::Brief => "public, max-age=30, s-maxage=30",
             Self::Pending => "public, max-age=5, s-maxage=5",
+            Self::Unavailable => "no-store",
         }
     }
 }
 
-/// `body` as JSON with its entity tag, or 304 if the client already has it (RFC 9110, 13.1.2).
-pub(crate) fn cached(
+/// A badge, and how caches may keep it.
+#[derive(Debug)]
+pub(crate) struct BadgeAnswer {
+    badge: Badge,
+    policy: CachePolicy,
+    last_modified: Option<Timestamp>,
+}
+
+impl BadgeAnswer {
+    pub(crate) fn new(badge: Badge, policy: CachePolicy) -> Self {
+        Self { badge, policy, last_modified: None }
+    }
+
+    pub(crate) fn modified(self, timestamp: Timestamp) -> Self {
+        Self { last_modified: Some(timestamp), ..self }
+    }
+
+    /// The badge while DynamoDB fails.
+    pub(crate) fn unavailable(subject: Subject) -> Self {
+        Metric::BadgesUnavailable.count(1);
+        Self::new(Badge::unavailable(subject), CachePolicy::Unavailable)
+    }
+}
+
+/// The badge in `format`. Only a 5xx makes the CDN serve the good copy that it may have (`stale-if-error`).
+pub(crate) fn badge(request: Request<'_>, format: BadgeFormat, answer: BadgeAnswer) -> Response {
+    let BadgeAnswer { badge, policy, last_modified } = answer;
+    let (text, response): (_, fn(StatusCode, String) -> Response) = match format {
+        BadgeFormat::Json => (to_json(&badge), Response::json_text),
+        BadgeFormat::Svg => {
+            let query = request.query();
+            (svg::draw(&badge, &Style::parse(|name| query.get_or_empty(name))), Response::svg)
+        }
+    };
+    if policy == CachePolicy::Unavailable {
+        return response(StatusCode::SERVICE_UNAVAILABLE, text)
+            .header(header::CACHE_CONTROL, policy.as_str())
+            .header(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+    }
+    cached(request, text, response, policy, last_modified)
+}
+
+/// `body` as JSON.
+pub(crate) fn json(
     request: Request<'_>,
     body: &impl Serialize,
     policy: CachePolicy,
     last_modified: Option<Timestamp>,
 ) -> Response {
-    // Serialization fails only for maps with non-string keys, and no response has one.
-    let text = serde_json::to_string(body).unwrap_or_default();
+    cached(request, to_json(body), Response::json_text, policy, last_modified)
+}
+
+/// A body with its entity tag, or 304 if the client already has it (RFC 9110, 13.1.2).
+fn cached(
+    request: Request<'_>,
+    text: String,
+    response: fn(StatusCode, String) -> Response,
+    policy: CachePolicy,
+    last_modified: Option<Timestamp>,
+) -> Response {
     let entity_tag = entity_tag(&text);
     let unchanged = request.header("if-none-match").is_some_and(|tags| matches(tags, &entity_tag));
-    let response = if unchanged {
-        Response::new(StatusCode::NOT_MODIFIED)
-    } else {
-        Response::json_text(StatusCode::OK, text)
-    };
+    let response =
+        if unchanged { Response::new(StatusCode::NOT_MODIFIED) } else { response(StatusCode::OK, text) };
     let response = response.header(header::ETAG, &entity_tag).header(header::CACHE_CONTROL, policy.as_str());
     match last_modified {
         Some(timestamp) => response.header(header::LAST_MODIFIED, &timestamp.http_date()),
         None => response,
     }
+}
+
+fn to_json(body: &impl Serialize) -> String {
+    // Serialization fails only for maps with non-string keys, and no response has one.
+    serde_json::to_string(body).unwrap_or_default()
 }
 
 /// The response to `OPTIONS`, such as a browser's preflight.
@@ -72,14 +130,6 @@ pub(crate) fn options(allow: &'static str) -> Response {
         .header(header::ACCESS_CONTROL_ALLOW_METHODS, allow)
         .header(header::ACCESS_CONTROL_ALLOW_HEADERS, "*")
         .header(header::ACCESS_CONTROL_MAX_AGE, "86400")
-}
-
-/// The badge while DynamoDB fails. A 5xx makes the CDN serve its cached copy, if it has one (`stale-if-error`).
-pub(crate) fn unavailable_badge(subject: Subject) -> Response {
-    Metric::BadgesUnavailable.count(1);
-    Response::json(StatusCode::SERVICE_UNAVAILABLE, &Badge::unavailable(subject))
-        .header(header::CACHE_CONTROL, "no-store")
-        .header(header::RETRY_AFTER, RETRY_AFTER_SECONDS)
 }
 
 /// The response to anything but a badge while DynamoDB fails.

@@ -11,17 +11,17 @@ use badgesmith_domain::slots::Selection;
 use badgesmith_domain::timestamp::Timestamp;
 use http::{StatusCode, header};
 
-use crate::respond::{self, CachePolicy};
+use crate::respond::{self, BadgeAnswer, CachePolicy};
 use crate::slot_reader::{SlotReader, Target};
 
-/// Responds with the badge of `target`; `None` means that its address is invalid.
-pub(crate) async fn answer(
+/// Finds the badge of `target`; `None` means that its address is invalid.
+pub(crate) async fn find(
     slots: &SlotReader,
     request: Request<'_>,
     target: Option<RawTarget<'_>>,
     now: Timestamp,
-) -> Response {
-    let brief = |badge| respond::cached(request, &badge, CachePolicy::Brief, None);
+) -> BadgeAnswer {
+    let brief = |badge| BadgeAnswer::new(badge, CachePolicy::Brief);
     let query = request.query();
     let parsed = target.as_ref().map(|target| Ok((parse_target(target, &query)?, max_age(&query)?)));
     let Some(Ok::<_, ParseError>((target, max_age))) = parsed else {
@@ -32,7 +32,7 @@ pub(crate) async fn answer(
         Err(error) => {
             let Target { repository, branch, .. } = &target;
             tracing::error!(%repository, %branch, %error, "failed to read slots");
-            return respond::unavailable_badge(Subject::Tests);
+            return BadgeAnswer::unavailable(Subject::Tests);
         }
     };
     let Some(summary) = found.summary(&target.selection) else {
@@ -45,7 +45,7 @@ pub(crate) async fn answer(
     if badge == Badge::too_many_suites() {
         return brief(badge);
     }
-    respond::cached(request, &badge, CachePolicy::TestResults, Some(summary.newest.min(now)))
+    BadgeAnswer::new(badge, CachePolicy::TestResults).modified(summary.newest.min(now))
 }
 
 /// Redirects to the run behind the badge of `target`.

@@ -19,6 +19,7 @@ use crate::server::Server;
 
 const REPOSITORY: &str = "demo/badgesmith";
 const BADGE_PATH: &str = "/badges/tests/linux/demo/badgesmith/main";
+const IMAGE_PATH: &str = "/svg/tests/linux/demo/badgesmith/main";
 /// The message of the badge before the first result.
 const NO_RESULTS: &str = "\"no results\"";
 /// How often the badge is read until it shows the first result.
@@ -117,6 +118,7 @@ fn text(server: &Server, badge: &str, key: &str) -> String {
 
   {badge}
   {base}{BADGE_PATH}
+  {base}{IMAGE_PATH}
 
 Submit another result from a second terminal:
 

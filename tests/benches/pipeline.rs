@@ -118,6 +118,12 @@ async fn measure_pipeline(options: &Options) -> bool {
     let often = options.extent.pick(Duration::from_secs(3), Duration::from_millis(300));
     let often = Load { clients, count: usize::MAX, period: often };
     read(&client, often, &branches[..1], "").await.print("a badge read from memory");
+    let image = branches[0].badge().replacen("/badges", "/svg", 1);
+    let images = often.run((client.clone(), image), |(client, image), _| async move {
+        assert_eq!(client.get(&image, "").await.status, 200);
+        Some(())
+    });
+    images.await.print("its image read from memory");
     let badge = client.get(&branches[0].badge(), "").await;
     let tag = badge.header("etag").expect("an entity tag");
     read(&client, often, &branches[..1], tag).await.print("the same with If-None-Match: 304");

@@ -64,6 +64,25 @@ async fn every_error_is_a_badge_with_status_200() {
 }
 
 #[tokio::test]
+async fn each_badge_is_an_image() {
+    let pipeline = Pipeline::open();
+    let branch = unique("main");
+    pipeline.accepted(&pipeline.post(&pipeline.result(&branch, &json!({})))).await;
+    let badge = pipeline.badge_path("linux", &branch);
+    pipeline.badge(&badge, "190 passed").await;
+    for (path, title) in [
+        (format!("{badge}?style=plastic&label=unit%20tests"), "unit tests: 190 passed"),
+        (format!("{badge}?suite=other"), "tests: no results"),
+        ("/badges/packages/nuget/a..b?label=".to_owned(), "not found"),
+        ("/badges/packages/github/acme/kit?version=x".to_owned(), "github: invalid range"),
+    ] {
+        let image = pipeline.get(&path.replacen("/badges", "/svg", 1)).await;
+        assert_eq!((image.status, image.header("content-type")), (200, Some("image/svg+xml")), "{path}");
+        assert!(image.text.contains(&format!("<title>{title}</title>")), "{path}: {}", image.text);
+    }
+}
+
+#[tokio::test]
 async fn browsers_may_read_and_head_is_get_without_the_body() {
     let pipeline = Pipeline::open();
     let branch = unique("main");
@@ -71,10 +90,12 @@ async fn browsers_may_read_and_head_is_get_without_the_body() {
     let badge = pipeline.badge_path("linux", &branch);
     pipeline.badge(&badge, "190 passed").await;
     let redirect = badge.replace("/badges/tests/", "/redirect/test-results/");
+    let image = badge.replacen("/badges", "/svg", 1);
     let history = format!("/tests/results/{}?branch={branch}", pipeline.target.repository);
     let origin = ("origin", "https://example.test");
     for (path, status, is_read) in [
         (badge.as_str(), 200, true),
+        (image.as_str(), 200, true),
         (redirect.as_str(), 302, true),
         (history.as_str(), 200, true),
         ("/badges/packages/nuget/a..b", 200, true),

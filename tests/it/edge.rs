@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
+use badgesmith_domain::svg::Style;
 use badgesmith_domain::version::Comparator;
 use serde_json::{Value, json};
 
@@ -118,12 +119,22 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
     let branch = words_after("query().get(\"", http.split("#[cfg(test)]").next().unwrap());
     assert_eq!(branch, ["branch".to_owned()].into(), "it overrides the branch in a path");
     let tests: BTreeSet<_> = parameters("test_badge").union(&branch).cloned().collect();
+    let with_style = |names: &BTreeSet<String>| {
+        names.iter().cloned().chain(Style::PARAMETERS.map(str::to_owned)).collect::<BTreeSet<_>>()
+    };
     let mut packages = parameters("package_badge");
     packages.extend(Comparator::ALL.map(|(name, _)| name.to_owned()));
     let without = |names: &[&str]| -> BTreeSet<_> {
         packages.iter().filter(|name| !names.contains(&name.as_str())).cloned().collect()
     };
     let (nuget, github) = (without(&["type"]), without(&["feed", "warn"]));
+    let comparators = Comparator::ALL.map(|(name, _)| name);
+    let of_image = |names: &BTreeSet<String>| {
+        let is_read =
+            |name: &&String| **name != "include_prereleases" && !comparators.contains(&name.as_str());
+        with_style(&names.iter().filter(is_read).cloned().collect())
+    };
+    let (svg_tests, svg_nuget, svg_github) = (with_style(&tests), of_image(&nuget), of_image(&github));
     let (latest, history) = (parameters("latest"), parameters("history"));
 
     let config = distribution();
@@ -135,6 +146,9 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
         ("/redirect/*", "BadgeApi", &tests),
         ("/badges/packages/nuget/*", "BadgeApi", &nuget),
         ("/badges/packages/github/*", "BadgeApi", &github),
+        ("/svg/tests/*", "BadgeApi", &svg_tests),
+        ("/svg/packages/nuget/*", "BadgeApi", &svg_nuget),
+        ("/svg/packages/github/*", "BadgeApi", &svg_github),
         ("/tests/latest/*", "BadgeApi", &latest),
         ("/tests/results*", "HttpApi", &history),
     ]) {
@@ -148,7 +162,8 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
         let names = texts(&key["QueryStringsConfig"]["QueryStrings"]);
         assert_eq!(names, *parameters, "{pattern}");
         assert!(names.len() <= NAMES_MAX, "{pattern}");
-        // CloudFront compresses from 1,000 bytes on. A copy of a badge for each encoding would never be smaller.
+        // CloudFront compresses from 1,000 bytes on, which the JSON of a badge does not have. An image has about 1,300,
+        // and one copy for all encodings is more likely to be there while the origin fails.
         let is_badge = !pattern.starts_with("/tests/");
         for encoding in ["EnableAcceptEncodingBrotli", "EnableAcceptEncodingGzip"] {
             assert_eq!(key[encoding], !is_badge, "{pattern}");
@@ -156,7 +171,12 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
         assert_eq!(behavior["Compress"], !is_badge, "{pattern}");
         forwarded.extend(names);
     }
-    assert_eq!(behaviors.len(), 6);
+    assert_eq!(behaviors.len(), 9);
+    // CloudFront rejects a second policy of the same name.
+    let policies = all("AWS::CloudFront::CachePolicy");
+    let names: BTreeSet<_> =
+        policies.iter().map(|policy| &policy["CachePolicyConfig"]["Name"]).map(Value::to_string).collect();
+    assert_eq!(names.len(), policies.len(), "{names:?}");
     assert_eq!(config["DefaultCacheBehavior"]["TargetOriginId"], "BadgeApi");
     let everywhere = source("badge-api");
     for word in READS.into_iter().flat_map(|before| words_after(before, &everywhere)) {

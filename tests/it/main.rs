@@ -25,5 +25,6 @@ mod processing;
 mod refreshing;
 mod security;
 mod suites;
+mod svg;
 mod template;
 mod tidy;

@@ -31,7 +31,8 @@ fn files(folders: &[&str], extension: &str) -> Vec<(String, String)> {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             let is_skipped = path.file_name().is_some_and(|name| {
-                name.as_encoded_bytes().starts_with(b".") && name != ".github" || name == "target"
+                let is_built = name == "target" || name == "node_modules";
+                is_built || name.as_encoded_bytes().starts_with(b".") && name != ".github"
             });
             if path.is_dir() && !is_skipped {
                 folders.push(path);

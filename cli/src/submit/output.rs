@@ -35,6 +35,8 @@ pub(crate) struct SubmitOutput {
     #[serde(flatten)]
     urls: BadgeUrls,
     markdown: String,
+    /// With the image from shields.io.
+    shields_markdown: String,
 }
 
 /// What `--json` prints if nothing was sent.
@@ -96,6 +98,7 @@ impl SubmitOutput {
             conclusion: test_run.outcome.conclusion().unwrap_or(Conclusion::Success),
             retried,
             markdown: urls.markdown(),
+            shields_markdown: urls.shields_markdown(),
             urls,
         }
     }
@@ -126,7 +129,7 @@ impl SubmitOutput {
     }
 
     fn step_summary(&self) -> String {
-        let Self { platform, counts, markdown, .. } = self;
+        let Self { platform, counts, markdown, shields_markdown, .. } = self;
         let branch = code_span(self.branch.as_str());
         let suite = self.suite.as_ref().map(|suite| format!("Suite: {}\n\n", code_span(suite.as_str())));
         let suite = suite.unwrap_or_default();
@@ -140,7 +143,9 @@ impl SubmitOutput {
         };
         format!(
             "### Tests of {branch} on {platform}\n\n{suite}| passed | failed | skipped | total | conclusion |\n\
-             |---|---|---|---|---|\n| {passed} | {failed} | {skipped} | {total} | {conclusion} |\n{warning}\n{markdown}\n\n```markdown\n{markdown}\n```\n"
+             |---|---|---|---|---|\n| {passed} | {failed} | {skipped} | {total} | {conclusion} |\n{warning}\n{markdown}\n\n\
+             ```markdown\n{markdown}\n```\n\nThe same image from shields.io, which keeps it for five minutes:\n\n\
+             ```markdown\n{shields_markdown}\n```\n"
         )
     }
 }
@@ -190,9 +195,11 @@ mod tests {
           "conclusion": "failure",
           "retried": 3,
           "badge_url": "https://badges.test/badges/tests/all/acme/kit?branch=ma%60in",
-          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in",
+          "image_url": "https://badges.test/svg/tests/all/acme/kit?branch=ma%60in",
+          "shields_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in",
           "link_url": "https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in",
-          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)"
+          "markdown": "[![Tests](https://badges.test/svg/tests/all/acme/kit?branch=ma%60in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)",
+          "shields_markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)"
         }
         "#);
         insta::assert_snapshot!(output.step_outputs(), @r"
@@ -202,7 +209,7 @@ mod tests {
         total=193
         conclusion=failure
         badge-url=https://badges.test/badges/tests/all/acme/kit?branch=ma%60in
-        markdown=[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
+        markdown=[![Tests](https://badges.test/svg/tests/all/acme/kit?branch=ma%60in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
         test-result-id=6f1f0c7e
         ");
         insta::assert_snapshot!(output.step_summary(), @r"
@@ -212,7 +219,13 @@ mod tests {
         |---|---|---|---|---|
         | 190 | 2 | 1 | 193 | failure |
 
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
+        [![Tests](https://badges.test/svg/tests/all/acme/kit?branch=ma%60in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
+
+        ```markdown
+        [![Tests](https://badges.test/svg/tests/all/acme/kit?branch=ma%60in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
+        ```
+
+        The same image from shields.io, which keeps it for five minutes:
 
         ```markdown
         [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
@@ -237,9 +250,11 @@ mod tests {
           "conclusion": "failure",
           "retried": 3,
           "badge_url": "https://badges.test/badges/tests/all/acme/kit?branch=ma%60in",
-          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in",
+          "image_url": "https://badges.test/svg/tests/all/acme/kit?branch=ma%60in",
+          "shields_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in",
           "link_url": "https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in",
-          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)"
+          "markdown": "[![Tests](https://badges.test/svg/tests/all/acme/kit?branch=ma%60in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)",
+          "shields_markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)"
         }
         "#);
         insta::assert_snapshot!(output.step_summary(), @r"
@@ -251,7 +266,13 @@ mod tests {
 
         The service did **not accept** the result; the log of this step has the reason.
 
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
+        [![Tests](https://badges.test/svg/tests/all/acme/kit?branch=ma%60in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
+
+        ```markdown
+        [![Tests](https://badges.test/svg/tests/all/acme/kit?branch=ma%60in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
+        ```
+
+        The same image from shields.io, which keeps it for five minutes:
 
         ```markdown
         [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)

@@ -48,8 +48,10 @@ impl fmt::Display for ServiceUrl {
 pub(crate) struct BadgeUrls {
     /// The service's JSON for shields.io.
     pub(crate) badge_url: String,
-    /// The image, from shields.io.
+    /// The image, from the service.
     pub(crate) image_url: String,
+    /// The same image from shields.io.
+    pub(crate) shields_url: String,
     /// The service's redirect to the run behind the badge.
     pub(crate) link_url: String,
 }
@@ -59,7 +61,8 @@ impl BadgeUrls {
         let target = format!("all/{repository}{}", branch_suffix(branch.as_str()));
         let badge_url = format!("{service}/badges/tests/{target}");
         Self {
-            image_url: format!("https://img.shields.io/endpoint?url={}", segment(&badge_url)),
+            image_url: format!("{service}/svg/tests/{target}"),
+            shields_url: format!("https://img.shields.io/endpoint?url={}", segment(&badge_url)),
             link_url: format!("{service}/redirect/test-results/{target}"),
             badge_url,
         }
@@ -68,6 +71,11 @@ impl BadgeUrls {
     /// The linked badge as Markdown. The URLs have no character that Markdown could interpret.
     pub(crate) fn markdown(&self) -> String {
         format!("[![Tests]({})]({})", self.image_url, self.link_url)
+    }
+
+    /// The same with the image from shields.io.
+    pub(crate) fn shields_markdown(&self) -> String {
+        format!("[![Tests]({})]({})", self.shields_url, self.link_url)
     }
 }
 
@@ -80,12 +88,17 @@ mod tests {
         let markdown = |branch: &str| {
             let service = ServiceUrl::parse("https://badges.test/").unwrap();
             let repository = "Acme/Kit".parse().unwrap();
-            BadgeUrls::new(&service, &repository, &branch.parse().unwrap()).markdown()
+            let urls = BadgeUrls::new(&service, &repository, &branch.parse().unwrap());
+            format!("{}\n{}", urls.markdown(), urls.shields_markdown())
         };
         insta::assert_snapshot!(["main", "feature/x", "feature/x#1", "100%)](evil"].map(markdown).join("\n"), @r"
+        [![Tests](https://badges.test/svg/tests/all/acme/kit/main)](https://badges.test/redirect/test-results/all/acme/kit/main)
         [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%2Fmain)](https://badges.test/redirect/test-results/all/acme/kit/main)
+        [![Tests](https://badges.test/svg/tests/all/acme/kit/feature/x)](https://badges.test/redirect/test-results/all/acme/kit/feature/x)
         [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%2Ffeature%2Fx)](https://badges.test/redirect/test-results/all/acme/kit/feature/x)
+        [![Tests](https://badges.test/svg/tests/all/acme/kit?branch=feature%2Fx%231)](https://badges.test/redirect/test-results/all/acme/kit?branch=feature%2Fx%231)
         [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dfeature%252Fx%25231)](https://badges.test/redirect/test-results/all/acme/kit?branch=feature%2Fx%231)
+        [![Tests](https://badges.test/svg/tests/all/acme/kit?branch=100%25%29%5D%28evil)](https://badges.test/redirect/test-results/all/acme/kit?branch=100%25%29%5D%28evil)
         [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3D100%2525%2529%255D%2528evil)](https://badges.test/redirect/test-results/all/acme/kit?branch=100%25%29%5D%28evil)
         ");
     }

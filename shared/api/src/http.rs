@@ -15,6 +15,9 @@ use serde::Serialize;
 use crate::route::Route;
 
 const JSON: &str = "application/json; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+/// An image has a logo as data and a style sheet inside, and nothing else.
+const SVG_CONTENT: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
 /// An HTTP request, as a view of the event from API Gateway or a function URL.
 #[derive(Debug, Clone, Copy)]
@@ -70,8 +73,12 @@ pub struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 impl Query<'_> {
     /// The first value of a parameter. An empty value counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
-        Some(&**value).filter(|value| !value.is_empty())
+        self.get_or_empty(name).filter(|value| !value.is_empty())
+    }
+
+    /// The first value of a parameter, which may be empty.
+    pub fn get_or_empty(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
     }
 
     /// Whether a flag is set: `?name` or `?name=true`.
@@ -100,9 +107,20 @@ impl Response {
 
     /// A response with a body that is already JSON.
     pub fn json_text(status: StatusCode, text: String) -> Self {
-        let mut response = Self::new(status).header(header::CONTENT_TYPE, JSON);
-        response.0.body = Some(Body::Text(text));
-        response
+        Self::new(status).header(header::CONTENT_TYPE, JSON).body(text)
+    }
+
+    /// A response with an SVG image.
+    pub fn svg(status: StatusCode, text: String) -> Self {
+        Self::new(status)
+            .header(header::CONTENT_TYPE, SVG)
+            .header(header::CONTENT_SECURITY_POLICY, SVG_CONTENT)
+            .body(text)
+    }
+
+    fn body(mut self, text: String) -> Self {
+        self.0.body = Some(Body::Text(text));
+        self
     }
 
     /// Adds a header. An invalid value is omitted and logged.

@@ -30,14 +30,23 @@ pub enum ReadRoute<'a> {
     /// `/tests/latest/{owner}/{repo}`: the slots of a repository.
     Latest { owner: Cow<'a, str>, repo: Cow<'a, str> },
     /// `/badges/tests/{platform or all}/{owner}/{repo}/{branch}`
-    TestBadge(Option<RawTarget<'a>>),
+    TestBadge(BadgeFormat, Option<RawTarget<'a>>),
     /// `/badges/packages/nuget/{package}` or `/badges/packages/github/{org}/{package}`: the registry, and the rest of the
     /// path.
-    PackageBadge(Registry, Cow<'a, str>),
+    PackageBadge(BadgeFormat, Registry, Cow<'a, str>),
     /// `/redirect/test-results/{platform or all}/{owner}/{repo}/{branch}`: redirects to the run behind a badge.
     Redirect(RawTarget<'a>),
     /// `/health`
     Health,
+}
+
+/// A representation of a badge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadgeFormat {
+    /// `/badges/...`: for shields.io.
+    Json,
+    /// `/svg/...`: an image.
+    Svg,
 }
 
 /// A package registry in a path.
@@ -85,11 +94,10 @@ impl<'a> ReadRoute<'a> {
         if path == "health" {
             return Some(Self::Health);
         }
-        if let Some(target) = path.strip_prefix("badges/tests/") {
-            return Some(Self::TestBadge(RawTarget::parse(target, branch)));
-        }
-        if let Some(names) = path.strip_prefix("badges/packages/") {
-            return Self::package_badge(names);
+        for (prefix, format) in [("badges/", BadgeFormat::Json), ("svg/", BadgeFormat::Svg)] {
+            if let Some(badge) = path.strip_prefix(prefix) {
+                return Self::badge(format, badge, branch);
+            }
         }
         if let Some(target) = path.strip_prefix("redirect/test-results/") {
             return RawTarget::parse(target, branch).map(Self::Redirect);
@@ -107,14 +115,22 @@ impl<'a> ReadRoute<'a> {
         Some((decode(owner), decode(repo)))
     }
 
-    fn package_badge(names: &'a str) -> Option<Self> {
+    fn badge(format: BadgeFormat, path: &'a str, branch: Option<String>) -> Option<Self> {
+        match path.split_once('/')? {
+            ("tests", target) => Some(Self::TestBadge(format, RawTarget::parse(target, branch))),
+            ("packages", names) => Self::package_badge(format, names),
+            _ => None,
+        }
+    }
+
+    fn package_badge(format: BadgeFormat, names: &'a str) -> Option<Self> {
         let (registry, names) = names.split_once('/')?;
         let registry = match &*decode(registry).to_ascii_lowercase() {
             "nuget" => Registry::NuGet,
             "github" => Registry::GitHub,
             _ => return None,
         };
-        Some(Self::PackageBadge(registry, decode(names)))
+        Some(Self::PackageBadge(format, registry, decode(names)))
     }
 }
 
@@ -167,7 +183,7 @@ mod tests {
 
     fn branch_of(path: &str, query: Option<&str>) -> String {
         match Route::parse(path, query.map(str::to_owned)) {
-            Some(Route::Read(ReadRoute::TestBadge(Some(target)))) => target.branch.into_owned(),
+            Some(Route::Read(ReadRoute::TestBadge(_, Some(target)))) => target.branch.into_owned(),
             other => panic!("{path}: {other:?}"),
         }
     }
@@ -224,7 +240,14 @@ mod tests {
         assert!(matches!(route("/tests/results/linux/acme/kit/main"), Some(Route::Submit(Some(_)))));
         assert!(matches!(route("/tests/results/linux/acme/kit/feature/x"), Some(Route::Submit(Some(_)))));
         assert!(matches!(read("/redirect/test-results/linux/acme/kit/main"), Some(ReadRoute::Redirect(_))));
-        assert_eq!(read("/badges/tests/linux/acme/kit"), Some(ReadRoute::TestBadge(None)));
+        for (tests, package, format) in [
+            ("/badges/tests/linux/acme/kit", "/badges/packages/nuget/Acme.Kit", BadgeFormat::Json),
+            ("/svg/tests/linux/acme/kit", "/svg/packages/nuget/Acme.Kit", BadgeFormat::Svg),
+        ] {
+            assert_eq!(read(tests), Some(ReadRoute::TestBadge(format, None)));
+            let expected = ReadRoute::PackageBadge(format, Registry::NuGet, "Acme.Kit".into());
+            assert_eq!(read(package), Some(expected));
+        }
         for (path, registry, names) in [
             ("/badges/packages/nuget/Newtonsoft.Json", Registry::NuGet, "Newtonsoft.Json"),
             ("/badges/packages/NuGet/a%2Eb", Registry::NuGet, "a.b"),
@@ -233,7 +256,11 @@ mod tests {
             ("/badges/packages/nuget/", Registry::NuGet, ""),
             ("/badges/packages/nuget/a b", Registry::NuGet, "a b"),
         ] {
-            assert_eq!(read(path), Some(ReadRoute::PackageBadge(registry, names.into())), "{path}");
+            assert_eq!(
+                read(path),
+                Some(ReadRoute::PackageBadge(BadgeFormat::Json, registry, names.into())),
+                "{path}"
+            );
         }
         for unknown in [
             "",

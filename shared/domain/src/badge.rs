@@ -139,6 +139,26 @@ impl Badge {
         Self::error(subject, "unavailable", Color::LightGrey)
     }
 
+    pub(crate) fn label(&self) -> &'static str {
+        self.label
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn color(&self) -> Color {
+        self.color
+    }
+
+    pub(crate) fn is_error(&self) -> bool {
+        self.is_error
+    }
+
+    pub(crate) fn named_logo(&self) -> Option<&'static str> {
+        self.named_logo
+    }
+
     fn new(subject: Subject, message: String, color: Color) -> Self {
         let (label, named_logo) = match subject {
             Subject::Tests => ("tests", None),

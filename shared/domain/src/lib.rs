@@ -42,6 +42,7 @@ pub mod package_request;
 pub mod secret_scope;
 pub mod signature;
 pub mod slots;
+pub mod svg;
 pub mod test_result;
 pub mod timestamp;
 pub mod token_bucket;

@@ -218,7 +218,7 @@ fn in_tree(root: &Path, folder: &Path, found: &mut Vec<String>) {
     for entry in folder.read_dir().unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if name.starts_with('.') || name == "target" {
+        if name.starts_with('.') || matches!(&*name, "target" | "node_modules") {
             continue;
         }
         let below_root = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
