@@ -241,6 +241,7 @@ impl RoundTrip<'_> {
         let started = Instant::now();
         let service = Service { url: base, key, retry_for: Duration::ZERO, clock: Clock::System };
         let accepted = submit::send(&service, &result, |_, _| ()).await.map_err(|error| error.to_string())?;
+        let id = accepted.test_result_id.to_string();
         let accepted_after = started.elapsed().as_millis();
         let client = client()?;
         let history = format!("{base}/tests/results/{repository}?branch={BRANCH}&limit=1");
@@ -249,7 +250,7 @@ impl RoundTrip<'_> {
             let Ok(response) = client.get(&history).send().await else { continue };
             let history = parse_json(response).await;
             let newest = history.pointer("/results/0/test_result_id").and_then(Value::as_str);
-            if newest == Some(accepted.test_result_id.as_str()) {
+            if newest == Some(id.as_str()) {
                 let stored_after = started.elapsed().as_millis();
                 return Ok(format!("accepted after {accepted_after} ms, stored after {stored_after} ms"));
             }

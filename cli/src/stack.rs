@@ -21,6 +21,7 @@ use clap::Args;
 use reqwest::Url;
 
 use crate::error::CliError;
+use crate::submit::is_this_machine;
 
 /// Short, because a user waits for each call. A receive waits up to 20 s for messages.
 const CALL_TIMEOUTS: CallTimeouts =
@@ -283,14 +284,6 @@ fn output(outputs: &HashMap<String, String>, name: &str) -> Result<String, CliEr
         let advice = "check that it is a BadgeSmith stack of this version";
         CliError::Failed(format!("the stack has no output {name}; {advice}"))
     })
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host_str() {
-        Some("localhost" | "[::1]") => true,
-        Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
-        None => false,
-    }
 }
 
 #[cfg(test)]

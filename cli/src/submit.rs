@@ -33,8 +33,8 @@ use self::metadata::MetadataError;
 pub(crate) use self::options::Options;
 use self::output::{NothingSent, RunnerFiles, SubmitOutput};
 pub(crate) use self::send::{Service, client, send};
-pub(crate) use self::urls::ServiceUrl;
 use self::urls::{BadgeUrls, InvalidServiceUrl};
+pub(crate) use self::urls::{ServiceUrl, is_this_machine};
 use crate::terminal;
 
 /// The event file of GitHub Actions usually has about ten kilobytes, but a push may have many commits.
@@ -172,6 +172,11 @@ async fn submit(
         terminal::note(&format!("{reason}; retrying in {:.1} s", wait.as_secs_f64()));
     };
     let retry_for = Duration::from_secs(options.retry_for);
+    if service.is_plain_http() {
+        annotator.warning(&format!(
+            "{service} is not encrypted: anybody in between can replace its answers; use https"
+        ));
+    }
     let outcome =
         send(&Service { url: service, key, retry_for, clock: Clock::System }, test_run, retrying).await;
     let urls = BadgeUrls::new(service, repository, *platform, branch);
