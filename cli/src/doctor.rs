@@ -1,6 +1,7 @@
 //! `badgesmith doctor`: checks everything that a stack needs.
 
 mod output;
+mod registration;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -11,7 +12,6 @@ use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::table_status;
 use badgesmith_aws::env;
 use badgesmith_aws::sdk::{AwsError, AwsErrorKind, causes};
-use badgesmith_aws::secrets_manager::SecretsManager;
 use badgesmith_domain::ids::{ParseError, Platform, Repository};
 use badgesmith_domain::signature::HmacKey;
 use badgesmith_domain::test_result::{Counts, Outcome, RunAttempt, TestRun};
@@ -91,6 +91,8 @@ impl Options {
         checks.add("stack", Ok(self.target.stack().unwrap_or("local").to_owned()));
         self.resources(&stack, &mut checks).await;
         if let Some((repository, key)) = &round_trip {
+            checks.add("registration", registration::check(&stack, repository).await);
+            checks.add("key", registration::check_key(&stack, repository, key).await);
             let base = url.or_else(|| ServiceUrl::parse(stack.api_url()?).ok());
             let stored = match &base {
                 Some(base) => RoundTrip { repository, key, base }.run().await,
@@ -128,7 +130,7 @@ impl Options {
             checks.add(resource.name(), queue(stack, resource).await);
         }
         checks.add(Resource::EventBus.name(), event_bus(stack).await);
-        checks.add("secrets", secrets(stack, self.repo.as_ref()).await);
+        checks.add("master key", registration::check_master_key(stack).await);
     }
 }
 
@@ -182,21 +184,6 @@ async fn event_bus(stack: &Stack) -> Result<String, String> {
     let bus = stack.event_bus().map_err(|error| error.to_string())?;
     bus.check().await.map_err(with_hint)?;
     stack.name_of(Resource::EventBus).map_err(|error| error.to_string())
-}
-
-/// Checks that Secrets Manager responds and, with --repo, that the repository has a key.
-async fn secrets(stack: &Stack, repository: Option<&Repository>) -> Result<String, String> {
-    let secrets = SecretsManager::new(&stack.config);
-    let names = stack.secret_names().map_err(|error| error.to_string())?;
-    let name = repository.map_or_else(|| names.no_repository(), |repository| names.repository(repository));
-    let secret = secrets.describe(&name).await.map_err(with_hint)?;
-    match repository {
-        Some(repository) if secret.is_none_or(|secret| secret.deletes_at.is_some()) => {
-            Err(format!("{repository} has no key; create one with `badgesmith secret create {repository}`"))
-        }
-        Some(_) => Ok(name),
-        None => Ok("Secrets Manager responds".to_owned()),
-    }
 }
 
 /// Compares this machine's clock with that of AWS, or of the service.

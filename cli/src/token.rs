@@ -106,7 +106,7 @@ async fn set(options: &Set) -> Result<Output, CliError> {
     let PackagesArgs { organization, package, target } = &options.args;
     let token = read_token(options)?;
     let stack = target.find().await?;
-    let name = stack.secret_names()?.token(organization, package.as_ref());
+    let name = stack.secret_names().token(organization, package.as_ref());
     put(&SecretsManager::new(&stack.config), &name, &token_secret(&token)).await?;
     // Last, because the refresher logs an error for a mapping without a secret.
     stack.secret_mappings()?.put(organization, package.as_ref(), &name, Clock::System.now()).await?;
@@ -150,7 +150,7 @@ async fn delete(options: &Delete) -> Result<Output, CliError> {
     };
     let stack = target.find().await?;
     let mappings = stack.secret_mappings()?;
-    let name = stack.secret_names()?.token(organization, package.as_ref());
+    let name = stack.secret_names().token(organization, package.as_ref());
     let mapped = mappings.secret_of(organization, package.as_ref()).await?;
     if mapped.is_none() && !options.secret {
         return Err(CliError::NotFound(format!("there is no token for {packages}")));

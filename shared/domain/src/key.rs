@@ -5,10 +5,11 @@
 //! | `badge-test-results` | `TEST#{owner}#{repo}` | `RESULT#{platform}#{branch}#{order}` |
 //! | the same: slots | `LATEST#{owner}#{repo}` | `{branch}#{platform}#{suite or nothing}` |
 //! | its index of slots | `LATEST#{owner}#{repo}#{branch}` | `{order}` |
-//! | `hmac-nonce` | `NONCE#{owner}/{repo}#{nonce}` | `META` |
+//! | `hmac-nonce` | `NONCE#{owner}/{repo}#{nonce or sha256#digest}` | `META` |
 //! | `badge-packages` | `PACKAGE#{provider}#{organization or -}#{package}` | `META`, `UPSTREAM`, `VERSIONS` |
 //! | its index of due packages | `DUE#{shard}` | `{refresh_after}` |
 //! | `badge-secrets` | `SECRET#{provider}#{organization}#{package or *}` | `META` |
+//! | the same: registrations | `REPOSITORY#{owner}#{repo}` | `META` |
 //!
 //! `#` and `%` in names are percent-encoded, so that no name can forge another key. An order is
 //! `{timestamp}#{run_id}.{run_attempt}#{test_result_id}`. Orders sort by time and, within one millisecond, by run
@@ -74,7 +75,8 @@ pub fn reservation_partition(repository: &Repository, submission: &ReservationKe
     let (owner, repo) = (part(owner.as_str()), part(repo.as_str()));
     match submission {
         ReservationKey::Nonce(nonce) => format!("NONCE#{owner}/{repo}#{}", part(nonce.as_str())),
-        ReservationKey::Body(digest) => format!("NONCE#{owner}/{repo}#sha256:{digest}"),
+        // No nonce can name this key: in a nonce, `#` is encoded.
+        ReservationKey::Body(digest) => format!("NONCE#{owner}/{repo}#sha256#{digest}"),
     }
 }
 
@@ -105,6 +107,21 @@ pub fn package_of(partition: &str) -> Option<Package> {
 pub fn secret_partition(organization: &Organization, package: Option<&PackageName>) -> String {
     let package = package.map_or(Cow::Borrowed("*"), |name| part(name.as_str()));
     format!("SECRET#github#{}#{package}", part(organization.as_str()))
+}
+
+/// The prefix of the partition keys of all registrations, and of no others.
+pub const REGISTRATIONS: &str = "REPOSITORY#";
+
+/// The partition key of a repository's registration.
+pub fn registration_partition(repository: &Repository) -> String {
+    format!("{REGISTRATIONS}{}#{}", part(repository.owner.as_str()), part(repository.repo.as_str()))
+}
+
+/// The repository whose registration has the partition key `partition`; `None` for another key.
+pub fn registered_repository(partition: &str) -> Option<Repository> {
+    // Names of repositories contain no `#` or `%`, so nothing needs to be decoded.
+    let (owner, repo) = partition.strip_prefix(REGISTRATIONS)?.split_once('#')?;
+    Some(Repository { owner: owner.parse().ok()?, repo: repo.parse().ok()? })
 }
 
 /// One partition of the index of due packages.
@@ -255,7 +272,7 @@ mod tests {
             default_branch: None,
             failures: Vec::new(),
         };
-        TestResult { id: TestResultId::derive(run_id), run }
+        TestResult { id: TestResultId::derive(run_id, &Digest::of(b"")), run }
     }
 
     fn slug() -> impl Strategy<Value = String> {
@@ -340,7 +357,7 @@ mod tests {
         let repository = "Acme/Kit".parse().unwrap();
         let branch = "a#b%/C".parse().unwrap();
         let order = ResultOrder::of(&result(0, "7", 2));
-        let id = TestResultId::derive("7");
+        let id = TestResultId::derive("7", &Digest::of(b""));
         assert_eq!(results_partition(&repository), "TEST#acme#kit");
         assert_eq!(
             result_sort(Platform::MacOs, &branch, &order),
@@ -351,12 +368,15 @@ mod tests {
         assert_eq!(slot_sort(&branch, Platform::MacOs, Some(&suite)), "a%23b%25/C#macos#ci / test %231");
         assert_eq!(slot_sort(&branch, Platform::MacOs, None), "a%23b%25/C#macos#");
         assert_eq!(branch_partition(&repository, &branch), "LATEST#acme#kit#a%23b%25/C");
+        assert_eq!(registration_partition(&repository), "REPOSITORY#acme#kit");
+        assert_eq!(registered_repository("REPOSITORY#acme#kit"), Some(repository.clone()));
+        assert_eq!(registered_repository("SECRET#github#acme#kit"), None);
         let nonce = ReservationKey::Nonce("12345#78".parse().unwrap());
         assert_eq!(reservation_partition(&repository, &nonce), "NONCE#acme/kit#12345%2378");
         let body = ReservationKey::Body(Digest::of(b""));
         assert_eq!(
             reservation_partition(&repository, &body),
-            "NONCE#acme/kit#sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+            "NONCE#acme/kit#sha256#e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         );
     }
 
