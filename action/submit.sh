@@ -55,18 +55,20 @@ fi
 
 [ -n "$INPUT_URL" ] ||
     die "The input \`url\` is empty. Pass the service's address, such as \`https://badges.example.com\`."
-case $INPUT_FAIL_ON_ERROR in
-    true | false) ;;
-    *) die "The input \`fail-on-error\` must be \`true\` or \`false\`." ;;
-esac
+check_boolean() { # NAME VALUE
+    case $2 in
+        true | false) ;;
+        *) die "The input \`$1\` must be \`true\` or \`false\`." ;;
+    esac
+}
+check_boolean fail-on-error "$INPUT_FAIL_ON_ERROR"
+check_boolean failures "$INPUT_FAILURES"
 
 lines=${INPUT_REPORT//$'\r'/}
 reports=()
 while read -r report; do
     [ -z "$report" ] || reports+=("$report")
 done <<<"$lines"
-[ ${#reports[@]} -gt 0 ] || die "The input \`report\` is empty. Pass the paths of the test reports, or patterns such \
-as \`**/*.trx\`, one per line."
 
 # The archive of the program, with the names of systems and architectures in releases.
 exe=
@@ -174,7 +176,8 @@ arguments=(submit "--url=$INPUT_URL")
 [ -z "$INPUT_BRANCH" ] || arguments+=("--branch=$INPUT_BRANCH")
 [ -z "$INPUT_SUITE" ] || arguments+=("--suite=$INPUT_SUITE")
 [ -z "$INPUT_CONCLUSION" ] || arguments+=("--conclusion=$INPUT_CONCLUSION")
+[ "$INPUT_FAILURES" != true ] || arguments+=(--failures)
 [ "$INPUT_FAIL_ON_ERROR" != true ] || arguments+=(--fail-on-error)
 # Git Bash converts values with a leading slash to Windows paths. A base64 key may start with a slash.
 BADGESMITH_KEY=$key MSYS2_ENV_CONV_EXCL='BADGESMITH_;GITHUB_' MSYS2_ARG_CONV_EXCL='*' \
-    "$folder/$name/badgesmith$exe" "${arguments[@]}" -- "${reports[@]}"
+    "$folder/$name/badgesmith$exe" "${arguments[@]}" -- ${reports[@]+"${reports[@]}"}

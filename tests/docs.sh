@@ -69,5 +69,5 @@ wait_for_badge main "190 passed"
 passed=$(sed -n 's/^test result: .* \([0-9]*\) passed;.*/\1/p' "$output" | awk '{ sum += $1 } END { print sum + 0 }')
 [ "$passed" -gt 0 ]
 "$badgesmith" submit --url "$URL" --repo acme/kit --platform linux --branch dogfood/tests --run-id 1 \
-    --fail-on-error "$output"
+    --suite tests --fail-on-error "$output"
 wait_for_badge dogfood/tests "$passed passed"

@@ -107,6 +107,7 @@ impl App {
             ReadRoute::Redirect(target) => {
                 test_badge::redirect(&self.slots, request, target, self.clock.now()).await
             }
+            // Boxed, so that the future of a badge stays small.
             ReadRoute::History { owner, repo } => {
                 bounded(Box::pin(history::page(&self.results, request, &owner, &repo, self.clock.now())))
                     .await
@@ -125,7 +126,7 @@ impl App {
     }
 }
 
-/// Bounds the sum of several calls. Each has its own timeout. Pages are boxed, so that badges do not carry their memory.
+/// Limits the total time of a page's calls; each call also has its own timeout.
 async fn bounded(
     page: impl Future<Output = Result<Response, ErrorResponse>>,
 ) -> Result<Response, ErrorResponse> {

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use badgesmith_domain::timestamp::Timestamp;
 use lru::LruCache;
 
-/// What a cache holds. Entries of a heavy branch or package must not take all memory.
+/// A cached value. Its weight counts toward the limit, so that one large branch or package does not fill the memory.
 pub(crate) trait Weighted {
     fn weight(&self) -> usize;
 }

@@ -1,4 +1,4 @@
-//! The slots of a repository: what its badges add up, and what makes a slot count or not.
+//! `/tests/latest`: the slots of a repository, and whether badges count them.
 
 use std::cmp::Reverse;
 
@@ -7,13 +7,16 @@ use badgesmith_api::http::{Request, Response};
 use badgesmith_aws::dynamodb::{Results, SlotPage, SlotPosition};
 use badgesmith_domain::ids::{Branch, Repository};
 use badgesmith_domain::key::ResultOrder;
-use badgesmith_domain::slots::{Liveness, SLOTS_MAX};
+use badgesmith_domain::slots::SlotState;
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
-use crate::paging::{self, WRONG_CURSOR, parameter, parse_limit};
+use crate::paging::{self, LIMIT_MAX, WRONG_CURSOR, parameter, parse_limit};
 use crate::respond::{self, CachePolicy};
+
+/// The default limit of the slots of a branch, so that one page usually has all of them.
+const BRANCH_SLOTS_MAX: usize = 1000;
 
 /// The JSON of one page.
 #[derive(Serialize)]
@@ -27,11 +30,11 @@ struct Page {
 struct SlotJson {
     #[serde(flatten)]
     result: TestResult,
-    /// `live`, `retired`, `silent`, or `unknown` if the page does not have all slots of the branch.
+    /// `live`, `retired`, `silent` or `unknown`.
     state: &'static str,
 }
 
-/// The slots of a branch, newest first; without a branch those of all, by branch, platform and suite.
+/// A page of slots: those of one branch, newest first, or those of all branches, sorted by branch, platform and suite.
 ///
 /// # Errors
 /// 400 for invalid parameters, 503 when DynamoDB fails.
@@ -51,7 +54,7 @@ pub(crate) async fn page(
     let after = parameter(&query, "cursor", |text| paging::decode(text).map(SlotPosition::new), &mut errors);
     let (Some(owner), Some(repo), true) = (owner, repo, errors.is_empty()) else { return Err(errors.into()) };
     let repository = Repository { owner, repo };
-    let limit = limit.unwrap_or(SLOTS_MAX);
+    let limit = limit.unwrap_or(if branch.is_some() { BRANCH_SLOTS_MAX } else { LIMIT_MAX });
     let found = results.slots(&repository, branch.as_ref(), limit, after.as_ref()).await;
     let Some(found) = found.map_err(respond::unavailable)? else {
         errors.push("cursor", WRONG_CURSOR);
@@ -66,19 +69,20 @@ pub(crate) async fn page(
     Ok(respond::cached(request, &Page { slots, next_cursor }, CachePolicy::TestResults, newest))
 }
 
-/// The slots of a page with their states. A branch that the page cuts has other slots, on the page before or after.
+/// The slots of a page with their states. The state is unknown for a branch that continues on another page, unless the
+/// suite is retired.
 fn with_states(page: &SlotPage, is_first: bool) -> Vec<SlotJson> {
     let branch_of = |slot: Option<&TestResult>| slot.map(|slot| slot.run.branch.clone());
     let (first, last) = (branch_of(page.slots.first()), branch_of(page.slots.last()));
     let mut slots = Vec::new();
     for group in page.slots.chunk_by(|a, b| a.run.branch == b.run.branch) {
         let branch = branch_of(group.first());
-        let is_cut = !is_first && branch == first || page.next.is_some() && branch == last;
-        let states = Liveness::of_branch(group).into_iter().map(|state| match state {
-            Liveness::Retired => "retired",
-            _ if is_cut => "unknown",
-            Liveness::Live => "live",
-            Liveness::Silent => "silent",
+        let is_split = !is_first && branch == first || page.next.is_some() && branch == last;
+        let states = SlotState::of_branch(group).into_iter().map(|state| match state {
+            SlotState::Retired => "retired",
+            _ if is_split => "unknown",
+            SlotState::Live => "live",
+            SlotState::Silent => "silent",
         });
         slots.extend(group.iter().cloned().zip(states).map(|(result, state)| SlotJson { result, state }));
     }

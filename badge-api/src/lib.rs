@@ -1,8 +1,8 @@
 //! The function that serves badges, the redirect behind them, history and health.
 //!
-//! It only reads and never calls an upstream. It publishes an event to request the refresh of a package. A
-//! badge has the status 200, because shields.io shows nothing else, and an error is a badge, too. Only while the table
-//! cannot be read, it has the status 503, for which the CDN serves its copy.
+//! It only reads and never calls an upstream. It publishes an event to request the refresh of a package. A badge has
+//! the status 200, because shields.io shows nothing else, and an error is a badge, too. While the table cannot be read,
+//! the status is 503, and the CDN serves its cached copy instead.
 
 mod app;
 mod cache;

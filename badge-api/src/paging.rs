@@ -6,7 +6,8 @@ use badgesmith_domain::ids::ParseError;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-const LIMIT_MAX: usize = 200;
+/// The maximum number of items on a page.
+pub(crate) const LIMIT_MAX: usize = 200;
 pub(crate) const WRONG_CURSOR: ParseError = ParseError { expected: "the next_cursor of the same query" };
 
 /// An optional parameter, parsed.

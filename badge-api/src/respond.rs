@@ -21,7 +21,7 @@ pub(crate) enum CachePolicy {
     TestResults,
     /// Versions of packages, which change less often.
     Packages,
-    /// A response that the next result changes, and that must not be served stale.
+    /// A response that the next result changes. CloudFront may serve it stale while the service fails, as any response.
     Brief,
     /// A package that is being looked up, or whose first lookup failed.
     Pending,
@@ -74,7 +74,7 @@ pub(crate) fn options(allow: &'static str) -> Response {
         .header(header::ACCESS_CONTROL_MAX_AGE, "86400")
 }
 
-/// The badge while DynamoDB fails. Only a 5xx makes the CDN serve the good copy that it may have (`stale-if-error`).
+/// The badge while DynamoDB fails. A 5xx makes the CDN serve its cached copy, if it has one (`stale-if-error`).
 pub(crate) fn unavailable_badge(subject: Subject) -> Response {
     Metric::BadgesUnavailable.count(1);
     Response::json(StatusCode::SERVICE_UNAVAILABLE, &Badge::unavailable(subject))

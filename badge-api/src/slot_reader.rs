@@ -13,7 +13,8 @@ use crate::cache::{Cache, Weighted};
 
 /// How long slots are served from memory, by wall clock, because a sandbox may be frozen in between.
 const LIFETIME: Duration = Duration::from_secs(30);
-/// The same if no slot matches. It bounds the reads of invented suites, while a first result shows almost at once.
+/// How long slots are served from memory if none matches. Requests for nonexistent suites cause at most one read a
+/// second, and the first result of a suite shows within a second.
 const LIFETIME_WITHOUT_MATCH: Duration = Duration::from_secs(1);
 /// The maximum number of cached branches.
 const BRANCHES_MAX: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
@@ -56,7 +57,7 @@ impl SlotReader {
         {
             return Ok(Arc::clone(slots));
         }
-        match (self.results.live_slots(&target.repository, &target.branch).await, cached) {
+        match (self.results.live_slots(&target.repository, &target.branch, now).await, cached) {
             (Ok(slots), _) => {
                 let slots = Arc::new(slots);
                 let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);

@@ -21,10 +21,11 @@ pub(crate) async fn answer(
     target: Option<RawTarget<'_>>,
     now: Timestamp,
 ) -> Response {
+    let brief = |badge| respond::cached(request, &badge, CachePolicy::Brief, None);
     let query = request.query();
     let parsed = target.as_ref().map(|target| Ok((parse_target(target, &query)?, max_age(&query)?)));
     let Some(Ok::<_, ParseError>((target, max_age))) = parsed else {
-        return respond::cached(request, &Badge::not_found(Subject::Tests), CachePolicy::Brief, None);
+        return brief(Badge::not_found(Subject::Tests));
     };
     let found = match slots.get(&target, now).await {
         Ok(found) => found,
@@ -35,16 +36,16 @@ pub(crate) async fn answer(
         }
     };
     let Some(summary) = found.summary(&target.selection) else {
-        if !found.is_complete() {
-            return respond::cached(request, &Badge::too_many_suites(), CachePolicy::Brief, None);
-        }
-        return respond::cached(request, &Badge::no_results(), CachePolicy::Brief, None);
+        return brief(if found.is_complete() { Badge::no_results() } else { Badge::too_many_suites() });
     };
     if max_age.is_some_and(|max_age| now.since(summary.newest) > max_age) {
-        return respond::cached(request, &Badge::no_recent_results(), CachePolicy::Brief, None);
+        return brief(Badge::no_recent_results());
     }
-    let last_modified = summary.newest.min(now);
-    respond::cached(request, &Badge::tests(&summary), CachePolicy::TestResults, Some(last_modified))
+    let badge = Badge::tests(&summary);
+    if badge == Badge::too_many_suites() {
+        return brief(badge);
+    }
+    respond::cached(request, &badge, CachePolicy::TestResults, Some(summary.newest.min(now)))
 }
 
 /// Redirects to the run behind the badge of `target`.
@@ -79,10 +80,11 @@ fn parse_target(raw: &RawTarget<'_>, query: &Query<'_>) -> Result<Target, ParseE
     })
 }
 
-/// `max_age=30d`: days.
+/// Parses `max_age`, a number of days such as `30d`.
 fn max_age(query: &Query<'_>) -> Result<Option<Duration>, ParseError> {
     let Some(text) = query.get("max_age") else { return Ok(None) };
-    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok()).filter(|days| *days > 0);
+    let digits = text.strip_suffix('d').filter(|days| days.bytes().all(|byte| byte.is_ascii_digit()));
+    let days = digits.and_then(|days| days.parse::<u32>().ok()).filter(|days| *days > 0);
     let days = days.ok_or(ParseError { expected: "a number of days, such as 30d" })?;
     Ok(Some(days * Duration::from_hours(24)))
 }

@@ -6,7 +6,8 @@ use badgesmith_domain::ids::Platform;
 use badgesmith_domain::test_result::{Commit, HttpsUrl, RunAttempt, RunId};
 
 use crate::environment::Environment;
-use crate::run::{CiRun, MissingReason, NoSecretReason, Provider};
+use crate::provider::Provider;
+use crate::run::{CiRun, MissingReason, NoSecretReason};
 use crate::{branches, git_url};
 
 pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
@@ -39,7 +40,10 @@ fn branch(environment: &Environment<'_>, from_fork: bool) -> Result<String, Miss
     let branch = source.strip_prefix("refs/heads/").unwrap_or(&source);
     if from_fork {
         let url = environment.get("SYSTEM_PULLREQUEST_SOURCEREPOSITORYURI");
-        Ok(branches::in_fork(url.as_deref().and_then(git_url::owner_of), branch))
+        // The number at GitHub, or the ID at Azure Repos.
+        let number = environment.get("SYSTEM_PULLREQUEST_PULLREQUESTNUMBER");
+        let number = number.or_else(|| environment.get("SYSTEM_PULLREQUEST_PULLREQUESTID"));
+        Ok(branches::in_fork(url.as_deref().and_then(git_url::owner_of), branch, number.as_deref()))
     } else {
         branches::unless_merge_queue(branch.to_owned())
     }
@@ -151,6 +155,8 @@ mod tests {
         let of_azure_fork = of_fork
             .replace("https://github.com/mona/kit.git", "https://dev.azure.com/acme/kit/_git/kit.mona");
         check_with(&of_azure_fork, "fork:main", HEAD, 1, "no key: builds of forks get no secrets");
+        let with_number = format!("SYSTEM_PULLREQUEST_PULLREQUESTID=14\n{of_azure_fork}");
+        check_with(&with_number, "pull/14", HEAD, 1, "no key: builds of forks get no secrets");
         check_with(&any, "! \"refs/pull/5/merge\" is not a branch", HEAD, 1, "");
     }
 

@@ -20,7 +20,24 @@ pub(crate) fn unless_merge_queue(branch: String) -> Result<String, MissingReason
     if branch.starts_with("gh-readonly-queue/") { Err(MissingReason::MergeQueue) } else { Ok(branch) }
 }
 
-/// `OWNER:BRANCH`, as GitHub writes the branch of a fork, or `fork:BRANCH` if the owner is unknown.
-pub(crate) fn in_fork(owner: Option<&str>, branch: &str) -> String {
-    format!("{}:{branch}", owner.unwrap_or("fork"))
+/// `OWNER:BRANCH`, as GitHub writes the branch of a fork. If the owner is unknown, `pull/NUMBER`, which a fork cannot
+/// choose, or `fork:BRANCH` if the number is unknown, too.
+pub(crate) fn in_fork(owner: Option<&str>, branch: &str, number: Option<&str>) -> String {
+    match (owner, number) {
+        (Some(owner), _) => format!("{owner}:{branch}"),
+        (None, Some(number)) => pull_request(number),
+        (None, None) => format!("fork:{branch}"),
+    }
+}
+
+/// A pull request whose branch or whose repository is unknown.
+pub(crate) fn pull_request(number: &str) -> String {
+    format!("pull/{number}")
+}
+
+/// The source branch of a pull request if the CI system does not distinguish forks. A pull request whose source and
+/// target have the same name comes from a fork, and so does nearly every one whose source is named like the default
+/// branch.
+pub(crate) fn of_pull_request(source: String, others: &[Option<String>], number: Option<&str>) -> String {
+    if others.contains(&Some(source.clone())) { in_fork(None, &source, number) } else { source }
 }

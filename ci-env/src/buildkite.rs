@@ -5,7 +5,8 @@
 use badgesmith_domain::test_result::{HttpsUrl, RunAttempt};
 
 use crate::environment::Environment;
-use crate::run::{CiRun, MissingReason, NoSecretReason, Provider};
+use crate::provider::Provider;
+use crate::run::{CiRun, MissingReason, NoSecretReason};
 use crate::{branches, git_url};
 
 pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
@@ -19,6 +20,7 @@ pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
         run_id: environment.parse("BUILDKITE_BUILD_ID"),
         run_attempt: run_attempt(environment),
         run_url: url(environment),
+        default_branch: environment.parse("BUILDKITE_PIPELINE_DEFAULT_BRANCH"),
         no_secret_reason: fork.as_ref().map(|_| NoSecretReason::Fork),
         ..CiRun::new(Provider::Buildkite, repository, branch(environment, fork.as_deref()))
     }
@@ -44,7 +46,10 @@ fn branch(environment: &Environment<'_>, fork: Option<&str>) -> Result<String, M
     }
     let branch = environment.require("BUILDKITE_BRANCH")?;
     match fork {
-        Some(url) if !branch.contains(':') => Ok(branches::in_fork(git_url::owner_of(url), &branch)),
+        Some(url) if !branch.contains(':') => {
+            let number = environment.get("BUILDKITE_PULL_REQUEST").filter(|number| number != "false");
+            Ok(branches::in_fork(git_url::owner_of(url), &branch, number.as_deref()))
+        }
         Some(_) => Ok(branch),
         None => branches::unless_merge_queue(branch),
     }

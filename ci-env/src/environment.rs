@@ -33,6 +33,11 @@ impl Environment<'_> {
         self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
+    /// The content of a file that a variable names.
+    pub(crate) fn read(&self, path: &str) -> Option<String> {
+        (self.read_file)(Path::new(path))
+    }
+
     /// The repository in a required variable.
     pub(crate) fn repository(&self, name: &'static str) -> Result<Repository, MissingReason> {
         self.require(name).and_then(parse)

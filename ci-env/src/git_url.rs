@@ -28,6 +28,13 @@ pub(crate) fn is_same_repository(left: &str, right: &str) -> bool {
     split(left).1.eq_ignore_ascii_case(split(right).1)
 }
 
+/// The target repository in the URL of a pull request, on GitHub, Gitea, Bitbucket or GitLab.
+pub(crate) fn of_pull_request(url: &str) -> Option<Repository> {
+    let pages = ["/pull/", "/pulls/", "/pull-requests/", "/-/merge_requests/", "/merge_requests/"];
+    let (repository, _) = pages.iter().find_map(|page| url.rsplit_once(page))?;
+    repository_from_url(repository).ok()
+}
+
 /// The host, empty where there is none, and the path.
 fn split(url: &str) -> (&str, &str) {
     let (host, path) = match url.split_once("://") {
@@ -83,6 +90,23 @@ mod tests {
         check("file:///srv/kit.git", Err("srv/kit"));
         check(r"C:\srv\kit", Err(r"\srv\kit"));
         check("", Err(""));
+    }
+
+    #[test]
+    fn urls_of_pull_requests_name_their_target_repository() {
+        for url in [
+            "https://github.com/acme/kit/pull/14",
+            "https://codeberg.org/acme/kit/pulls/14",
+            "https://bitbucket.org/acme/kit/pull-requests/14",
+            "https://gitlab.com/acme/kit/-/merge_requests/14",
+        ] {
+            assert_eq!(of_pull_request(url), Some("acme/kit".parse().unwrap()), "{url}");
+        }
+        for url in
+            ["https://bitbucket.test/projects/ACME/repos/kit/pull-requests/14", "https://github.com/acme", ""]
+        {
+            assert_eq!(of_pull_request(url), None, "{url}");
+        }
     }
 
     #[test]

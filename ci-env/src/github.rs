@@ -1,11 +1,15 @@
-//! GitHub Actions.
+//! GitHub Actions, and the compatible Forgejo Actions and Gitea Actions.
 //!
 //! Variables: <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>.
 //! `GITHUB_REF` and `GITHUB_SHA` of each event:
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>.
 //! Fields of the event file: <https://docs.github.com/en/webhooks/webhook-events-and-payloads>.
+//!
+//! Forgejo and Gitea set the same variables and write the same event file:
+//! <https://forgejo.org/docs/latest/user/actions/reference/>, <https://docs.gitea.com/usage/actions/comparison>.
 
-use std::path::Path;
+mod tags;
+
 use std::str::FromStr;
 
 use badgesmith_domain::test_result::{Commit, HttpsUrl};
@@ -13,22 +17,34 @@ use serde_json::Value;
 
 use crate::branches;
 use crate::environment::Environment;
-use crate::run::{CiRun, MissingReason, NoSecretReason, Provider};
+use crate::provider::Provider;
+use crate::run::{CiRun, MissingReason, NoSecretReason};
 
 /// The run that the variables describe. For `workflow_run` it is the run that triggered this one.
-pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
-    let run = Event::read(environment).run(environment);
+pub(crate) fn run(provider: Provider, environment: &Environment<'_>) -> CiRun {
+    let event = Event::read(environment);
+    let run = event.run(provider, environment);
+    let run_url = if provider == Provider::GitHubActions {
+        url(environment, &run)
+    } else {
+        event.url_of_number(environment)
+    };
     CiRun {
-        run_url: url(environment, &run),
+        run_url,
+        default_branch: event.parse("/repository/default_branch"),
         // `Linux`, `Windows` or `macOS`.
         platform: environment.parse("RUNNER_OS"),
         ..run
     }
 }
 
-fn new_run(environment: &Environment<'_>, branch: Result<String, MissingReason>) -> CiRun {
+fn new_run(
+    provider: Provider,
+    environment: &Environment<'_>,
+    branch: Result<String, MissingReason>,
+) -> CiRun {
     // `GITHUB_REPOSITORY`: owner and name of the workflow's repository.
-    CiRun::new(Provider::GitHubActions, environment.repository("GITHUB_REPOSITORY"), branch)
+    CiRun::new(provider, environment.repository("GITHUB_REPOSITORY"), branch)
 }
 
 /// `GITHUB_EVENT_NAME`, and the webhook's payload in the file `GITHUB_EVENT_PATH`, `null` if unreadable.
@@ -39,8 +55,7 @@ struct Event {
 
 impl Event {
     fn read(environment: &Environment<'_>) -> Self {
-        let file =
-            environment.get("GITHUB_EVENT_PATH").and_then(|path| (environment.read_file)(Path::new(&path)));
+        let file = environment.get("GITHUB_EVENT_PATH").and_then(|path| environment.read(&path));
         Self {
             name: environment.get("GITHUB_EVENT_NAME").unwrap_or_default(),
             payload: file.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
@@ -55,9 +70,9 @@ impl Event {
         self.payload.pointer(pointer)?.as_u64()
     }
 
-    fn run(&self, environment: &Environment<'_>) -> CiRun {
+    fn run(&self, provider: Provider, environment: &Environment<'_>) -> CiRun {
         if self.name == "workflow_run" {
-            return self.triggering_run(environment);
+            return self.triggering_run(provider, environment);
         }
         let (branch, commit, no_secret_reason) = if self.is_pull_request() {
             self.pull_request(environment)
@@ -76,15 +91,20 @@ impl Event {
             run_id: environment.parse("GITHUB_RUN_ID"),
             run_attempt: environment.parse("GITHUB_RUN_ATTEMPT"),
             no_secret_reason: if by_dependabot { Some(NoSecretReason::Dependabot) } else { no_secret_reason },
-            ..new_run(environment, branch)
+            ..new_run(provider, environment, branch)
         }
     }
 
     /// `pull_request`, `pull_request_target`, reviews, and comments, unless they are known to be on a plain issue:
-    /// the branch of a comment's run is the default one, which is not what it tests.
+    /// the branch of a comment's run is the default one, which is not what it tests. In a reusable workflow, Gitea
+    /// replaces the name by `workflow_call`.
     fn is_pull_request(&self) -> bool {
         let is_issue = self.payload.get("issue").is_some_and(|issue| issue.get("pull_request").is_none());
-        self.name.starts_with("pull_request") || (self.name == "issue_comment" && !is_issue)
+        match self.name.as_str() {
+            "issue_comment" => !is_issue,
+            "workflow_call" => self.payload.pointer("/pull_request/head").is_some(),
+            name => name.starts_with("pull_request"),
+        }
     }
 
     /// The head of the pull request: `GITHUB_SHA` is a temporary merge commit, or the base.
@@ -97,10 +117,16 @@ impl Event {
     ) -> (Result<String, MissingReason>, Option<Commit>, Option<NoSecretReason>) {
         let repository = "/pull_request/head/repo/full_name";
         let from_fork = self.is_fork(environment, repository);
-        let branch = match self.parse::<String>("/pull_request/head/ref") {
-            Some(branch) if from_fork => Ok(self.fork_branch(repository, &branch)),
-            Some(branch) => Ok(branch),
-            None => Err(MissingReason::NotInEvent),
+        let number = self.number("/pull_request/number").map(|number| number.to_string());
+        let number = number.as_deref();
+        let branch = match (self.parse::<String>("/pull_request/head/ref"), number) {
+            // On Gitea and Forgejo, the branch was deleted, or never existed (AGit).
+            (Some(branch), Some(number)) if branch.starts_with("refs/pull/") => {
+                Ok(branches::pull_request(number))
+            }
+            (Some(branch), _) if from_fork => Ok(self.fork_branch(repository, &branch, number)),
+            (Some(branch), _) => Ok(branch),
+            (None, _) => Err(MissingReason::NotInEvent),
         };
         let has_secrets = matches!(self.name.as_str(), "pull_request_target" | "issue_comment");
         // Without the event nothing is known, and a missing key is a mistake.
@@ -110,21 +136,24 @@ impl Event {
     }
 
     /// The run that triggered a `workflow_run`, which is how results of forks' runs are submitted: the
-    /// `workflow_run` has secrets, and its branch is always the default one. If the triggering run was for a tag, its branch is
-    /// the tag, and nothing distinguishes the two.
-    fn triggering_run(&self, environment: &Environment<'_>) -> CiRun {
+    /// `workflow_run` has secrets, and its branch is always the default one.
+    fn triggering_run(&self, provider: Provider, environment: &Environment<'_>) -> CiRun {
         let repository = "/workflow_run/head_repository/full_name";
         let from_fork = self.is_fork(environment, repository);
-        let branch = match self.parse::<String>("/workflow_run/head_branch") {
-            Some(branch) if from_fork => Ok(self.fork_branch(repository, &branch)),
-            Some(branch) => branches::unless_merge_queue(branch),
+        let head_branch: Option<String> = self.parse("/workflow_run/head_branch");
+        let branch = match head_branch.filter(|branch| !branch.is_empty()) {
+            Some(branch) if from_fork => Ok(self.fork_branch(repository, &branch, None)),
+            Some(branch) => match self.triggering_tag(&branch) {
+                Some(tag) => Err(MissingReason::Tag(tag)),
+                None => branches::unless_merge_queue(branch),
+            },
             None => Err(MissingReason::NotInEvent),
         };
         CiRun {
             commit: self.parse("/workflow_run/head_sha"),
             run_id: self.number("/workflow_run/id").and_then(|id| id.to_string().parse().ok()),
             run_attempt: self.number("/workflow_run/run_attempt").and_then(|number| number.try_into().ok()),
-            ..new_run(environment, branch)
+            ..new_run(provider, environment, branch)
         }
     }
 
@@ -136,21 +165,37 @@ impl Event {
     }
 
     /// The branch with the owner of the repository at `pointer`.
-    fn fork_branch(&self, pointer: &str, branch: &str) -> String {
+    fn fork_branch(&self, pointer: &str, branch: &str, number: Option<&str>) -> String {
         let full_name: Option<String> = self.parse(pointer);
         let owner = full_name.as_deref().and_then(|name| name.split_once('/')).map(|(owner, _)| owner);
-        branches::in_fork(owner, branch)
+        branches::in_fork(owner, branch, number)
+    }
+
+    /// `/actions/runs/NUMBER`: URLs of Forgejo and Gitea have the run's number within the repository instead of its ID,
+    /// and no attempt (<https://github.com/go-gitea/gitea/issues/28621>). Gitea 1.26 has IDs in its URLs, and redirects
+    /// from numbers (<https://github.com/go-gitea/gitea/pull/37008>).
+    fn url_of_number(&self, environment: &Environment<'_>) -> Option<HttpsUrl> {
+        let number = match self.name.as_str() {
+            "workflow_run" => self.number("/workflow_run/run_number")?.to_string(),
+            _ => environment.get("GITHUB_RUN_NUMBER")?,
+        };
+        format!("{}/{number}", runs_url(environment)?).parse().ok()
     }
 }
 
 /// `$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID`, as the page on variables documents it,
 /// with the attempt.
 fn url(environment: &Environment<'_>, run: &CiRun) -> Option<HttpsUrl> {
-    let server = environment.get("GITHUB_SERVER_URL")?;
-    let repository = environment.get("GITHUB_REPOSITORY")?;
     let run_id = run.run_id.as_ref()?;
     let attempt = run.run_attempt.map(|attempt| format!("/attempts/{}", attempt.get())).unwrap_or_default();
-    format!("{server}/{repository}/actions/runs/{run_id}{attempt}").parse().ok()
+    format!("{}/{run_id}{attempt}", runs_url(environment)?).parse().ok()
+}
+
+/// The page of all runs. Gitea's `GITHUB_SERVER_URL` ends with a slash.
+fn runs_url(environment: &Environment<'_>) -> Option<String> {
+    let server = environment.get("GITHUB_SERVER_URL")?;
+    let repository = environment.get("GITHUB_REPOSITORY")?;
+    Some(format!("{}/{repository}/actions/runs", server.trim_end_matches('/')))
 }
 
 #[cfg(test)]

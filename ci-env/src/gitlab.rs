@@ -8,7 +8,8 @@ use badgesmith_domain::test_result::Commit;
 
 use crate::branches;
 use crate::environment::Environment;
-use crate::run::{CiRun, MissingReason, NoSecretReason, Provider};
+use crate::provider::Provider;
+use crate::run::{CiRun, MissingReason, NoSecretReason};
 
 pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
     // The repository that the pipeline runs in. For a merge request of a fork that is the fork, unless a member of
@@ -20,6 +21,7 @@ pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
         // Unique on the whole instance, and the same for all jobs.
         run_id: environment.parse("CI_PIPELINE_ID"),
         run_url: environment.parse("CI_JOB_URL"),
+        default_branch: environment.parse("CI_DEFAULT_BRANCH"),
         no_secret_reason: no_secret_reason(environment),
         ..CiRun::new(Provider::GitLab, repository, branch(environment))
     }
@@ -35,7 +37,12 @@ fn branch(environment: &Environment<'_>) -> Result<String, MissingReason> {
         let is_same_project =
             environment.get("CI_PROJECT_PATH").is_some_and(|project| project.eq_ignore_ascii_case(&source));
         let namespace = source.rsplit_once('/').map(|(namespace, _)| namespace);
-        return Ok(if is_same_project { branch } else { branches::in_fork(namespace, &branch) });
+        let number = environment.get("CI_MERGE_REQUEST_IID");
+        return Ok(if is_same_project {
+            branch
+        } else {
+            branches::in_fork(namespace, &branch, number.as_deref())
+        });
     }
     // Not `CI_COMMIT_REF_NAME`: after a merge request is closed, it still holds the bare name of the branch,
     // even of a fork's.

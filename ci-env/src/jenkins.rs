@@ -5,40 +5,69 @@
 //!   <https://plugins.jenkins.io/git/#plugin-content-environment-variables>.
 //! - `BRANCH_NAME`, `TAG_NAME` and `CHANGE_*`, in multibranch projects:
 //!   <https://github.com/jenkinsci/branch-api-plugin/blob/master/src/main/resources/jenkins/branch/BranchNameContributor/buildEnv.properties>.
+//! - Those of the plugins that build pull requests in other projects: see [`pull_request`].
 //!
 //! There is no attempt, because a build that runs again has another number; and no platform.
 
+mod pull_request;
+
+use badgesmith_domain::ids::Repository;
+
+use self::pull_request::PullRequest;
 use crate::environment::Environment;
-use crate::run::{CiRun, MissingReason, NoSecretReason, Provider};
+use crate::provider::Provider;
+use crate::run::{CiRun, MissingReason, NoSecretReason};
 use crate::{branches, git_url};
 
 pub(crate) fn run(environment: &Environment<'_>) -> CiRun {
-    let repository = environment.require("GIT_URL").and_then(|url| git_url::repository_from_url(&url));
-    // The fork's owner, or `OWNER/REPO` if the fork has another name.
-    let fork = environment.get("CHANGE_FORK");
+    let pull_request = PullRequest::read(environment);
+    let is_from_fork = pull_request.as_ref().is_some_and(|pull_request| pull_request.is_from_fork);
+    let commit = pull_request.as_ref().and_then(|pull_request| pull_request.commit.clone());
     CiRun {
-        // For a change it may be a merge that Jenkins made.
-        commit: environment.parse("GIT_COMMIT"),
+        // For a pull request it may be a merge that Jenkins made.
+        commit: commit.or_else(|| environment.parse("GIT_COMMIT")),
         // Unique within its job, which is one branch of a multibranch project.
         run_id: environment.parse("BUILD_NUMBER"),
         // Often `http`, which BadgeSmith rejects.
         run_url: environment.parse("BUILD_URL"),
-        no_secret_reason: fork.as_ref().map(|_| NoSecretReason::Fork),
-        ..CiRun::new(Provider::Jenkins, repository, branch(environment, fork.as_deref()))
+        no_secret_reason: is_from_fork.then_some(NoSecretReason::Fork),
+        ..CiRun::new(
+            Provider::Jenkins,
+            repository(environment, pull_request.as_ref()),
+            branch(environment, pull_request.as_ref()),
+        )
     }
 }
 
-fn branch(environment: &Environment<'_>, fork: Option<&str>) -> Result<String, MissingReason> {
+/// The target repository of the pull request, or else the repository of the checkout, which may be a fork.
+fn repository(
+    environment: &Environment<'_>,
+    pull_request: Option<&PullRequest>,
+) -> Result<Repository, MissingReason> {
+    match pull_request.and_then(|pull_request| pull_request.repository.clone()) {
+        Some(repository) => Ok(repository),
+        None => environment.require("GIT_URL").and_then(|url| git_url::repository_from_url(&url)),
+    }
+}
+
+fn branch(
+    environment: &Environment<'_>,
+    pull_request: Option<&PullRequest>,
+) -> Result<String, MissingReason> {
     if let Some(tag) = environment.get("TAG_NAME") {
         return Err(MissingReason::Tag(tag));
     }
-    // For a change, `BRANCH_NAME` is something like `PR-24`.
-    if environment.get("CHANGE_ID").is_some() {
-        let branch = environment.require("CHANGE_BRANCH")?;
-        let owner = fork.map(|fork| fork.split_once('/').map_or(fork, |(owner, _)| owner));
-        return Ok(if owner.is_some() { branches::in_fork(owner, &branch) } else { branch });
+    if let Some(pull_request) = pull_request {
+        return pull_request.branch.clone();
     }
-    match environment.get("BRANCH_NAME").or_else(|| environment.get("GIT_LOCAL_BRANCH")) {
+    // The GitLab plugin's name for what was pushed.
+    let pushed = environment.get("gitlabBranch");
+    if environment.get("gitlabActionType").is_some_and(|action| action == "TAG_PUSH")
+        && let Some(tag) = &pushed
+    {
+        return Err(MissingReason::Tag(tag.strip_prefix("refs/tags/").unwrap_or(tag).to_owned()));
+    }
+    match environment.get("BRANCH_NAME").or_else(|| environment.get("GIT_LOCAL_BRANCH")).or(pushed) {
         Some(branch) => branches::unless_merge_queue(branch),
         None => environment.require("GIT_BRANCH").and_then(|branch| from_git_branch(&branch)),
     }
@@ -55,7 +84,20 @@ fn from_git_branch(branch: &str) -> Result<String, MissingReason> {
     if matches!(branch, "detached" | "HEAD") {
         return Err(MissingReason::NotABranch(branch.to_owned()));
     }
-    branches::unless_merge_queue(branch.to_owned())
+    match number_of_pull_request(branch) {
+        Some(number) => Ok(branches::pull_request(number)),
+        None => branches::unless_merge_queue(branch.to_owned()),
+    }
+}
+
+/// The number in the reference of a pull request, which a job can fetch without a plugin: `pr/14/merge` of GitHub,
+/// `merge-requests/14/head` of GitLab, `pull-requests/14/from` of Bitbucket.
+fn number_of_pull_request(reference: &str) -> Option<&str> {
+    let mut parts = reference.split('/');
+    let is_pull_request = matches!(parts.next()?, "pr" | "pull" | "pull-requests" | "merge-requests");
+    let number = parts.next().filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let is_head = matches!(parts.next()?, "head" | "merge" | "from");
+    (is_pull_request && is_head && parts.next().is_none()).then_some(number)
 }
 
 #[cfg(test)]
@@ -88,6 +130,9 @@ mod tests {
         check_with(&format!("{change}\nCHANGE_FORK=mona"), "mona:main", none);
         check_with(&format!("{change}\nCHANGE_FORK=mona/tools"), "mona:main", none);
         check_with("BRANCH_NAME=PR-24\nCHANGE_ID=24", "! CHANGE_BRANCH is not set", "");
+        // Where a fork is checked out from its own URL, the page of the change names the repository it goes to.
+        let url = "CHANGE_URL=https://github.com/acme/kit/pull/24\nGIT_URL=https://github.com/mona/kit.git";
+        check_with(&format!("{change}\nCHANGE_FORK=mona\n{url}"), "mona:main", none);
     }
 
     #[test]
@@ -97,6 +142,12 @@ mod tests {
         check_with("GIT_BRANCH=refs/tags/v1.0", "! this is a build of the tag \"v1.0\"", "");
         check_with("GIT_BRANCH=origin/main\nGIT_LOCAL_BRANCH=main", "main", "");
         check_with("GIT_BRANCH=detached", "! \"detached\" is not a branch", "");
+        for reference in
+            ["origin/pr/14/merge", "origin/pull/14/head", "refs/remotes/origin/merge-requests/14/head"]
+        {
+            check_with(&format!("GIT_BRANCH={reference}"), "pull/14", "");
+        }
+        check_with("GIT_BRANCH=origin/pr/fix/merge", "pr/fix/merge", "");
         check_with(
             "GIT_BRANCH=origin/gh-readonly-queue/main/pr-104",
             "! this is a build of a merge queue, whose branch is temporary",

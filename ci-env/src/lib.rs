@@ -18,44 +18,53 @@
 //! ```
 //!
 //! The crate does no I/O: variables and files come from closures. Values are untrusted text, branches of forks above
-//! all; they are passed on and compared, never interpreted. A value that BadgeSmith would reject counts as absent:
-//! repository and branch then carry the reason, all others are None.
+//! all; they are passed on and compared, never interpreted. A value that BadgeSmith would reject counts as absent: for
+//! the repository and the branch with the reason, for all others as `None`.
 //!
 //! These rules hold for every CI system; the rules of each, with their sources, are in its module:
 //! - **A pull request** counts for its source branch and that branch's last commit, even where CI tests a
 //!   merge with the target.
 //! - **The branch of a fork** is `OWNER:BRANCH`. Git forbids `:` in names, so a fork's `main` is never confused with
-//!   the repository's own, even where builds of forks have the key.
+//!   the repository's own, even where builds of forks have the key. If the owner is unknown, it is `pull/NUMBER`.
 //! - **A tag or a merge queue** has no branch that a badge could show: see [`MissingReason::is_expected`].
 //! - **The jobs of one run** on one platform (a matrix over versions) share branch, platform and run ID. Their
 //!   names differ, where the CI system provides them: see [`CiRun::job`].
 
+mod appveyor;
 mod azure;
+mod bitbucket;
 mod branches;
 mod buildkite;
 mod circle;
+mod drone;
 mod environment;
 mod git_url;
 mod github;
 mod gitlab;
 mod jenkins;
 mod job;
+mod provider;
 mod run;
 #[cfg(test)]
+mod table;
+mod teamcity;
+#[cfg(test)]
 mod testing;
+mod travis;
+mod woodpecker;
 
 use std::path::Path;
 
 use environment::Environment;
 pub use git_url::repository_from_url;
-pub use run::{CiRun, MissingReason, NoSecretReason, Provider};
+pub use provider::Provider;
+pub use run::{CiRun, MissingReason, NoSecretReason};
 
 /// Detects the CI system and reads its description of the run.
 ///
 /// `variable` returns the value of an environment variable, for example `|name| std::env::var(name).ok()`.
-/// `read_file` returns the content of a file, which is only the event of GitHub Actions, for example
-/// `|path| std::fs::read_to_string(path).ok()`. Jenkins is checked last, because everything that it starts
-/// inherits its variables.
+/// `read_file` returns the content of a file, for example `|path| std::fs::read_to_string(path).ok()`; GitHub Actions
+/// and `TeamCity` describe part of the run in files whose paths are in variables.
 ///
 /// The branch of a pull request from a fork has the owner of the fork:
 ///
@@ -83,22 +92,8 @@ pub fn detect(
     read_file: impl Fn(&Path) -> Option<String>,
 ) -> CiRun {
     let environment = Environment { variable: &variable, read_file: &read_file };
-    let run = if environment.is_true("GITHUB_ACTIONS") {
-        github::run(&environment)
-    } else if environment.is_true("GITLAB_CI") {
-        gitlab::run(&environment)
-    } else if environment.is_true("TF_BUILD") {
-        azure::run(&environment)
-    } else if environment.is_true("CIRCLECI") {
-        circle::run(&environment)
-    } else if environment.is_true("BUILDKITE") {
-        buildkite::run(&environment)
-    } else if environment.get("JENKINS_URL").or_else(|| environment.get("JENKINS_HOME")).is_some() {
-        jenkins::run(&environment)
-    } else {
-        CiRun::new(Provider::Local, Err(MissingReason::NoCiSystem), Err(MissingReason::NoCiSystem))
-    };
-    CiRun { job: job::name(&environment, run.provider), ..run }
+    let run = Provider::detect(&environment).run(&environment);
+    CiRun { job: job::name(&environment, run.provider), job_id: job::id(&environment, run.provider), ..run }
 }
 
 #[cfg(test)]

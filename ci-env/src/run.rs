@@ -5,24 +5,7 @@ use std::str::FromStr;
 use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
 use badgesmith_domain::test_result::{Commit, HttpsUrl, RunAttempt, RunId};
 
-/// A CI system, with the variable that identifies it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provider {
-    /// `TF_BUILD`
-    AzurePipelines,
-    /// `BUILDKITE`
-    Buildkite,
-    /// `CIRCLECI`
-    CircleCi,
-    /// `GITHUB_ACTIONS`
-    GitHubActions,
-    /// `GITLAB_CI`
-    GitLab,
-    /// `JENKINS_URL` or `JENKINS_HOME`
-    Jenkins,
-    /// None of these: a developer's machine or an unknown CI system.
-    Local,
-}
+use crate::provider::Provider;
 
 /// A run of a CI system, as its variables describe it to a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +25,11 @@ pub struct CiRun {
     pub run_url: Option<HttpsUrl>,
     /// The name of the job, different from those of the other jobs of the run.
     pub job: Option<String>,
+    /// Identifies this execution of the job: another job, or another attempt, has a different ID. Jobs with different
+    /// names may share it.
+    pub job_id: Option<String>,
+    /// The repository's default branch.
+    pub default_branch: Option<Branch>,
     /// The platform of this job. Other jobs of the run may have a different one.
     pub platform: Option<Platform>,
     /// Why the job may have no secrets. Meaningless for a job that has them.
@@ -63,6 +51,8 @@ impl CiRun {
             run_attempt: None,
             run_url: None,
             job: None,
+            job_id: None,
+            default_branch: None,
             platform: None,
             no_secret_reason: None,
         }
@@ -136,6 +126,9 @@ pub enum NoSecretReason {
     /// The code comes from a fork, or the build runs in one.
     #[error("builds of forks get no secrets")]
     Fork,
+    /// The CI system gives secrets to pull requests only if the repository's owner allows it.
+    #[error("pull requests get no secrets by default")]
+    PullRequest,
     /// Dependabot started the run.
     #[error("runs started by Dependabot get only the secrets of Dependabot")]
     Dependabot,
@@ -145,9 +138,9 @@ pub enum NoSecretReason {
 }
 
 impl NoSecretReason {
-    /// Whether the repository's owner cannot change this, so that the job should not fail.
+    /// Whether contributors get no secrets even in a well-configured repository, so that the job should not fail.
     pub fn is_expected(self) -> bool {
-        matches!(self, Self::Fork | Self::Dependabot)
+        matches!(self, Self::Fork | Self::PullRequest | Self::Dependabot)
     }
 }
 

@@ -35,6 +35,7 @@ fn lines(run: &CiRun) -> Vec<String> {
     lines.extend(run.run_attempt.map(|attempt| format!("attempt {}", attempt.get())));
     lines.extend(run.run_url.as_ref().map(|url| format!("url {url}")));
     lines.extend(run.platform.map(|platform| format!("platform {platform}")));
+    lines.extend(run.default_branch.as_ref().map(|branch| format!("default {branch}")));
     lines.extend(run.no_secret_reason.map(|reason| format!("no key: {reason}")));
     lines
 }

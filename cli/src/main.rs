@@ -46,7 +46,7 @@ enum Command {
     /// Manage the packages that are kept up to date
     #[command(subcommand, arg_required_else_help = true)]
     Package(package::Command),
-    /// Show queues, dead letters, overdue packages, and the latest results of a repository
+    /// Show queues, dead letters, overdue packages, and a repository's suites and latest results
     Status(status::Options),
     /// Check a stack, from credentials to a stored result
     ///

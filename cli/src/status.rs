@@ -1,7 +1,9 @@
 //! `badgesmith status`: the state of the pipeline.
 
 mod output;
+mod slots;
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
@@ -9,11 +11,13 @@ use badgesmith_aws::dynamodb::{BranchHistory, HistoryQuery};
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::sqs::{Queue, QueueDepth};
 use badgesmith_domain::ids::{Branch, Repository};
+use badgesmith_domain::slots::SlotState;
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
 
-use self::output::{Oldest, QueueStatus, RefreshStatus, Status};
+use self::output::{BranchStatus, Oldest, QueueStatus, RefreshStatus, Status};
+use self::slots::SlotStatus;
 use crate::dlq::DeadLetterQueue;
 use crate::error::CliError;
 use crate::help;
@@ -26,6 +30,10 @@ const SAMPLE_VISIBILITY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A long poll, because a short poll queries only some of SQS's servers.
 const SAMPLE_WAIT: Duration = Duration::from_secs(1);
 
+const SLOTS_PAGE: usize = 300;
+/// More than any badge adds up.
+const SLOTS_SHOWN_MAX: usize = 900;
+
 const EXAMPLES: &str = "    badgesmith status --stack badgesmith
     badgesmith status --stack badgesmith --repo acme/kit
     badgesmith status --endpoint-url http://127.0.0.1:9475 --json";
@@ -33,10 +41,10 @@ const EXAMPLES: &str = "    badgesmith status --stack badgesmith
 #[derive(Debug, Args)]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
-    /// Repository to show the latest results of
+    /// Repository whose suites and latest results to show
     #[arg(long, value_name = "OWNER/REPO")]
     repo: Option<Repository>,
-    /// Branch to show the latest results of
+    /// Branch whose suites and latest results to show
     #[arg(long, default_value = "main", requires = "repo")]
     branch: Branch,
     /// Number of results to show
@@ -53,18 +61,41 @@ impl Options {
         let queues = queues(&stack, now).await?;
         let due = scheduled(&stack.packages()?, now, now).await?;
         let lag = due.iter().map(|due| now.since(due.since)).max().unwrap_or_default();
-        let results = match &self.repo {
-            Some(repository) => Some(self.results_of(&stack, repository).await?),
+        let branch = match &self.repo {
+            Some(repository) => Some(BranchStatus {
+                repository: repository.clone(),
+                branch: self.branch.clone(),
+                slots: self.slots_of(&stack, repository).await?,
+                results: self.results_of(&stack, repository).await?,
+            }),
             None => None,
         };
         let status = Status {
             queues,
             refresh: RefreshStatus { due: due.len(), lag_seconds: lag.as_secs() },
-            results,
-            repository: self.repo.clone(),
+            branch,
             now,
         };
         Ok(Output::new(&status).notes(status.notes()))
+    }
+
+    /// The slots of a repository's branch, newest first.
+    async fn slots_of(&self, stack: &Stack, repository: &Repository) -> Result<Vec<SlotStatus>, CliError> {
+        let results = stack.results()?;
+        let (mut slots, mut after) = (Vec::new(), None);
+        while let Some(page) =
+            results.slots(repository, Some(&self.branch), SLOTS_PAGE, after.as_ref()).await?
+        {
+            slots.extend(page.slots);
+            after = page.next;
+            if after.is_none() || slots.len() >= SLOTS_SHOWN_MAX {
+                break;
+            }
+        }
+        let states = SlotState::of_branch(&slots);
+        let mut slots: Vec<_> = slots.into_iter().zip(states).map(SlotStatus::from).collect();
+        slots.sort_by_key(|slot| Reverse(slot.timestamp()));
+        Ok(slots)
     }
 
     /// The newest results of a repository's branch, on all platforms.

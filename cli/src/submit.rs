@@ -6,9 +6,13 @@ mod dry_run;
 mod key;
 mod metadata;
 mod options;
+mod outcome;
 mod output;
 mod payload;
+mod retire;
 mod send;
+mod slots;
+mod submission_marker;
 mod urls;
 
 use std::fmt::Display;
@@ -20,19 +24,22 @@ use std::time::Duration;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::env;
 use badgesmith_domain::signature::HmacKey;
-use badgesmith_domain::test_result::{Conclusion, Counts, Outcome, TestRun};
+use badgesmith_domain::test_result::{Conclusion, Outcome, Suite, TestRun};
 use ci_env::{CiRun, Provider};
 use serde::Serialize;
 
 use self::annotator::Annotator;
-use self::collect::{CollectError, checked, collect};
 use self::dry_run::DryRun;
 use self::key::KeyError;
 pub(crate) use self::key::read_key;
 use self::metadata::MetadataError;
 pub(crate) use self::options::Options;
+use self::outcome::{Decision, Ended, OutcomeError, outcome};
 use self::output::{NothingSent, RunnerFiles, SubmitOutput};
+use self::retire::RetireError;
 pub(crate) use self::send::{Service, client, send};
+use self::slots::fetch_slots;
+use self::submission_marker::SubmissionMarker;
 use self::urls::{BadgeUrls, InvalidServiceUrl};
 pub(crate) use self::urls::{ServiceUrl, is_this_machine};
 use crate::terminal;
@@ -40,11 +47,14 @@ use crate::terminal;
 /// The event file of GitHub Actions usually has about ten kilobytes, but a push may have many commits.
 const EVENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// How long to wait for slots that only a notice needs.
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Why a result could not be sent. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 enum SubmitError {
     #[error(transparent)]
-    Collect(#[from] CollectError),
+    Outcome(#[from] OutcomeError),
     #[error(transparent)]
     Metadata(#[from] MetadataError),
     #[error("no service URL: pass --url or set BADGESMITH_URL")]
@@ -55,43 +65,65 @@ enum SubmitError {
     NoKey { repository: String, hint: String },
     #[error(transparent)]
     Key(#[from] KeyError),
-    #[error("invalid --conclusion: {0:?} is not success, failure, cancelled or skipped")]
-    Conclusion(String),
+    #[error(transparent)]
+    Retire(#[from] RetireError),
+    #[error(
+        "this job already submitted a result for suite {0:?}, and a second one would replace it: submit all reports at \
+         once, or pass a different --suite for each"
+    )]
+    AlreadySubmitted(Suite),
 }
 
 /// What to do, after all input has been checked.
 enum Plan {
-    Send(ServiceUrl, Box<TestRun>, HmacKey),
+    Submit(Box<Submission>),
+    /// Without a key it is a dry run.
+    Retire(ServiceUrl, Box<TestRun>, Option<HmacKey>),
     DryRun(DryRun),
     /// Send nothing, for a reason that is not a failure.
     Skip(String),
 }
 
+struct Submission {
+    service: ServiceUrl,
+    test_run: TestRun,
+    /// How many of the passed tests were retried.
+    retried: u64,
+    key: HmacKey,
+    marker: Option<SubmissionMarker>,
+}
+
 pub(crate) async fn run(options: &Options) -> ExitCode {
     let ci_run = ci_env::detect(env::optional, read_event);
     let annotator = Annotator { github_actions: ci_run.provider == Provider::GitHubActions };
-    match plan(options, &ci_run) {
-        Ok(Plan::Send(service, test_run, key)) => {
-            submit(options, &annotator, &service, &test_run, &key).await
+    let done = match plan(options, &ci_run) {
+        Ok(Plan::Submit(submission)) => Ok(submit(options, &annotator, &submission).await),
+        Ok(Plan::Retire(service, test_run, key)) => {
+            retire_suites(options, &annotator, &service, &test_run, key.as_ref()).await
         }
         Ok(Plan::DryRun(request)) => {
             annotator.print(&render(&request, options.json));
-            ExitCode::SUCCESS
+            Ok(ExitCode::SUCCESS)
         }
         Ok(Plan::Skip(reason)) => {
-            annotator.notice(&format!("nothing was submitted: {reason}"));
-            if options.json {
-                annotator.print(&terminal::json(&NothingSent::skipped(reason)));
-            }
-            ExitCode::SUCCESS
+            skip(options, &annotator, reason);
+            Ok(ExitCode::SUCCESS)
         }
-        Err(error) => {
-            annotator.error(&error.to_string());
-            if options.json {
-                annotator.print(&terminal::json(&NothingSent::error(error.to_string())));
-            }
-            ExitCode::from(2)
+        Err(error) => Err(error),
+    };
+    done.unwrap_or_else(|error| {
+        annotator.error(&error.to_string());
+        if options.json {
+            annotator.print(&terminal::json(&NothingSent::error(error.to_string())));
         }
+        ExitCode::from(2)
+    })
+}
+
+fn skip(options: &Options, annotator: &Annotator, reason: String) {
+    annotator.notice(&format!("nothing was submitted: {reason}"));
+    if options.json {
+        annotator.print(&terminal::json(&NothingSent::skipped(reason)));
     }
 }
 
@@ -106,13 +138,17 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
     }
     let url = options.url.as_deref().filter(|url| !url.is_empty()).ok_or(SubmitError::NoUrl)?;
     let service = ServiceUrl::parse(url)?;
-    let Some(outcome) = outcome(options)? else {
-        return Ok(Plan::Skip("the run was cancelled".to_owned()));
+    let Ended { outcome, retried, failures } = match outcome(options)? {
+        Decision::Submit(ended) => ended,
+        Decision::Skip(reason) => return Ok(Plan::Skip(reason.to_owned())),
     };
     let test_run = match metadata::resolve(options, ci_run, outcome, Clock::System.now()) {
         Err(MetadataError::NothingToSubmit(reason)) => return Ok(Plan::Skip(reason.to_string())),
-        test_run => Box::new(test_run?),
+        test_run => TestRun { failures, ..test_run? },
     };
+    if options.dry_run && options.retire {
+        return Ok(Plan::Retire(service, Box::new(test_run), None));
+    }
     if options.dry_run {
         return Ok(Plan::DryRun(DryRun::new(&service, &test_run, key.as_ref(), Clock::System.now())));
     }
@@ -120,82 +156,107 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
         repository: test_run.repository.to_string(),
         hint: ci_run.no_secret_reason.map(|reason| format!(" ({reason})")).unwrap_or_default(),
     })?;
-    Ok(Plan::Send(service, test_run, key))
-}
-
-/// How the run ended; `None` if it was cancelled, which says nothing about the tests.
-fn outcome(options: &Options) -> Result<Option<Outcome>, SubmitError> {
     if options.retire {
-        return Ok(Some(Outcome::retired()));
+        return Ok(Plan::Retire(service, Box::new(test_run), Some(key)));
     }
-    let conclusion = match options.conclusion.as_deref() {
-        None | Some("" | "skipped") => None,
-        Some("cancelled") => return Ok(None),
-        Some(conclusion) => {
-            Some(conclusion.parse().map_err(|_| SubmitError::Conclusion(conclusion.to_owned()))?)
+    let marker = SubmissionMarker::new(options, ci_run, &test_run);
+    match &test_run.suite {
+        Some(suite) if marker.as_ref().is_some_and(SubmissionMarker::exists) => {
+            Err(SubmitError::AlreadySubmitted(suite.clone()))
         }
-    };
-    let counts = match counts(options) {
-        // A run that crashed may have left no report, or half of one.
-        Err(error) if conclusion == Some(Conclusion::Failure) && error.is_about_a_report() => {
-            terminal::note(&format!("{error}; submitting a failed run without counts"));
-            Counts::NONE
-        }
-        counts => counts?,
-    };
-    let outcome = Outcome::new(counts, conclusion).or_else(|_| {
-        terminal::note("ignored --conclusion success, because tests failed");
-        Outcome::new(counts, None)
-    });
-    Ok(outcome.ok())
+        Some(_) | None => Ok(Plan::Submit(Box::new(Submission { service, test_run, retried, key, marker }))),
+    }
 }
 
-/// The counts from the options, or the sum of all reports.
-fn counts(options: &Options) -> Result<Counts, CollectError> {
-    let Some(passed) = options.passed else { return collect(&options.reports) };
-    checked(test_reports::Counts {
-        passed: passed.into(),
-        failed: options.failed.into(),
-        skipped: options.skipped.into(),
-    })
-}
-
-async fn submit(
-    options: &Options,
-    annotator: &Annotator,
-    service: &ServiceUrl,
-    test_run: &TestRun,
-    key: &HmacKey,
-) -> ExitCode {
+async fn submit(options: &Options, annotator: &Annotator, submission: &Submission) -> ExitCode {
+    let Submission { service, test_run, retried, key, marker } = submission;
     let TestRun { repository, platform, branch, outcome: reported, .. } = test_run;
-    let retrying = |reason: &str, wait: Duration| {
-        terminal::note(&format!("{reason}; retrying in {:.1} s", wait.as_secs_f64()));
-    };
-    let retry_for = Duration::from_secs(options.retry_for);
     if service.is_plain_http() {
         annotator.warning(&format!(
             "{service} is not encrypted: anybody in between can replace its answers; use https"
         ));
     }
-    let outcome =
-        send(&Service { url: service, key, retry_for, clock: Clock::System }, test_run, retrying).await;
-    let urls = BadgeUrls::new(service, repository, *platform, branch);
-    let output = SubmitOutput::new(test_run, urls, &outcome);
+    let sender = sender(options, service, key);
+    let (suggests_retiring, outcome) =
+        tokio::join!(should_suggest_retiring_unnamed(service, test_run), send(&sender, test_run, note_retry));
+    if suggests_retiring {
+        annotator.notice(
+            "results without a suite still count on this branch; if no job sends them anymore, retire them with: \
+             badgesmith submit --retire --suite ''",
+        );
+    }
+    let urls = BadgeUrls::new(service, repository, branch);
+    let output = SubmitOutput::new(test_run, *retried, urls, &outcome);
     if let Err(error) = output.write(&runner_files()) {
         annotator.warning(&format!("failed to write the outputs and the summary of this step: {error}"));
     }
-    if outcome.is_ok() && !options.json {
-        let reported = describe(*reported);
-        let suite = test_run.suite.as_ref().map(|suite| format!(", suite {suite}")).unwrap_or_default();
-        terminal::note(&format!(
-            "accepted: {reported} for {repository}, {branch} on {platform}{suite}; badge for the README:"
-        ));
+    if outcome.is_ok() {
+        if let Some(Err(error)) = marker.as_ref().map(SubmissionMarker::create) {
+            terminal::note(&format!(
+                "failed to create the marker file of this job: {error}; a second submission would replace this result"
+            ));
+        }
+        if !options.json {
+            let suite = test_run.suite.as_ref().map(|suite| format!(", suite {suite}")).unwrap_or_default();
+            terminal::note(&format!(
+                "accepted: {} for {repository}, {branch} on {platform}{suite}; badge for the README:",
+                describe(*reported)
+            ));
+        }
     }
     if outcome.is_ok() || options.json {
         annotator.print(&render(&output, options.json));
     }
+    exit_code(options, annotator, outcome.map(drop))
+}
+
+/// Whether `run` is the first result of its suite on a branch where results without a suite still count. False if the
+/// service does not respond.
+async fn should_suggest_retiring_unnamed(service: &ServiceUrl, run: &TestRun) -> bool {
+    if run.suite.is_none() {
+        return false;
+    }
+    let slots = fetch_slots(service, &run.repository, &run.branch, NOTICE_TIMEOUT).await.unwrap_or_default();
+    slots.iter().any(|slot| slot.suite.is_none() && slot.is_live())
+        && !slots.iter().any(|slot| slot.suite == run.suite && slot.platform == run.platform)
+}
+
+async fn retire_suites(
+    options: &Options,
+    annotator: &Annotator,
+    service: &ServiceUrl,
+    run: &TestRun,
+    key: Option<&HmacKey>,
+) -> Result<ExitCode, SubmitError> {
+    let slots = match retire::select(options, service, run).await {
+        Err(RetireError::Slots(error)) => return Ok(exit_code(options, annotator, Err(error))),
+        slots => slots?,
+    };
+    if slots.is_empty() {
+        skip(options, annotator, "nothing is left to retire".to_owned());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let sender = key.map(|key| sender(options, service, key));
+    let (output, outcome) = retire::retire(sender.as_ref(), run, slots).await;
+    if let Err(error) = runner_files().append_summary(&output.step_summary()) {
+        annotator.warning(&format!("failed to write the summary of this step: {error}"));
+    }
+    annotator.print(&render(&output, options.json));
+    Ok(exit_code(options, annotator, outcome))
+}
+
+fn sender<'a>(options: &Options, url: &'a ServiceUrl, key: &'a HmacKey) -> Service<'a> {
+    Service { url, key, retry_for: Duration::from_secs(options.retry_for), clock: Clock::System }
+}
+
+fn note_retry(reason: &str, wait: Duration) {
+    terminal::note(&format!("{reason}; retrying in {:.1} s", wait.as_secs_f64()));
+}
+
+/// An undelivered result fails the job only with `--fail-on-error`.
+fn exit_code(options: &Options, annotator: &Annotator, outcome: Result<(), impl Display>) -> ExitCode {
     match outcome {
-        Ok(_) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) if options.fail_on_error => {
             annotator.error(&error.to_string());
             ExitCode::FAILURE
@@ -210,9 +271,10 @@ async fn submit(
 fn describe(outcome: Outcome) -> String {
     let counts = outcome.counts();
     match outcome.conclusion() {
-        None => "retirement".to_owned(),
+        Some(Conclusion::Success) if counts.total() == 0 => "success without tests".to_owned(),
+        Some(Conclusion::Failure) if counts.total() == 0 => "run failed".to_owned(),
         Some(Conclusion::Failure) if counts.failed() == 0 => format!("{counts}, run failed"),
-        Some(_) => counts.to_string(),
+        Some(_) | None => counts.to_string(),
     }
 }
 

@@ -185,7 +185,7 @@ async fn delete(options: &Delete) -> Result<Output, CliError> {
         .note(secret_note))
 }
 
-/// The token, without white space around it.
+/// The token, without whitespace around it.
 fn read_token(options: &Set) -> Result<String, CliError> {
     let text = if let Some(path) = &options.token_file {
         let name = path.display().to_string();

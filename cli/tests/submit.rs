@@ -11,7 +11,7 @@ use std::time::Duration;
 use local::config::{Config, Secret};
 use local::server::Server;
 use local::stack::UpstreamConfig;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::client::{KEY, REPOSITORY};
 use tests::http::Api;
@@ -61,6 +61,22 @@ impl Job {
         command.envs(variables.iter().copied());
         // The server responds in this process meanwhile.
         tokio::task::spawn_blocking(move || command.output().unwrap().into()).await.unwrap()
+    }
+
+    /// Waits until so many slots of `main` count.
+    async fn wait_for_slots(&self, count: usize) {
+        let api = Api::new(&self.url());
+        let mut live = 0;
+        for _ in 0..200 {
+            let latest = api.get(&format!("/tests/latest/{REPOSITORY}?branch=main")).await.unwrap().json();
+            let slots = latest["slots"].as_array().unwrap();
+            live = slots.iter().filter(|slot| slot["state"] == "live").count();
+            if live == count {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(live, count);
     }
 
     /// The newest result of a branch, as soon as it is stored.
@@ -117,7 +133,7 @@ async fn reports_become_a_badge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_has_a_suite_and_a_conclusion_until_it_is_retired() {
+async fn a_run_has_a_suite_and_a_conclusion() {
     let job = Job::start().await;
     let options = ["--repo", REPOSITORY, "--platform", "linux", "--run-id", "7"];
     let submit = async |more: &[&str]| {
@@ -136,9 +152,81 @@ async fn a_run_has_a_suite_and_a_conclusion_until_it_is_retired() {
     let crashed = submit(&["--branch", "crashed", "--conclusion", "failure", "nothing/*.xml"]).await;
     assert!(crashed.contains("no file matches") && crashed.contains("submitting a failed run"), "{crashed}");
     assert_eq!(job.stored("crashed").await["conclusion"], "failure");
-    submit(&["--suite", "build", "--retire", "--branch", "gone"]).await;
-    let retired = job.stored("gone").await;
-    assert_eq!((&retired["retire"], &retired["total"]), (&true.into(), &0.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_names_of_failed_tests_are_sent_only_on_request() {
+    let job = Job::start().await;
+    let options = ["--repo", REPOSITORY, "--platform", "linux", "--run-id", "7", "red.xml"];
+    let red = r#"<testsuite><testcase classname="kit" name="a&#9;b"><failure/></testcase><testcase name="c"/></testsuite>"#;
+    fs::write(job.path("red.xml"), red).unwrap();
+    for (branch, more, failures) in
+        [("quiet", None, Value::Null), ("named", Some("--failures"), json!(["kit.a\u{fffd}b"]))]
+    {
+        let arguments: Vec<_> = options.into_iter().chain(["--branch", branch]).chain(more).collect();
+        assert_eq!(job.submit(&arguments, &[]).await.code, Some(0));
+        assert_eq!(job.stored(branch).await["failures"], failures);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn suites_are_retired_on_every_platform_or_on_one() {
+    let job = Job::start().await;
+    let options = ["--repo", REPOSITORY, "--branch", "main", "--run-id", "7"];
+    let submit = async |more: &[&str]| {
+        let output = job.submit(&[&options[..], more].concat(), &[]).await;
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        output
+    };
+    let retire = async |more: &[&str]| submit(&[&["--retire"], more].concat()).await.stdout;
+    for (platform, suite) in [("linux", "a"), ("windows", "a"), ("linux", "b"), ("macos", "c"), ("linux", "")]
+    {
+        submit(&["--platform", platform, "--suite", suite, "--passed", "1"]).await;
+    }
+    job.wait_for_slots(5).await;
+    let notice = submit(&["--platform", "linux", "--suite", "d", "--passed", "1"]).await.stderr;
+    assert!(notice.contains("notice: results without a suite still count on this branch"), "{notice}");
+    job.wait_for_slots(6).await;
+    let again = submit(&["--platform", "linux", "--suite", "d", "--passed", "1"]).await.stderr;
+    assert!(!again.contains("notice"), "{again}");
+
+    assert_eq!(
+        retire(&["--suite", "a", "--dry-run"]).await,
+        "would retire a on linux\nwould retire a on windows\n"
+    );
+    assert_eq!(retire(&["--suite", "a", "--platform", "windows"]).await, "retired a on windows\n");
+    job.wait_for_slots(5).await;
+    let rest = retire(&["--all-but", "b", "c", "--json"]).await;
+    let rest: Value = serde_json::from_str(&rest).unwrap();
+    assert_eq!((&rest["accepted"], rest["suites"].as_array().unwrap().len()), (&true.into(), 3), "{rest}");
+    job.wait_for_slots(2).await;
+    for repeated in [&["--all-but", "b", "c"][..], &["--suite", "a"]] {
+        let nothing = submit(&[&["--retire"], repeated].concat()).await.stderr;
+        assert!(nothing.contains("nothing was submitted: nothing is left to retire"), "{nothing}");
+    }
+    for (branch, unknown, expected) in [
+        (
+            "main",
+            &["--suite", "x"][..],
+            "no suite x on branch main of acme/kit; its suites are: a on linux; ",
+        ),
+        (
+            "main",
+            &["--all-but", "b", "x"],
+            "no suite x on branch main of acme/kit; its suites are: a on linux; ",
+        ),
+        (
+            "main",
+            &["--suite", "x", "--platform", "macos"],
+            "no suite x on branch main on macos of acme/kit; its suites are: c on macos",
+        ),
+        ("dev", &["--suite", "x"], "no suite x on branch dev of acme/kit; it has none"),
+    ] {
+        let options = ["--repo", REPOSITORY, "--branch", branch, "--retire"];
+        let retire = job.submit(&[&options[..], unknown].concat(), &[]).await;
+        assert_eq!(retire.code, Some(2), "{}", retire.stderr);
+        assert!(retire.stderr.contains(expected), "{}", retire.stderr);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,6 +300,7 @@ async fn github_actions_provides_everything_but_the_report() {
         ("GITHUB_JOB", "test"),
         ("BADGESMITH_MATRIX", r#"{"python":"3.12"}"#),
         ("RUNNER_OS", "Windows"),
+        ("RUNNER_TEMP", &job.path("")),
         ("GITHUB_OUTPUT", &output_file),
         ("GITHUB_STEP_SUMMARY", &summary_file),
     ];
@@ -226,12 +315,22 @@ async fn github_actions_provides_everything_but_the_report() {
     }
     assert_eq!((&stored["platform"], &stored["run_attempt"]), (&"windows".into(), &2.into()));
     assert_eq!(stored["workflow_run_url"], "https://github.com/acme/kit/actions/runs/16814735762/attempts/2");
-    let outputs = fs::read_to_string(output_file).unwrap();
+    let outputs = fs::read_to_string(&output_file).unwrap();
     let names: Vec<_> = outputs.lines().map(|line| line.split('=').next().unwrap()).collect();
-    assert_eq!(names, ["passed", "failed", "skipped", "total", "badge-url", "markdown", "test-result-id"]);
-    let summary = fs::read_to_string(summary_file).unwrap();
+    assert_eq!(
+        names,
+        ["passed", "failed", "skipped", "total", "conclusion", "badge-url", "markdown", "test-result-id"]
+    );
+    let summary = fs::read_to_string(&summary_file).unwrap();
     assert!(summary.contains(json["markdown"].as_str().unwrap()), "{summary}");
     assert!(summary.starts_with("### Tests of `evil'$(touch x)'"), "{summary}");
+    assert!(summary.contains("Suite: `ci / test (3.12)`"), "{summary}");
+
+    let second = job.submit(&["--passed", "1"], &variables).await;
+    assert_eq!(second.code, Some(2));
+    assert!(second.stderr.contains("this job already submitted a result for suite"), "{}", second.stderr);
+    let named = job.submit(&["--passed", "1", "--suite", "doc tests"], &variables).await;
+    assert_eq!(named.code, Some(0), "{}", named.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -272,7 +371,17 @@ fn errors_name_the_option_that_helps() {
     let with = |more: &[&'static str]| [&all[..], more].concat();
     check(&with(&["--passed", "1"]), &[], 2, "set BADGESMITH_KEY to the key of acme/kit");
     check(&with(&["--passed", "1"]), &[("BADGESMITH_KEY", "short")], 2, "at least 16 bytes");
-    check(&["--passed", "1"], &key, 2, "--repo");
+    check(
+        &["--passed", "1", "--platform", "beos", "--commit", "HEAD"],
+        &key,
+        2,
+        "error: 5 values are missing or invalid: \
+         (1) failed to determine the repository: no known CI system was detected; pass --repo \
+         (2) failed to determine the branch: no known CI system was detected; pass --branch \
+         (3) invalid --platform: \"beos\" is not linux, windows or macos \
+         (4) failed to determine the run ID: no CI system provides one; pass --run-id \
+         (5) invalid --commit: \"HEAD\" is not 7 to 64 hex digits\n",
+    );
     check(&["--repo", "acme/kit", "--passed", "1"], &key, 2, "--branch");
     check(&["--repo", "acme/kit", "--branch", "main", "--passed", "1"], &key, 2, "--run-id");
     check(
@@ -291,7 +400,8 @@ fn errors_name_the_option_that_helps() {
             "is a directory: name the reports in it, for example",
         );
     }
-    check(&with(&[]), &key, 2, "REPORT");
+    check(&with(&[]), &key, 2, "nothing to submit: pass reports or --passed, or --job-status");
+    check(&with(&["--retire"]), &key, 2, "--suite <NAME>|--all-but <NAME>...");
     check(&with(&["--passed", "1", "report.xml"]), &key, 2, "cannot be used with");
     check(&with(&["--passed", "4294967295", "--failed", "1"]), &key, 2, "more than 4294967295 tests");
     check(&with(&["--key-file", "nowhere", "--passed", "1"]), &[], 2, "failed to read --key-file nowhere");
@@ -307,6 +417,74 @@ fn errors_name_the_option_that_helps() {
 }
 
 #[test]
+fn reports_may_be_excluded() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("old")).unwrap();
+    for name in ["a.xml", "b.xml", "old/c.xml"] {
+        let report = format!("<testsuite name='{name}'><testcase name='a'/></testsuite>");
+        fs::write(folder.path().join(name), report).unwrap();
+    }
+    let submit = |reports: &[&str]| {
+        let mut command = command(folder.path());
+        command.args([
+            "--url",
+            "http://127.0.0.1:9",
+            "--dry-run",
+            "--repo",
+            "acme/kit",
+            "--platform",
+            "linux",
+        ]);
+        CommandOutput::from(
+            command.args(["--branch", "main", "--run-id", "1"]).args(reports).output().unwrap(),
+        )
+    };
+    for (reports, passed) in [
+        (&["**/*.xml"][..], 3),
+        (&["**/*.xml", "!b.xml"], 2),
+        (&["!./b.xml", "./**/*.xml"], 2),
+        (&["**/*.xml", "!**/old/**", "!**/b.xml"], 1),
+        (&["**/*.xml", "!old"], 2),
+    ] {
+        let output = submit(reports);
+        assert!(
+            output.stdout.contains(&format!("\"passed\":{passed},")),
+            "{reports:?} {} {}",
+            output.stdout,
+            output.stderr
+        );
+    }
+    assert!(submit(&["*.xml", "!*.xml"]).stderr.contains("every file is excluded"));
+    assert!(submit(&["*.xml", "!a**b"]).stderr.contains("invalid pattern"));
+}
+
+#[test]
+fn pipes_are_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let all = ["--repo", "acme/kit", "--platform", "linux", "--branch", "main", "--run-id", "1", "--dry-run"];
+    check(
+        &[&all[..], &[pipe.to_str().unwrap()]].concat(),
+        &[],
+        2,
+        "is not a regular file: pass - to read stdin",
+    );
+}
+
+#[test]
+fn a_failure_that_no_test_shows_makes_the_run_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("r.xml");
+    fs::write(&report, "<testsuites failures='1'><testsuite><testcase/></testsuite></testsuites>").unwrap();
+    let all = ["--repo", "acme/kit", "--platform", "linux", "--branch", "main", "--run-id", "1", "--dry-run"];
+    for more in [&[][..], &["--conclusion", "success"]] {
+        let arguments = [&all[..], more, &[report.to_str().unwrap()]].concat();
+        check(&arguments, &[], 0, "\"conclusion\":\"failure\"");
+    }
+}
+
+#[test]
 fn stdin_counts_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(folder.path());
@@ -314,7 +492,7 @@ fn stdin_counts_once() {
     command.args(["--url", "https://badges.test", "--repo", REPOSITORY, "--platform", "linux"]);
     command.args(["--branch", "main", "--run-id", "1", "--dry-run", "-", "-"]);
     let output = CommandOutput::from(command.output().unwrap());
-    assert!(output.stdout.contains(r#""passed":5,"failed":9,"skipped":2"#), "{}", output.stderr);
+    assert!(output.stdout.contains(r#""passed":5,"failed":8,"skipped":2"#), "{}", output.stderr);
 }
 
 #[test]
@@ -355,7 +533,7 @@ fn jobs_that_cannot_have_the_key_or_a_branch_succeed() {
         &["--passed", "1"],
         &push,
         2,
-        "failed to determine the suite: only the action knows the matrix of a job",
+        "failed to determine the suite: only the action can see the matrix of a job",
     );
     let azure = [
         ("TF_BUILD", "True"),

@@ -181,6 +181,8 @@ fn into_http(response: ApiGatewayV2httpResponse) -> Response<Bytes> {
 
 #[cfg(test)]
 mod tests {
+    use badgesmith_api::route::branch_suffix;
+
     use super::*;
 
     fn event_with(request: http::request::Builder, body: &'static [u8]) -> ApiGatewayV2httpRequest {
@@ -206,6 +208,16 @@ mod tests {
             let at_http_api = raw_path(&format!("/tests/results{sent}")).map(Cow::into_owned);
             assert_eq!(at_http_api, expected.map(|path| format!("/tests/results{path}")), "{sent}");
             assert_eq!(raw_path(sent).as_deref(), Some(sent));
+        }
+    }
+
+    #[test]
+    fn a_branch_in_a_url_means_the_same_at_both_origins() {
+        for branch in ["main", "feature/x", "a%23b", "100%", "what?", "a b+c~d", "λ", "..", "a/../b"] {
+            let suffix = branch_suffix(branch);
+            let (path, _) = suffix.split_once('?').unwrap_or((&suffix, ""));
+            let sent = format!("/tests/results/linux/acme/kit{path}");
+            assert_eq!(raw_path(&sent).as_deref(), Some(&*sent), "{branch}");
         }
     }
 

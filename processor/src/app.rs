@@ -16,8 +16,9 @@ use badgesmith_domain::test_result::{TestResult, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 
-/// A batch retries throttled writes for 10 s, of the history and of slots together; then it makes one call to the event bus, and one call to the
-/// dead-letter queue for each poison message, all at once. That takes at most 22 s of the function's 30 s timeout.
+/// A batch retries throttled writes of the history and the slots for 10 s in total. It then calls the event bus once,
+/// and the dead-letter queue once for each poison message, all concurrently. That takes at most 22 s of the function's
+/// 30 s timeout.
 const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_secs(1), call: Duration::from_secs(3) };
 

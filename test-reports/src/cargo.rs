@@ -3,90 +3,182 @@
 //! Each test binary announces `running 4 tests` and ends with the line of
 //! <https://doc.rust-lang.org/book/ch11-01-writing-tests.html>, which the standard library's
 //! `library/test/src/formatters/pretty.rs` writes: `test result: ok. 3 passed; 0 failed; 1 ignored;
-//! 0 measured; 2 filtered out; finished in 0.00s`. The rules here:
+//! 0 measured; 2 filtered out; finished in 0.00s`. Other harnesses write it in another order. The rules here:
 //!
 //! - The summaries of all binaries add up. Measured benchmarks have passed; filtered tests do not count.
+//! - If the lines of a binary's tests agree with its summary, its tests are recorded with their names. A binary is
+//!   identified by the line `Running tests/api.rs (target/debug/deps/api-0123)` before it.
 //! - A binary without a summary crashed: those of its tests that are known to have passed or to be
 //!   ignored count as such, all others that it announced as failed, and at least one.
-//! - The output of failing tests is listed between `failures:` and the summary. Summaries in it do not
-//!   count, unless they match the announced number.
-//! - A test target without the standard harness prints nothing of this. If it fails, or a crate does not
-//!   compile, `cargo` prints an error to stderr: one failure, unless the text has another.
+//! - Lines between the announcement and the summary with the same number of tests are the output of these tests.
+//! - A test target with its own harness may print none of this. If it fails, or a crate does not compile, `cargo`
+//!   prints an error to stderr, which counts as one failed test unless the text has another failure.
 
-use crate::counts::Counts;
-use crate::text;
+use crate::counts::{Counts, Outcome};
+use crate::format::Format;
+use crate::recorder::{Recorder, Scope, Test};
+use crate::vocabulary::CARGO;
 
 /// The message of `cargo` when a crate does not compile.
 const NOT_COMPILED: &str = "error: could not compile ";
 
-/// Whether this line shows that the text is the output of `cargo test`.
-pub(crate) fn detects(line: &str) -> bool {
-    announced(line).is_some() || summary(line).is_some() || line.starts_with(NOT_COMPILED)
+/// The test binaries of a log.
+#[derive(Default)]
+pub(crate) struct Reader<'a> {
+    running: Option<Binary<'a>>,
+    /// The name of the binary that comes next.
+    next: Option<&'a str>,
+    any: bool,
+    any_failed: bool,
+    /// The first error of a target.
+    target_failure: Option<&'a str>,
 }
 
 /// A test binary that has announced its tests and not summed them up yet.
-struct Binary {
+struct Binary<'a> {
     announced: u64,
-    passed: u64,
-    ignored: u64,
-    /// Whether it is listing the output of its tests.
+    name: Option<&'a str>,
+    tests: Vec<(&'a str, Outcome)>,
+    /// Names in the list of failures at the end.
+    listed: Vec<&'a str>,
+    lists_failures: bool,
+    /// Whether all tests have ended, and their output follows.
     lists_output: bool,
 }
 
-impl Binary {
-    fn crashed(&self) -> Counts {
-        let failed = self.announced.saturating_sub(self.passed + self.ignored).max(1);
-        Counts { passed: self.passed, failed, skipped: self.ignored }
+impl<'a> Reader<'a> {
+    /// Whether lines are the output of tests, unless they end the binary.
+    pub(crate) fn is_listing(&self) -> bool {
+        self.running.as_ref().is_some_and(|binary| binary.lists_output)
     }
 
-    /// Counts one test by its line, as in `test tests::adds ... ok`.
-    fn count(&mut self, line: &str) {
-        let Some((_, outcome)) = line.strip_prefix("test ").and_then(|line| line.rsplit_once(" ... ")) else {
+    /// Reads a line outside of other tools' runs. Returns whether it belongs to this format.
+    pub(crate) fn read(&mut self, line: &'a str, recorder: &mut Recorder<'_>) -> bool {
+        let is_end = |binary: &Binary<'_>| summary(line).is_some_and(|sum| sum.total() == binary.announced);
+        if let Some(binary) = self.running.as_mut().filter(|binary| binary.lists_output && !is_end(binary)) {
+            return binary.read(line);
+        }
+        if let Some(announced) = announced(line) {
+            self.end(recorder);
+            self.running = Some(Binary {
+                announced,
+                name: self.next.take(),
+                tests: Vec::new(),
+                listed: Vec::new(),
+                lists_failures: false,
+                lists_output: false,
+            });
+        } else if let Some(summary) = summary(line) {
+            self.sum_up(summary, recorder);
+        } else if let Some(name) = binary_name(line) {
+            self.next = Some(name);
+            return false;
+        } else if is_target_failure(line) {
+            self.target_failure.get_or_insert(line);
+        } else if let Some(binary) = &mut self.running {
+            return binary.read(line);
+        } else {
+            return false;
+        }
+        self.any = true;
+        true
+    }
+
+    /// Reads a line between the first and the last line of a binary.
+    pub(crate) fn read_output(&mut self, line: &'a str) {
+        if let Some(binary) = &mut self.running {
+            binary.read(line);
+        }
+    }
+
+    /// Ends the binary that is running: it crashed.
+    fn end(&mut self, recorder: &mut Recorder<'_>) {
+        let Some(binary) = self.running.take() else { return };
+        let known: Counts = binary.tests.iter().map(|(_, outcome)| Counts::from(*outcome)).sum();
+        let failed = binary.announced.saturating_sub(known.passed + known.skipped).max(1);
+        let lost = Counts::failed(failed.saturating_sub(known.failed));
+        Self::record(&binary, recorder);
+        recorder.add(lost);
+        self.any_failed = true;
+    }
+
+    fn sum_up(&mut self, summary: Counts, recorder: &mut Recorder<'_>) {
+        self.any_failed |= summary.failed > 0;
+        let Some(binary) = self.running.take() else {
+            recorder.add(summary);
             return;
         };
-        let plain = outcome.strip_prefix('\u{1b}').and_then(|colored| colored.split_once('m'));
-        let outcome = plain.map_or(outcome, |(_, outcome)| outcome);
-        if outcome.starts_with("ok") {
-            self.passed += 1;
-        } else if outcome.starts_with("ignored") {
-            self.ignored += 1;
+        let known: Counts = binary.tests.iter().map(|(_, outcome)| Counts::from(*outcome)).sum();
+        if known == summary {
+            Self::record(&binary, recorder);
+            return;
+        }
+        let failed = binary.tests.iter().filter(|(_, outcome)| *outcome == Outcome::Failed);
+        let names: Vec<&str> = failed.map(|(name, _)| *name).collect();
+        let names = if names.is_empty() { &binary.listed } else { &names };
+        recorder.add(summary);
+        for name in names {
+            recorder.failed_name(name);
+        }
+    }
+
+    fn record(binary: &Binary<'_>, recorder: &mut Recorder<'_>) {
+        let id = recorder.next_suite();
+        for (name, outcome) in &binary.tests {
+            let (scope, variant) = match binary.name {
+                Some(binary) => (Scope::Suite(binary), 0),
+                None => (Scope::File, id),
+            };
+            recorder.test(&Test { variant, ..Test::new(scope, name, *outcome) });
+        }
+    }
+
+    pub(crate) fn finish(mut self, recorder: &mut Recorder<'_>) {
+        self.end(recorder);
+        if let Some(error) = self.target_failure
+            && !self.any_failed
+        {
+            recorder.failure(error.trim_start_matches("error: "));
+        }
+        if self.any {
+            recorder.format(Format::CargoTest);
         }
     }
 }
 
-/// Adds up the output of all test binaries.
-pub(crate) fn read(text: &str) -> Counts {
-    let mut counts = Counts::default();
-    let mut running: Option<Binary> = None;
-    let mut target_failed = false;
-    for (_, line) in text::lines(text) {
-        target_failed |= is_target_failure(line);
-        if let Some(announced) = announced(line) {
-            if running.as_ref().is_some_and(|binary| binary.lists_output) {
-                continue;
+impl<'a> Binary<'a> {
+    /// Reads a line between the announcement and the summary. Returns whether it is that of a test.
+    fn read(&mut self, line: &'a str) -> bool {
+        if matches!(line, "failures:" | "successes:") {
+            self.lists_output = true;
+            self.lists_failures = line == "failures:";
+        } else if self.lists_failures
+            && let Some(name) = line.strip_prefix("    ")
+        {
+            if !name.starts_with(' ') && self.listed.len() < 1000 {
+                self.listed.push(name);
             }
-            counts += running.map_or(Counts::default(), |binary| binary.crashed());
-            running = Some(Binary { announced, passed: 0, ignored: 0, lists_output: false });
-        } else if let Some(summary) = summary(line) {
-            let printed_by_a_test = running
-                .as_ref()
-                .is_some_and(|binary| binary.lists_output && binary.announced != summary.total());
-            if !printed_by_a_test {
-                counts += summary;
-                running = None;
-            }
-        } else if let Some(binary) = running.as_mut().filter(|binary| !binary.lists_output) {
-            match line {
-                "failures:" | "successes:" => binary.lists_output = true,
-                line => binary.count(line),
-            }
+        } else if let Some((name, outcome)) = test(line).filter(|_| !self.lists_output) {
+            self.tests.push((name, outcome));
+            return true;
+        } else if !line.is_empty() {
+            // The output of a test comes between two such lists.
+            self.listed.clear();
         }
+        false
     }
-    counts += running.map_or(Counts::default(), |binary| binary.crashed());
-    if target_failed && counts.failed == 0 {
-        counts.failed = 1;
-    }
-    counts
+}
+
+/// The name and the outcome in `test tests::adds ... ok`.
+fn test(line: &str) -> Option<(&str, Outcome)> {
+    let (name, outcome) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    Some((name, CARGO.prefix(outcome)?))
+}
+
+/// The binary in `Running unittests src/lib.rs (target/debug/deps/kit-0123)`, or the crate in `Doc-tests kit`.
+fn binary_name(line: &str) -> Option<&str> {
+    let line = line.trim();
+    (line.starts_with("Running ") && line.ends_with(')') || line.starts_with("Doc-tests ")).then_some(line)
 }
 
 /// Whether `cargo` reports that a target failed, in `error: test failed, to rerun pass ...` for example:
@@ -96,32 +188,38 @@ fn is_target_failure(line: &str) -> bool {
     if line.starts_with(NOT_COMPILED) {
         return true;
     }
-    ["test failed", "doctest failed", "bench failed"].iter().any(|failed| error.starts_with(failed))
+    ["test failed, to rerun", "doctest failed", "bench failed, to rerun"]
+        .iter()
+        .any(|failed| error.starts_with(failed))
         || (error.contains(" target") && error.trim_end().ends_with(" failed:"))
 }
 
 /// The number in `running 4 tests`.
-fn announced(line: &str) -> Option<u64> {
+pub(crate) fn announced(line: &str) -> Option<u64> {
     let number = line.strip_prefix("running ")?;
     let number = number.strip_suffix(" tests").or_else(|| number.strip_suffix(" test"))?;
     number.parse::<u32>().ok().map(u64::from)
 }
 
-/// The counts in `test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out`, where the
-/// verdict may be colored.
-fn summary(line: &str) -> Option<Counts> {
-    let mut parts = line.strip_prefix("test result: ")?.split(';');
-    let mut next = |label: &str| {
-        let number = parts.next()?.strip_suffix(label)?.trim_end().rsplit(' ').next()?;
-        number.parse::<u32>().ok().map(u64::from)
-    };
-    let (passed, failed, skipped) = (next("passed")?, next("failed")?, next("ignored")?);
-    Some(Counts { passed: passed + next("measured").unwrap_or_default(), failed, skipped })
+/// The counts in `test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out`, in any order.
+pub(crate) fn summary(line: &str) -> Option<Counts> {
+    let (_, parts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut counts = Counts::default();
+    let mut any = false;
+    for part in parts.split(';') {
+        let mut words = part.split_whitespace();
+        let number = words.next().and_then(|number| number.parse::<u32>().ok());
+        if let (Some(number), Some(outcome)) = (number, words.next().and_then(|word| CARGO.outcome(word))) {
+            any = true;
+            counts += Counts::of(outcome, number.into());
+        }
+    }
+    any.then_some(counts)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::tests::check_counts;
+    use crate::tests::{check_counts, check_failed};
 
     const PASSED: &str = "test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out";
 
@@ -134,6 +232,7 @@ mod tests {
         check_counts("test result: ok. 1 passed; 0 failed; 0 ignored; 2 measured; 0 filtered out", (3, 0, 0));
         let colored = "test result: \u{1b}[31mFAILED\u{1b}[m. 1 passed; 2 failed; 3 ignored; 0 measured";
         check_counts(colored, (1, 2, 3));
+        check_counts("test result: FAIL. 1 failed; 4 passed; 2 ignored; 9 filtered out;", (4, 1, 2));
     }
 
     #[test]
@@ -163,10 +262,38 @@ mod tests {
 
     #[test]
     fn the_output_of_tests_does_not_count() {
-        let nested = format!(
+        let nested = "running 2 tests\nrunning 3 tests\ntest x ... ok\ntest y ... FAILED\ntest z ... ok\n\
+            test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured\nrunning 9 tests\n1..2\nnot ok 1\n\
+            error: test failed, to rerun pass `--lib`\ntest a ... ok\ntest b ... ok\n\
+            test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured\n";
+        check_counts(nested, (2, 0, 0));
+        let listed = format!(
             "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\nrunning 3 tests\n\
              {PASSED}\n\nfailures:\n    b\n\ntest result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured\n"
         );
-        check_counts(&nested, (1, 1, 0));
+        check_counts(&listed, (1, 1, 0));
+    }
+
+    #[test]
+    fn failed_tests_have_names() {
+        let pretty = "running 2 tests\ntest a::b ... FAILED\ntest c ... ok\n\nfailures:\n\n---- a::b stdout ----\noh\n\n\
+            failures:\n    a::b\n\ntest result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured\n";
+        check_failed(pretty, &["a::b"]);
+        let quiet = pretty.replace("test a::b ... FAILED\ntest c ... ok\n", "F.\n");
+        check_failed(&quiet, &["a::b"]);
+    }
+
+    #[test]
+    fn a_binary_that_runs_again_has_the_same_tests() {
+        let run = |outcome: &str, failed: u32| {
+            format!(
+                "     Running tests/api.rs (target/debug/deps/api-01)\n\nrunning 2 tests\ntest a ... ok\n\
+                 test b ... {outcome}\n\ntest result: x. {} passed; {failed} failed; 0 ignored; 0 measured\n",
+                2 - failed
+            )
+        };
+        check_counts(&(run("FAILED", 1) + &run("ok", 0)), (2, 0, 0));
+        let other = run("ok", 0).replace("api", "other");
+        check_counts(&(run("FAILED", 1) + &other), (3, 1, 0));
     }
 }

@@ -4,19 +4,6 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
 /// How many tests passed, failed and were skipped. Sums saturate at [`u64::MAX`].
-///
-/// The counts of a run with several reports are their sum:
-///
-/// ```
-/// use test_reports::{Counts, read};
-///
-/// let mut counts = Counts::default();
-/// for report in ["1..1\nok 1\n", "1..2\nok 1\nnot ok 2\n"] {
-///     counts += read(report.as_bytes())?.counts;
-/// }
-/// assert_eq!(counts, Counts { passed: 2, failed: 1, skipped: 0 });
-/// # Ok::<(), test_reports::ReportError>(())
-/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Tests that passed in the end, after failed attempts too.
@@ -35,6 +22,28 @@ impl Counts {
 
     pub(crate) const fn failed(failed: u64) -> Self {
         Self { passed: 0, failed, skipped: 0 }
+    }
+
+    pub(crate) const fn skipped(skipped: u64) -> Self {
+        Self { passed: 0, failed: 0, skipped }
+    }
+
+    pub(crate) fn of(outcome: Outcome, number: u64) -> Self {
+        let number = |of| if outcome == of { number } else { 0 };
+        Self {
+            passed: number(Outcome::Passed),
+            failed: number(Outcome::Failed),
+            skipped: number(Outcome::Skipped),
+        }
+    }
+
+    /// What is left of each part without `other`.
+    pub(crate) fn without(self, other: Self) -> Self {
+        Self {
+            passed: self.passed.saturating_sub(other.passed),
+            failed: self.failed.saturating_sub(other.failed),
+            skipped: self.skipped.saturating_sub(other.skipped),
+        }
     }
 }
 
@@ -69,9 +78,18 @@ pub(crate) enum Outcome {
     Skipped,
 }
 
+impl Outcome {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 impl From<Outcome> for Counts {
     fn from(outcome: Outcome) -> Self {
-        let one = |of| u64::from(outcome == of);
-        Self { passed: one(Outcome::Passed), failed: one(Outcome::Failed), skipped: one(Outcome::Skipped) }
+        Self::of(outcome, 1)
     }
 }

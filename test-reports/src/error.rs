@@ -6,11 +6,13 @@ use thiserror::Error;
 /// characters of any text from the report.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReportError {
-    /// The report contains only white space.
+    /// The report contains only whitespace.
     #[error("the report is empty")]
     Empty,
     /// No line matches a known format.
-    #[error("unknown report format: expected XML, TAP or the output of `cargo test` or `go test -json`")]
+    #[error(
+        "not a test report: neither XML nor JSON of a known format, nor the output of a known test runner"
+    )]
     UnknownFormat,
     /// The format is known, and the content breaks its rules.
     #[error("{kind} at line {line}, column {column}")]
@@ -33,13 +35,6 @@ pub enum ReportErrorKind {
     /// Carries the message of the JSON parser.
     #[error("malformed JSON: {0}")]
     MalformedJson(String),
-    /// A `<!DOCTYPE>`. The entities and attributes that it declares would be ignored. None of the formats here has
-    /// one; others with the same root do, such as `DejaGnu`'s `<testsuite>`.
-    #[error("document type declarations are not supported")]
-    DocumentType,
-    /// An encoding in which the bytes of ASCII may mean something else.
-    #[error("the encoding {0:?} is not supported; use UTF-8 or UTF-16")]
-    Encoding(String),
     /// Deeper than any test runner nests.
     #[error("elements are nested more than {max} deep")]
     ElementsTooDeep {
@@ -58,27 +53,12 @@ pub enum ReportErrorKind {
     /// XML without any element.
     #[error("there is no XML element")]
     NoRoot,
-    /// A second root element: several reports were joined into one file.
-    #[error("a second document begins; pass one report per file")]
-    SecondRoot,
     /// XML in another format.
     #[error("<{element}> is not the root element of a known report format")]
     UnknownRoot { element: String },
-    /// An attribute that the counts need is missing.
-    #[error("<{element}> has no attribute {attribute:?}")]
-    MissingAttribute { element: String, attribute: &'static str },
-    /// An attribute that the counts need has an undefined value.
-    #[error("{attribute}={value:?} of <{element}> is not {expected}")]
-    Attribute {
-        element: String,
-        attribute: &'static str,
-        value: String,
-        /// What a valid value looks like, as a noun phrase.
-        expected: &'static str,
-    },
-    /// A TAP stream has a second plan before all test points of the first.
-    #[error("a second plan begins before the first is complete")]
-    SecondPlan,
+    /// The root element of a known format, without the content of that format.
+    #[error("<{element}> has no content of a known report format")]
+    UnknownContent { element: String },
 }
 
 /// A [`ReportErrorKind`] at a byte of the decoded text.

@@ -5,191 +5,193 @@
 //! a schema. The rules here:
 //!
 //! - **Test cases count, not attributes.** `tests="13"` may count attempts (Surefire), nested suites (Node)
-//!   or assertions (Catch2). A suite's attributes are used only when it has neither test cases nor
-//!   suites in it: `tests` minus the failed and skipped ones have passed.
-//! - **A report that states failures is not green.** When a suite states failures or errors in its
-//!   attributes and nothing in it failed, what it states counts as failed. gotestsum reports packages that
-//!   do not build like that. A suite with an earlier attempt that failed explains its attributes by
-//!   that.
-//! - `<failure>` and `<error>` fail a test once, however many there are; in a suite they count as one.
+//!   or assertions (Catch2). Totals that exceed the test cases count as in [`crate::stated`].
+//! - A case fails once, however many `<failure>` and `<error>` it has; in a suite, each is a failure.
 //! - `<flakyFailure>`, `<flakyError>`, `<rerunFailure>` and `<rerunError>` are attempts
 //!   (<https://maven.apache.org/surefire/maven-surefire-plugin/examples/rerun-failing-tests.html>,
 //!   <https://nexte.st/docs/machine-readable/junit/>): they do not count.
 //! - `<skipped>` is skipped; with a failure as well, the test has failed, as when pytest's teardown fails
 //!   after a skip. Node's failing `todo` has both, with `type="todo"`, and is skipped
 //!   (<https://nodejs.org/api/test.html#todo-tests>).
-//! - Without such children, `status` or `result` decide: `notrun`, `disabled`, `suppressed`, `skipped` and
-//!   `ignored` are skipped, `fail` and `failed` are failed, everything else is passed. `GoogleTest`
-//!   (<https://google.github.io/googletest/advanced.html#generating-an-xml-report>) and `CTest`
-//!   (<https://cmake.org/cmake/help/latest/manual/ctest.1.html#cmdoption-ctest-output-junit>) use them.
-//! - Other children do not count: `PHPUnit`'s `<warning>` fails no run.
-//! - Test cases with one name are several tests, as parametrized tests often are, except for two tools that
-//!   write attempts like that: see [`Repeats`].
+//! - Without such children, `status` or `result` decide. `GoogleTest`
+//!   (<https://google.github.io/googletest/advanced.html#generating-an-xml-report>), `CTest`
+//!   (<https://cmake.org/cmake/help/latest/manual/ctest.1.html#cmdoption-ctest-output-junit>) and Qt use them.
+//! - Cases of one suite with the same class and name are attempts. Suites of one file are different suites, even with
+//!   the same name: several browsers run the same tests, and several files have the same `describe`.
 
-use std::collections::HashMap;
-
-use crate::counts::{Counts, Outcome};
-use crate::error::Located;
+use crate::counts::Outcome;
+use crate::error::{Located, ReportErrorKind, excerpt};
+use crate::format::Format;
+use crate::recorder::{Recorder, Scope, Test, hash};
+use crate::stated::{Shown, Stated};
+use crate::vocabulary::{JUNIT_ELEMENTS, JUNIT_NOT_RUN, JUNIT_STATUS, JUNIT_TYPES};
 use crate::xml::{Document, Element};
 
-/// The meaning of several test cases with one name in one suite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Repeats {
-    Tests,
-    /// pytest: a test case that passed, followed by another, is an attempt that pytest-rerunfailures ran
-    /// again. A failure followed by an error is a test that failed and whose teardown failed too: pytest's
-    /// own summary counts both.
-    Pytest,
-    /// gotestsum: attempts of `--rerun-fails`. It writes those that failed before those that passed, so
-    /// the last one decides.
-    Gotestsum,
+struct Reader<'d, 'a, 'r, 'f> {
+    document: &'d mut Document<'a>,
+    recorder: &'r mut Recorder<'f>,
 }
 
-/// The sum of everything in a suite.
-#[derive(Debug, Default, Clone, Copy)]
+/// The contents of a suite.
+#[derive(Default)]
 struct Contents {
-    counts: Counts,
-    /// Whether there are test cases, suites or failures.
-    any: bool,
-    /// Whether any attempt failed, even if its test passed in the end.
-    failed_attempt: bool,
+    shown: Shown,
+    /// What the suites in it state; `None` if there are none.
+    inner: Option<Stated>,
+}
+
+pub(crate) fn read(
+    document: &mut Document<'_>,
+    root: &Element<'_>,
+    recorder: &mut Recorder<'_>,
+) -> Result<(), Located> {
+    recorder.format(Format::JUnit);
+    Reader { document, recorder }.suite(root, "").map(|_| ())
+}
+
+impl Reader<'_, '_, '_, '_> {
+    fn suite(&mut self, suite: &Element<'_>, parent: &str) -> Result<(Shown, Stated), Located> {
+        let name = suite.text("name");
+        let name = if name.is_empty() { parent } else { &name };
+        let id = self.recorder.next_suite();
+        let since = self.recorder.tests.len();
+        let mut contents = Contents::default();
+        let mut any = false;
+        while let Some(child) = self.document.child()? {
+            match child.name() {
+                "testsuite" | "testsuites" => {
+                    any = true;
+                    let (shown, stated) = self.suite(&child, name)?;
+                    contents.add(shown);
+                    contents.inner = Some(contents.inner.unwrap_or_default().plus(stated));
+                }
+                "testcase" => {
+                    any = true;
+                    let shown = self.case(&child, name, id)?;
+                    contents.add(shown);
+                }
+                "failure" | "error" => {
+                    any = true;
+                    contents.shown.failure = true;
+                    self.recorder.failure(name);
+                    self.document.skip()?;
+                }
+                // The root of `DejaGnu`'s reports, which have tests instead of test cases.
+                "test" if !any => {
+                    return Err(
+                        suite.located(ReportErrorKind::UnknownContent { element: excerpt(suite.name()) })
+                    );
+                }
+                _ => self.document.skip()?,
+            }
+        }
+        let stated = Stated {
+            tests: suite.number("tests"),
+            failures: suite.sum(&["failures"]),
+            errors: suite.sum(&["errors"]),
+            skipped: suite.sum(&["skipped", "skip", "skips", "disabled"]),
+        };
+        let shown = if any {
+            stated.count_rest(contents.inner, contents.shown, since, self.recorder)
+        } else {
+            stated.count_alone(self.recorder)
+        };
+        Ok((shown, stated.max(contents.inner.unwrap_or_default())))
+    }
+
+    fn case(&mut self, case: &Element<'_>, suite: &str, suite_id: u64) -> Result<Shown, Located> {
+        let children = Children::read(self.document)?;
+        let outcome = match children.outcome {
+            Some(Outcome::Skipped) if children.could_not_run && is_not_run(case) => Outcome::Failed,
+            Some(outcome) => outcome,
+            None => self.status(case),
+        };
+        let (class, name) = (case.text("classname"), case.text("name"));
+        let retried = children.failed_attempt || case.text("flaky") == "true";
+        self.recorder.test(&Test {
+            variant: hash((suite_id, case.text("file"), case.text("line"))),
+            retried,
+            ..Test::new(Scope::of(&class, suite), &name, outcome)
+        });
+        let failure = retried || children.failed || outcome == Outcome::Failed;
+        Ok(Shown { tests: 1, failure, skipped: outcome == Outcome::Skipped })
+    }
+
+    /// The outcome in the attributes of a test whose children decide nothing.
+    fn status(&mut self, case: &Element<'_>) -> Outcome {
+        for attribute in ["status", "result"] {
+            let word = case.text(attribute);
+            match JUNIT_STATUS.outcome(&word) {
+                Some(Outcome::Passed) => {}
+                Some(outcome) => return outcome,
+                None if word.is_empty() => {}
+                None => self.recorder.unknown_word(&JUNIT_STATUS, &word, Outcome::Passed),
+            }
+        }
+        Outcome::Passed
+    }
 }
 
 impl Contents {
-    fn add(&mut self, counts: Counts) {
-        self.counts += counts;
-        self.any = true;
-        self.failed_attempt |= counts.failed > 0;
+    fn add(&mut self, shown: Shown) {
+        self.shown.tests += shown.tests;
+        self.shown.failure |= shown.failure;
+        self.shown.skipped |= shown.skipped;
     }
 }
 
-pub(crate) fn read(document: &mut Document<'_>, root: &Element<'_>) -> Result<Counts, Located> {
-    read_suite(document, root).map(|contents| contents.counts)
-}
-
-fn read_suite(document: &mut Document<'_>, suite: &Element<'_>) -> Result<Contents, Located> {
-    let mut contents = Contents::default();
-    let mut repeats = match suite.attribute("name")?.as_deref() {
-        Some("pytest") => Repeats::Pytest,
-        _ => Repeats::Tests,
-    };
-    let mut outcomes = HashMap::new();
-    while let Some(child) = document.child()? {
-        match child.name() {
-            "testsuite" | "testsuites" => {
-                let inner = read_suite(document, &child)?;
-                contents.add(inner.counts);
-                contents.failed_attempt |= inner.failed_attempt;
-            }
-            "testcase" => {
-                let case = read_case(document, &child)?;
-                contents.add(case.outcome.into());
-                contents.failed_attempt |= case.failed_attempt;
-                if repeats != Repeats::Tests {
-                    let earlier = outcomes.insert(name(&child)?, case.outcome);
-                    forget_attempt(&mut contents.counts, repeats, earlier);
-                }
-            }
-            "failure" | "error" => {
-                contents.add(Outcome::Failed.into());
-                document.skip()?;
-            }
-            "properties" => {
-                if has_property(document, "go.version")? {
-                    repeats = Repeats::Gotestsum;
-                }
-            }
-            _ => document.skip()?,
-        }
-    }
-    if !contents.any {
-        contents.add(stated(suite)?);
-    } else if !contents.failed_attempt {
-        // Wrong attributes are common beside test cases, and no error.
-        contents.add(Counts::failed(suite.count(&["failures", "errors"]).unwrap_or_default()));
-    }
-    Ok(contents)
-}
-
-/// The counts in the attributes of a suite without contents.
-fn stated(suite: &Element<'_>) -> Result<Counts, Located> {
-    let tests = suite.count(&["tests"])?;
-    let failed = suite.count(&["failures", "errors"])?;
-    let skipped = suite.count(&["skipped", "skip", "skips", "disabled"])?;
-    Ok(Counts { passed: tests.saturating_sub(failed + skipped), failed, skipped })
-}
-
-/// Subtracts an earlier attempt of the same test.
-fn forget_attempt(counts: &mut Counts, repeats: Repeats, earlier: Option<Outcome>) {
-    match (repeats, earlier) {
-        (Repeats::Pytest | Repeats::Gotestsum, Some(Outcome::Passed)) => counts.passed -= 1,
-        (Repeats::Gotestsum, Some(Outcome::Failed)) => counts.failed -= 1,
-        (Repeats::Gotestsum, Some(Outcome::Skipped)) => counts.skipped -= 1,
-        (Repeats::Pytest, Some(Outcome::Failed | Outcome::Skipped)) | (Repeats::Tests, _) | (_, None) => {}
-    }
-}
-
-fn name(case: &Element<'_>) -> Result<(String, String), Located> {
-    let value = |name| Ok(case.attribute(name)?.unwrap_or_default().into_owned());
-    Ok((value("classname")?, value("name")?))
-}
-
-fn has_property(document: &mut Document<'_>, name: &str) -> Result<bool, Located> {
-    let mut has = false;
-    while let Some(property) = document.child()? {
-        has |= property.attribute("name")?.as_deref() == Some(name);
-        document.skip()?;
-    }
-    Ok(has)
-}
-
-struct Case {
-    outcome: Outcome,
+/// What the elements in a test case decide.
+#[derive(Default)]
+struct Children {
+    outcome: Option<Outcome>,
+    /// Whether there is a failure, even if it does not decide.
+    failed: bool,
     failed_attempt: bool,
+    could_not_run: bool,
 }
 
-fn read_case(document: &mut Document<'_>, case: &Element<'_>) -> Result<Case, Located> {
-    let (mut failed, mut skipped, mut todo, mut failed_attempt) = (false, false, false, false);
-    while let Some(child) = document.child()? {
-        match child.name() {
-            "failure" | "error" => failed = true,
-            "skipped" | "disabled" => {
-                skipped = true;
-                todo |= child.attribute("type")?.as_deref() == Some("todo");
+impl Children {
+    fn read(document: &mut Document<'_>) -> Result<Self, Located> {
+        let mut children = Self::default();
+        let mut todo = false;
+        while let Some(child) = document.child()? {
+            let name = child.name();
+            children.failed_attempt |=
+                matches!(name, "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError");
+            if let Some(outcome) = JUNIT_ELEMENTS.outcome(name) {
+                let kind = child.text("type");
+                children.failed |= outcome == Outcome::Failed;
+                todo |= outcome == Outcome::Skipped && kind == "todo";
+                children.could_not_run |= JUNIT_NOT_RUN.prefix(&child.text("message")).is_some();
+                match JUNIT_TYPES.suffix(&kind).unwrap_or(outcome) {
+                    Outcome::Passed => {}
+                    Outcome::Failed => children.outcome = Some(Outcome::Failed),
+                    Outcome::Skipped => {
+                        children.outcome.get_or_insert(Outcome::Skipped);
+                    }
+                }
             }
-            "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError" => failed_attempt = true,
-            _ => {}
+            document.skip()?;
         }
-        document.skip()?;
+        if todo {
+            children.outcome = Some(Outcome::Skipped);
+        }
+        Ok(children)
     }
-    let outcome = match (failed, skipped) {
-        (_, true) if todo => Outcome::Skipped,
-        (true, _) => Outcome::Failed,
-        (false, true) => Outcome::Skipped,
-        (false, false) => status(case)?,
-    };
-    Ok(Case { outcome, failed_attempt: failed_attempt || failed })
 }
 
-/// The outcome in the attributes of a test whose children decide nothing.
-fn status(case: &Element<'_>) -> Result<Outcome, Located> {
-    for attribute in ["status", "result"] {
-        match case.attribute(attribute)?.unwrap_or_default().to_ascii_lowercase().as_str() {
-            "notrun" | "disabled" | "suppressed" | "skipped" | "ignored" => return Ok(Outcome::Skipped),
-            "fail" | "failed" => return Ok(Outcome::Failed),
-            _ => {}
-        }
-    }
-    Ok(Outcome::Passed)
+fn is_not_run(case: &Element<'_>) -> bool {
+    case.text("status").eq_ignore_ascii_case("notrun")
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::tests::check_counts;
+    use crate::Counts;
+    use crate::tests::{check, check_counts};
 
     #[test]
     fn test_cases_count_instead_of_attributes() {
-        check_counts(r#"<testsuite tests="9" skipped="9"><testcase/><testcase/></testsuite>"#, (2, 0, 0));
+        check_counts(r#"<testsuite tests="9"><testcase/><testcase/></testsuite>"#, (2, 0, 0));
         check_counts(r#"<testsuite tests="oops" failures="-1"><testcase/></testsuite>"#, (1, 0, 0));
         check_counts("<testsuites><testcase/><testsuite><testcase/></testsuite></testsuites>", (2, 0, 0));
     }
@@ -201,18 +203,58 @@ mod tests {
             <testsuite tests="1"><testcase/></testsuite>
             <testsuite tests="1" errors="3"/>
         </testsuites>"#;
-        check_counts(suites, (5, 6, 2));
+        check_counts(suites, (5, 4, 2));
         check_counts("<testsuites/>", (0, 0, 0));
     }
 
     #[test]
-    fn failures_in_attributes_count_unless_test_cases_show_them() {
-        check_counts(r#"<testsuites errors="1"><testsuite><testcase/></testsuite></testsuites>"#, (1, 1, 0));
-        let shown = r#"<testsuites errors="5"><testsuite errors="2"><testcase><error/></testcase></testsuite>
-            <testcase/></testsuites>"#;
-        check_counts(shown, (1, 1, 0));
-        let flaky = r#"<testsuite failures="1"><testcase><flakyFailure/></testcase></testsuite>"#;
-        check_counts(flaky, (1, 0, 0));
+    fn failures_that_no_test_shows_count_up_to_the_number_of_tests() {
+        for (suite, (passed, failed, skipped), run_failed) in [
+            // A failure outside of the tests.
+            ("<testsuites errors='1'><testsuite><testcase/></testsuite></testsuites>", (1, 0, 0), true),
+            ("<testsuite tests='0' errors='1'/>", (0, 0, 0), true),
+            ("<testsuite failures='1'><testcase/></testsuite>", (1, 0, 0), true),
+            // Shown, or passed in the end.
+            (
+                "<testsuite tests='2' failures='2'><testcase/><testcase><error/></testcase></testsuite>",
+                (1, 1, 0),
+                false,
+            ),
+            (
+                "<testsuite tests='1' failures='1'><testcase><flakyFailure/></testcase></testsuite>",
+                (1, 0, 0),
+                false,
+            ),
+            // Test cases that are not listed.
+            ("<testsuite tests='4' failures='2' skipped='1'><testcase/></testsuite>", (1, 2, 1), false),
+            ("<testsuite tests='2' errors='9'><testcase/></testsuite>", (1, 1, 0), false),
+            // More failures than tests: subtests.
+            (
+                "<testsuite tests='2' failures='7'><testcase name='a'/><testcase name='b'/></testsuite>",
+                (1, 1, 0),
+                false,
+            ),
+            (
+                "<testsuite tests='2' failures='2'><testcase name='a'/><testcase name='b'/></testsuite>",
+                (0, 2, 0),
+                false,
+            ),
+            // Messages.
+            ("<testsuite tests='1' errors='5'><testcase/></testsuite>", (1, 0, 0), false),
+            // Skipped tests, with and without room for them.
+            (
+                "<testsuite tests='2' skipped='1'><testcase name='a'/><testcase name='b'/></testsuite>",
+                (1, 0, 1),
+                false,
+            ),
+            (
+                "<testsuites tests='3' skipped='1'><testsuite tests='2'><testcase/><testcase/></testsuite></testsuites>",
+                (2, 0, 1),
+                false,
+            ),
+        ] {
+            check(suite, Counts { passed, failed, skipped }, run_failed);
+        }
     }
 
     #[test]
@@ -226,6 +268,9 @@ mod tests {
             ("<skipped type='pytest.skip'/><error/>", (0, 1, 0)),
             ("<skipped type='todo'/><failure/>", (0, 0, 1)),
             ("<system-out><failure/></system-out><warning/>", (1, 0, 0)),
+            ("<error type='Kit\\RiskyTestError'/>", (1, 0, 0)),
+            ("<error type='PHPUnit_Framework_IncompleteTestError'/>", (0, 0, 1)),
+            ("<failure type='org.junit.AssumptionViolatedException'/>", (0, 0, 1)),
         ] {
             check_counts(&format!("<testsuite><testcase>{children}</testcase></testsuite>"), counts);
         }
@@ -233,26 +278,65 @@ mod tests {
     }
 
     #[test]
-    fn attributes_show_tests_that_did_not_run() {
-        let cases = r#"<testsuite><testcase status="notrun"/><testcase status="run" result="suppressed"/>
-            <testcase status="Disabled"/><testcase status="run" result="completed"/><testcase status="fail"/>
-        </testsuite>"#;
-        check_counts(cases, (1, 1, 3));
+    fn attributes_decide_if_no_element_does() {
+        for (attributes, counts) in [
+            ("status='notrun'", (0, 0, 1)),
+            ("status='run' result='suppressed'", (0, 0, 1)),
+            ("status='run' result='completed'", (1, 0, 0)),
+            ("status='Not Run'", (0, 0, 1)),
+            ("status='ERROR'", (0, 1, 0)),
+            ("result='timed_out'", (0, 1, 0)),
+            ("result='bfail'", (0, 0, 1)),
+            ("status='splendid'", (1, 0, 0)),
+        ] {
+            check_counts(&format!("<testsuite><testcase {attributes}/></testsuite>"), counts);
+        }
     }
 
     #[test]
-    fn attempts_are_distinguished_from_tests() {
-        let attempts = |suite: &str, first: &str, second: &str| {
+    fn a_test_that_could_not_run_has_failed() {
+        let not_run = |status: &str, message: &str| {
             format!(
-                "{suite}<testcase name='a'>{first}</testcase><testcase name='a'>{second}</testcase></testsuite>"
+                "<testsuite><testcase status='{status}'><skipped message='{message}'/></testcase></testsuite>"
             )
         };
-        check_counts(&attempts("<testsuite>", "", ""), (2, 0, 0));
-        check_counts(&attempts("<testsuite name='pytest'>", "", ""), (1, 0, 0));
-        check_counts(&attempts("<testsuite name='pytest'>", "", "<failure/>"), (0, 1, 0));
-        check_counts(&attempts("<testsuite name='pytest'>", "<failure/>", "<error/>"), (0, 2, 0));
-        let go = "<testsuite failures='1'><properties><property name='go.version'/></properties>";
-        check_counts(&attempts(go, "<failure/>", ""), (1, 0, 0));
-        check_counts(&attempts(go, "<failure/>", "<failure/>"), (0, 1, 0));
+        check_counts(&not_run("notrun", "Unable to find executable: kit"), (0, 1, 0));
+        check_counts(&not_run("notrun", "SKIP_RETURN_CODE=77"), (0, 0, 1));
+        check_counts(&not_run("disabled", "Unable to find executable"), (0, 0, 1));
+    }
+
+    #[test]
+    fn cases_with_the_same_name_in_one_suite_are_attempts() {
+        const PASS: &str = "";
+        const FAIL: &str = "<failure/>";
+        const ERROR: &str = "<error/>";
+        const SKIP: &str = "<skipped/>";
+        for (attempts, counts) in [
+            (&[PASS, PASS][..], (1, 0, 0)),
+            (&[FAIL, PASS], (1, 0, 0)),
+            (&[FAIL, ERROR, PASS], (1, 0, 0)),
+            (&[SKIP, SKIP, PASS], (1, 0, 0)),
+            (&[PASS, FAIL], (0, 1, 0)),
+            (&[FAIL, ERROR], (0, 1, 0)),
+            (&[FAIL, SKIP], (0, 1, 0)),
+            (&[SKIP, SKIP], (0, 0, 1)),
+            // Not attempts: a test that passed is not retried.
+            (&[FAIL, PASS, PASS], (0, 1, 0)),
+            (&[PASS, FAIL, PASS], (0, 1, 0)),
+        ] {
+            let case = |children: &&str| format!("<testcase classname='K' name='a'>{children}</testcase>");
+            let cases = attempts.iter().map(case).collect::<Vec<_>>().concat();
+            check_counts(&format!("<testsuite name='s'>{cases}</testsuite>"), counts);
+        }
+    }
+
+    #[test]
+    fn tests_of_different_suites_or_lines_are_different() {
+        let suites = "<testsuites><testsuite name='s'><testcase classname='K' name='a'/></testsuite>\
+            <testsuite name='s'><testcase classname='K' name='a'><failure/></testcase></testsuite></testsuites>";
+        check_counts(suites, (1, 1, 0));
+        let lines = "<testsuite><testcase name='a' file='a.js'><failure/></testcase>\
+            <testcase name='a' file='b.js'/></testsuite>";
+        check_counts(lines, (1, 1, 0));
     }
 }

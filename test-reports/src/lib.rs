@@ -1,166 +1,102 @@
-//! Reads test reports: from the bytes of a file to how many tests passed, failed and were skipped.
+//! Reads test reports: from the bytes of files to how many tests passed, failed and were skipped.
 //!
-//! ```
-//! use test_reports::{Counts, Format, read};
-//!
-//! let report = read(b"1..3\nok 1 - adds\nnot ok 2 - divides\nok 3 # SKIP no database\n")?;
-//! assert_eq!(report.format, Format::Tap);
-//! assert_eq!(report.counts, Counts { passed: 1, failed: 1, skipped: 1 });
-//! # Ok::<(), test_reports::ReportError>(())
-//! ```
-//!
-//! The content decides the [`Format`]; file names do not matter. In every format a test counts once, by how
-//! it ended:
+//! [`Reports`] adds up the reports of a run. The content determines the [`Format`], not the file name. In every format,
+//! a test counts once, by its final outcome:
 //!
 //! - passed: it passed in the end, whatever its earlier attempts did;
-//! - failed: it failed, or an error kept it from finishing;
+//! - failed: it failed, or did not finish because of an error;
 //! - skipped: it was skipped, ignored, disabled, inconclusive, not executed or is still to be done.
 //!
-//! A failure outside of any test (a broken build, a crashed process, a failed set-up) counts as one failed
-//! test. A run that failed is therefore never shown as one that passed, as far as its report shows. Each
-//! format's module has its rules and their sources.
+//! A failure outside tests that the report lists (a broken build, a crashed process, a failed setup) counts as one
+//! failed test. A failure that the report only states makes the run a failed run. A failed run therefore never counts
+//! as passed, as far as its report shows the failure. `vocabulary.rs` has the words for outcomes. The module of each
+//! format has its rules and their sources.
 //!
 //! Reading takes linear time, expands no entities, opens no other file and does not panic, whatever the bytes
 //! are. XML elements may nest 256 deep, TAP subtests 64 deep. The caller limits the size of a report.
 
 mod cargo;
 mod counts;
+mod cppunit;
+mod dart;
 mod error;
+mod format;
 mod go;
+mod json;
 mod junit;
+mod libtest;
+mod log;
+mod nextest;
+mod note;
 mod nunit;
+mod other_files;
+mod recorder;
+mod reports;
+mod spans;
+mod stated;
 mod tap;
 #[cfg(test)]
 mod tests;
 mod text;
 mod trx;
+mod vocabulary;
 mod xml;
+mod xml_reports;
 mod xunit;
-
-use std::fmt;
 
 pub use counts::Counts;
 use error::Located;
 pub use error::{ReportError, ReportErrorKind};
+pub use format::Format;
+pub use note::Note;
+use recorder::Recorder;
+pub use reports::{Repetitions, Reports, Summary};
 
-/// A report's format, and the counts of its tests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Report {
-    pub format: Format,
+/// A report by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadReport {
+    /// The formats of its results: several in a log of several tools, and none in a file that is not a report.
+    pub formats: Vec<Format>,
     pub counts: Counts,
+    /// Whether the run failed outside the tests that are counted.
+    pub run_failed: bool,
+    pub notes: Vec<Note>,
 }
 
-/// The format of a test report. Displays as its common name, for example `JUnit XML`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// `<testsuites>` or `<testsuite>`, which runners of all languages write.
-    JUnit,
-    /// `<TestRun>`, from `dotnet test --logger trx` and Visual Studio.
-    Trx,
-    /// `<test-run>`, from `NUnit` 3 and later.
-    NUnit,
-    /// `<assemblies>` or `<assembly>`, from xUnit.net 2 and later.
-    XUnit,
-    /// Test Anything Protocol, versions 12 to 14.
-    Tap,
-    /// The text that `cargo test` prints.
-    CargoTest,
-    /// The lines of JSON that `go test -json` prints.
-    GoTest,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::JUnit => "JUnit XML",
-            Self::Trx => "TRX",
-            Self::NUnit => "NUnit XML",
-            Self::XUnit => "xUnit.net XML",
-            Self::Tap => "TAP",
-            Self::CargoTest => "cargo test output",
-            Self::GoTest => "go test JSON",
-        })
-    }
-}
-
-/// Reads a report in any of the known formats, encoded as UTF-8 or UTF-16.
-///
-/// # Errors
-///
-/// - [`ReportError::Empty`] and [`ReportError::UnknownFormat`] if there is nothing to read;
-/// - [`ReportError::Invalid`] if the format is known and the content breaks its rules.
-///
-/// # Examples
-///
-/// ```
-/// use test_reports::{Counts, Format, read};
-///
-/// let junit = r#"<testsuite name="kit">
-///   <testcase name="adds"/>
-///   <testcase name="divides"><failure message="division by zero"/></testcase>
-/// </testsuite>"#;
-/// let report = read(junit.as_bytes())?;
-/// assert_eq!(report.format, Format::JUnit);
-/// assert_eq!(report.counts, Counts { passed: 1, failed: 1, skipped: 0 });
-///
-/// let cut_short = junit.trim_end_matches("</testsuite>");
-/// let error = read(cut_short.as_bytes()).unwrap_err();
-/// assert_eq!(error.to_string(), "the element <testsuite> is never closed at line 1, column 1");
-/// # Ok::<(), test_reports::ReportError>(())
-/// ```
-pub fn read(content: &[u8]) -> Result<Report, ReportError> {
-    let text = text::decode(content);
+fn read_into(recorder: &mut Recorder<'_>, content: &[u8]) -> Result<(), ReportError> {
+    let text::Decoded { text, unknown_encoding } = text::decode(content);
     if text.trim().is_empty() {
         return Err(ReportError::Empty);
     }
-    let report = match detect(&text).ok_or(ReportError::UnknownFormat)? {
-        Detected::Xml { offset } => {
-            let (_, document) = text.split_at_checked(offset).unwrap_or_default();
-            read_xml(document).map_err(|error| Located { offset: error.offset + offset, ..error })
-        }
-        Detected::Tap => tap::read(&text).map(|counts| Report { format: Format::Tap, counts }),
-        Detected::CargoTest => Ok(Report { format: Format::CargoTest, counts: cargo::read(&text) }),
-        Detected::GoTest => go::read(&text).map(|counts| Report { format: Format::GoTest, counts }),
-    };
-    report.map_err(|error| error.in_text(&text))
-}
-
-/// The finding from the first line that belongs to a format.
-enum Detected {
-    /// XML from this byte on; only its root element shows the format.
-    Xml {
-        offset: usize,
-    },
-    Tap,
-    CargoTest,
-    GoTest,
-}
-
-/// Skips what package managers and compilers print before a report, as in `npm test > report.xml`.
-fn detect(text: &str) -> Option<Detected> {
-    if text.trim_start().starts_with('<') {
-        return Some(Detected::Xml { offset: text.len() - text.trim_start().len() });
+    if let Some(encoding) = unknown_encoding {
+        recorder.note(Note::UnknownEncoding(encoding));
     }
-    text::lines(text).find_map(|(offset, line)| match line {
-        line if line.starts_with("<?xml ") => Some(Detected::Xml { offset }),
-        line if tap::detects(line) => Some(Detected::Tap),
-        line if cargo::detects(line) => Some(Detected::CargoTest),
-        line if go::detects(line) => Some(Detected::GoTest),
-        _ => None,
-    })
+    read_text(recorder, &text).map_err(|error| error.in_text(&text))?;
+    if !recorder.formats.is_empty() || !recorder.notes.is_empty() {
+        return Ok(());
+    }
+    for source in text::without_prefixes(&text::without_colors(&text)) {
+        read_text(recorder, &source).map_err(|error| error.in_text(&source))?;
+    }
+    if recorder.formats.is_empty() {
+        return Err(ReportError::UnknownFormat);
+    }
+    recorder.note(Note::Prefixed);
+    Ok(())
 }
 
-/// Reads an XML document in the format that its root element shows.
-fn read_xml(text: &str) -> Result<Report, Located> {
-    let mut document = xml::Document::new(text);
-    let root = document.root()?;
-    let (format, counts) = match root.name() {
-        "testsuites" | "testsuite" => (Format::JUnit, junit::read(&mut document, &root)?),
-        "TestRun" => (Format::Trx, trx::read(&mut document)?),
-        "test-run" => (Format::NUnit, nunit::read(&mut document, &root)?),
-        "assemblies" | "assembly" => (Format::XUnit, xunit::read(&mut document, &root)?),
-        other => return Err(root.located(ReportErrorKind::UnknownRoot { element: error::excerpt(other) })),
-    };
-    document.end()?;
-    Ok(Report { format, counts })
+/// Reads a text in any format. Records nothing if the format is unknown.
+fn read_text(recorder: &mut Recorder<'_>, text: &str) -> Result<(), Located> {
+    let start = text.len() - text.trim_start().len();
+    let at = |start: usize| move |error: Located| Located { offset: error.offset + start, ..error };
+    let document = text.get(start..).unwrap_or_default();
+    if document.starts_with('<') {
+        let end = start + xml_reports::read_file(document, recorder).map_err(at(start))?;
+        return log::read(text.get(end..).unwrap_or_default(), recorder).map_err(at(end));
+    }
+    log::read(text, recorder)?;
+    if recorder.formats.is_empty() {
+        json::read(text, recorder)?;
+    }
+    Ok(())
 }

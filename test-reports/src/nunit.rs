@@ -1,111 +1,233 @@
-//! The results of `NUnit` 3 and later.
+//! The results of `NUnit`, version 2 and version 3 or later.
 //!
-//! The format is that of
-//! <https://docs.nunit.org/articles/nunit/technical-notes/usage/Test-Result-XML-Format.html>. The rules here:
+//! The formats are those of
+//! <https://docs.nunit.org/articles/nunit/technical-notes/usage/Test-Result-XML-Format.html> and
+//! <https://nunit.org/docs/2.5/files/TestResult.xml>, which Pester and many others write. The rules here:
 //!
 //! - Every `<test-case>` counts by its `result`. `Warning` has passed: a warning does not fail the run
 //!   (<https://docs.nunit.org/articles/nunit/writing-tests/Warnings.html>). `Inconclusive` is skipped.
-//! - A `<test-suite>` that failed at its `TearDown` site counts as one more failure, because its test cases keep
-//!   their results. So does one that failed without a failure in it, for example because an assembly could not be
-//!   loaded. Failures at `SetUp` show in the test cases.
-//! - The attributes of `<test-run>` are used when there is no suite and no test case.
+//! - Cases with different IDs are different tests, and others with the same name are attempts.
+//! - A `<test-suite>` with a `<failure>` of its `TearDown` counts as one more failure, because its test cases keep
+//!   their results. So does one with a `<failure>` and without a failure in it, for example because an assembly could
+//!   not be loaded. Failures at `SetUp` show in the test cases, and those at `Child` and `Parent` elsewhere.
+//! - A suite that failed without any of these fails the run.
+//! - Totals in the attributes of the root that exceed the cases count as in [`crate::stated`].
 
-use crate::counts::{Counts, Outcome};
+use crate::counts::Outcome;
 use crate::error::Located;
+use crate::format::Format;
+use crate::recorder::{Recorder, Scope, Test, hash};
+use crate::stated::{Shown, Stated};
+use crate::vocabulary::{NUNIT, NUNIT2, Vocabulary};
 use crate::xml::{Document, Element};
 
-pub(crate) fn read(document: &mut Document<'_>, run: &Element<'_>) -> Result<Counts, Located> {
-    read_suite(document, run)
+struct Reader<'d, 'a, 'r, 'f> {
+    document: &'d mut Document<'a>,
+    recorder: &'r mut Recorder<'f>,
+    words: &'static Vocabulary,
 }
 
-fn read_suite(document: &mut Document<'_>, suite: &Element<'_>) -> Result<Counts, Located> {
-    let mut counts = Counts::default();
-    let mut any = false;
-    while let Some(child) = document.child()? {
-        match child.name() {
-            "test-suite" => {
-                any = true;
-                counts += read_suite(document, &child)?;
-            }
-            "test-case" => {
-                any = true;
-                counts += outcome(&child)?.into();
-                document.skip()?;
-            }
-            _ => document.skip()?,
-        }
-    }
-    if !any && suite.name() == "test-run" {
-        counts = Counts {
-            passed: suite.count(&["passed", "warnings"])?,
-            failed: suite.count(&["failed"])?,
-            skipped: suite.count(&["skipped", "inconclusive"])?,
+/// Reads a document whose root is `<test-run>`.
+pub(crate) fn read(
+    document: &mut Document<'_>,
+    run: &Element<'_>,
+    recorder: &mut Recorder<'_>,
+) -> Result<(), Located> {
+    recorder.format(Format::NUnit);
+    let stated = Stated {
+        tests: run.number("total"),
+        failures: run.sum(&["failed"]),
+        errors: 0,
+        skipped: run.sum(&["skipped", "inconclusive"]),
+    };
+    Reader { document, recorder, words: &NUNIT }.root(run, stated)
+}
+
+/// Reads a document whose root is `<test-results>`. Its `total` counts the tests that ran.
+pub(crate) fn read_version_2(
+    document: &mut Document<'_>,
+    results: &Element<'_>,
+    recorder: &mut Recorder<'_>,
+) -> Result<(), Located> {
+    recorder.format(Format::NUnit2);
+    let not_run = results.sum(&["not-run"]).max(results.sum(&["ignored", "skipped", "invalid"]));
+    let inconclusive = results.sum(&["inconclusive"]);
+    let stated = Stated {
+        tests: results.number("total").map(|total| total + not_run),
+        failures: results.sum(&["failures"]),
+        errors: results.sum(&["errors"]),
+        skipped: not_run + inconclusive,
+    };
+    Reader { document, recorder, words: &NUNIT2 }.root(results, stated)
+}
+
+impl Reader<'_, '_, '_, '_> {
+    fn root(&mut self, root: &Element<'_>, stated: Stated) -> Result<(), Located> {
+        let since = self.recorder.tests.len();
+        let (shown, any) = self.suite(root, "", true)?;
+        // A version 2 with `total` of all tests would leave room for those that did not run.
+        let skipped = if shown.tests > 0 { 0 } else { stated.skipped };
+        let stated = Stated { skipped, ..stated };
+        let now = if any {
+            stated.count_rest(Some(Stated::default()), shown, since, self.recorder)
+        } else if shown.failure {
+            shown
+        } else {
+            let tests = stated.tests.or_else(|| {
+                let passed = root.sum(&["passed", "warnings"]);
+                (passed > 0).then_some(passed + stated.failures + stated.skipped)
+            });
+            Stated { tests, ..stated }.count_alone(self.recorder)
         };
+        if root.text("result").starts_with("Failed") && !now.failure {
+            self.recorder.fail_run();
+        }
+        Ok(())
     }
-    let failed = suite.attribute("result")?.as_deref() == Some("Failed");
-    let at_tear_down = suite.attribute("site")?.as_deref() == Some("TearDown");
-    if failed && (at_tear_down || counts.failed == 0) {
-        counts.failed += 1;
-    }
-    Ok(counts)
-}
 
-fn outcome(case: &Element<'_>) -> Result<Outcome, Located> {
-    match &*case.required("result")? {
-        "Passed" | "Warning" => Ok(Outcome::Passed),
-        "Failed" => Ok(Outcome::Failed),
-        "Skipped" | "Inconclusive" => Ok(Outcome::Skipped),
-        other => Err(case.unexpected("result", other, "Passed, Failed, Warning, Skipped or Inconclusive")),
+    /// Reads a suite. Returns what it shows, and whether there are tests or suites in it.
+    fn suite(&mut self, suite: &Element<'_>, class: &str, is_root: bool) -> Result<(Shown, bool), Located> {
+        let full_name = suite.text("fullname");
+        let is_group = matches!(&*suite.text("type"), "ParameterizedMethod" | "GenericMethod" | "Theory");
+        let name = if full_name.is_empty() { suite.text("name") } else { full_name };
+        let class = if is_root || is_group || name.is_empty() { class } else { &name };
+        let (mut shown, mut any) = (Shown::default(), false);
+        let mut has_failure = self.children(class, &mut shown, &mut any)?;
+        let result = suite.text("result");
+        let failed =
+            self.words.outcome(result.split(':').next().unwrap_or_default()) == Some(Outcome::Failed);
+        let site = suite.text("site");
+        has_failure &= failed && !matches!(&*site, "Child" | "Parent");
+        if has_failure && (site == "TearDown" || !shown.failure) && !is_root {
+            self.recorder.failure(&name);
+            shown.failure = true;
+        } else if failed && !shown.failure && !is_root && !matches!(&*site, "Parent") {
+            self.recorder.fail_run();
+            shown.failure = true;
+        }
+        Ok((shown, any))
+    }
+
+    /// Reads what is in a suite. Returns whether it has a `<failure>`.
+    fn children(&mut self, class: &str, shown: &mut Shown, any: &mut bool) -> Result<bool, Located> {
+        let mut has_failure = false;
+        while let Some(child) = self.document.child()? {
+            match child.name() {
+                "test-suite" => {
+                    *any = true;
+                    let (inner, _) = self.suite(&child, class, false)?;
+                    shown.tests += inner.tests;
+                    shown.failure |= inner.failure;
+                }
+                "test-case" => {
+                    *any = true;
+                    let outcome = self.case(&child, class)?;
+                    shown.tests += 1;
+                    shown.failure |= outcome == Outcome::Failed;
+                }
+                "results" => has_failure |= self.children(class, shown, any)?,
+                name => {
+                    has_failure |= name == "failure";
+                    self.document.skip()?;
+                }
+            }
+        }
+        Ok(has_failure)
+    }
+
+    fn case(&mut self, case: &Element<'_>, suite: &str) -> Result<Outcome, Located> {
+        let mut children = Outcome::Skipped;
+        while let Some(child) = self.document.child()? {
+            if child.name() == "failure" {
+                children = Outcome::Failed;
+            }
+            self.document.skip()?;
+        }
+        let outcome = self.outcome(case, children);
+        let (class, full_name) = (case.text("classname"), case.text("fullname"));
+        let class = if class.is_empty() { suite } else { &class };
+        let name = if full_name.is_empty() { case.text("name") } else { full_name };
+        self.recorder.test(&Test {
+            variant: hash(case.text("id")),
+            ..Test::new(Scope::of(class, ""), &name, outcome)
+        });
+        Ok(outcome)
+    }
+
+    fn outcome(&mut self, case: &Element<'_>, children: Outcome) -> Outcome {
+        if case.text("executed").eq_ignore_ascii_case("false") && case.attribute("result").is_none() {
+            return Outcome::Skipped;
+        }
+        let result = case.attribute("result").unwrap_or_else(|| case.text("success"));
+        let word = result.split(':').next().unwrap_or_default();
+        self.words.outcome(word).unwrap_or_else(|| {
+            self.recorder.unknown_word(self.words, word, children);
+            children
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::tests::{check_counts, check_error};
+    use crate::Counts;
+    use crate::tests::{check, check_counts};
 
     #[test]
     fn a_failed_suite_is_a_failure_unless_its_tests_show_it() {
-        for (suite, counts) in [
-            ("<test-suite result='Passed'><test-case result='Passed'/></test-suite>", (1, 0, 0)),
-            ("<test-suite result='Failed' site='Child'><test-case result='Failed'/></test-suite>", (0, 1, 0)),
-            ("<test-suite result='Failed' site='SetUp'><test-case result='Failed'/></test-suite>", (0, 1, 0)),
-            (
-                "<test-suite result='Failed' site='TearDown'><test-case result='Failed'/></test-suite>",
-                (0, 2, 0),
-            ),
-            (
-                "<test-suite result='Failed' site='TearDown'><test-case result='Passed'/></test-suite>",
-                (1, 1, 0),
-            ),
-            ("<test-suite type='Assembly' result='Failed' label='Invalid'/>", (0, 1, 0)),
+        const PASSED: &str = "<test-case result='Passed'/>";
+        const FAILED: &str = "<test-case result='Failed'/>";
+        for (attributes, content, (passed, failed), run_failed) in [
+            ("result='Passed'", PASSED, (1, 0), false),
+            ("result='Failed' site='Child'", FAILED, (0, 1), false),
+            ("result='Failed' site='SetUp'", &format!("<failure/>{FAILED}"), (0, 1), false),
+            ("result='Failed' site='TearDown'", &format!("<failure/>{FAILED}"), (0, 2), false),
+            ("result='Failed' site='TearDown'", &format!("<failure/>{PASSED}"), (1, 1), false),
+            ("result='Failed' label='Invalid'", "<failure/>", (0, 1), false),
+            ("result='Failed' site='Parent'", "<failure/>", (0, 0), true),
+            ("result='Failed'", PASSED, (1, 0), true),
         ] {
-            check_counts(
-                &format!("<test-run result='Failed'>{suite}</test-run>"),
-                match counts {
-                    (passed, 0, skipped) => (passed, 1, skipped),
-                    counts => counts,
-                },
+            let result = if failed > 0 || run_failed { "Failed" } else { "Passed" };
+            let run = format!(
+                "<test-run result='{result}'><test-suite {attributes}>{content}</test-suite></test-run>"
             );
+            check(&run, Counts { passed, failed, skipped: 0 }, run_failed);
         }
     }
 
     #[test]
     fn the_attributes_of_a_run_without_tests_count() {
-        let run =
-            "<test-run result='Failed' passed='5' failed='1' warnings='1' inconclusive='1' skipped='2'/>";
+        let run = "<test-run result='Failed' total='10' passed='5' failed='1' warnings='1' inconclusive='1' skipped='2'/>";
         check_counts(run, (6, 1, 3));
+        check_counts("<test-run total='3' failed='1'><test-case result='Passed'/></test-run>", (1, 1, 0));
+        check_counts("<test-results total='3' failures='1' not-run='2'/>", (2, 1, 2));
     }
 
     #[test]
-    fn unknown_results_are_errors() {
-        check_error(
-            "<test-run>\n<test-case/></test-run>",
-            "<test-case> has no attribute \"result\" at line 2, column 1",
+    fn a_fixture_in_version_2_has_results() {
+        let results = |cases: &str| {
+            format!(
+                "<test-results><test-suite name='K' result='Failure'><results>{cases}</results></test-suite></test-results>"
+            )
+        };
+        let cases = "<test-case name='a' executed='True' success='True'/><test-case name='b' executed='False'/>\
+             <test-case name='c' result='NotRunnable'/><test-case name='d' result='Ignored'/>\
+             <test-case name='e' executed='True' success='False'><failure/></test-case>";
+        check_counts(&results(cases), (1, 2, 2));
+    }
+
+    #[test]
+    fn unknown_results_are_decided_by_their_elements() {
+        check_counts(
+            "<test-run><test-case result='Odd'><failure/></test-case><test-case result='Odd'/></test-run>",
+            (0, 1, 1),
         );
-        check_error(
-            "<test-run><test-case result='Success'/></test-run>",
-            "result=\"Success\" of <test-case> is not Passed, Failed, Warning, Skipped or Inconclusive \
-             at line 1, column 11",
-        );
+        check_counts("<test-run><test-case result='Skipped:Ignored'/></test-run>", (0, 0, 1));
+    }
+
+    #[test]
+    fn cases_with_different_ids_are_different() {
+        let cases = "<test-run><test-case id='1' name='a' result='Failed'/><test-case id='2' name='a' result='Passed'/>\
+             <test-case name='b' result='Failed'/><test-case name='b' result='Passed'/></test-run>";
+        check_counts(cases, (2, 1, 0));
     }
 }

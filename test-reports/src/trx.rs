@@ -4,105 +4,177 @@
 //! <https://github.com/microsoft/vstest/tree/main/src/Microsoft.TestPlatform.Extensions.TrxLogger>, and the
 //! outcomes are those of its `ObjectModel/TestOutcome.cs`. The rules here:
 //!
-//! - Every result in `<Results>` counts. One with `<InnerResults>` is the frame of a data-driven or an ordered
-//!   test: the inner ones count instead, as the console does
+//! - Every result in `<Results>` counts. One with `<InnerResults>` is the parent of a data-driven or an ordered
+//!   test: its inner results count instead, as on the console
 //!   (<https://github.com/microsoft/vstest/pull/15766>), unless it failed and none of them did.
 //! - A result without `outcome` is an error: the writer leaves out the enumeration's first value.
-//! - Attempts of `MSTest`'s `[Retry]` do not show, and those of `--retry-failed-tests` are separate files
-//!   (<https://learn.microsoft.com/dotnet/core/testing/microsoft-testing-platform-retry>): pass the last.
-//!   Several results of one test are therefore rows of data, and all count.
-//! - A run whose `<ResultSummary>` failed counts as one failure when no result did: the test host crashed
-//!   or an assembly could not be loaded.
-//! - `<Counters>` are used when there are no results at all.
+//! - Results with the same name and ID are attempts, even in separate files, as with `--retry-failed-tests`
+//!   (<https://learn.microsoft.com/dotnet/core/testing/microsoft-testing-platform-retry>). Results with different IDs
+//!   are rows of a data-driven test.
+//! - If `<ResultSummary>` has failed without a failed result, the run failed: the test host crashed, an assembly could
+//!   not be loaded, or a data collector reported an error.
+//! - Totals in `<Counters>` that exceed the results count as in [`crate::stated`].
 
-use crate::counts::{Counts, Outcome};
+use std::collections::HashMap;
+
+use crate::counts::Outcome;
 use crate::error::Located;
+use crate::format::Format;
+use crate::recorder::{Recorder, Scope, Test, hash};
+use crate::stated::{Shown, Stated};
+use crate::vocabulary::TRX;
 use crate::xml::{Document, Element};
 
-pub(crate) fn read(document: &mut Document<'_>) -> Result<Counts, Located> {
-    let mut counts = Counts::default();
-    let mut summary = Summary::default();
-    while let Some(child) = document.child()? {
+/// A result, until the definitions at the end of the file give its class.
+struct Row {
+    id: String,
+    name: String,
+    outcome: Outcome,
+}
+
+/// The class and the assembly of each test, by its ID.
+type Definitions = HashMap<String, (String, String)>;
+
+struct Reader<'d, 'a, 'r, 'f> {
+    document: &'d mut Document<'a>,
+    recorder: &'r mut Recorder<'f>,
+    rows: Vec<Row>,
+    /// The number of results whose inner results count instead. Counters include them.
+    parents: u64,
+}
+
+/// Reads a document after the first element in its root, which is `first`.
+pub(crate) fn read(
+    document: &mut Document<'_>,
+    first: &Element<'_>,
+    recorder: &mut Recorder<'_>,
+) -> Result<(), Located> {
+    recorder.format(Format::Trx);
+    let mut reader = Reader { document, recorder, rows: Vec::new(), parents: 0 };
+    let (mut definitions, mut summary) = (Definitions::new(), Summary::default());
+    let mut next = Some(first.clone());
+    while let Some(child) = next {
         match child.name() {
-            "Results" => counts += read_results(document)?.unwrap_or_default(),
-            "ResultSummary" => summary = read_summary(document, &child)?,
-            _ => document.skip()?,
+            "Results" => drop(reader.results()?),
+            "TestDefinitions" => definitions = reader.definitions()?,
+            "ResultSummary" => summary = reader.summary(&child)?,
+            _ => reader.document.skip()?,
         }
+        next = reader.document.child()?;
     }
-    if counts.total() == 0 {
-        counts = summary.counters;
-    }
-    if summary.failed && counts.failed == 0 {
-        counts.failed = 1;
-    }
-    Ok(counts)
+    reader.finish(&definitions, summary);
+    Ok(())
 }
 
-/// The results in `<Results>` or `<InnerResults>`; None if there are none.
-fn read_results(document: &mut Document<'_>) -> Result<Option<Counts>, Located> {
-    let mut counts = None;
-    while let Some(result) = document.child()? {
-        let own = outcome(&result)?;
-        let mut inner = None;
-        while let Some(child) = document.child()? {
-            match child.name() {
-                "InnerResults" => inner = read_results(document)?,
-                _ => document.skip()?,
-            }
+impl Reader<'_, '_, '_, '_> {
+    fn finish(self, definitions: &Definitions, summary: Summary) {
+        let since = self.recorder.tests.len();
+        let mut shown = Shown { tests: self.parents, ..Shown::default() };
+        for Row { id, name, outcome } in &self.rows {
+            shown.tests += 1;
+            shown.failure |= *outcome == Outcome::Failed;
+            let class = definitions.get(id).map(|(class, assembly)| format!("{class}\n{assembly}"));
+            let scope = class.as_deref().map_or(Scope::Project, Scope::Class);
+            self.recorder.test(&Test { variant: hash(id), ..Test::new(scope, name, *outcome) });
         }
-        let counted = match inner {
-            Some(inner) if inner.failed == 0 && own == Outcome::Failed => inner + own.into(),
-            Some(inner) => inner,
-            None => own.into(),
+        let now = if shown.tests == 0 {
+            summary.counters.count_alone(self.recorder)
+        } else {
+            summary.counters.count_rest(Some(Stated::default()), shown, since, self.recorder)
         };
-        *counts.get_or_insert_default() += counted;
-    }
-    Ok(counts)
-}
-
-fn outcome(result: &Element<'_>) -> Result<Outcome, Located> {
-    let Some(outcome) = result.attribute("outcome")? else {
-        return Ok(Outcome::Failed);
-    };
-    match &*outcome {
-        "Passed" | "PassedButRunAborted" | "Completed" | "Warning" => Ok(Outcome::Passed),
-        // `MSTest` itself reports `NotRunnable`, a mistake in the test, as failed by default.
-        "Failed" | "Error" | "Timeout" | "Aborted" | "Disconnected" | "InProgress" | "NotRunnable" => {
-            Ok(Outcome::Failed)
+        if summary.failed && !now.failure {
+            self.recorder.fail_run();
         }
-        "NotExecuted" | "Inconclusive" | "Pending" => Ok(Outcome::Skipped),
-        other => Err(result.unexpected("outcome", other, "an outcome that TRX defines")),
+    }
+
+    /// Reads `<Results>` or `<InnerResults>`. Returns how many results there are, and whether any failed.
+    fn results(&mut self) -> Result<(u64, bool), Located> {
+        let (mut number, mut failed) = (0, false);
+        while let Some(result) = self.document.child()? {
+            let (mut inner, mut inner_failed, mut has_error) = (0, false, false);
+            while let Some(child) = self.document.child()? {
+                match child.name() {
+                    "InnerResults" => (inner, inner_failed) = self.results()?,
+                    "Output" => has_error |= self.has_error()?,
+                    _ => self.document.skip()?,
+                }
+            }
+            let outcome = self.outcome(&result, has_error);
+            if inner == 0 || (outcome == Outcome::Failed && !inner_failed) {
+                let (id, name) = (result.text("testId").into_owned(), result.text("testName").into_owned());
+                self.rows.push(Row { id, name, outcome });
+            } else {
+                self.parents += 1;
+            }
+            number += 1;
+            failed |= outcome == Outcome::Failed || inner_failed;
+        }
+        Ok((number, failed))
+    }
+
+    fn has_error(&mut self) -> Result<bool, Located> {
+        let mut has_error = false;
+        while let Some(child) = self.document.child()? {
+            has_error |= child.name() == "ErrorInfo";
+            self.document.skip()?;
+        }
+        Ok(has_error)
+    }
+
+    fn outcome(&mut self, result: &Element<'_>, has_error: bool) -> Outcome {
+        let Some(word) = result.attribute("outcome") else { return Outcome::Failed };
+        TRX.outcome(&word).unwrap_or_else(|| {
+            let outcome = if has_error { Outcome::Failed } else { Outcome::Skipped };
+            self.recorder.unknown_word(&TRX, &word, outcome);
+            outcome
+        })
+    }
+
+    fn definitions(&mut self) -> Result<Definitions, Located> {
+        let mut definitions = Definitions::new();
+        while let Some(test) = self.document.child()? {
+            let mut class = String::new();
+            while let Some(child) = self.document.child()? {
+                if child.name() == "TestMethod" {
+                    class = child.text("className").into_owned();
+                }
+                self.document.skip()?;
+            }
+            // Runs for several frameworks differ in the path of the assembly.
+            definitions.insert(test.text("id").into_owned(), (class, test.text("storage").to_lowercase()));
+        }
+        Ok(definitions)
+    }
+
+    fn summary(&mut self, summary: &Element<'_>) -> Result<Summary, Located> {
+        let failed = TRX.outcome(&summary.text("outcome")) == Some(Outcome::Failed)
+            || summary.text("outcome") == "PassedButRunAborted";
+        let mut counters = Stated::default();
+        while let Some(child) = self.document.child()? {
+            if child.name() == "Counters" {
+                let failures =
+                    child.sum(&["failed", "error", "timeout", "aborted", "disconnected", "notRunnable"]);
+                let passed = child.sum(&["passed", "passedButRunAborted", "completed", "warning"]);
+                let tests = child.number("total");
+                let skipped = tests.unwrap_or_default().saturating_sub(passed + failures);
+                counters = Stated { tests, failures, errors: 0, skipped };
+            }
+            self.document.skip()?;
+        }
+        Ok(Summary { failed, counters })
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 struct Summary {
     failed: bool,
-    counters: Counts,
-}
-
-fn read_summary(document: &mut Document<'_>, summary: &Element<'_>) -> Result<Summary, Located> {
-    let failed = matches!(
-        summary.attribute("outcome")?.as_deref(),
-        Some("Failed" | "Error" | "Timeout" | "Aborted" | "Disconnected" | "PassedButRunAborted")
-    );
-    let mut counters = Counts::default();
-    while let Some(child) = document.child()? {
-        if child.name() == "Counters" {
-            let total = child.count(&["total"])?;
-            let failed =
-                child.count(&["failed", "error", "timeout", "aborted", "disconnected", "notRunnable"])?;
-            let passed = child.count(&["passed", "passedButRunAborted", "completed", "warning"])?;
-            counters = Counts { passed, failed, skipped: total.saturating_sub(passed + failed) };
-        }
-        document.skip()?;
-    }
-    Ok(Summary { failed, counters })
+    counters: Stated,
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::tests::{check_counts, check_error};
+    use crate::Counts;
+    use crate::tests::{check, check_counts};
 
     fn run(results: &str, rest: &str) -> String {
         format!("<TestRun><Results>{results}</Results>{rest}</TestRun>")
@@ -118,18 +190,18 @@ mod tests {
             ("NotRunnable", (0, 1, 0)),
             ("NotExecuted", (0, 0, 1)),
             ("Inconclusive", (0, 0, 1)),
+            ("Blocked", (0, 0, 1)),
+            ("Odd", (0, 0, 1)),
         ] {
             check_counts(&run(&format!("<UnitTestResult outcome='{outcome}'/>"), ""), counts);
         }
         check_counts(&run("<UnitTestResult/>", ""), (0, 1, 0));
-        check_error(
-            &run("<UnitTestResult outcome='Fine'/>", ""),
-            "outcome=\"Fine\" of <UnitTestResult> is not an outcome that TRX defines at line 1, column 19",
-        );
+        let error = "<UnitTestResult outcome='Odd'><Output><ErrorInfo/></Output></UnitTestResult>";
+        check_counts(&run(error, ""), (0, 1, 0));
     }
 
     #[test]
-    fn rows_of_data_count_instead_of_their_test() {
+    fn rows_count_instead_of_their_data_driven_test() {
         let rows = |own: &str, first: &str| {
             format!(
                 "<UnitTestResult outcome='{own}'><Output/><InnerResults><UnitTestResult outcome='{first}'/>\
@@ -139,14 +211,28 @@ mod tests {
         check_counts(&run(&rows("Passed", "Passed"), ""), (2, 0, 0));
         check_counts(&run(&rows("Failed", "Failed"), ""), (1, 1, 0));
         check_counts(&run(&rows("Failed", "Passed"), ""), (2, 1, 0));
+        let row = |id: &str, outcome: &str| {
+            format!("<UnitTestResult testId='{id}' testName='Adds' outcome='{outcome}'/>")
+        };
+        check_counts(&run(&(row("1", "Failed") + &row("2", "Passed")), ""), (1, 1, 0));
+        check_counts(&run(&(row("1", "Failed") + &row("1", "Passed")), ""), (1, 0, 0));
     }
 
     #[test]
-    fn a_run_that_failed_without_a_failed_test_is_a_failure() {
+    fn a_run_can_fail_without_a_failed_test() {
         let crashed = "<ResultSummary outcome='Failed'><Counters total='1' passed='1'/></ResultSummary>";
-        check_counts(&run("<UnitTestResult outcome='Passed'/>", crashed), (1, 1, 0));
+        check(
+            &run("<UnitTestResult outcome='Passed'/>", crashed),
+            Counts { passed: 1, failed: 0, skipped: 0 },
+            true,
+        );
         let counted =
             "<ResultSummary outcome='Failed'><Counters total='4' passed='1' failed='2'/></ResultSummary>";
-        check_counts(&run("", counted), (1, 2, 1));
+        check(&run("", counted), Counts { passed: 1, failed: 2, skipped: 1 }, false);
+        check(
+            &run("<UnitTestResult outcome='Passed'/>", counted),
+            Counts { passed: 1, failed: 2, skipped: 1 },
+            false,
+        );
     }
 }

@@ -1,12 +1,12 @@
 //! The elements of an XML document, one after the other.
 //!
-//! Only elements and attributes matter to the formats here; text is skipped. Namespaces are
-//! ignored: names are local names.
+//! Only elements and attributes matter to the formats here. Text is skipped, and so are document types: no entity is
+//! expanded, and unknown entities and a bare `&` stay as they are. Names are local names.
 
 use std::borrow::Cow;
 
-use quick_xml::events::{BytesDecl, BytesStart, Event};
-use quick_xml::{Reader, XmlVersion};
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
 
 use crate::error::{Located, ReportErrorKind, excerpt};
 
@@ -17,6 +17,7 @@ pub(crate) const DEPTH_MAX: usize = 256;
 ///
 /// After each [`Element`], the caller reads its children until there are none, or skips them.
 pub(crate) struct Document<'a> {
+    text: &'a str,
     reader: Reader<&'a [u8]>,
     /// The elements that are open, outermost first.
     open: Vec<Element<'a>>,
@@ -42,7 +43,7 @@ impl<'a> Document<'a> {
         config.expand_empty_elements = true;
         // Careless runners do not escape what a test printed; text is skipped anyway.
         config.allow_dangling_amp = true;
-        Self { reader, open: Vec::new() }
+        Self { text, reader, open: Vec::new() }
     }
 
     pub(crate) fn root(&mut self) -> Result<Element<'a>, Located> {
@@ -69,12 +70,19 @@ impl<'a> Document<'a> {
         Ok(())
     }
 
-    /// Checks that nothing but comments follows.
-    pub(crate) fn end(&mut self) -> Result<(), Located> {
-        match self.next()? {
-            Node::Open(element) => Err(element.located(ReportErrorKind::SecondRoot)),
-            Node::Close | Node::End => Ok(()),
-        }
+    /// The text in the element that is open, without elements in it. Closes the element.
+    pub(crate) fn text(&mut self) -> Result<String, Located> {
+        let start = self.offset();
+        self.skip()?;
+        let content = self.text.get(start..self.offset()).unwrap_or_default();
+        let content = content.rfind("</").and_then(|end| content.get(..end)).unwrap_or_default();
+        let data = content.trim().strip_prefix("<![CDATA[").and_then(|data| data.strip_suffix("]]>"));
+        Ok(data.map_or_else(|| unescape(content).into_owned(), str::to_owned))
+    }
+
+    /// The offset after what has been read.
+    pub(crate) fn offset(&self) -> usize {
+        position(self.reader.buffer_position())
     }
 
     fn next(&mut self) -> Result<Node<'a>, Located> {
@@ -98,12 +106,10 @@ impl<'a> Document<'a> {
                     return Ok(Node::Close);
                 }
                 Event::Eof => return self.open.last().map_or(Ok(Node::End), |open| Err(open.unclosed())),
-                Event::DocType(_) => return Err(Located { offset, kind: ReportErrorKind::DocumentType }),
-                Event::Decl(declaration) => {
-                    check_encoding(&declaration).map_err(|kind| Located { offset, kind })?;
-                }
                 // Empty elements are expanded.
                 Event::Empty(_)
+                | Event::DocType(_)
+                | Event::Decl(_)
                 | Event::Text(_)
                 | Event::CData(_)
                 | Event::Comment(_)
@@ -118,70 +124,51 @@ fn position(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-/// The text is decoded before its declaration is read, so that the declaration can only be checked.
-/// Encodings that extend ASCII by single bytes are fine: all that counts is ASCII. `utf-16` is often
-/// declared by .NET programs that write to a string first and save it as UTF-8.
-fn check_encoding(declaration: &BytesDecl<'_>) -> Result<(), ReportErrorKind> {
-    const READ: [&str; 9] =
-        ["utf-8", "utf8", "utf-16", "utf16", "us-ascii", "ascii", "iso-8859-", "windows-125", "latin"];
-    let encoding = match declaration.encoding() {
-        Some(Ok(encoding)) => encoding.to_ascii_lowercase(),
-        Some(Err(error)) => return Err(ReportErrorKind::MalformedXml(excerpt(&error.to_string()))),
-        None => return Ok(()),
-    };
-    if READ.iter().any(|read| encoding.starts_with(read)) {
-        Ok(())
-    } else {
-        Err(ReportErrorKind::Encoding(excerpt(&encoding)))
-    }
-}
-
 impl Element<'_> {
     /// The name without its prefix.
     pub(crate) fn name(&self) -> &str {
         self.tag.local_name().into_inner()
     }
 
-    /// The value of an attribute. Only the entities that XML itself defines are unescaped.
-    pub(crate) fn attribute(&self, name: &str) -> Result<Option<Cow<'_, str>>, Located> {
-        let malformed = |error: String| self.located(ReportErrorKind::MalformedXml(excerpt(&error)));
+    /// Whether the element is in the default namespace `uri`, as far as it declares one itself.
+    pub(crate) fn has_namespace(&self, uri: &str) -> bool {
+        self.raw("xmlns").is_some_and(|value| value == uri)
+    }
+
+    /// The value of an attribute.
+    pub(crate) fn attribute(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.raw(name).map(|value| match value {
+            Cow::Borrowed(value) => unescape(value),
+            Cow::Owned(value) => Cow::Owned(unescape(&value).into_owned()),
+        })
+    }
+
+    /// The value of an attribute, or nothing.
+    pub(crate) fn text(&self, name: &str) -> Cow<'_, str> {
+        self.attribute(name).unwrap_or_default()
+    }
+
+    fn raw(&self, name: &str) -> Option<Cow<'_, str>> {
         // The parser's check for duplicates would take quadratic time.
-        for attribute in self.tag.attributes().with_checks(false) {
-            let attribute = attribute.map_err(|error| malformed(error.to_string()))?;
-            if attribute.key.local_name().into_inner() == name {
-                let value = attribute.normalized_value(XmlVersion::Implicit1_0);
-                return value.map(Some).map_err(|error| malformed(error.to_string()));
-            }
-        }
-        Ok(None)
+        let mut attributes = self.tag.attributes();
+        let mut attributes = attributes.with_checks(false).map_while(Result::ok);
+        let found = attributes.find(|attribute| attribute.key.local_name().into_inner() == name);
+        found.map(|attribute| attribute.value)
     }
 
-    /// The value of a required attribute.
-    pub(crate) fn required(&self, attribute: &'static str) -> Result<Cow<'_, str>, Located> {
-        let missing = || ReportErrorKind::MissingAttribute { element: excerpt(self.name()), attribute };
-        self.attribute(attribute)?.ok_or_else(|| self.located(missing()))
+    /// The number in an attribute; `None` if there is none, or no number.
+    pub(crate) fn number(&self, attribute: &str) -> Option<u64> {
+        self.attribute(attribute)?.trim().parse::<u32>().ok().map(u64::from)
     }
 
-    /// The sum of those `attributes` that exist. Each is a number of 32 bits, so that sums of any
-    /// document fit.
-    pub(crate) fn count(&self, attributes: &[&'static str]) -> Result<u64, Located> {
-        let mut sum = 0;
-        for attribute in attributes {
-            if let Some(value) = self.attribute(attribute)? {
-                let count: u32 = value
-                    .trim()
-                    .parse()
-                    .map_err(|_| self.unexpected(attribute, &value, "a number from 0 to 4294967295"))?;
-                sum += u64::from(count);
-            }
-        }
-        Ok(sum)
+    /// The sum of the `attributes` that are numbers. Each has 32 bits, so that sums of any document fit.
+    pub(crate) fn sum(&self, attributes: &[&str]) -> u64 {
+        attributes.iter().filter_map(|attribute| self.number(attribute)).sum()
     }
 
-    /// The error of a value that the format does not define.
-    pub(crate) fn unexpected(&self, attribute: &'static str, value: &str, expected: &'static str) -> Located {
-        let element = excerpt(self.name());
-        self.located(ReportErrorKind::Attribute { element, attribute, value: excerpt(value), expected })
+    /// Where its tag starts.
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
     }
 
     pub(crate) fn located(&self, kind: ReportErrorKind) -> Located {
@@ -190,5 +177,40 @@ impl Element<'_> {
 
     fn unclosed(&self) -> Located {
         self.located(ReportErrorKind::Unclosed { element: excerpt(self.name()) })
+    }
+}
+
+/// Replaces the entities that XML itself defines, and references to characters.
+fn unescape(raw: &str) -> Cow<'_, str> {
+    if !raw.contains('&') {
+        return Cow::Borrowed(raw);
+    }
+    let mut text = String::with_capacity(raw.len());
+    let mut parts = raw.split('&');
+    text.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let entity = part.split_once(';').and_then(|(entity, rest)| Some((character(entity)?, rest)));
+        let (character, rest) = entity.unwrap_or(('&', part));
+        text.push(character);
+        text.push_str(rest);
+    }
+    Cow::Owned(text)
+}
+
+fn character(entity: &str) -> Option<char> {
+    match entity {
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "amp" => Some('&'),
+        "apos" => Some('\''),
+        "quot" => Some('"'),
+        _ => {
+            let number = entity.strip_prefix('#')?;
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                None => number.parse().ok()?,
+            };
+            char::from_u32(code)
+        }
     }
 }

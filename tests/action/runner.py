@@ -47,8 +47,9 @@ class Job:
     """A job of acme/kit after a push to `main`, in a new folder. `github` replaces values of that context."""
 
     def __init__(self, folder, server, action="work/_actions/acme/badgesmith/v1", os="Linux", arch="X64", matrix=None,
-                 **github):
-        self.root, self.server, self.os, self.arch, self.matrix = Path(folder), server, os, arch, matrix
+                 job_status="success", **github):
+        self.root, self.server, self.os, self.arch = Path(folder), server, os, arch
+        self.matrix, self.status = matrix, job_status
         self.workspace, self.temp, self.action = (self.root / path for path in ("work/my kit", "work/_temp", action))
         self.github = {
             "actor": "octocat", "event_name": "push", "repository": "acme/kit", "ref": "refs/heads/main",
@@ -84,7 +85,10 @@ class Job:
         inputs["matrix"] = json.dumps(self.matrix)
         inputs |= {"key": KEY, "url": self.server.url, "report": "**/*.xml", "release-url": self.server.url, **given}
         assert inputs.keys() == action["inputs"].keys(), given
-        contexts = {"inputs": inputs, "github": self.github}
+        # The runner evaluates these, too, and refuses an expression: no context is available there.
+        descriptions = [declared["description"] for part in ("inputs", "outputs") for declared in action[part].values()]
+        assert "${{" not in "".join([action["description"], *descriptions]), "an expression in a description"
+        contexts = {"inputs": inputs, "github": self.github, "job": {"status": self.status}}
         files = {name: self.root / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_EVENT_PATH")}
         for name, path in files.items():
             path.write_text(json.dumps(self.github["event"]) if name == "GITHUB_EVENT_PATH" else "")

@@ -5,7 +5,8 @@ use tests::client::{branch_suffix, segment};
 
 use crate::pipeline::{Pipeline, unique};
 
-/// What follows a common prefix in a branch, and how the path of a badge may spell it. A path cannot contain a plain `#`.
+/// The rest of a branch name after a common prefix, and its spellings in the path of a badge. A path cannot contain a
+/// plain `#`.
 /// Some of these branches are parts of keys, or look like them.
 const BRANCHES: [(&str, &[&str]); 17] = [
     ("", &[""]),

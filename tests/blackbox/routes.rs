@@ -30,9 +30,9 @@ async fn unknown_paths_and_wrong_methods_are_rejected() {
     assert_rejected(&pipeline.get(&redirect).await, "404 NO_RUN", "a branch without a result");
 }
 
-/// The CDN rejects other methods than those of reads, and API Gateway has a route for each accepted request only.
+/// The CDN rejects methods other than those of reads, and API Gateway has routes only for accepted requests.
 #[tokio::test]
-async fn the_edge_itself_rejects_what_no_function_accepts() {
+async fn the_edge_rejects_requests_that_no_function_accepts() {
     let pipeline = Pipeline::open();
     let badge = pipeline.badge_path("linux", "main");
     for (method, path) in [

@@ -1,5 +1,8 @@
 //! Suites: a badge adds up all of a branch, or shows those of a platform or of one name.
 
+use std::time::Duration;
+
+use badgesmith_aws::clock::Clock;
 use serde_json::{Value, json};
 use tests::client::with;
 
@@ -39,6 +42,49 @@ async fn a_badge_is_green_only_if_every_suite_on_every_platform_is() {
     pipeline.badge(&format!("{all}?suite=test%20(3.11)"), "100 passed").await;
     let redirect = pipeline.get(&all.replacen("/badges/tests", "/redirect/test-results", 1)).await;
     assert_eq!(redirect.header("location"), Some("https://ci.test/windows"), "the run that failed");
+}
+
+#[tokio::test]
+async fn a_badge_adds_up_the_newest_result_of_every_suite() {
+    let pipeline = Pipeline::open();
+    let broke = json!({ "conclusion": "failure" });
+    let seconds_ago = |seconds| {
+        let timestamp = Clock::System.now().minus(Duration::from_secs(seconds));
+        json!({ "timestamp": timestamp, "run_id": format!("{}", 1000 - seconds) })
+    };
+    for (scenario, runs, message) in [
+        (
+            "workflows",
+            vec![run("linux", "e2e / test", 5, 3), run("linux", "unit / test", 200, 0)],
+            "205 passed, 3 failed",
+        ),
+        (
+            "broke",
+            vec![run("linux", "unit", 9, 0), with(run("linux", "build", 0, 0), &broke)],
+            "9 passed, run failed",
+        ),
+        (
+            "repaired",
+            vec![
+                with(run("linux", "build", 0, 0), &broke),
+                run("linux", "build", 0, 0),
+                run("linux", "unit", 9, 0),
+            ],
+            "9 passed",
+        ),
+        (
+            "late",
+            vec![
+                with(run("linux", "unit", 90, 10), &seconds_ago(10)),
+                with(run("linux", "unit", 100, 0), &seconds_ago(60)),
+            ],
+            "90 passed, 10 failed",
+        ),
+    ] {
+        let branch = unique(scenario);
+        report(&pipeline, &branch, &runs).await;
+        pipeline.badge(&pipeline.badge_path("linux", &branch), message).await;
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-"""One address for a deployed stack, like that of its CDN."""
+"""A proxy with one address for a deployed stack, in place of its CDN."""
 
 import http.client
 import threading

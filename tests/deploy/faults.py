@@ -122,11 +122,11 @@ def an_outage_of_aws_loses_no_result(stack):
 
 
 def a_badge_survives_an_outage_of_its_table(stack):
-    """badge-api serves its copy in memory. Without one, it answers 503, for which CloudFront serves its own copy. The
-    emulator's CDN keeps none."""
+    """badge-api serves the badge from memory. Without one in memory, it answers 503, and CloudFront serves its cached
+    copy. The emulator's CDN does not cache."""
     branch = unique("kept")
     stack.client.submit_all(branch, 1)
-    # Only one process is left, which has the copy.
+    # The next request starts the only process, which then has the badge in memory.
     for process in stack.processes_of("badge-api"):
         os.kill(process, signal.SIGKILL)
     until(lambda: stack.client.badge(branch) == "190 passed", "the badge does not show the result")

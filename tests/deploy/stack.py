@@ -32,7 +32,7 @@ class Stack:
         self.client = self.edge = None
 
     def open(self):
-        """Makes the stack readable at `url`, and checks that it was not before."""
+        """Makes the stack accessible at `url`, after checking that its function URL rejects unsigned requests."""
         api, functions = self.resources["HttpApi"], self.emulator.client("lambda")
         function = self.resources["BadgeApi"]
         function_url = functions.get_function_url_config(FunctionName=function)["FunctionUrl"]
@@ -45,7 +45,7 @@ class Stack:
         functions.update_function_url_config(FunctionName=function, AuthType="NONE")
         status, _, _ = self.edge.request("GET", f"/tests/results/{OWNER}/{REPO}")
         assert status == 502, f"expected that the emulator's CDN cannot reach the HTTP API, got status {status}"
-        # The emulator answers OPTIONS itself, like API Gateway with CORS settings, which the template does without.
+        # The emulator answers OPTIONS itself, like API Gateway with CORS settings, which the template does not have.
         self.emulator.client("apigatewayv2").update_api(ApiId=api, CorsConfiguration={
             "AllowOrigins": ["*"], "AllowMethods": ["GET", "HEAD", "OPTIONS"], "AllowHeaders": ["if-none-match"],
         })

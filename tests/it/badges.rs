@@ -9,7 +9,7 @@ use tests::faults::Fault;
 use tests::world::World;
 
 const BADGE: &str = "/badges/tests/linux/acme/kit/main";
-/// The longest time that badge-api takes for an answer, without its cold start.
+/// The maximum response time of badge-api, without its cold start.
 pub(crate) const BADGE_TIME_MAX: Duration = Duration::from_millis(1500);
 
 async fn world_with_result() -> World {

@@ -1,4 +1,4 @@
-//! The CDN and its origins match the code: who may call what, which query parameters are forwarded, and timeouts.
+//! The CDN and its origins match the code: permissions, forwarded query parameters, and timeouts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +14,7 @@ use crate::tidy::root;
 /// The number of headers, and of query parameters, that a CloudFront policy may name:
 /// <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html>
 const NAMES_MAX: usize = 10;
-/// GitHub's image proxy waits 4 s for shields.io, which needs a part of it.
+/// GitHub's image proxy waits 4 s for shields.io, which needs part of that time itself.
 const CDN_TIME_MAX: Duration = Duration::from_secs(3);
 
 fn distribution() -> Value {
@@ -51,17 +51,22 @@ fn only_the_cdn_and_the_http_api_may_call_badge_api() {
     let api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${HttpApi}/*";
     let permissions = all("AWS::Lambda::Permission");
     let allowed = permissions.iter().filter(|permission| permission["FunctionName"] == "BadgeApi");
-    let allowed: BTreeSet<_> = allowed
+    let allowed: Vec<_> = allowed
         .map(|permission| {
-            ["Action", "Principal", "SourceArn"].map(|name| permission[name].as_str().unwrap_or_default())
+            let names = ["Action", "Principal", "SourceArn"];
+            (
+                names.map(|name| permission[name].as_str().unwrap_or_default()),
+                &permission["InvokedViaFunctionUrl"],
+            )
         })
         .collect();
     let expected = [
-        ["lambda:InvokeFunctionUrl", "cloudfront.amazonaws.com", cdn],
-        ["lambda:InvokeFunction", "cloudfront.amazonaws.com", cdn],
-        ["lambda:InvokeFunction", "apigateway.amazonaws.com", api],
+        (["lambda:InvokeFunctionUrl", "cloudfront.amazonaws.com", cdn], &Value::Null),
+        (["lambda:InvokeFunction", "cloudfront.amazonaws.com", cdn], &json!(true)),
+        (["lambda:InvokeFunction", "apigateway.amazonaws.com", api], &Value::Null),
     ];
-    assert_eq!(allowed, expected.into());
+    assert_eq!(allowed.len(), expected.len());
+    assert!(expected.iter().all(|permission| allowed.contains(permission)), "{allowed:?}");
 
     let origin = origin("BadgeApi");
     assert_eq!(origin["DomainName"], json!([2, ["/", "BadgeApiUrl.FunctionUrl"]]), "!Select [2, !Split ..]");
@@ -99,13 +104,15 @@ fn the_http_api_has_routes_for_results_only_and_a_throttle_for_each() {
     }
 }
 
+/// How badge-api reads a parameter of a query.
+const READS: [&str; 3] = ["query.get(\"", "parameter(query, \"", "parameter(&query, \""];
+
 #[test]
 fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let parameters = |file: &str| {
         let source = read(&format!("badge-api/src/{file}.rs"));
-        let before = ["query.get(\"", "parameter(query, \"", "parameter(&query, \""];
-        before.into_iter().flat_map(|before| words_after(before, &source)).collect::<BTreeSet<_>>()
+        READS.into_iter().flat_map(|before| words_after(before, &source)).collect::<BTreeSet<_>>()
     };
     let branch = words_after("query().get(\"", &read("shared/api/src/http.rs"));
     assert_eq!(branch, ["branch".to_owned()].into(), "it overrides the branch in a path");
@@ -146,13 +153,13 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
     assert_eq!(behaviors.len(), 5);
     assert_eq!(config["DefaultCacheBehavior"]["TargetOriginId"], "BadgeApi");
     let everywhere = source("badge-api");
-    for word in words_after("query.get(\"", &everywhere) {
+    for word in READS.into_iter().flat_map(|before| words_after(before, &everywhere)) {
         assert!(forwarded.contains(&word), "{word} is read, but not forwarded");
     }
 }
 
 #[test]
-fn the_cdn_takes_signed_results_and_rejects_other_methods_than_reads_elsewhere() {
+fn the_cdn_accepts_posts_only_for_results() {
     let config = distribution();
     let behaviors = config["CacheBehaviors"].as_array().unwrap().iter();
     for behavior in behaviors.chain([&config["DefaultCacheBehavior"]]) {
@@ -171,12 +178,13 @@ fn the_cdn_takes_signed_results_and_rejects_other_methods_than_reads_elsewhere()
 }
 
 #[test]
-fn the_cdn_has_an_answer_in_time_while_an_origin_hangs() {
+fn the_cdn_responds_in_time_while_an_origin_hangs() {
     let badge_api = origin("BadgeApi");
     let read = seconds(&badge_api["CustomOriginConfig"]["OriginReadTimeout"]);
     let attempts = u32::try_from(badge_api["ConnectionAttempts"].as_u64().unwrap()).unwrap();
     assert!(attempts * (seconds(&badge_api["ConnectionTimeout"]) + read) <= CDN_TIME_MAX);
-    assert!(read > BADGE_TIME_MAX, "a cold start takes a part of it");
+    // The rest is for the network and a cold start. Behind a slower one, readers get the copy of the CDN, or its 504.
+    assert!(read > BADGE_TIME_MAX);
     let http_api = seconds(&origin("HttpApi")["CustomOriginConfig"]["OriginReadTimeout"]);
     assert!(http_api > seconds(&resources()["IngestApi"]["Properties"]["Timeout"]));
     for error in distribution()["CustomErrorResponses"].as_array().unwrap() {
@@ -220,7 +228,7 @@ fn alarms_and_the_dashboard_watch_both_origins() {
 /// API Gateway does not escape values in the format of the access log:
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html>
 #[test]
-fn the_access_log_has_nothing_that_a_client_can_write() {
+fn the_access_log_has_no_values_that_a_client_chooses() {
     let resources = resources();
     let format = resources["HttpApiStage"]["Properties"]["AccessLogSettings"]["Format"].as_str().unwrap();
     let line: BTreeMap<String, String> = serde_json::from_str(format).expect("JSON");
@@ -239,5 +247,5 @@ fn the_access_log_has_nothing_that_a_client_can_write() {
     ];
     assert_eq!(values, expected.into());
     let group = resources["HttpApiLog"]["Properties"]["LogGroupName"].as_str().unwrap();
-    assert!(group.starts_with("/aws/vendedlogs/"), "others use up the resource policy of the region");
+    assert!(group.starts_with("/aws/vendedlogs/"), "other names use up the resource policy of the region");
 }

@@ -1,4 +1,4 @@
-//! A badge adds up the suites of a branch, and is green only if all of them are.
+//! A badge adds up the suites of a branch, and is green only if all of them succeed.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn a_failed_job_of_a_matrix_is_red_whenever_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn platforms_and_suites_have_badges_of_their_own_and_one_together() {
+async fn each_platform_and_suite_has_a_badge_and_all_share_one() {
     let world = World::new();
     for (platform, suite, passed, failed) in [
         ("linux", "unit", 10, 0),
@@ -110,7 +110,7 @@ async fn a_renamed_suite_counts_until_it_is_retired_or_silent_for_35_days() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_older_result_brings_no_retired_suite_back() {
+async fn a_late_older_result_does_not_revive_a_retired_suite() {
     let world = World::new();
     report(&world, "new", 6, 0, json!({})).await;
     let late = with(
@@ -138,6 +138,30 @@ async fn a_dormant_branch_keeps_its_badge_unless_the_reader_limits_its_age() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_monthly_job_counts_between_its_runs() {
+    let world = World::new();
+    report(&world, "monthly", 1, 1, json!({})).await;
+    for _ in 0..31 {
+        world.clock.advance(DAY);
+        report(&world, "unit", 5, 0, json!({})).await;
+        assert_eq!(shown(&world, "linux/acme/kit/main").await, "6 passed, 1 failed red");
+    }
+    report(&world, "monthly", 2, 0, json!({})).await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "7 passed brightgreen");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retirement_leaves_the_other_suites_of_a_dormant_branch_live() {
+    let world = World::new();
+    report(&world, "unit", 5, 0, json!({})).await;
+    report(&world, "e2e", 0, 3, json!({})).await;
+    world.clock.advance(300 * DAY);
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "5 passed, 3 failed red");
+    report(&world, "e2e", 0, 0, json!({ "retire": true })).await;
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "5 passed brightgreen");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_branch_with_more_suites_than_a_badge_reads_is_never_green() {
     let world = World::new();
     for number in 0..400 {
@@ -150,12 +174,16 @@ async fn a_branch_with_more_suites_than_a_badge_reads_is_never_green() {
     world.drain().await;
     assert_eq!(shown(&world, "linux/acme/kit/main").await, "too many suites lightgrey");
     assert_eq!(shown(&world, "linux/acme/kit/main?suite=shard%200").await, "too many suites lightgrey");
+    for query in ["", "?suite=shard%200"] {
+        let badge = world.get(&format!("/badges/tests/linux/acme/kit/main{query}")).await;
+        assert_eq!(badge.header("cache-control"), Some("public, max-age=30, s-maxage=30"), "{query}");
+    }
     report(&world, "shard 7", 0, 1, json!({})).await;
     assert_eq!(shown(&world, "linux/acme/kit/main").await, "299 passed, 1 failed red");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slot_survives_faults_of_its_write() {
+async fn a_slot_is_written_despite_faults() {
     for fault in [Fault::Fails, Fault::TimesOut, Fault::LosesAnswer, Fault::AnswerTimesOut, Fault::Throttles]
     {
         for times in [1, 3, 6, usize::MAX] {
@@ -188,15 +216,16 @@ async fn a_slot_survives_faults_of_its_write() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_slot_of_a_batch_may_fail_without_the_others() {
+async fn a_failed_slot_write_does_not_fail_the_other_slots() {
     let world = World::new();
     for suite in ["unit", "e2e"] {
         let fields = json!({ "suite": suite, "passed": 1, "failed": 0, "skipped": 0, "total": 1 });
         world.submit(&Post::json(&with(result(world.now()), &fields))).await;
     }
-    // The attempts of the SDK at one of the two puts.
-    world.faults.plan("PutItem", Fault::Fails, 3);
+    world.faults.plan_for("PutItem", "main#linux#e2e", Fault::Fails, usize::MAX);
     world.drain().await;
+    assert_eq!(world.queued(), 1, "only the message of the failed slot is delivered again");
+    assert_eq!(shown(&world, "linux/acme/kit/main").await, "1 passed brightgreen");
     world.faults.heal();
     world.clock.advance(VISIBILITY_TIMEOUT);
     world.drain().await;
@@ -205,7 +234,7 @@ async fn one_slot_of_a_batch_may_fail_without_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cached_suites_are_no_answer_for_others_while_dynamodb_fails() {
+async fn stale_slots_are_served_only_if_one_matches_the_badge() {
     let world = World::new();
     report(&world, "unit", 1, 0, json!({})).await;
     assert_eq!(shown(&world, "linux/acme/kit/main").await, "1 passed brightgreen");
@@ -236,7 +265,7 @@ async fn the_slots_of_a_branch_say_whether_they_count() {
     let (all, _) = states("").await;
     assert_eq!(all, ["main gone silent", "main old retired", "main unit live", "other unit live"]);
     let (first, cursor) = states("limit=2").await;
-    assert_eq!(first, ["main gone unknown", "main old retired"], "the page cuts the branch");
+    assert_eq!(first, ["main gone unknown", "main old retired"], "the branch continues on the next page");
     let (second, _) = states(&format!("limit=2&cursor={}", cursor.unwrap())).await;
     assert_eq!(second, ["main unit unknown", "other unit live"]);
     let answer = world.get("/tests/latest/acme/kit?limit=0&cursor=x&branch=/").await;
@@ -251,7 +280,7 @@ async fn invalid_fields_of_a_suite_are_reported_together() {
     });
     let answer = world.submit(&Post::json(&with(result(world.now()), &fields))).await;
     insta::assert_snapshot!(answer.json()["message"].as_str().unwrap().replace("; ", "\n"), @r"
-    suite: expected 1 to 80 bytes of UTF-8 without control characters or surrounding white space
+    suite: expected 1 to 80 bytes of UTF-8 without control characters or surrounding whitespace
     retire: expected true or false
     conclusion: expected success or failure
     default_branch: expected 1 to 255 bytes of UTF-8 without control characters, a leading or trailing /, or //

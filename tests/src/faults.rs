@@ -58,8 +58,18 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct State {
     calls: Vec<Call>,
-    /// The operation, its fault, and how often the fault still occurs; in this order.
-    planned: VecDeque<(String, Fault, usize)>,
+    /// In the order in which they occur.
+    planned: VecDeque<Planned>,
+}
+
+#[derive(Debug)]
+struct Planned {
+    operation: String,
+    /// Only calls whose body has this text.
+    text: String,
+    fault: Fault,
+    /// How often the fault still occurs.
+    left: usize,
 }
 
 impl Faults {
@@ -69,12 +79,23 @@ impl Faults {
 
     /// Injects `fault` into the next `times` calls of `operation`, in place of all planned faults.
     pub fn plan(&self, operation: &str, fault: Fault, times: usize) {
-        self.state.lock().unwrap().planned = VecDeque::from([(operation.to_owned(), fault, times)]);
+        self.plan_for(operation, "", fault, times);
+    }
+
+    /// The same, only for calls whose body has this text.
+    pub fn plan_for(&self, operation: &str, text: &str, fault: Fault, times: usize) {
+        self.heal();
+        self.push(operation, text, fault, times);
     }
 
     /// Injects `fault` into `times` calls of `operation` after the faults that are planned already.
     pub fn then_plan(&self, operation: &str, fault: Fault, times: usize) {
-        self.state.lock().unwrap().planned.push_back((operation.to_owned(), fault, times));
+        self.push(operation, "", fault, times);
+    }
+
+    fn push(&self, operation: &str, text: &str, fault: Fault, left: usize) {
+        let planned = Planned { operation: operation.to_owned(), text: text.to_owned(), fault, left };
+        self.state.lock().unwrap().planned.push_back(planned);
     }
 
     /// Removes all planned faults.
@@ -94,11 +115,18 @@ impl Faults {
 
     fn fault_for(&self, operation: &str, body: Value) -> Option<Fault> {
         let mut state = self.state.lock().unwrap();
+        let applies = |planned: &&mut Planned| {
+            planned.operation == operation
+                && planned.left > 0
+                && (planned.text.is_empty() || body.to_string().contains(&planned.text))
+        };
+        let planned = state.planned.iter_mut().find(applies);
+        let fault = planned.map(|planned| {
+            planned.left -= 1;
+            planned.fault
+        });
         state.calls.push(Call { operation: operation.to_owned(), body });
-        let (_, fault, left) =
-            state.planned.iter_mut().find(|(planned, _, left)| planned == operation && *left > 0)?;
-        *left -= 1;
-        Some(*fault)
+        fault
     }
 }
 

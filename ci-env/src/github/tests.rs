@@ -102,6 +102,8 @@ fn branches_of_forks_have_their_owner() {
     let deleted =
         format!(r#"{{"pull_request": {{"head": {{"ref": "main", "sha": "{HEAD}", "repo": null}}}}}}"#);
     check_with(PULL_REQUEST, &deleted, "fork:main", HEAD, FORKS_GET_NONE);
+    let numbered = deleted.replace("\"head\"", "\"number\": 14, \"head\"");
+    check_with(PULL_REQUEST, &numbered, "pull/14", HEAD, FORKS_GET_NONE);
 }
 
 #[test]
@@ -150,6 +152,7 @@ fn triggered_by(repository: &str, branch: &str) -> String {
 
 #[track_caller]
 fn check_triggered(event: &str, branch: &str) {
+    let default = if event.contains("default_branch") { "default 2.0.0" } else { "" };
     check(
         &format!(
             "GITHUB_EVENT_NAME=workflow_run\nGITHUB_REF=refs/heads/main\nGITHUB_ACTOR=dependabot[bot]\n{ANY}"
@@ -157,7 +160,7 @@ fn check_triggered(event: &str, branch: &str) {
         event,
         &format!(
             "GitHubActions\nrepository acme/kit\nbranch {branch}\ncommit {HEAD}\nrun 30433642\nattempt 3
-             url https://github.com/acme/kit/actions/runs/30433642/attempts/3\nplatform linux"
+             url https://github.com/acme/kit/actions/runs/30433642/attempts/3\nplatform linux\n{default}"
         ),
     );
 }
@@ -168,6 +171,108 @@ fn a_workflow_run_counts_for_the_run_that_triggered_it() {
     check_triggered(&triggered_by("mona/kit", "main"), "mona:main");
     check_triggered(&triggered_by("acme/kit", "gh-readonly-queue/main/pr-104"), QUEUE);
     check_triggered(&triggered_by("acme/kit", "null").replace("\"null\"", "null"), NOT_IN_EVENT);
+    check_triggered(&triggered_by("acme/kit", ""), NOT_IN_EVENT);
+}
+
+/// The event of a run that was triggered by a run for `event`, with more fields of that run.
+fn triggered(event: &str, head_branch: &str, more: &str) -> String {
+    format!(
+        r#"{{"workflow_run": {{"id": 30433642, "run_attempt": 3, "event": "{event}", "head_sha": "{HEAD}",
+            "head_branch": "{head_branch}", "head_repository": {{"full_name": "acme/kit"}}{more}}},
+            "repository": {{"full_name": "acme/kit", "default_branch": "2.0.0"}}}}"#
+    )
+}
+
+#[test]
+fn a_workflow_run_triggered_by_a_tag_has_no_branch() {
+    let at = |reference: &str| {
+        let path = "acme/kit/.github/workflows/test.yml";
+        format!(r#", "referenced_workflows": [{{"path": "{path}@{reference}", "ref": "{reference}"}}]"#)
+    };
+    for (event, name, more) in [
+        ("push", "v1.2.3", ""),
+        ("push", "1.2.3-rc.1", r#", "pull_requests": []"#),
+        ("create", "kit@1.2.3", ""),
+        ("workflow_dispatch", "v1.2.3", ""),
+        ("release", "stable", ""),
+        ("release", "v1", ""),
+        ("push", "nightly", &at("refs/tags/nightly")),
+    ] {
+        let tag = format!("! this is a build of the tag {name:?}");
+        check_triggered(&triggered(event, name, more), &tag);
+    }
+    check_triggered(&triggered("push", "refs/tags/v1", ""), "! this is a build of the tag \"v1\"");
+}
+
+#[test]
+fn a_workflow_run_triggered_by_a_branch_has_that_branch() {
+    for (event, name, more) in [
+        ("push", "release/1.2.3", ""),
+        ("push", "1.2", ""),
+        ("push", "1.2.3", r#", "pull_requests": [{"number": 14, "head": {"ref": "1.2.3"}}]"#),
+        ("push", "1.2.3", r#", "referenced_workflows": [{"ref": "refs/heads/1.2.3"}]"#),
+        ("push", "2.0.0", ""),
+        ("pull_request", "1.2.3", ""),
+        ("schedule", "1.2.3", ""),
+    ] {
+        check_triggered(&triggered(event, name, more), name);
+    }
+}
+
+/// Forgejo's variables; Gitea's are those without `FORGEJO_ACTIONS`.
+const FORGEJO: &str = "FORGEJO_ACTIONS=true\nGITEA_ACTIONS=true\nGITHUB_ACTIONS=true\nGITHUB_REPOSITORY=acme/kit\n\
+    GITHUB_SHA=ffac537e6cbbf934b08745a378932722df287a53\nGITHUB_RUN_ID=44\nGITHUB_RUN_NUMBER=36\n\
+    GITHUB_RUN_ATTEMPT=1\nGITHUB_SERVER_URL=https://codeberg.org/\nGITHUB_EVENT_PATH=/event.json\nRUNNER_OS=Linux";
+
+#[track_caller]
+fn check_forgejo(more: &str, event: &str, branch: &str, number: &str, tail: &str) {
+    for (provider, variables) in
+        [("Forgejo", FORGEJO.to_owned()), ("Gitea", FORGEJO.replace("FORGEJO_ACTIONS=true\n", ""))]
+    {
+        check(
+            &format!("{more}\n{variables}"),
+            event,
+            &format!(
+                "{provider}\nrepository acme/kit\nbranch {branch}\nurl https://codeberg.org/acme/kit/actions/runs/{number}\n\
+                 platform linux\n{tail}"
+            )
+            .replace("\nurl", &format!("\ncommit {SHA}\nrun 44\nattempt 1\nurl")),
+        );
+    }
+}
+
+#[test]
+fn urls_of_forgejo_and_gitea_have_the_number_of_the_run() {
+    check_forgejo("GITHUB_EVENT_NAME=push\nGITHUB_REF=refs/heads/main", "{}", "main", "36", "");
+    let tag = "GITHUB_EVENT_NAME=push\nGITHUB_REF=refs/tags/v1.0";
+    check_forgejo(tag, "{}", "! this is a build of the tag \"v1.0\"", "36", "");
+}
+
+#[test]
+fn pull_requests_on_forgejo_and_gitea_count_for_their_source_branch() {
+    let event = |reference: &str, repository: &str| {
+        format!(
+            r#"{{"pull_request": {{"number": 14, "head": {{"ref": "{reference}", "sha": "{SHA}",
+                "repo": {{"full_name": "{repository}"}}}}}}}}"#
+        )
+    };
+    for name in ["pull_request", "workflow_call"] {
+        let pull_request = format!("GITHUB_EVENT_NAME={name}\nGITHUB_REF=refs/pull/14/head");
+        let reads =
+            |event: &str, branch: &str, tail: &str| check_forgejo(&pull_request, event, branch, "36", tail);
+        reads(&event("feature/x", "acme/kit"), "feature/x", "");
+        reads(&event("main", "mona/kit"), "mona:main", FORKS_GET_NONE);
+        reads(&event("refs/pull/14/head", "acme/kit"), "pull/14", "");
+    }
+}
+
+#[test]
+fn a_workflow_run_on_gitea_links_to_the_run_that_triggered_it() {
+    let event = format!(
+        r#"{{"workflow_run": {{"id": 44, "run_number": 35, "run_attempt": 1, "event": "push", "head_branch": "main",
+            "head_sha": "{SHA}", "head_repository": {{"full_name": "acme/kit"}}}}}}"#
+    );
+    check_forgejo("GITHUB_EVENT_NAME=workflow_run\nGITHUB_REF=refs/heads/main", &event, "main", "35", "");
 }
 
 #[test]

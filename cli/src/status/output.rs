@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::sqs::QueueDepth;
-use badgesmith_domain::ids::Repository;
-use badgesmith_domain::test_result::TestResult;
+use badgesmith_domain::ids::{Branch, Repository};
+use badgesmith_domain::test_result::{Conclusion, TestResult};
 use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
+use super::slots::{self, SlotStatus};
 use crate::dlq::DeadLetterQueue;
 use crate::duration::{age, format_duration};
 use crate::error::CliError;
@@ -24,9 +25,8 @@ pub(super) struct Status {
     pub(super) queues: Vec<QueueStatus>,
     pub(super) refresh: RefreshStatus,
     /// `None` if no repository was named.
-    pub(super) results: Option<Vec<TestResult>>,
-    #[serde(skip)]
-    pub(super) repository: Option<Repository>,
+    #[serde(flatten)]
+    pub(super) branch: Option<BranchStatus>,
     #[serde(skip)]
     pub(super) now: Timestamp,
 }
@@ -49,6 +49,18 @@ pub(super) struct QueueStatus {
     /// Why the age of the oldest message is unknown.
     #[serde(skip)]
     oldest_error: Option<CliError>,
+}
+
+/// A branch of a repository.
+#[derive(Serialize)]
+pub(super) struct BranchStatus {
+    #[serde(skip)]
+    pub(super) repository: Repository,
+    #[serde(skip)]
+    pub(super) branch: Branch,
+    pub(super) slots: Vec<SlotStatus>,
+    /// The newest results.
+    pub(super) results: Vec<TestResult>,
 }
 
 /// The oldest message of a sample.
@@ -141,15 +153,16 @@ impl fmt::Display for Status {
         write!(f, "{table}\n\n")?;
         self.fmt_dead_letters(f)?;
         write!(f, "{}", self.refresh)?;
-        match (&self.repository, self.results.as_deref()) {
-            (Some(repository), Some([])) => {
-                write!(
-                    f,
-                    "\n\nno results for {repository} on this branch; choose another branch with --branch"
-                )
+        match &self.branch {
+            Some(BranchStatus { repository, branch, results, .. }) if results.is_empty() => write!(
+                f,
+                "\n\nno results for {repository} on branch {branch}: check --repo, or pass another --branch"
+            ),
+            Some(BranchStatus { repository, branch, slots, results }) => {
+                let (slots, results) = (slots::table(slots, self.now), results_table(results, self.now));
+                write!(f, "\n\n{repository}, branch {branch}:\n\n{slots}\n\n{results}")
             }
-            (Some(_), Some(results)) => write!(f, "\n\n{}", results_table(results, self.now)),
-            (_, _) => Ok(()),
+            None => Ok(()),
         }
     }
 }
@@ -170,7 +183,8 @@ impl fmt::Display for RefreshStatus {
 }
 
 fn results_table(results: &[TestResult], now: Timestamp) -> Table {
-    let mut table = Table::new(&["AGE", "PLATFORM", "BRANCH", "PASSED", "FAILED", "SKIPPED", "RUN"]);
+    let mut table =
+        Table::new(&["AGE", "PLATFORM", "SUITE", "PASSED", "FAILED", "SKIPPED", "CONCLUSION", "RUN"]);
     for result in results {
         let run = &result.run;
         let counts = run.outcome.counts();
@@ -179,10 +193,11 @@ fn results_table(results: &[TestResult], now: Timestamp) -> Table {
         table.row([
             age(run.timestamp, now),
             run.platform.to_string(),
-            run.branch.to_string(),
+            slots::suite_name(run),
             passed,
             failed,
             skipped,
+            run.outcome.conclusion().map_or("retired", Conclusion::as_str).to_owned(),
             run.run_id.as_str().to_owned(),
         ]);
     }
@@ -191,11 +206,15 @@ fn results_table(results: &[TestResult], now: Timestamp) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use badgesmith_domain::slots::SlotState;
+
     use super::*;
 
     fn status(results: Vec<TestResult>) -> Status {
         let depth = |visible, in_flight| QueueDepth { visible, in_flight, delayed: 0 };
         let oldest = Oldest { age: Duration::from_mins(90), is_sample: true };
+        let states = [SlotState::Live, SlotState::Silent];
+        let slots = results.iter().cloned().cycle().zip(states).map(SlotStatus::from).collect();
         let queues = vec![
             QueueStatus::new("badge-results", None, depth(3, 2), Ok(None)),
             QueueStatus::new(
@@ -214,8 +233,12 @@ mod tests {
         Status {
             queues,
             refresh: RefreshStatus { due: 4, lag_seconds: 75 },
-            results: Some(results),
-            repository: Some("acme/kit".parse().unwrap()),
+            branch: Some(BranchStatus {
+                repository: "acme/kit".parse().unwrap(),
+                branch: "main".parse().unwrap(),
+                slots,
+                results,
+            }),
             now: "2026-05-01T10:05:00Z".parse().unwrap(),
         }
     }
@@ -250,8 +273,14 @@ mod tests {
         1 dead letter in refresh: `badgesmith dlq list --queue refresh` lists it
         4 packages are overdue, by up to 1m
 
-        AGE  PLATFORM  BRANCH  PASSED  FAILED  SKIPPED  RUN
-        5m   linux     main    190     1       2        7
+        acme/kit, branch main:
+
+        AGE  PLATFORM  SUITE      PASSED  FAILED  CONCLUSION  SILENT AFTER
+        5m   linux     (unnamed)  190     1       failure     2026-06-05
+        5m   linux     (unnamed)  190     1       failure     silent
+
+        AGE  PLATFORM  SUITE      PASSED  FAILED  SKIPPED  CONCLUSION  RUN
+        5m   linux     (unnamed)  190     1       2        failure     7
         ");
         let notes: Vec<_> = status.notes().collect();
         assert_eq!(
@@ -290,6 +319,7 @@ mod tests {
             "due": 4,
             "lag_seconds": 75
           },
+          "slots": [],
           "results": []
         }
         "#);

@@ -5,15 +5,21 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use badgesmith_domain::test_result::Counts;
+use badgesmith_domain::test_result::{Counts, FailedTest};
 use glob::{MatchOptions, Pattern};
-use test_reports::ReportError;
+use test_reports::{ReadReport, Repetitions, ReportError, Reports, Summary};
 use walkdir::WalkDir;
 
 use crate::terminal;
 
 /// A report is read into memory as a whole.
 const REPORT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+const WILDCARDS: [char; 3] = ['*', '?', '['];
+const WHOLE_NAMES: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: false,
+};
 
 /// Why there are no counts.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +34,15 @@ pub(crate) enum CollectError {
     Directory(PathBuf),
     #[error("no file matches {0:?}: check that the tests ran and wrote a report")]
     NoMatch(String),
+    #[error("every file that matches is excluded")]
+    AllExcluded,
+    #[error("{} is not a regular file: pass - to read stdin", .0.display())]
+    NotAFile(PathBuf),
     #[error("failed to read {path}: {source}")]
     Read { path: String, source: io::Error },
     #[error("failed to read {path}: {source}")]
     Report { path: String, source: ReportError },
-    #[error("{0} is larger than 256 MB: split the report")]
+    #[error("{0} is larger than 256 MiB: split the report")]
     TooLarge(String),
     #[error("more than {} tests: a badge cannot show that many", u32::MAX)]
     TooManyTests,
@@ -41,33 +51,60 @@ pub(crate) enum CollectError {
 impl CollectError {
     /// Whether a report is missing or invalid, as after a crash.
     pub(crate) fn is_about_a_report(&self) -> bool {
-        matches!(self, Self::NoMatch(_) | Self::Read { .. } | Self::Report { .. })
+        matches!(self, Self::NoMatch(_) | Self::AllExcluded | Self::Read { .. } | Self::Report { .. })
     }
 }
 
-/// Adds up the counts of all reports that match the patterns; `-` is stdin. A file counts once, however many
-/// patterns and links lead to it.
+/// The combined reports of a run.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    /// All zero if there is no test in any report.
+    pub(crate) counts: Counts,
+    /// How many of the passed tests were retried.
+    pub(crate) retried: u64,
+    /// Whether the run failed outside the tests that are counted.
+    pub(crate) run_failed: bool,
+    /// Names of up to 20 tests that failed in the end.
+    pub(crate) failed_tests: Vec<FailedTest>,
+}
+
+/// Adds up all reports that match the patterns, except files that match a pattern with a leading `!`; `-` is stdin. A
+/// file counts once, even if several patterns and links lead to it.
 ///
 /// # Errors
 /// [`CollectError`] if any report is missing or invalid: a partial result would be wrong.
-pub(crate) fn collect(patterns: &[String]) -> Result<Counts, CollectError> {
+pub(crate) fn collect(patterns: &[String], repetitions: Repetitions) -> Result<Collected, CollectError> {
     let (stdin, patterns): (Vec<_>, Vec<_>) = patterns.iter().partition(|pattern| *pattern == "-");
+    let (excluding, patterns): (Vec<_>, Vec<_>) =
+        patterns.into_iter().partition(|pattern| pattern.starts_with('!') && !Path::new(pattern).exists());
+    let excluded = excluding.into_iter().map(|pattern| parse(pattern.trim_start_matches('!')));
+    let excluded = excluded.collect::<Result<Vec<_>, _>>()?;
     let mut paths = BTreeMap::new();
     for pattern in patterns {
         for path in matching_files(pattern)? {
-            paths.entry(path.canonicalize().unwrap_or_else(|_| path.clone())).or_insert(path);
+            if !is_excluded(&path, &excluded) {
+                paths.entry(path.canonicalize().unwrap_or_else(|_| path.clone())).or_insert(path);
+            }
         }
     }
-    let mut counts = test_reports::Counts::default();
+    if stdin.is_empty() && paths.is_empty() {
+        return Err(CollectError::AllExcluded);
+    }
+    let mut reports = Reports::new(repetitions);
     if !stdin.is_empty() {
-        counts += read_report("stdin", io::stdin().lock())?;
+        read_report("stdin", io::stdin().lock(), &mut reports)?;
     }
     for path in paths.into_values() {
         let name = path.display().to_string();
         let file = File::open(&path).map_err(|source| CollectError::Read { path: name.clone(), source })?;
-        counts += read_report(&name, file)?;
+        read_report(&name, file, &mut reports)?;
     }
-    checked(counts)
+    let Summary { counts, retried, run_failed, failed_tests, .. } = reports.summary(FailedTest::COUNT_MAX);
+    if retried > 0 {
+        terminal::note(&format!("tests that passed after a retry: {retried}"));
+    }
+    let failed_tests = failed_tests.iter().filter_map(|name| FailedTest::from_name(name)).collect();
+    Ok(Collected { counts: checked(counts)?, retried, run_failed, failed_tests })
 }
 
 /// The counts as a result has them, of at most [`u32::MAX`] tests.
@@ -77,7 +114,7 @@ pub(crate) fn checked(counts: test_reports::Counts) -> Result<Counts, CollectErr
     Counts::new(passed, failed, skipped, part(counts.total())?).map_err(|_| CollectError::TooManyTests)
 }
 
-fn read_report(path: &str, reader: impl Read) -> Result<test_reports::Counts, CollectError> {
+fn read_report(path: &str, reader: impl Read, reports: &mut Reports) -> Result<(), CollectError> {
     let mut content = Vec::new();
     reader
         .take(REPORT_BYTES_MAX + 1)
@@ -86,30 +123,50 @@ fn read_report(path: &str, reader: impl Read) -> Result<test_reports::Counts, Co
     if u64::try_from(content.len()).is_ok_and(|length| length > REPORT_BYTES_MAX) {
         return Err(CollectError::TooLarge(path.to_owned()));
     }
-    let report = test_reports::read(&content)
+    let report = reports
+        .add(path, &content)
         .map_err(|source| CollectError::Report { path: path.to_owned(), source })?;
-    terminal::note(&format!("read {path}: {}, {}", report.format, checked(report.counts)?));
-    Ok(report.counts)
+    let ReadReport { formats, counts, run_failed, notes } = report;
+    if !formats.is_empty() {
+        let formats = formats.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+        let run_failed = if run_failed { ", run failed" } else { "" };
+        terminal::note(&format!("read {path}: {formats}, {}{run_failed}", checked(counts)?));
+    }
+    for note in notes {
+        terminal::note(&format!("{path}: {note}"));
+    }
+    Ok(())
+}
+
+fn parse(pattern: &str) -> Result<Pattern, CollectError> {
+    let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
+    Pattern::new(pattern)
+        .map_err(|error| CollectError::Pattern { pattern: pattern.to_owned(), reason: error.msg })
+}
+
+/// Whether a file or one of its directories matches a pattern.
+fn is_excluded(path: &Path, patterns: &[Pattern]) -> bool {
+    let path = path.strip_prefix(".").unwrap_or(path);
+    let matches = |part: &Path| patterns.iter().any(|pattern| pattern.matches_path_with(part, WHOLE_NAMES));
+    path.ancestors().any(matches)
 }
 
 /// The files that a pattern matches. An existing path is never a pattern, whatever characters it contains. Symbolic
-/// links to directories are not followed: they may form a cycle, or lead to files that are already counted.
+/// links to directories are not followed: they may form a cycle, or lead to files that are already counted. Pipes and
+/// devices are errors.
 fn matching_files(pattern: &str) -> Result<Vec<PathBuf>, CollectError> {
-    const WILDCARDS: [char; 3] = ['*', '?', '['];
-    const WHOLE_NAMES: MatchOptions = MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: false,
-    };
     let path = Path::new(pattern);
     if path.is_dir() {
         return Err(CollectError::Directory(path.to_owned()));
     }
-    if path.exists() {
+    if path.is_file() {
         return Ok(vec![path.to_owned()]);
     }
-    let glob = Pattern::new(pattern)
-        .map_err(|error| CollectError::Pattern { pattern: pattern.to_owned(), reason: error.msg })?;
+    // A pipe or a device may never end.
+    if path.exists() {
+        return Err(CollectError::NotAFile(path.to_owned()));
+    }
+    let glob = parse(pattern)?;
     let without_wildcards =
         path.components().take_while(|part| !part.as_os_str().to_string_lossy().contains(WILDCARDS));
     let root: PathBuf = without_wildcards.collect();

@@ -17,6 +17,9 @@ Examples:
     set -o pipefail; cargo test 2>&1 | tee tests.log
     badgesmith submit --url https://badges.example.org tests.log
 
+  After a job was renamed or removed:
+    badgesmith submit --url https://badges.example.org --retire --suite 'ci / old name'
+
 The key is read from the environment variable BADGESMITH_KEY or from --key-file. It is never an
 argument, because all users of a machine can read the arguments of its processes.
 
@@ -32,10 +35,16 @@ Exit codes:
 pub(crate) struct Options {
     /// Report files, glob patterns (`results/**/*.xml`), or `-` for stdin; their counts are added up
     ///
-    /// Formats, detected from the content: JUnit XML, TRX, NUnit 3, xUnit v2, TAP, and the output of `cargo test` and
-    /// `go test -json`.
-    #[arg(value_name = "REPORT", required_unless_present_any = ["passed", "retire"], conflicts_with_all = ["passed", "failed", "skipped", "retire"])]
+    /// `!PATTERN` excludes files. Formats are detected from the content: JUnit XML, TRX, NUnit, xUnit.net, TAP, CTRF, the
+    /// JSON of Mocha, RSpec and Dart, and the output of `cargo test`, nextest and `go test`.
+    #[arg(value_name = "REPORT", conflicts_with_all = ["passed", "failed", "skipped", "retire"])]
     pub(crate) reports: Vec<String>,
+    /// Count each result of a repeated test, for runs that repeat tests on purpose (`go test -count=3`)
+    #[arg(long)]
+    pub(crate) count_repetitions: bool,
+    /// Send the names of up to 20 failed tests, which become public
+    #[arg(long)]
+    pub(crate) failures: bool,
     /// URL of the service
     #[arg(long, value_name = "URL", env = "BADGESMITH_URL")]
     pub(crate) url: Option<String>,
@@ -48,8 +57,8 @@ pub(crate) struct Options {
     /// Branch that was tested [default: from the CI system or git]
     #[arg(long)]
     pub(crate) branch: Option<String>,
-    /// Suite the results belong to; the badge adds up all suites of a branch [default: the job, from the CI system]
-    #[arg(long, value_name = "NAME")]
+    /// Suite the results belong to; the badge adds up all suites of a branch [default: the job, from the CI system; or the unnamed suite]
+    #[arg(long, value_name = "NAME", group = "retired")]
     pub(crate) suite: Option<String>,
     /// Commit that was tested [default: from the CI system or git]
     #[arg(long, value_name = "SHA")]
@@ -72,22 +81,35 @@ pub(crate) struct Options {
     /// Number of tests that were skipped, with --passed
     #[arg(long, value_name = "NUMBER", requires = "passed", default_value_t = 0)]
     pub(crate) skipped: u32,
-    /// Conclusion of the run, which may fail outside its tests: success, failure, cancelled or skipped
+    /// Outcome of the test step, which can fail even if all tests pass: success, failure, cancelled or skipped
     ///
-    /// `failure` counts whatever the reports say, and if there are none. `cancelled` submits nothing. `skipped` and an empty value count as
-    /// not given.
+    /// With `failure`, the run is a failure whatever the reports say, even without reports. With `cancelled`, nothing
+    /// is submitted. `skipped` and an empty value are ignored.
     #[arg(long)]
     pub(crate) conclusion: Option<String>,
-    /// Stop counting the suite on the platform, because it was renamed or removed; takes no reports
-    #[arg(long, requires = "suite", conflicts_with_all = ["passed", "conclusion"])]
+    /// Status of the whole job, for jobs without tests: success, failure, cancelled or skipped
+    ///
+    /// Used only if there are no reports, or no tests in them: `failure` then submits a failed run. With `cancelled`,
+    /// nothing is submitted.
+    #[arg(long, value_name = "STATUS", env = "BADGESMITH_JOB_STATUS")]
+    pub(crate) job_status: Option<String>,
+    /// Accept reports without tests
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+    /// Stop counting the suite named by --suite, or all but those of --all-but, on all platforms or on that of
+    /// --platform
+    #[arg(long, requires = "retired", conflicts_with_all = ["passed", "conclusion"])]
     pub(crate) retire: bool,
+    /// Suites to keep with --retire; all other suites of the branch stop counting
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "retire", group = "retired")]
+    pub(crate) all_but: Vec<String>,
     /// File with the repository's key, instead of BADGESMITH_KEY
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
     /// Maximum time to keep retrying, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub(crate) retry_for: u64,
-    /// Print the request without sending it
+    /// Print the request, or with --retire the suites to retire, without sending anything
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Exit with 1 if the result is not accepted, instead of printing a warning

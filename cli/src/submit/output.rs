@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use badgesmith_domain::ids::{Branch, Platform};
-use badgesmith_domain::test_result::{Counts, Suite, TestResultId, TestRun};
+use badgesmith_domain::test_result::{Conclusion, Counts, Suite, TestResultId, TestRun};
 use serde::Serialize;
 
 use super::send::{Accepted, SendError};
@@ -29,6 +29,9 @@ pub(crate) struct SubmitOutput {
     suite: Option<Suite>,
     #[serde(flatten)]
     counts: Counts,
+    conclusion: Conclusion,
+    /// How many of the passed tests were retried.
+    retried: u64,
     #[serde(flatten)]
     urls: BadgeUrls,
     markdown: String,
@@ -67,8 +70,20 @@ pub(crate) struct RunnerFiles {
     pub(crate) step_summary: Option<PathBuf>,
 }
 
+impl RunnerFiles {
+    /// Adds Markdown to the summary of the step.
+    pub(crate) fn append_summary(&self, markdown: &str) -> io::Result<()> {
+        self.step_summary.as_deref().map_or(Ok(()), |path| append(path, markdown))
+    }
+}
+
 impl SubmitOutput {
-    pub(crate) fn new(test_run: &TestRun, urls: BadgeUrls, outcome: &Result<Accepted, SendError>) -> Self {
+    pub(crate) fn new(
+        test_run: &TestRun,
+        retried: u64,
+        urls: BadgeUrls,
+        outcome: &Result<Accepted, SendError>,
+    ) -> Self {
         Self {
             accepted: outcome.is_ok(),
             test_result_id: outcome.as_ref().ok().map(|accepted| accepted.test_result_id),
@@ -78,6 +93,8 @@ impl SubmitOutput {
             branch: test_run.branch.clone(),
             suite: test_run.suite.clone(),
             counts: test_run.outcome.counts(),
+            conclusion: test_run.outcome.conclusion().unwrap_or(Conclusion::Success),
+            retried,
             markdown: urls.markdown(),
             urls,
         }
@@ -88,10 +105,7 @@ impl SubmitOutput {
         if let Some(path) = &files.output {
             append(path, &self.step_outputs())?;
         }
-        if let Some(path) = &files.step_summary {
-            append(path, &self.step_summary())?;
-        }
-        Ok(())
+        files.append_summary(&self.step_summary())
     }
 
     /// `name=value` lines. No value has a line break: numbers, IDs and URLs, which are percent-encoded.
@@ -102,6 +116,7 @@ impl SubmitOutput {
             ("failed", counts.failed().to_string()),
             ("skipped", counts.skipped().to_string()),
             ("total", counts.total().to_string()),
+            ("conclusion", self.conclusion.as_str().to_owned()),
             ("badge-url", urls.badge_url.clone()),
             ("markdown", markdown.clone()),
             ("test-result-id", self.test_result_id.map(|id| id.to_string()).unwrap_or_default()),
@@ -111,20 +126,22 @@ impl SubmitOutput {
         .concat()
     }
 
-    /// Markdown. The branch is untrusted text, so it is in a code span and has no backtick that could end it.
     fn step_summary(&self) -> String {
         let Self { platform, counts, markdown, .. } = self;
-        let branch = self.branch.as_str().replace(['`', '\r', '\n'], "'");
+        let branch = code_span(self.branch.as_str());
+        let suite = self.suite.as_ref().map(|suite| format!("Suite: {}\n\n", code_span(suite.as_str())));
+        let suite = suite.unwrap_or_default();
         let (passed, failed, skipped, total) =
             (counts.passed(), counts.failed(), counts.skipped(), counts.total());
+        let conclusion = self.conclusion.as_str();
         let warning = if self.accepted {
             ""
         } else {
             "\nThe service did **not accept** the result; the log of this step has the reason.\n"
         };
         format!(
-            "### Tests of `{branch}` on {platform}\n\n| passed | failed | skipped | total |\n|---|---|---|---|\n\
-             | {passed} | {failed} | {skipped} | {total} |\n{warning}\n{markdown}\n\n```markdown\n{markdown}\n```\n"
+            "### Tests of {branch} on {platform}\n\n{suite}| passed | failed | skipped | total | conclusion |\n\
+             |---|---|---|---|---|\n| {passed} | {failed} | {skipped} | {total} | {conclusion} |\n{warning}\n{markdown}\n\n```markdown\n{markdown}\n```\n"
         )
     }
 }
@@ -133,6 +150,11 @@ impl fmt::Display for SubmitOutput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.markdown)
     }
+}
+
+/// Untrusted text as code in Markdown. A backtick would end it.
+pub(crate) fn code_span(text: &str) -> String {
+    format!("`{}`", text.replace(['`', '\r', '\n'], "'"))
 }
 
 fn append(path: &Path, text: &str) -> io::Result<()> {
@@ -150,9 +172,8 @@ mod tests {
     fn output(outcome: &Result<Accepted, SendError>) -> SubmitOutput {
         let test_run = TestRun { branch: "ma`in".parse().unwrap(), ..test_run() };
         let service = ServiceUrl::parse("https://badges.test").unwrap();
-        let TestRun { repository, platform, branch, .. } = &test_run;
-        let urls = BadgeUrls::new(&service, repository, *platform, branch);
-        SubmitOutput::new(&test_run, urls, outcome)
+        let urls = BadgeUrls::new(&service, &test_run.repository, &test_run.branch);
+        SubmitOutput::new(&test_run, 3, urls, outcome)
     }
 
     #[test]
@@ -169,10 +190,12 @@ mod tests {
           "failed": 2,
           "skipped": 1,
           "total": 193,
-          "badge_url": "https://badges.test/badges/tests/linux/acme/kit?branch=ma%60in",
-          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in",
-          "link_url": "https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in",
-          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)"
+          "conclusion": "failure",
+          "retried": 3,
+          "badge_url": "https://badges.test/badges/tests/all/acme/kit?branch=ma%60in",
+          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in",
+          "link_url": "https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in",
+          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)"
         }
         "#);
         insta::assert_snapshot!(output.step_outputs(), @r"
@@ -180,21 +203,22 @@ mod tests {
         failed=2
         skipped=1
         total=193
-        badge-url=https://badges.test/badges/tests/linux/acme/kit?branch=ma%60in
-        markdown=[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)
+        conclusion=failure
+        badge-url=https://badges.test/badges/tests/all/acme/kit?branch=ma%60in
+        markdown=[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
         test-result-id=6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70
         ");
         insta::assert_snapshot!(output.step_summary(), @r"
         ### Tests of `ma'in` on linux
 
-        | passed | failed | skipped | total |
-        |---|---|---|---|
-        | 190 | 2 | 1 | 193 |
+        | passed | failed | skipped | total | conclusion |
+        |---|---|---|---|---|
+        | 190 | 2 | 1 | 193 | failure |
 
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
 
         ```markdown
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
         ```
         ");
     }
@@ -213,25 +237,27 @@ mod tests {
           "failed": 2,
           "skipped": 1,
           "total": 193,
-          "badge_url": "https://badges.test/badges/tests/linux/acme/kit?branch=ma%60in",
-          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in",
-          "link_url": "https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in",
-          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)"
+          "conclusion": "failure",
+          "retried": 3,
+          "badge_url": "https://badges.test/badges/tests/all/acme/kit?branch=ma%60in",
+          "image_url": "https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in",
+          "link_url": "https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in",
+          "markdown": "[![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)"
         }
         "#);
         insta::assert_snapshot!(output.step_summary(), @r"
         ### Tests of `ma'in` on linux
 
-        | passed | failed | skipped | total |
-        |---|---|---|---|
-        | 190 | 2 | 1 | 193 |
+        | passed | failed | skipped | total | conclusion |
+        |---|---|---|---|---|
+        | 190 | 2 | 1 | 193 | failure |
 
         The service did **not accept** the result; the log of this step has the reason.
 
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
 
         ```markdown
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/linux/acme/kit?branch=ma%60in)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dma%2560in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
         ```
         ");
     }

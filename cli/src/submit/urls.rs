@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use badgesmith_api::route::{branch_suffix, segment};
-use badgesmith_domain::ids::{Branch, Platform, Repository};
+use badgesmith_domain::ids::{Branch, Repository};
 use reqwest::Url;
 use serde::Serialize;
 
@@ -57,7 +57,7 @@ pub(crate) fn is_this_machine(url: &Url) -> bool {
     }
 }
 
-/// The URLs of the badge of a branch on a platform.
+/// The URLs of the badge of a branch, which adds up all platforms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names of the fields of `--json`")]
 pub(crate) struct BadgeUrls {
@@ -70,13 +70,8 @@ pub(crate) struct BadgeUrls {
 }
 
 impl BadgeUrls {
-    pub(crate) fn new(
-        service: &ServiceUrl,
-        repository: &Repository,
-        platform: Platform,
-        branch: &Branch,
-    ) -> Self {
-        let target = format!("{platform}/{repository}{}", branch_suffix(branch.as_str()));
+    pub(crate) fn new(service: &ServiceUrl, repository: &Repository, branch: &Branch) -> Self {
+        let target = format!("all/{repository}{}", branch_suffix(branch.as_str()));
         let badge_url = format!("{service}/badges/tests/{target}");
         Self {
             image_url: format!("https://img.shields.io/endpoint?url={}", segment(&badge_url)),
@@ -100,13 +95,13 @@ mod tests {
         let markdown = |branch: &str| {
             let service = ServiceUrl::parse("https://badges.test/").unwrap();
             let repository = "Acme/Kit".parse().unwrap();
-            BadgeUrls::new(&service, &repository, Platform::Linux, &branch.parse().unwrap()).markdown()
+            BadgeUrls::new(&service, &repository, &branch.parse().unwrap()).markdown()
         };
         insta::assert_snapshot!(["main", "feature/x", "feature/x#1", "100%)](evil"].map(markdown).join("\n"), @r"
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Fmain)](https://badges.test/redirect/test-results/linux/acme/kit/main)
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%2Ffeature%2Fx)](https://badges.test/redirect/test-results/linux/acme/kit/feature/x)
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3Dfeature%252Fx%25231)](https://badges.test/redirect/test-results/linux/acme/kit?branch=feature%2Fx%231)
-        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Flinux%2Facme%2Fkit%3Fbranch%3D100%2525%2529%255D%2528evil)](https://badges.test/redirect/test-results/linux/acme/kit?branch=100%25%29%5D%28evil)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%2Fmain)](https://badges.test/redirect/test-results/all/acme/kit/main)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%2Ffeature%2Fx)](https://badges.test/redirect/test-results/all/acme/kit/feature/x)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3Dfeature%252Fx%25231)](https://badges.test/redirect/test-results/all/acme/kit?branch=feature%2Fx%231)
+        [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3D100%2525%2529%255D%2528evil)](https://badges.test/redirect/test-results/all/acme/kit?branch=100%25%29%5D%28evil)
         ");
     }
 

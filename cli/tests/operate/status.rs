@@ -29,18 +29,21 @@ async fn the_status_is_a_table_for_people_and_json_for_programs() {
         (&status["results"][0]["passed"], &status["results"][0]["branch"]),
         (&190.into(), &"main".into())
     );
+    assert_eq!((&status["slots"][0]["state"], &status["slots"][0]["passed"]), (&"live".into(), &190.into()));
     let status = world.run(&["status", "--repo", "acme/kit"]).await.ok();
     for part in [
         "badge-refresh-events-dlq  1",
         "1 dead letter in refresh-events",
         "no packages are overdue",
-        "linux     main    190",
+        "linux     (unnamed)  190     0       success",
+        "acme/kit, branch main:",
+        "linux     (unnamed)  190     0       0        success",
     ] {
         assert!(status.contains(part), "{part}: {status}");
     }
     assert!(!status.contains('\u{1b}'), "a pipe gets no colors");
     let other = world.run(&["status", "--repo", "acme/kit", "--branch", "dev"]).await.ok();
-    assert!(other.contains("no results for acme/kit"), "{other}");
+    assert!(other.contains("no results for acme/kit on branch dev"), "{other}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -165,7 +165,7 @@ mod tests {
     }"#;
 
     #[test]
-    fn an_event_of_a_function_url_is_a_request_like_that_of_an_http_api() {
+    fn an_event_of_a_function_url_is_read_like_one_of_an_http_api() {
         let event: ApiGatewayV2httpRequest = serde_json::from_str(FUNCTION_URL_EVENT).unwrap();
         let request = Request::new(&event);
         assert_eq!((request.method(), request.path()), (&Method::GET, "/badges/tests/linux/acme/kit/a%23b"));

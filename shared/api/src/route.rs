@@ -125,8 +125,8 @@ impl<'a> RawTarget<'a> {
     }
 }
 
-/// The end of an address below `.../{owner}/{repo}`: `/{branch}`, or `?branch=` if the branch has a character that any
-/// client or origin might change in a path.
+/// The end of a URL below `.../{owner}/{repo}`: `/{branch}`, or `?branch=` if the branch has a character that a client
+/// or origin might change in a path.
 pub fn branch_suffix(branch: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
     if branch.chars().all(is_plain) && !branch.split('/').any(|part| matches!(part, "." | "..")) {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_branch_is_in_the_path_only_if_nothing_changes_it_there() {
+    fn branches_with_unusual_characters_are_in_the_query() {
         for (branch, suffix) in [
             ("main", "/main"),
             ("feature/x_1.0-a", "/feature/x_1.0-a"),

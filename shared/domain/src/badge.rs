@@ -113,12 +113,12 @@ impl Badge {
         Self::error(Subject::Tests, "no results", Color::LightGrey)
     }
 
-    /// The badge for a branch with more suites than a badge adds up, of which none that was read failed.
+    /// The badge for a branch with more suites than a badge can add up, if none of those that were read failed.
     pub fn too_many_suites() -> Self {
         Self::error(Subject::Tests, "too many suites", Color::LightGrey)
     }
 
-    /// The badge for results that are older than the reader of the badge wants.
+    /// The badge if the newest result is older than `max_age`.
     pub fn no_recent_results() -> Self {
         Self::error(Subject::Tests, "no recent results", Color::LightGrey)
     }

@@ -3,7 +3,7 @@
 //! | table | partition key | sort key |
 //! |---|---|---|
 //! | `badge-test-results` | `TEST#{owner}#{repo}` | `RESULT#{platform}#{branch}#{order}` |
-//! | the same: slots | `LATEST#{owner}#{repo}` | `{branch}#{platform}#{suite or nothing}` |
+//! | its slots | `LATEST#{owner}#{repo}` | `{branch}#{platform}#{suite or nothing}` |
 //! | its index of slots | `LATEST#{owner}#{repo}#{branch}` | `{order}` |
 //! | `hmac-nonce` | `NONCE#{owner}/{repo}#{nonce or sha256#digest}` | `META` |
 //! | `badge-packages` | `PACKAGE#{provider}#{organization or -}#{package}` | `META`, `UPSTREAM`, `VERSIONS` |
@@ -59,7 +59,7 @@ pub fn slot_sort(branch: &Branch, platform: Platform, suite: Option<&Suite>) -> 
     format!("{}{platform}#{suite}", slot_prefix(branch))
 }
 
-/// The prefix that exactly the sort keys of a branch's slots start with.
+/// The prefix of the sort keys of a branch's slots, and of no others.
 pub fn slot_prefix(branch: &Branch) -> String {
     format!("{}#", part(branch.as_str()))
 }
@@ -291,7 +291,7 @@ mod tests {
         })
     }
 
-    fn place() -> impl Strategy<Value = (Repository, Platform, Branch, Option<Suite>)> {
+    fn target() -> impl Strategy<Value = (Repository, Platform, Branch, Option<Suite>)> {
         let suite = "[a#%/2-5A$ä]{0,4}".prop_map(|text| text.parse().ok());
         (repository(), 0..3_usize, branch(), suite).prop_map(|(repository, platform, branch, suite)| {
             (repository, Platform::ALL[platform], branch, suite)
@@ -302,7 +302,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2048))]
 
         #[test]
-        fn different_targets_have_different_keys(a in place(), b in place()) {
+        fn different_targets_have_different_keys(a in target(), b in target()) {
             let order = ResultOrder::of(&result(0, "1", 1));
             let result = |(repository, platform, branch, _): &(Repository, Platform, Branch, Option<Suite>)| {
                 (results_partition(repository), result_sort(*platform, branch, &order))

@@ -2,12 +2,15 @@
 //!
 //! A slot is the newest result of a suite on a platform. The slots of one CI run need no coordination: a job that has
 //! not reported yet keeps its last result, so that a run in progress never shows a partial sum, and a failed suite
-//! stays red until it succeeds, is retired, or falls silent.
+//! stays red until it succeeds, is retired, or becomes silent.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::ids::Platform;
-use crate::test_result::{Conclusion, Counts, HttpsUrl, Suite, TestResult};
+use crate::test_result::{Conclusion, Counts, HttpsUrl, Suite, TestResult, TestRun};
 use crate::timestamp::Timestamp;
 
 /// The maximum number of slots that a badge adds up.
@@ -15,22 +18,45 @@ pub const SLOTS_MAX: usize = 300;
 /// A slot counts while it is at most this much older than the newest slot of its branch.
 const LIVE_FOR: Duration = Duration::from_hours(35 * 24);
 
-/// Whether a slot counts that is not retired, on a branch whose newest one has the time `newest`.
+/// How long badges show the slots of a branch after its newest one.
+const SHOWN_FOR: Duration = Duration::from_hours(2 * 365 * 24);
+/// The same for branches other than the default branch.
+const NON_DEFAULT_BRANCH_SHOWN_FOR: Duration = Duration::from_hours(180 * 24);
+/// How much longer a slot is stored than it is shown. A slot must not be deleted while a newer one is shown, or a
+/// branch would turn green because a failure expired. `DynamoDB` deletes expired items within a few days.
+pub const STORED_AFTER_SHOWN: Duration = LIVE_FOR.saturating_add(Duration::from_hours(5 * 24));
+
+/// Until when badges show the slot of `run`, if its branch has no newer one.
+pub fn shown_until(run: &TestRun) -> Timestamp {
+    let shown_for = match &run.default_branch {
+        Some(default) if *default != run.branch => NON_DEFAULT_BRANCH_SHOWN_FOR,
+        Some(_) | None => SHOWN_FOR,
+    };
+    run.timestamp.plus(shown_for)
+}
+
+/// The earliest time at which a slot with this timestamp becomes silent, if other suites of its branch keep reporting.
+pub fn silent_after(timestamp: Timestamp) -> Timestamp {
+    timestamp.plus(LIVE_FOR)
+}
+
+/// Whether a slot that is not retired is live. `newest` is the timestamp of the newest slot of its branch.
 fn is_live(timestamp: Timestamp, newest: Timestamp) -> bool {
     newest.since(timestamp) <= LIVE_FOR
 }
 
-/// Whether a slot counts, and why not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Liveness {
+/// Whether a slot counts, or why it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SlotState {
     Live,
     Retired,
     /// More than 35 days older than the newest slot of its branch.
     Silent,
 }
 
-impl Liveness {
-    /// The liveness of each of the slots of one branch, in the same order.
+impl SlotState {
+    /// The state of each of the slots of one branch, in the same order.
     pub fn of_branch(slots: &[TestResult]) -> Vec<Self> {
         let newest =
             slots.iter().filter(|slot| !slot.run.outcome.is_retired()).map(|slot| slot.run.timestamp).max();
@@ -54,13 +80,15 @@ pub struct Slot {
     pub counts: Counts,
     pub conclusion: Conclusion,
     pub timestamp: Timestamp,
+    /// See [`shown_until`].
+    pub shown_until: Timestamp,
     /// The target of a click on the badge.
     pub link: Option<HttpsUrl>,
 }
 
 impl Slot {
     /// The slot of `result`; `None` if it retires its suite.
-    pub fn of(result: &TestResult) -> Option<Self> {
+    pub fn from_result(result: &TestResult) -> Option<Self> {
         let run = &result.run;
         Some(Self {
             platform: run.platform,
@@ -68,11 +96,12 @@ impl Slot {
             counts: run.outcome.counts(),
             conclusion: run.outcome.conclusion()?,
             timestamp: run.timestamp,
+            shown_until: shown_until(run),
             link: run.link().cloned(),
         })
     }
 
-    fn fails(&self) -> bool {
+    fn is_failure(&self) -> bool {
         self.conclusion == Conclusion::Failure
     }
 }
@@ -99,21 +128,24 @@ pub struct Summary {
     pub failed: u64,
     /// Whether a run failed, perhaps outside its tests.
     pub has_failure: bool,
-    /// Whether there are more live slots than [`SLOTS_MAX`].
+    /// Whether all live slots of the branch were read.
     pub is_complete: bool,
     pub newest: Timestamp,
 }
 
 impl LiveSlots {
-    /// `newest_first` are the slots of a branch that are not retired, or the first of them if there are more.
-    pub fn new(newest_first: Vec<Slot>, has_more: bool) -> Self {
+    /// `newest_first` holds slots of a branch that are not retired. `has_more` means that older ones were not read.
+    pub fn new(newest_first: Vec<Slot>, has_more: bool, now: Timestamp) -> Self {
         let read = newest_first.len();
-        let newest = newest_first.first().map(|slot| slot.timestamp);
+        let newest = newest_first.first().filter(|slot| now < slot.shown_until).map(|slot| slot.timestamp);
         let is_live = |slot: &Slot| newest.is_some_and(|newest| is_live(slot.timestamp, newest));
         let mut slots: Vec<_> = newest_first.into_iter().take_while(is_live).collect();
         // Slots that were not read are older, so they are live only if all that were read are.
         let is_complete = slots.len() < read || !has_more && read <= SLOTS_MAX;
         slots.truncate(SLOTS_MAX);
+        // While DynamoDB moves an entry in the index, a query may also find it at its old position.
+        let mut suites = HashSet::new();
+        slots.retain(|slot| suites.insert((slot.platform, slot.suite.clone())));
         Self { slots, is_complete }
     }
 
@@ -150,17 +182,17 @@ impl LiveSlots {
         Some(Summary {
             passed: sum(Counts::passed),
             failed: sum(Counts::failed),
-            has_failure: self.matching(selection).any(Slot::fails),
+            has_failure: self.matching(selection).any(Slot::is_failure),
             is_complete: self.is_complete,
             newest,
         })
     }
 
-    /// The link of the newest slot that matches, or of the newest that fails if one does. Slots without a link are
-    /// passed over.
+    /// The link of the newest matching slot that failed, or of the newest matching slot if none failed. Slots without a
+    /// link are skipped.
     pub fn link(&self, selection: &Selection) -> Option<&HttpsUrl> {
-        let fails = self.matching(selection).any(Slot::fails);
-        let mut newest_first = self.matching(selection).filter(|slot| slot.fails() == fails);
+        let has_failure = self.matching(selection).any(Slot::is_failure);
+        let mut newest_first = self.matching(selection).filter(|slot| slot.is_failure() == has_failure);
         newest_first.find_map(|slot| slot.link.as_ref())
     }
 }
@@ -171,6 +203,10 @@ mod tests {
 
     const DAY: Duration = Duration::from_hours(24);
 
+    fn now() -> Timestamp {
+        Timestamp::from_unix_milliseconds(1_700_000_000_000)
+    }
+
     /// A slot that is some days old: `linux`, `ci / test`, passed, failed.
     fn slot(days: u32, platform: &str, suite: &str, passed: u32, failed: u32) -> Slot {
         Slot {
@@ -178,7 +214,8 @@ mod tests {
             suite: suite.parse().ok(),
             counts: Counts::new(passed, failed, 0, passed + failed).unwrap(),
             conclusion: if failed > 0 { Conclusion::Failure } else { Conclusion::Success },
-            timestamp: Timestamp::from_unix_milliseconds(1_700_000_000_000).minus(days * DAY),
+            timestamp: now().minus(days * DAY),
+            shown_until: now().minus(days * DAY).plus(SHOWN_FOR),
             link: format!("https://ci.test/{platform}/{}", suite.replace(' ', "")).parse().ok(),
         }
     }
@@ -198,10 +235,13 @@ mod tests {
                 slot(0, "linux", "test (3.12)", 100, 0),
                 slot(0, "linux", "test (3.11)", 98, 2),
                 slot(1, "windows", "test (3.12)", 99, 0),
+                // The index may have an entry twice while it moves.
+                slot(2, "linux", "test (3.12)", 1, 1),
                 slot(35, "linux", "", 7, 0),
                 slot(36, "linux", "renamed", 1, 50),
             ],
             false,
+            now(),
         );
         assert_eq!(counts(&slots, "", ""), Some((304, 2)));
         assert_eq!(counts(&slots, "linux", ""), Some((205, 2)));
@@ -215,19 +255,23 @@ mod tests {
     }
 
     #[test]
-    fn a_dormant_branch_keeps_its_badge() {
-        let slots =
-            LiveSlots::new(vec![slot(400, "linux", "", 5, 0), slot(434, "linux", "nightly", 2, 0)], false);
-        assert_eq!(counts(&slots, "", ""), Some((7, 0)));
+    fn a_dormant_branch_keeps_its_badge_until_its_newest_slot_is_no_longer_shown() {
+        let shown = |days| {
+            let slots = vec![slot(days, "linux", "", 5, 0), slot(days + 34, "linux", "nightly", 2, 1)];
+            counts(&LiveSlots::new(slots, false, now()), "", "")
+        };
+        assert_eq!(shown(400), Some((7, 1)));
+        assert_eq!(shown(729), Some((7, 1)), "although the older slot alone would no longer be shown");
+        assert_eq!(shown(730), None);
     }
 
     #[test]
-    fn more_slots_than_a_badge_reads_are_incomplete_unless_the_rest_is_not_live() {
+    fn a_branch_with_more_live_slots_than_the_maximum_is_incomplete() {
         let many = |days| {
             (0..=SLOTS_MAX).map(|number| slot(days, "linux", &number.to_string(), 1, 0)).collect::<Vec<_>>()
         };
         let is_complete = |slots: Vec<Slot>, has_more| {
-            LiveSlots::new(slots, has_more).summary(&Selection::default()).unwrap().is_complete
+            LiveSlots::new(slots, has_more, now()).summary(&Selection::default()).unwrap().is_complete
         };
         assert!(!is_complete(many(0), false));
         assert!(!is_complete(many(0)[1..].to_vec(), true));

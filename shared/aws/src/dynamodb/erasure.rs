@@ -8,7 +8,7 @@ use badgesmith_domain::ids::{Branch, Platform, Repository};
 use badgesmith_domain::key::{self, ResultRange};
 use tokio::time::Instant;
 
-use super::results::{Results, ThrottleRetry};
+use super::results::{Results, ThrottleBackoff};
 use super::slots::SlotPosition;
 use super::{Item, PK, SK, StoreError, string};
 use crate::sdk::{AwsError, AwsErrorKind};
@@ -111,7 +111,7 @@ impl Results {
 
     /// Deletes at most [`BATCH`] items by their keys.
     async fn delete(&self, keys: &[Item]) -> Result<(), AwsError> {
-        let mut throttle = ThrottleRetry::new(Instant::now() + THROTTLE_RETRY_MAX);
+        let mut throttle = ThrottleBackoff::new(Instant::now() + THROTTLE_RETRY_MAX);
         let delete = |key: &Item| {
             let request = DeleteRequest::builder().set_key(Some(key.clone())).build()?;
             Ok(WriteRequest::builder().delete_request(request).build())

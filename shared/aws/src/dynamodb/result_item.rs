@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use badgesmith_domain::key::{self, ResultOrder};
-use badgesmith_domain::slots::Slot;
+use badgesmith_domain::slots::{self, Slot};
 use badgesmith_domain::test_result::{Counts, FailedTest, Outcome, RunAttempt, TestResult, TestRun};
+use badgesmith_domain::timestamp::Timestamp;
 
 use super::{Item, PK, SK, StoreError, TTL, corrupt, integer, number, optional, required, string};
 
@@ -37,10 +38,8 @@ const FAILURES: &str = "Failures";
 /// The order of a slot, which decides whether a result replaces it.
 pub(super) const ORDER: &str = "Order";
 
-/// How long results and slots are kept after their timestamp.
+/// How long results are kept after their timestamp.
 const LIFETIME: Duration = Duration::from_hours(2 * 365 * 24);
-/// How long the slot of a branch is kept that is not the default branch.
-const SLOT_LIFETIME_OF_OTHER_BRANCHES: Duration = Duration::from_hours(180 * 24);
 /// How long a retired slot is kept, so that an older result that arrives late does not bring it back.
 const RETIRED_SLOT_LIFETIME: Duration = Duration::from_hours(30 * 24);
 
@@ -67,22 +66,19 @@ pub(super) fn slot_key(result: &TestResult) -> ItemKey {
     (key::slots_partition(repository), key::slot_sort(branch, *platform, suite.as_ref()))
 }
 
-/// The slot that `result` fills, unless a newer result does. A retired slot is not in the index.
+/// The item of the slot of `result`. The index leaves out retired slots.
 pub(super) fn slot_item(result: &TestResult) -> Item {
-    let TestRun { repository, branch, outcome, timestamp, default_branch, .. } = &result.run;
+    let TestRun { repository, branch, outcome, timestamp, .. } = &result.run;
     let order = ResultOrder::of(result).to_string();
     let mut item = item(&slot_key(result), result);
-    let lifetime = if outcome.is_retired() {
-        RETIRED_SLOT_LIFETIME
+    let expires = if outcome.is_retired() {
+        timestamp.plus(RETIRED_SLOT_LIFETIME)
     } else {
         item.insert(BRANCH_PK.to_owned(), string(key::branch_partition(repository, branch)));
         item.insert(BRANCH_SK.to_owned(), string(&order));
-        match default_branch {
-            Some(default) if default != branch => SLOT_LIFETIME_OF_OTHER_BRANCHES,
-            Some(_) | None => LIFETIME,
-        }
+        slots::shown_until(&result.run).plus(slots::STORED_AFTER_SHOWN)
     };
-    item.insert(TTL.to_owned(), number(timestamp.plus(lifetime).unix_seconds()));
+    item.insert(TTL.to_owned(), number(expires.unix_seconds()));
     item.insert(ORDER.to_owned(), string(order));
     item
 }
@@ -161,12 +157,15 @@ pub(super) fn to_slot(item: &Item) -> Result<Slot, StoreError> {
         None => optional(item, WORKFLOW_RUN_URL)?,
         link => link,
     };
+    let expires = integer(item, TTL).ok_or_else(|| corrupt(item, TTL))?;
     Ok(Slot {
         platform: required(item, PLATFORM)?,
         suite: optional(item, SUITE)?,
         counts: outcome.counts(),
         conclusion: outcome.conclusion().ok_or_else(|| corrupt(item, RETIRED))?,
         timestamp: required(item, TIMESTAMP)?,
+        shown_until: Timestamp::from_unix_milliseconds(expires.saturating_mul(1000))
+            .minus(slots::STORED_AFTER_SHOWN),
         link,
     })
 }
@@ -228,9 +227,9 @@ mod tests {
             (days, item.contains_key(BRANCH_PK) && item.contains_key(BRANCH_SK))
         };
         let outcome = result().run.outcome;
-        assert_eq!(slot(outcome, None), (730, true));
-        assert_eq!(slot(outcome, Some("feature/x#1")), (730, true));
-        assert_eq!(slot(outcome, Some("main")), (180, true));
+        assert_eq!(slot(outcome, None), (770, true));
+        assert_eq!(slot(outcome, Some("feature/x#1")), (770, true));
+        assert_eq!(slot(outcome, Some("main")), (220, true));
         assert_eq!(slot(Outcome::retired(), None), (30, false));
     }
 

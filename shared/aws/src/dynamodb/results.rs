@@ -44,7 +44,7 @@ impl Results {
     /// Writes `results` to the history, and then to their slots. Returns the ids of those that must be written again:
     /// those that are not in the history, and those whose slot was not written.
     ///
-    /// Writing a result again changes nothing: its item depends only on the result, and a slot holds its newest.
+    /// Writing a result again changes nothing: its item depends only on the result, and a slot keeps its newest result.
     pub async fn put_all<'a>(
         &self,
         results: impl IntoIterator<Item = &'a TestResult>,
@@ -94,7 +94,7 @@ impl Results {
 
     /// Writes the items of `pending` and removes those that were written.
     async fn write(&self, pending: &mut Pending, retry_until: Instant) -> Result<(), AwsError> {
-        let mut throttle = ThrottleRetry::new(retry_until);
+        let mut throttle = ThrottleBackoff::new(retry_until);
         loop {
             let mut writes = Vec::with_capacity(pending.len());
             for (_, item) in pending.values() {
@@ -122,12 +122,12 @@ impl Results {
 }
 
 /// The waits between retries of throttled writes.
-pub(super) struct ThrottleRetry {
+pub(super) struct ThrottleBackoff {
     until: Instant,
     backoff: Duration,
 }
 
-impl ThrottleRetry {
+impl ThrottleBackoff {
     pub(super) fn new(until: Instant) -> Self {
         Self { until, backoff: THROTTLE_BACKOFF }
     }

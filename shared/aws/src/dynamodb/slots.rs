@@ -7,11 +7,12 @@ use badgesmith_domain::ids::{Branch, Repository};
 use badgesmith_domain::key::{self, ResultOrder};
 use badgesmith_domain::slots::{LiveSlots, SLOTS_MAX};
 use badgesmith_domain::test_result::{TestResult, TestResultId};
+use badgesmith_domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::result_item::{self, BRANCH_PK, ORDER};
-use super::results::{Results, ThrottleRetry};
+use super::results::{Results, ThrottleBackoff};
 use super::{PK, SK, StoreError, item_key, string};
 use crate::sdk::{AwsError, AwsErrorKind};
 
@@ -41,7 +42,7 @@ pub struct SlotPage {
 /// The index of slots by branch, newest first when it is read backwards.
 const BRANCH_INDEX: &str = "GSI1";
 /// One more than a badge adds up shows whether there are more.
-const READ_MAX: usize = SLOTS_MAX + 1;
+const SLOTS_READ_MAX: usize = SLOTS_MAX + 1;
 
 impl Results {
     /// Writes the newest of `results` of each slot, all slots at once. Returns the ids of all results whose slot was
@@ -66,7 +67,7 @@ impl Results {
 
     /// Writes the slot of `result` unless it holds a newer result. The copy of a result changes nothing.
     pub(super) async fn put_slot(&self, result: &TestResult, retry_until: Instant) -> Result<(), AwsError> {
-        let mut throttle = ThrottleRetry::new(retry_until);
+        let mut throttle = ThrottleBackoff::new(retry_until);
         loop {
             let written = self
                 .client
@@ -92,7 +93,7 @@ impl Results {
         }
     }
 
-    /// The live slots of a branch: one query of at most 300 slots, whatever the number of results.
+    /// The live slots of a branch. One query reads at most 301 items, regardless of the number of results.
     ///
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or an item is corrupt.
@@ -100,8 +101,9 @@ impl Results {
         &self,
         repository: &Repository,
         branch: &Branch,
+        now: Timestamp,
     ) -> Result<LiveSlots, StoreError> {
-        self.live_slots_in(key::branch_partition(repository, branch)).await
+        self.live_slots_in(key::branch_partition(repository, branch), now).await
     }
 
     /// Opens the connection before the first read by querying a key that does not exist.
@@ -109,7 +111,7 @@ impl Results {
     /// # Errors
     /// [`StoreError`] if DynamoDB fails.
     pub async fn warm_up_reads(&self) -> Result<(), StoreError> {
-        self.live_slots_in(key::WARM_UP_KEY.to_owned()).await.map(drop)
+        self.live_slots_in(key::WARM_UP_KEY.to_owned(), Timestamp::UNIX_EPOCH).await.map(drop)
     }
 
     /// A page of a repository's slots, retired ones included, in the order of their keys: by branch, platform and
@@ -158,7 +160,7 @@ impl Results {
         Ok(Some(SlotPage { slots, next }))
     }
 
-    async fn live_slots_in(&self, partition: String) -> Result<LiveSlots, StoreError> {
+    async fn live_slots_in(&self, partition: String, now: Timestamp) -> Result<LiveSlots, StoreError> {
         let output = self
             .client
             .query()
@@ -168,11 +170,11 @@ impl Results {
             .expression_attribute_names("#pk", BRANCH_PK)
             .expression_attribute_values(":pk", string(partition))
             .scan_index_forward(false)
-            .limit(i32::try_from(READ_MAX).unwrap_or(i32::MAX))
+            .limit(i32::try_from(SLOTS_READ_MAX).unwrap_or(i32::MAX))
             .send()
             .await
             .map_err(|error| AwsError::new("dynamodb:Query", error))?;
         let slots = output.items().iter().map(result_item::to_slot).collect::<Result<_, _>>()?;
-        Ok(LiveSlots::new(slots, output.last_evaluated_key.is_some()))
+        Ok(LiveSlots::new(slots, output.last_evaluated_key.is_some(), now))
     }
 }

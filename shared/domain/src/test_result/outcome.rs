@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Counts;
 use crate::ids::ParseError;
 
-/// Whether a run as a whole succeeded. A build that breaks before its tests has a failure and no counts.
+/// Whether a run as a whole succeeded. A build that breaks before its tests has the conclusion `failure` and no
+/// counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Conclusion {
@@ -42,26 +43,34 @@ impl std::str::FromStr for Conclusion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
     counts: Counts,
-    conclusion: Conclusion,
-    is_retired: bool,
+    /// `None` for a retirement.
+    conclusion: Option<Conclusion>,
 }
 
 impl Outcome {
-    /// Without a conclusion, a run fails if a test failed.
+    /// The outcome of a run without a conclusion, which fails only if a test failed.
+    pub fn from_counts(counts: Counts) -> Self {
+        let conclusion = if counts.failed() > 0 { Conclusion::Failure } else { Conclusion::Success };
+        Self { counts, conclusion: Some(conclusion) }
+    }
+
+    /// The outcome of a run. Without a conclusion, the run fails only if a test failed.
     ///
     /// # Errors
     /// [`ParseError`] for a success with failed tests.
     pub fn new(counts: Counts, conclusion: Option<Conclusion>) -> Result<Self, ParseError> {
-        let by_counts = if counts.failed() > 0 { Conclusion::Failure } else { Conclusion::Success };
-        if (conclusion, by_counts) == (Some(Conclusion::Success), Conclusion::Failure) {
-            return Err(ParseError { expected: "failure, because tests failed" });
+        match conclusion {
+            Some(Conclusion::Success) if counts.failed() > 0 => {
+                Err(ParseError { expected: "failure, because tests failed" })
+            }
+            Some(_) => Ok(Self { counts, conclusion }),
+            None => Ok(Self::from_counts(counts)),
         }
-        Ok(Self { counts, conclusion: conclusion.unwrap_or(by_counts), is_retired: false })
     }
 
-    /// The suite is gone and does not count any more.
+    /// The outcome that retires a suite, so that it stops counting.
     pub fn retired() -> Self {
-        Self { counts: Counts::NONE, conclusion: Conclusion::Success, is_retired: true }
+        Self { counts: Counts::NONE, conclusion: None }
     }
 
     /// All zero for a retired suite.
@@ -71,11 +80,11 @@ impl Outcome {
 
     /// The conclusion; `None` for a retired suite.
     pub fn conclusion(self) -> Option<Conclusion> {
-        (!self.is_retired).then_some(self.conclusion)
+        self.conclusion
     }
 
     pub fn is_retired(self) -> bool {
-        self.is_retired
+        self.conclusion.is_none()
     }
 }
 

@@ -5,9 +5,9 @@ use sha2::{Digest, Sha256};
 use crate::ids::string_newtype;
 
 string_newtype! {
-    /// What a CI system calls the job that ran the tests, such as `ci / test (3.12)`. Case-sensitive. Results without
+    /// The name of a suite, by default that of the CI job, such as `ci / test (3.12)`. Case-sensitive. Results without
     /// a suite belong to the unnamed suite.
-    Suite, "1 to 80 bytes of UTF-8 without control characters or surrounding white space", |text| {
+    Suite, "1 to 80 bytes of UTF-8 without control characters or surrounding whitespace", |text| {
         let fits = (1..=80).contains(&text.len()) && text.trim() == text && !text.chars().any(char::is_control);
         fits.then(|| text.to_owned())
     }
@@ -26,9 +26,9 @@ string_newtype! {
 const JOB_BYTES_KEPT: usize = 71;
 
 impl Suite {
-    /// The suite of a job. A name that is too long is cut, and ends in a part of its digest, so that different jobs
-    /// have different suites. `None` if nothing of the name is left.
-    pub fn of_job(name: &str) -> Option<Self> {
+    /// The suite of a job. A name that is too long is truncated and ends in part of its SHA-256 digest, so that
+    /// different jobs have different suites. `None` for an empty name.
+    pub fn from_job_name(name: &str) -> Option<Self> {
         let name: String =
             name.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
         let name = name.trim();
@@ -47,6 +47,20 @@ impl Suite {
 impl FailedTest {
     /// The maximum number of names in one result.
     pub const COUNT_MAX: usize = 20;
+
+    /// The name of a test as its report has it, at most the first 200 bytes. Control and format characters become
+    /// U+FFFD. `None` for an empty name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let replace_unsafe = |character: char| {
+            if character.is_control() || is_format(character) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                character
+            }
+        };
+        let name: String = name.chars().map(replace_unsafe).collect();
+        name.get(..name.floor_char_boundary(200))?.parse().ok()
+    }
 }
 
 /// Whether Unicode 16 puts a character into the category `Cf`. Such characters are invisible, and some reorder the
@@ -78,7 +92,7 @@ mod tests {
 
     #[test]
     fn long_job_names_are_shortened_without_colliding() {
-        let suite = |name: &str| Suite::of_job(name).map(|suite| suite.to_string());
+        let suite = |name: &str| Suite::from_job_name(name).map(|suite| suite.to_string());
         assert_eq!(suite(" ci /\ttest ").as_deref(), Some("ci / test"));
         assert_eq!(suite(" \n "), None);
         let (a, b) = (
@@ -87,6 +101,14 @@ mod tests {
         );
         assert_ne!(a, b);
         assert!(a.starts_with(&"ä".repeat(35)) && a.len() <= 80, "{a}");
+    }
+
+    #[test]
+    fn any_test_name_can_be_converted() {
+        let name = |name: &str| FailedTest::from_name(name).map(|name| name.to_string());
+        assert_eq!(name("a\t\u{202e}b").as_deref(), Some("a\u{fffd}\u{fffd}b"));
+        assert_eq!(name(&"ä".repeat(150)), Some("ä".repeat(100)));
+        assert_eq!(name(""), None);
     }
 
     #[test]

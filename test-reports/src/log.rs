@@ -1,0 +1,179 @@
+//! The output of test runners, mixed with that of other programs. Every line belongs to one tool, or to none.
+
+use crate::error::Located;
+use crate::recorder::Recorder;
+use crate::spans::{self, Span, Tool};
+use crate::xml_reports::InLog;
+use crate::{cargo, dart, go, libtest, nextest, tap, text, xml_reports};
+
+/// A reader for each format.
+#[derive(Default)]
+struct Readers<'a> {
+    nextest: nextest::Reader<'a>,
+    cargo: cargo::Reader<'a>,
+    go: go::Reader,
+    libtest: libtest::Reader,
+    dart: dart::Reader,
+    tap: tap::Reader,
+}
+
+/// Reads all results in a log.
+pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<(), Located> {
+    let plain = text::without_colors(text);
+    let mut readers = Readers::default();
+    let mut spans = spans::find(&plain).into_iter().peekable();
+    let mut enclosing: Option<Span> = None;
+    let (mut skip_to, mut no_xml_before) = (0, 0);
+    for (offset, line) in text::lines(&plain) {
+        if offset < skip_to {
+            continue;
+        }
+        enclosing = enclosing.filter(|span| offset <= span.end);
+        while let Some(span) = spans.next_if(|span| span.start <= offset) {
+            if span.start < offset {
+                continue;
+            }
+            if enclosing.is_none() && !readers.is_in_output() {
+                enclosing = Some(span);
+            } else {
+                // The output of a test.
+                skip_to = span.end + 1;
+            }
+        }
+        if offset < skip_to {
+            continue;
+        }
+        match enclosing {
+            Some(span) if offset == span.start || offset == span.end => {
+                readers.read_edge(span.tool, line, recorder);
+            }
+            Some(span) => readers.read_output(span.tool, line),
+            None if offset >= no_xml_before && !readers.is_in_output() && xml_reports::detects(line) => {
+                let document = plain.get(offset..).unwrap_or_default();
+                let read = xml_reports::read_in_log(document, recorder);
+                match read.map_err(|error| Located { offset: error.offset + offset, ..error })? {
+                    InLog::Report { length } => skip_to = offset + length,
+                    InLog::Other { length } => no_xml_before = offset + length,
+                }
+            }
+            None => readers.read(line, recorder),
+        }
+    }
+    readers.finish(recorder);
+    Ok(())
+}
+
+impl<'a> Readers<'a> {
+    /// Reads the first or the last line of a run.
+    fn read_edge(&mut self, tool: Tool, line: &'a str, recorder: &mut Recorder<'_>) {
+        match tool {
+            Tool::Cargo => drop(self.cargo.read(line, recorder)),
+            Tool::Nextest => drop(self.nextest.read(line, recorder)),
+        }
+    }
+
+    /// Reads a line within a run. It may be the result of a test.
+    fn read_output(&mut self, tool: Tool, line: &'a str) {
+        match tool {
+            Tool::Cargo => self.cargo.read_output(line),
+            Tool::Nextest => drop(self.nextest.read_output(line)),
+        }
+    }
+
+    /// Whether lines are the output of a test.
+    fn is_in_output(&self) -> bool {
+        self.go.is_running() || self.cargo.is_listing()
+    }
+
+    /// Reads a line outside completed runs.
+    fn read(&mut self, line: &'a str, recorder: &mut Recorder<'_>) {
+        let is_read = self.go.read(line, recorder)
+            || self.go.is_running()
+            || self.nextest.read(line, recorder)
+            || self.cargo.read(line, recorder)
+            || self.libtest.read(line, recorder)
+            || self.dart.read(line, recorder);
+        if !is_read && !self.is_in_output() {
+            self.tap.read(line);
+        }
+    }
+
+    /// Ends all runs. TAP comes last, because it depends on whether the log has anything else.
+    fn finish(self, recorder: &mut Recorder<'_>) {
+        self.nextest.finish(recorder);
+        self.cargo.finish(recorder);
+        self.go.finish(recorder);
+        self.libtest.finish(recorder);
+        self.dart.finish(recorder);
+        self.tap.finish(recorder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tests::{check_counts, check_error, check_failed};
+
+    const CARGO: &str =
+        "running 1 test\ntest a ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured\n";
+    const TAP: &str = "1..2\nok 1 - b\nnot ok 2 - c\n";
+    const GO: &str = "=== RUN   TestD\n--- PASS: TestD (0.00s)\nPASS\nok  \tkit\t0.01s\n";
+    const XML: &str = "<?xml version='1.0'?>\n<testsuite><testcase name='e'/></testsuite>\n";
+
+    #[test]
+    fn the_results_of_several_tools_add_up() {
+        check_counts(
+            &[CARGO, "bats test/\n", TAP, "make: *** [test] Error 1\n", GO, XML].concat(),
+            (4, 1, 0),
+        );
+        check_counts(&[XML, TAP, XML].concat(), (3, 1, 0));
+        check_failed(&[GO, TAP].concat(), &["c"]);
+    }
+
+    #[test]
+    fn other_lines_do_not_count() {
+        for noise in [
+            "ok 7 files copied\n",
+            "1..10\n",
+            "ok\n",
+            "not ok\n",
+            "--- FAIL: is what a failed test prints\n",
+            "Summary [of changes] 3 files\n",
+            "<?xml version='1.0'?><svg/>\n",
+            "running 2 tests in parallel\n",
+            "test result: see below\n",
+            "{\"type\":\"suite\",\"event\":\"failed\"}\n",
+            "FAIL\tis not a package\n",
+            "    PASS [ok] everything\n",
+        ] {
+            check_counts(&["make\n", noise, CARGO, noise, TAP, noise].concat(), (2, 1, 0));
+            check_counts(&["make\n", noise, GO, noise].concat(), (1, 0, 0));
+            let unknown = "not a test report: neither XML nor JSON of a known format, nor the output of a known test runner";
+            if !noise.starts_with("1..") {
+                check_error(&["make\n", noise].concat(), unknown);
+            }
+        }
+    }
+
+    #[test]
+    fn the_output_of_a_test_belongs_to_its_tool() {
+        let nested = format!(
+            "running 1 test\n{TAP}{XML}{GO}test z ... ok\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured\n"
+        );
+        check_counts(&nested, (1, 0, 0));
+        let nested = format!(
+            "=== RUN   TestX\n{TAP}{CARGO}{XML}{{\"Action\":\"fail\",\"Package\":\"k\",\"Test\":\"T\"}}\n    --- is output\n--- PASS: TestX (0.00s)\nPASS\nok  \tkit\t0.01s\n"
+        );
+        check_counts(&nested, (1, 0, 0));
+    }
+
+    #[test]
+    fn lines_may_have_a_prefix() {
+        let prefixed = |prefix: &str, log: &str| {
+            log.lines().map(|line| [prefix, line, "\n"].concat()).collect::<Vec<_>>().concat()
+        };
+        for prefix in ["tests-1  | ", "[0] ", "2026-01-05T10:00:00.123Z ", "[   12.345678] "] {
+            check_counts(&prefixed(prefix, &[CARGO, TAP].concat()), (2, 1, 0));
+        }
+        check_counts(&[prefixed("a-1  | ", CARGO), prefixed("b-1 | ", TAP)].concat(), (2, 1, 0));
+    }
+}
