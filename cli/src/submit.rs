@@ -34,7 +34,7 @@ use self::key::KeyError;
 pub(crate) use self::key::read_key;
 use self::metadata::MetadataError;
 pub(crate) use self::options::Options;
-use self::outcome::{Decision, Ended, OutcomeError, outcome};
+use self::outcome::{Decision, RunOutcome, OutcomeError, outcome};
 use self::output::{NothingSent, RunnerFiles, SubmitOutput};
 use self::retire::RetireError;
 pub(crate) use self::send::{Service, client, send};
@@ -138,7 +138,7 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
     }
     let url = options.url.as_deref().filter(|url| !url.is_empty()).ok_or(SubmitError::NoUrl)?;
     let service = ServiceUrl::parse(url)?;
-    let Ended { outcome, retried, failures } = match outcome(options)? {
+    let RunOutcome { outcome, retried, failures } = match outcome(options)? {
         Decision::Submit(ended) => ended,
         Decision::Skip(reason) => return Ok(Plan::Skip(reason.to_owned())),
     };

@@ -208,12 +208,12 @@ async fn suites_are_retired_on_every_platform_or_on_one() {
         (
             "main",
             &["--suite", "x"][..],
-            "no suite x on branch main of acme/kit; its suites are: a on linux; ",
+            "no suite x on branch main of acme/kit; its suites are: '' (unnamed) on linux; a on linux; ",
         ),
         (
             "main",
             &["--all-but", "b", "x"],
-            "no suite x on branch main of acme/kit; its suites are: a on linux; ",
+            "no suite x on branch main of acme/kit; its suites are: '' (unnamed) on linux; a on linux; ",
         ),
         (
             "main",
@@ -454,7 +454,7 @@ fn reports_may_be_excluded() {
             output.stderr
         );
     }
-    assert!(submit(&["*.xml", "!*.xml"]).stderr.contains("every file is excluded"));
+    assert!(submit(&["*.xml", "!*.xml"]).stderr.contains("every file that matches is excluded"));
     assert!(submit(&["*.xml", "!a**b"]).stderr.contains("invalid pattern"));
 }
 

@@ -38,20 +38,20 @@ impl OutcomeError {
 
 /// What to do with a run.
 pub(crate) enum Decision {
-    Submit(Ended),
+    Submit(RunOutcome),
     /// Submit nothing, for a reason that is not a failure.
     Skip(&'static str),
 }
 
 /// How a run ended.
-pub(crate) struct Ended {
+pub(crate) struct RunOutcome {
     pub(crate) outcome: Outcome,
     /// How many of the passed tests were retried.
     pub(crate) retried: u64,
     pub(crate) failures: Vec<FailedTest>,
 }
 
-impl From<Outcome> for Ended {
+impl From<Outcome> for RunOutcome {
     fn from(outcome: Outcome) -> Self {
         Self { outcome, retried: 0, failures: Vec::new() }
     }
@@ -142,7 +142,7 @@ fn from_reports(
     collected: Collected,
     step: Option<Conclusion>,
     job: Option<Status>,
-) -> Ended {
+) -> RunOutcome {
     let Collected { counts, retried, run_failed, failed_tests } = collected;
     let is_green = step.is_none() && !run_failed && counts.failed() == 0;
     if is_green && job == Some(Status::Concluded(Conclusion::Failure)) {
@@ -160,7 +160,7 @@ fn from_reports(
         step
     };
     let failures = if options.failures { failed_tests } else { Vec::new() };
-    Ended { outcome: with_conclusion(counts, conclusion), retried, failures }
+    RunOutcome { outcome: with_conclusion(counts, conclusion), retried, failures }
 }
 
 fn with_conclusion(counts: Counts, conclusion: Option<Conclusion>) -> Outcome {
@@ -203,7 +203,7 @@ mod tests {
     fn outcome_of(arguments: &[&str]) -> String {
         let command = Command::try_parse_from([&["submit"], arguments].concat()).unwrap();
         match outcome(&command.options) {
-            Ok(Decision::Submit(Ended { outcome, .. })) => {
+            Ok(Decision::Submit(RunOutcome { outcome, .. })) => {
                 let counts = outcome.counts();
                 format!("{} {} {}", counts.passed(), counts.failed(), outcome.conclusion().unwrap().as_str())
             }
