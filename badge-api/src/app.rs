@@ -8,13 +8,14 @@ use badgesmith_api::error_response::ErrorResponse;
 use badgesmith_api::http::{Request, Response};
 use badgesmith_api::route::{ReadRoute, Route};
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::dynamodb::{Packages, Results};
+use badgesmith_aws::dynamodb::{Feeds, Packages, Results};
 use badgesmith_aws::env::{self, Missing};
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::sdk::{self, CallTimeouts};
 use http::{Method, StatusCode, header};
 use serde_json::json;
 
+use crate::feed_reader::FeedReader;
 use crate::package_badge;
 use crate::package_reader::PackageReader;
 use crate::respond;
@@ -31,10 +32,17 @@ const CALL_TIMEOUTS: CallTimeouts =
 pub struct Settings {
     pub test_results_table: String,
     pub packages_table: String,
+    /// The name of the table with the feeds.
+    pub secrets_table: String,
     pub event_bus_name: String,
+    /// How long the first badge of a package may wait for its lookup.
+    pub first_lookup_wait: Duration,
 }
 
 impl Settings {
+    /// Most lookups take less than a second. GitHub's image proxy gives the whole chain 4 s.
+    pub const FIRST_LOOKUP_WAIT: Duration = Duration::from_millis(1200);
+
     /// Reads the function's environment.
     ///
     /// # Errors
@@ -43,7 +51,9 @@ impl Settings {
         Ok(Self {
             test_results_table: env::required(env::TEST_RESULTS_TABLE)?,
             packages_table: env::required(env::PACKAGES_TABLE)?,
+            secrets_table: env::required(env::SECRETS_TABLE)?,
             event_bus_name: env::required(env::EVENT_BUS_NAME)?,
+            first_lookup_wait: Self::FIRST_LOOKUP_WAIT,
         })
     }
 }
@@ -54,6 +64,7 @@ pub struct App {
     results: Results,
     slots: SlotReader,
     packages: PackageReader,
+    feeds: FeedReader,
     clock: Clock,
 }
 
@@ -67,7 +78,8 @@ impl App {
         Self {
             slots: SlotReader::new(results.clone()),
             results,
-            packages: PackageReader::new(packages, events, CALL_TIMEOUTS.call),
+            feeds: FeedReader::new(Feeds::new(&config, settings.secrets_table)),
+            packages: PackageReader::new(packages, events, CALL_TIMEOUTS.call, settings.first_lookup_wait),
             clock,
         }
     }
@@ -101,8 +113,9 @@ impl App {
             ReadRoute::TestBadge(target) => {
                 Ok(test_badge::answer(&self.slots, request, target, self.clock.now()).await)
             }
-            ReadRoute::PackageBadge(provider, package) => {
-                Ok(package_badge::answer(&self.packages, request, provider, package, self.clock.now()).await)
+            ReadRoute::PackageBadge(registry, names) => {
+                let readers = (&self.packages, &self.feeds);
+                Ok(package_badge::answer(readers, request, registry, &names, self.clock.now()).await)
             }
             ReadRoute::Redirect(target) => {
                 test_badge::redirect(&self.slots, request, target, self.clock.now()).await

@@ -7,6 +7,7 @@
 mod app;
 mod cache;
 mod cached_package;
+mod feed_reader;
 mod history;
 mod latest;
 mod package_badge;

@@ -1,40 +1,63 @@
 //! The badge of a package.
 
 use badgesmith_api::http::{Query, Request, Response};
+use badgesmith_api::route::Registry;
 use badgesmith_domain::badge::{Badge, Subject};
 use badgesmith_domain::ids::ParseError;
-use badgesmith_domain::package::{Package, Provider};
+use badgesmith_domain::package::{Package, PackageName, PackageType, Provider};
 use badgesmith_domain::package_record::{Known, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
-use badgesmith_domain::version::{Comparator, NuGetVersion, Requirement};
+use badgesmith_domain::version::{Comparator, Filter, Scheme, Version};
 
 use crate::cached_package::CachedPackage;
-use crate::package_reader::PackageReader;
+use crate::feed_reader::FeedReader;
+use crate::package_reader::{PackageRead, PackageReader};
 use crate::respond::{self, CachePolicy};
 
 /// Which of a package's versions a badge shows.
 struct VersionQuery {
-    requirement: Requirement,
+    filter: Filter,
     prerelease: bool,
+    warn: bool,
 }
 
-/// Responds with the badge of `package`; `None` means that its name is invalid.
+/// Responds with the badge of the package that `names` and the query name.
 pub(crate) async fn answer(
-    packages: &PackageReader,
+    (packages, feeds): (&PackageReader, &FeedReader),
     request: Request<'_>,
-    provider: Provider,
-    package: Option<Package>,
+    registry: Registry,
+    names: &str,
     now: Timestamp,
 ) -> Response {
+    let query = request.query();
+    let (organization, written) = match registry {
+        Registry::NuGet => ("", names),
+        Registry::GitHub => {
+            let (organization, name) = names.split_once('/').unwrap_or_default();
+            (organization, without_scope(organization, name))
+        }
+    };
+    let (provider, package) = parse_package(registry, organization, written, &query);
     let subject = Subject::Package(provider);
     let badge = |badge: Badge, policy| respond::cached(request, &badge, policy, None);
-    let Some(package) = package else {
+    let Ok(package) = package else {
         return badge(Badge::not_found(subject), CachePolicy::Brief);
     };
-    let Ok(query) = parse(&request.query()) else {
+    if let Package::NuGet(Some(feed), _) = &package {
+        match feeds.exists(feed, now).await {
+            Ok(true) => {}
+            Ok(false) => return badge(Badge::not_found(subject), CachePolicy::Brief),
+            Err(error) => {
+                tracing::error!(%package, %error, "failed to read a feed");
+                return respond::unavailable_badge(subject);
+            }
+        }
+    }
+    let Ok(query) = parse(provider.scheme(), &query) else {
         return badge(Badge::invalid_range(provider), CachePolicy::Brief);
     };
-    let found = match packages.get(&package, !query.requirement.is_empty(), now).await {
+    let read = PackageRead { package: &package, written, needs_versions: !query.filter.is_empty(), now };
+    let found = match packages.get(read).await {
         Ok(Some(found)) => found,
         Ok(None) => return badge(Badge::pending(provider), CachePolicy::Pending),
         Err(error) => {
@@ -42,43 +65,84 @@ pub(crate) async fn answer(
             return respond::unavailable_badge(subject);
         }
     };
+    let (badge, policy, changed_at) = shown(provider, &found, &query);
+    respond::cached(request, &badge, policy, changed_at)
+}
+
+/// The badge of a package that was read, its cache policy, and when its versions changed.
+fn shown(
+    provider: Provider,
+    found: &CachedPackage,
+    query: &VersionQuery,
+) -> (Badge, CachePolicy, Option<Timestamp>) {
+    let subject = Subject::Package(provider);
+    let not_found = (Badge::not_found(subject), CachePolicy::Brief, None);
     match &found.record.state {
         PackageState::Unconfirmed if found.record.failures == 0 => {
-            badge(Badge::pending(provider), CachePolicy::Pending)
+            (Badge::pending(provider), CachePolicy::Pending, None)
         }
-        PackageState::Unconfirmed => badge(Badge::unavailable(subject), CachePolicy::Pending),
-        PackageState::NotFound => badge(Badge::not_found(subject), CachePolicy::Brief),
-        PackageState::Known(known) => match latest(known, &found, &query) {
+        PackageState::Unconfirmed => (Badge::unavailable(subject), CachePolicy::Pending, None),
+        PackageState::NotFound => not_found,
+        PackageState::Known(known) => match latest(known, found, query) {
             Some(version) => {
-                let badge = Badge::version(provider, version);
-                respond::cached(request, &badge, CachePolicy::Packages, Some(known.changed_at))
+                let badge = if query.warn {
+                    Badge::version_with_warning(provider, version)
+                } else {
+                    Badge::version(provider, version)
+                };
+                (badge, CachePolicy::Packages, Some(known.changed_at))
             }
-            None => badge(Badge::not_found(subject), CachePolicy::Brief),
+            None => not_found,
         },
     }
 }
 
 /// The highest version that matches the query.
-fn latest<'a>(known: &'a Known, found: &'a CachedPackage, query: &VersionQuery) -> Option<&'a NuGetVersion> {
+fn latest<'a>(known: &'a Known, found: &'a CachedPackage, query: &VersionQuery) -> Option<&'a Version> {
     match &found.versions {
-        Some(versions) if !query.requirement.is_empty() => {
-            versions.latest(&query.requirement, query.prerelease)
-        }
+        Some(versions) if !query.filter.is_empty() => versions.latest(&query.filter, query.prerelease),
         Some(_) | None => known.latest(query.prerelease),
     }
 }
 
-/// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given.
-fn parse(query: &Query<'_>) -> Result<VersionQuery, ParseError> {
-    let mut requirement = Requirement::default();
-    if let Some(text) = query.get("version") {
-        requirement = requirement.and_range(text)?;
-    }
-    for (name, comparator) in Comparator::ALL {
-        if let Some(text) = query.get(name).filter(|text| !text.trim().is_empty()) {
-            requirement = requirement.and(comparator, text.parse()?);
+/// The name of an npm package without its scope, which is the owner: `@acme/kit` of `acme`.
+fn without_scope<'a>(organization: &str, name: &'a str) -> &'a str {
+    let scoped = name.strip_prefix('@').and_then(|name| name.split_once('/'));
+    scoped.filter(|(scope, _)| scope.eq_ignore_ascii_case(organization)).map_or(name, |(_, name)| name)
+}
+
+/// The package, and what its badge is labeled with even if the name is invalid.
+fn parse_package(
+    registry: Registry,
+    organization: &str,
+    name: &str,
+    query: &Query<'_>,
+) -> (Provider, Result<Package, ParseError>) {
+    match registry {
+        Registry::NuGet => {
+            let feed = query.get("feed").map(|feed| feed.to_ascii_lowercase().parse()).transpose();
+            (Provider::NuGet, feed.and_then(|feed| Ok(Package::NuGet(feed, name.parse()?))))
+        }
+        Registry::GitHub => {
+            let package_type = query.get("type").map_or(Ok(PackageType::NuGet), str::parse);
+            let parse = |package_type| {
+                let name = PackageName::of(package_type, name)?;
+                Ok(Package::GitHub(organization.parse()?, package_type, name))
+            };
+            let provider = package_type.map_or(Provider::GitHub, PackageType::provider);
+            (provider, package_type.and_then(parse))
         }
     }
-    let prerelease = query.get("prerelease").is_some_and(|text| text.eq_ignore_ascii_case("true"));
-    Ok(VersionQuery { requirement, prerelease })
+}
+
+/// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given.
+fn parse(scheme: Scheme, query: &Query<'_>) -> Result<VersionQuery, ParseError> {
+    let comparisons = Comparator::ALL.into_iter().filter_map(|(name, comparator)| {
+        let version = query.get(name).filter(|text| !text.trim().is_empty())?;
+        Some((comparator, version))
+    });
+    let filter = Filter::parse(scheme, query.get("version").unwrap_or_default(), comparisons)?;
+    // The second name is that of shields.io.
+    let prerelease = query.flag("prerelease") || query.flag("include_prereleases");
+    Ok(VersionQuery { filter, prerelease, warn: query.flag("warn") })
 }

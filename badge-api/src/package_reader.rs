@@ -10,6 +10,7 @@ use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{PackageRecord, PackageState};
 use badgesmith_domain::package_request::PackageRequest;
 use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::token_bucket::TokenBucket;
 use tokio::time::Instant;
 
 use crate::cache::Cache;
@@ -22,6 +23,20 @@ const LIFETIME: Duration = Duration::from_mins(2);
 const PACKAGES_MAX: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 /// The maximum number of cached versions of all packages together.
 const VERSIONS_MAX: usize = 50_000;
+/// The time between two reads of a package that is being looked up.
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
+/// One badge in this time may wait for its package. A flood of invented names must not keep instances busy.
+const SECONDS_BETWEEN_WAITS: f64 = 10.0;
+
+/// The read of a package.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PackageRead<'a> {
+    pub(crate) package: &'a Package,
+    /// Its name as in the request.
+    pub(crate) written: &'a str,
+    pub(crate) needs_versions: bool,
+    pub(crate) now: Timestamp,
+}
 
 #[derive(Debug)]
 pub(crate) struct PackageReader {
@@ -29,37 +44,61 @@ pub(crate) struct PackageReader {
     events: EventBus,
     /// How long a read and its request to the refresher may take together.
     answer_within: Duration,
+    /// How long a badge may wait for the first lookup of its package, with the reads before.
+    first_lookup_wait: Duration,
+    waits: Mutex<TokenBucket>,
     cache: Mutex<Cache<Package, CachedPackage>>,
     limiter: Mutex<RequestLimiter>,
 }
 
 impl PackageReader {
-    pub(crate) fn new(packages: Packages, events: EventBus, answer_within: Duration) -> Self {
+    pub(crate) fn new(
+        packages: Packages,
+        events: EventBus,
+        answer_within: Duration,
+        first_lookup_wait: Duration,
+    ) -> Self {
+        let waits = Mutex::new(TokenBucket::new(1.0, 1.0 / SECONDS_BETWEEN_WAITS));
         let cache = Mutex::new(Cache::new(PACKAGES_MAX, VERSIONS_MAX));
         let limiter = Mutex::new(RequestLimiter::new());
-        Self { packages, events, answer_within, cache, limiter }
+        Self { packages, events, answer_within, first_lookup_wait, waits, cache, limiter }
     }
 
-    /// Reads a package, with its versions if they are needed, in at most one call to DynamoDB. While DynamoDB
-    /// fails, a cached package is served regardless of its age. Requests a refresh if there is a reason to.
-    pub(crate) async fn get(
-        &self,
-        package: &Package,
-        needs_versions: bool,
-        now: Timestamp,
-    ) -> Result<Option<CachedPackage>, StoreError> {
-        let deadline = Instant::now() + self.answer_within;
-        let found = self.find(package, needs_versions, now).await?;
-        self.request_refresh(package, found.as_ref().map(|found| &found.record), now, deadline).await;
+    /// Reads a package, with its versions if they are needed, in one call to DynamoDB at most. While DynamoDB
+    /// fails, a cached package is served regardless of its age. Requests a refresh if there is a reason to. After the
+    /// first request of a package, waits for a moment for its versions.
+    pub(crate) async fn get(&self, read: PackageRead<'_>) -> Result<Option<CachedPackage>, StoreError> {
+        let started = Instant::now();
+        let found = self.find(read).await?;
+        let record = found.as_ref().map(|found| &found.record);
+        let is_requested = self.request_refresh(read, record, started + self.answer_within).await;
+        if is_requested && record.is_none_or(is_pending) && self.may_wait(read.now) {
+            let deadline = started + self.first_lookup_wait;
+            return Ok(tokio::time::timeout_at(deadline, self.wait(read)).await.map_or(found, Some));
+        }
         Ok(found)
     }
 
-    async fn find(
-        &self,
-        package: &Package,
-        needs_versions: bool,
-        now: Timestamp,
-    ) -> Result<Option<CachedPackage>, StoreError> {
+    fn may_wait(&self, now: Timestamp) -> bool {
+        !self.first_lookup_wait.is_zero()
+            && self.waits.lock().unwrap_or_else(PoisonError::into_inner).take(now)
+    }
+
+    /// Reads a package until it was looked up.
+    async fn wait(&self, read: PackageRead<'_>) -> CachedPackage {
+        loop {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            // An error is that of a later read, too, which reports it.
+            if let Ok(Some(found)) = self.find(read).await
+                && !is_pending(&found.record)
+            {
+                return found;
+            }
+        }
+    }
+
+    async fn find(&self, read: PackageRead<'_>) -> Result<Option<CachedPackage>, StoreError> {
+        let PackageRead { package, needs_versions, now, .. } = read;
         let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(package);
         let cached = cached.filter(|(found, _)| found.versions.is_some() || !needs_versions);
         if let Some((found, read_at)) = &cached
@@ -103,27 +142,33 @@ impl PackageReader {
         Ok(found.map(|(record, versions)| CachedPackage { record, versions: Some(Arc::new(versions)) }))
     }
 
-    /// Publishes `PackageRequested` if there is a reason to, by `deadline`. If that fails, the next read tries
-    /// again.
+    /// Publishes `PackageRequested` if there is a reason to, by `deadline`, and returns whether it did. If that fails,
+    /// the next read tries again.
     async fn request_refresh(
         &self,
-        package: &Package,
+        read: PackageRead<'_>,
         record: Option<&PackageRecord>,
-        now: Timestamp,
         deadline: Instant,
-    ) {
-        let Some(reason) = refresh_reason(record, now) else { return };
+    ) -> bool {
+        let PackageRead { package, written, now, .. } = read;
+        let Some(reason) = refresh_reason(record, now) else { return false };
         if !self.limiter.lock().unwrap_or_else(PoisonError::into_inner).try_acquire(package, reason, now) {
-            return;
+            return false;
         }
-        let request = PackageRequest::new(package.clone(), reason, now);
+        let request = PackageRequest::new(package.clone(), reason, now).written_as(written);
         let published = tokio::time::timeout_at(deadline, self.events.publish_requested(&request)).await;
         let error = match published {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => error.to_string(),
             Err(late) => late.to_string(),
         };
         tracing::warn!(%package, ?reason, error, "failed to publish PackageRequested");
         self.limiter.lock().unwrap_or_else(PoisonError::into_inner).forget(package);
+        false
     }
+}
+
+/// Whether no upstream has answered yet.
+fn is_pending(record: &PackageRecord) -> bool {
+    record.state == PackageState::Unconfirmed && record.failures == 0
 }

@@ -32,7 +32,8 @@ impl RequestLimiter {
     pub(crate) fn new() -> Self {
         Self {
             recent: LruCache::new(RECENT_MAX),
-            unknown: TokenBucket::new(10.0, 2.0),
+            // A page of badges, and then 5 a second.
+            unknown: TokenBucket::new(200.0, 5.0),
             known: TokenBucket::new(10.0, 3.0),
         }
     }

@@ -6,11 +6,13 @@ mod dlq;
 mod doctor;
 mod duration;
 mod error;
+mod feed;
 mod help;
 mod man;
 mod output;
 mod package;
 mod repo;
+mod secret_input;
 mod stack;
 mod status;
 mod submit;
@@ -37,6 +39,9 @@ enum Command {
     /// Manage the repositories that may submit results, and their keys
     #[command(subcommand, arg_required_else_help = true)]
     Repo(repo::Command),
+    /// Manage the NuGet feeds besides the default one
+    #[command(subcommand)]
+    Feed(feed::Command),
     /// Manage the tokens for reading GitHub packages
     #[command(subcommand, arg_required_else_help = true)]
     Token(token::Command),
@@ -77,6 +82,7 @@ fn main() -> ExitCode {
         Command::Doctor(options) => output::emit(runtime.block_on(options.run()), options.target.json),
         Command::Completions(options) => output::emit(Ok(options.run(Cli::command())), false),
         Command::Man(options) => output::emit(options.run(Cli::command()), false),
+        Command::Feed(command) => output::emit(runtime.block_on(command.run()), command.target().json),
         Command::Token(command) => output::emit(runtime.block_on(command.run()), command.target().json),
     }
 }

@@ -67,7 +67,8 @@ const REFRESH: &str = "    badgesmith package refresh nuget/Newtonsoft.Json --st
 
 #[derive(Debug, Args)]
 pub(crate) struct PackageArgs {
-    /// Package, as nuget/PACKAGE or github/ORG/PACKAGE
+    /// Package, as nuget/PACKAGE, nuget/FEED/PACKAGE, github/ORG/PACKAGE, github-npm/ORG/PACKAGE or
+    /// github-container/ORG/PACKAGE
     #[arg(value_name = "PACKAGE")]
     package: Package,
     /// Maximum time to wait for the refresher, in seconds
@@ -219,7 +220,10 @@ impl PackageArgs {
     fn not_found(&self) -> CliError {
         let package = &self.package;
         let advice = match package {
-            Package::NuGet(_) => "check its name",
+            Package::NuGet(None, _) => "check its name",
+            Package::NuGet(Some(_), _) => {
+                "check its name, and whether its feed needs `badgesmith feed allow`"
+            }
             Package::GitHub(..) => "check its name, and whether it has a token (`badgesmith token set`)",
         };
         CliError::NotFound(format!("package {package} not found; {advice}"))
@@ -253,7 +257,8 @@ pub(crate) async fn scheduled(
 ) -> Result<Vec<DuePackage>, CliError> {
     let mut found = Vec::new();
     let shards = DueShard::all_known().map(|shard| (shard, known));
-    for (shard, by) in shards.chain([(DueShard::Unconfirmed, unconfirmed)]) {
+    let names = [DueShard::Unconfirmed, DueShard::Waiting].map(|shard| (shard, unconfirmed));
+    for (shard, by) in shards.chain(names) {
         let mut from = None;
         loop {
             let page = packages.due(shard, by, from).await?;

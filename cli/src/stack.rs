@@ -11,7 +11,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_types::SdkConfig;
-use badgesmith_aws::dynamodb::{Packages, Registrations, Results, SecretMappings};
+use badgesmith_aws::dynamodb::{Feeds, Packages, Registrations, Results, SecretMappings};
 use badgesmith_aws::env;
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::sdk::{self, AwsError, AwsErrorKind, CallTimeouts};
@@ -285,6 +285,10 @@ impl Stack {
 
     pub(crate) fn secret_mappings(&self) -> Result<SecretMappings, CliError> {
         Ok(SecretMappings::new(&self.config, self.name_of(Resource::SecretsTable)?))
+    }
+
+    pub(crate) fn feeds(&self) -> Result<Feeds, CliError> {
+        Ok(Feeds::new(&self.config, self.name_of(Resource::SecretsTable)?))
     }
 
     pub(crate) fn event_bus(&self) -> Result<EventBus, CliError> {

@@ -34,7 +34,7 @@ use self::key::KeyError;
 pub(crate) use self::key::read_key;
 use self::metadata::MetadataError;
 pub(crate) use self::options::Options;
-use self::outcome::{Decision, RunOutcome, OutcomeError, outcome};
+use self::outcome::{Decision, OutcomeError, RunOutcome, outcome};
 use self::output::{NothingSent, RunnerFiles, SubmitOutput};
 use self::retire::RetireError;
 pub(crate) use self::send::{Service, client, send};

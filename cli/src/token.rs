@@ -2,24 +2,24 @@
 
 mod output;
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::env;
 use badgesmith_aws::secrets_manager::{CreateOutcome, SecretsManager, token_secret};
-use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::package::{Organization, PackageName, PackageType};
+use badgesmith_domain::secret_scope::SecretScope;
 use clap::{Args, Subcommand};
 
-use self::output::{DeletedToken, StoredToken};
+use self::output::{DeletedToken, Packages, StoredToken};
 use crate::error::CliError;
 use crate::help;
 use crate::output::Output;
+use crate::secret_input;
 use crate::stack::Target;
 use crate::terminal;
 
-const TOKEN_BYTES_MAX: u64 = 4096;
+/// The environment variable with the token.
+const VARIABLE: &str = "BADGESMITH_GITHUB_TOKEN";
 
 #[derive(Debug, Subcommand)]
 #[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
@@ -28,7 +28,7 @@ pub(crate) enum Command {
     ///
     /// The token is a classic personal access token with the scope read:packages. Without --package it reads all public
     /// packages of the organization or user. With --package it reads that one package, and makes its versions public
-    /// even if the package is private.
+    /// even if the package is private. A token for one --type of packages is none for another.
     ///
     /// The token is read from --token-file, from the environment variable BADGESMITH_GITHUB_TOKEN, or from stdin. It is
     /// never an argument, because every process on the machine can read arguments.
@@ -48,6 +48,9 @@ const SET: &str = "  All public packages of an organization:
     BADGESMITH_GITHUB_TOKEN=ghp_... \\
       badgesmith token set acme --package closed.kit --stack badgesmith
 
+  All public container images:
+    printf %s \"$TOKEN\" | badgesmith token set acme --type container --stack badgesmith
+
   The same command replaces a token. The new one is used within an hour.";
 
 const DELETE: &str = "    badgesmith token delete acme --package closed.kit --stack badgesmith
@@ -60,9 +63,21 @@ pub(crate) struct PackagesArgs {
     organization: Organization,
     /// One package, public or private, instead of all public packages
     #[arg(long, value_name = "PACKAGE")]
-    package: Option<PackageName>,
+    package: Option<String>,
+    /// Type of the packages: nuget, npm or container
+    #[arg(long = "type", value_name = "TYPE", default_value = "nuget")]
+    package_type: PackageType,
     #[command(flatten)]
     target: Target,
+}
+
+impl PackagesArgs {
+    fn scope(&self) -> Result<SecretScope, CliError> {
+        let package =
+            self.package.as_deref().map(|name| PackageName::of(self.package_type, name)).transpose();
+        let package = package.map_err(|error| CliError::Usage(format!("--package: {error}")))?;
+        Ok(SecretScope::new(self.organization.clone(), self.package_type, package))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -103,32 +118,31 @@ impl Command {
 }
 
 async fn set(options: &Set) -> Result<Output, CliError> {
-    let PackagesArgs { organization, package, target } = &options.args;
-    let token = read_token(options)?;
-    let stack = target.find().await?;
-    let name = stack.secret_names().token(organization, package.as_ref());
+    let scope = options.args.scope()?;
+    let token = secret_input::read(options.token_file.as_deref(), VARIABLE, "token")?;
+    let stack = options.args.target.find().await?;
+    let name = stack.secret_names().token(&scope);
     put(&SecretsManager::new(&stack.config), &name, &token_secret(&token)).await?;
     // Last, because the refresher logs an error for a mapping without a secret.
-    stack.secret_mappings()?.put(organization, package.as_ref(), &name, Clock::System.now()).await?;
-    let effect = match package {
-        Some(package) => {
-            format!("The versions of {organization}/{package} are public if GitHub accepts the token.")
+    stack.secret_mappings()?.put(&scope, &name, Clock::System.now()).await?;
+    let effect = match &scope {
+        SecretScope::Package(package) => {
+            format!("The versions of {package} are public if GitHub accepts the token.")
         }
-        None => format!("Badges of public packages of {organization} work if GitHub accepts the token."),
+        SecretScope::Organization(..) => format!("Badges of {scope} work if GitHub accepts the token."),
     };
     let fine_grained = token.starts_with("github_pat_").then(|| {
         "GitHub will reject it: this is a fine-grained token, and GitHub Packages needs a classic one (ghp_...)."
             .to_owned()
     });
-    let token = StoredToken { organization: organization.clone(), package: package.clone(), secret: name };
-    Ok(Output::new(&token)
+    Ok(Output::new(&StoredToken { packages: Packages::of(&scope), secret: name })
         .note(effect)
         .notes(fine_grained)
         .note("Badges that show \"not found\" may do so for up to 5 minutes more."))
 }
 
 /// Creates the secret, or replaces its value.
-async fn put(secrets: &SecretsManager, name: &str, secret: &str) -> Result<(), CliError> {
+pub(crate) async fn put(secrets: &SecretsManager, name: &str, secret: &str) -> Result<(), CliError> {
     let is_stored = match secrets.create(name, secret).await? {
         CreateOutcome::Created => true,
         CreateOutcome::AlreadyExists => secrets.put_value(name, secret).await?,
@@ -143,15 +157,11 @@ async fn put(secrets: &SecretsManager, name: &str, secret: &str) -> Result<(), C
 }
 
 async fn delete(options: &Delete) -> Result<Output, CliError> {
-    let PackagesArgs { organization, package, target } = &options.args;
-    let packages = match package {
-        Some(package) => format!("{organization}/{package}"),
-        None => format!("public packages of {organization}"),
-    };
-    let stack = target.find().await?;
+    let packages = options.args.scope()?;
+    let stack = options.args.target.find().await?;
     let mappings = stack.secret_mappings()?;
-    let name = stack.secret_names().token(organization, package.as_ref());
-    let mapped = mappings.secret_of(organization, package.as_ref()).await?;
+    let name = stack.secret_names().token(&packages);
+    let mapped = mappings.secret_of(&packages).await?;
     if mapped.is_none() && !options.secret {
         return Err(CliError::NotFound(format!("there is no token for {packages}")));
     }
@@ -164,7 +174,7 @@ async fn delete(options: &Delete) -> Result<Output, CliError> {
     let also = if options.secret { format!(" This also deletes the secret {name}.") } else { String::new() };
     let question = format!("Stop showing {packages}? Their badges will show \"not found\".{also}");
     terminal::confirm(&question, options.yes)?;
-    mappings.delete(organization, package.as_ref()).await?;
+    mappings.delete(&packages).await?;
     let secret_deleted = options.secret && SecretsManager::new(&stack.config).delete(&name).await?;
     if mapped.is_none() && !secret_deleted {
         return Err(CliError::NotFound(format!("there is no token for {packages}, and no secret {name}")));
@@ -179,42 +189,7 @@ async fn delete(options: &Delete) -> Result<Output, CliError> {
         _ if options.secret => format!("There was no secret {name}."),
         mapped => format!("The secret {} still exists.", mapped.as_ref().unwrap_or(&name)),
     };
-    let (organization, package) = (organization.clone(), package.clone());
-    Ok(Output::new(&DeletedToken { organization, package, secret: name, secret_deleted })
+    Ok(Output::new(&DeletedToken { packages: Packages::of(&packages), secret: name, secret_deleted })
         .note("The versions that were read with the token are deleted within an hour.")
         .note(secret_note))
-}
-
-/// The token, without whitespace around it.
-fn read_token(options: &Set) -> Result<String, CliError> {
-    let text = if let Some(path) = &options.token_file {
-        let name = path.display().to_string();
-        File::open(path).and_then(read_text).map_err(|error| unreadable(&name, &error))?
-    } else if let Some(token) = env::optional("BADGESMITH_GITHUB_TOKEN") {
-        token
-    } else if io::stdin().is_terminal() {
-        return Err(CliError::Usage(
-            "the token is missing; pipe it to stdin, set BADGESMITH_GITHUB_TOKEN, or use --token-file"
-                .to_owned(),
-        ));
-    } else {
-        read_text(io::stdin()).map_err(|error| unreadable("stdin", &error))?
-    };
-    let token = text.trim();
-    let is_too_long = u64::try_from(text.len()).is_ok_and(|length| length > TOKEN_BYTES_MAX);
-    if token.is_empty() || is_too_long || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(CliError::Usage("expected a token, one word such as ghp_...".to_owned()));
-    }
-    Ok(token.to_owned())
-}
-
-/// At most one byte more than a token may have.
-fn read_text(from: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    from.take(TOKEN_BYTES_MAX + 1).read_to_string(&mut text)?;
-    Ok(text)
-}
-
-fn unreadable(name: &str, error: &io::Error) -> CliError {
-    CliError::Usage(format!("failed to read {name}: {error}"))
 }

@@ -7,8 +7,8 @@ use badgesmith_aws::dynamodb::{Registrations, SecretMappings, StoreError};
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::secrets_manager::{SecretNames, repository_secret, token_secret};
 use badgesmith_domain::ids::Repository;
-use badgesmith_domain::package::{Organization, PackageName};
 use badgesmith_domain::registration::{ActiveRegistration, OwnSecret, POSTS_PER_MINUTE, Registration};
+use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::signature::SecretKeys;
 use badgesmith_domain::timestamp::Timestamp;
 use embedded_aws::{Aws, Storage};
@@ -101,32 +101,23 @@ impl Secret {
 /// A token for GitHub, and the packages that are read with it.
 #[derive(Clone)]
 pub struct GitHubToken {
-    pub organization: Organization,
-    /// A single package, which may be private; `None` for all public packages of the organization.
-    pub package: Option<PackageName>,
+    pub scope: SecretScope,
     /// Empty to remove the registered token.
     pub token: String,
 }
 
 impl std::fmt::Debug for GitHubToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GitHubToken")
-            .field("organization", &self.organization)
-            .field("package", &self.package)
-            .finish_non_exhaustive()
+        f.debug_struct("GitHubToken").field("scope", &self.scope).finish_non_exhaustive()
     }
 }
 
 impl GitHubToken {
-    /// Parses `ORG=TOKEN` or `ORG/PACKAGE=TOKEN`.
+    /// Parses `ORG=TOKEN` or `ORG/PACKAGE=TOKEN`, with `npm:` or `container:` before them for these types.
     pub fn parse(text: &str) -> Option<Self> {
         let is_token = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
-        let (packages, token) = text.split_once('=').filter(|(_, token)| is_token(token))?;
-        let (organization, package) = match packages.split_once('/') {
-            Some((organization, package)) => (organization, Some(package.parse().ok()?)),
-            None => (packages, None),
-        };
-        Some(Self { organization: organization.parse().ok()?, package, token: token.to_owned() })
+        let (scope, token) = text.split_once('=').filter(|(_, token)| is_token(token))?;
+        Some(Self { scope: scope.parse().ok()?, token: token.to_owned() })
     }
 
     /// Stores the token as a secret with its mapping, or deletes both if the token is empty.
@@ -134,17 +125,16 @@ impl GitHubToken {
     /// # Errors
     /// [`AwsError`] when either call fails.
     pub async fn register(&self, aws: &Aws, now: Timestamp) -> Result<(), AwsError> {
-        let package = self.package.as_ref();
-        let secret_id = SecretNames::default().token(&self.organization, package);
+        let secret_id = SecretNames::default().token(&self.scope);
         let mappings = SecretMappings::new(&aws.sdk_config(), SECRETS_TABLE.to_owned());
         if self.token.is_empty() {
-            mappings.delete(&self.organization, package).await?;
+            mappings.delete(&self.scope).await?;
             let deleted = aws.secrets().delete(&secret_id);
             return deleted.map_err(|error| AwsError::unexpected("secretsmanager:DeleteSecret", error));
         }
         let value = token_secret(&self.token);
         let put = aws.secrets().put(&secret_id, &value);
         put.map_err(|error| AwsError::unexpected("secretsmanager:PutSecretValue", error))?;
-        mappings.put(&self.organization, package, &secret_id, now).await
+        mappings.put(&self.scope, &secret_id, now).await
     }
 }

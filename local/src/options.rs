@@ -65,7 +65,8 @@ pub struct Options {
     ///
     /// ORG takes the token from the environment variable BADGESMITH_GITHUB_TOKEN, and ORG=@FILE takes it from a file.
     /// ORG/PACKAGE instead of ORG sets the token for a single package, public or private, and makes its versions visible
-    /// to everyone. Tokens are stored in the data directory. ORG= or ORG/PACKAGE= removes a token.
+    /// to everyone. Without npm: or container: before ORG, the packages are NuGet packages. Tokens are stored in the data
+    /// directory. ORG= or ORG/PACKAGE= removes a token.
     // `Options::tokens` parses it, because clap prints malformed values with the token.
     #[arg(long = "github-token", value_name = "ORG[=TOKEN]")]
     github_token: Vec<String>,

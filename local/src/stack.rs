@@ -53,12 +53,20 @@ pub struct UpstreamConfig {
     /// A package is not fetched again for this long.
     pub fresh_for: Duration,
     pub timeouts: UpstreamTimeouts,
+    /// How long the first badge of a package may wait for its lookup.
+    pub first_lookup_wait: Duration,
 }
 
 impl UpstreamConfig {
     /// Upstreams at these URLs, with the timeouts and periods of a deployed stack.
     pub fn new(nuget_service_index: Url, github_api: Url) -> Self {
-        Self { nuget_service_index, github_api, fresh_for: FRESH_FOR, timeouts: UpstreamTimeouts::default() }
+        Self {
+            nuget_service_index,
+            github_api,
+            fresh_for: FRESH_FOR,
+            timeouts: UpstreamTimeouts::default(),
+            first_lookup_wait: badge_api::Settings::FIRST_LOOKUP_WAIT,
+        }
     }
 }
 
@@ -99,7 +107,9 @@ impl Stack {
             badge_api::Settings {
                 test_results_table: TEST_RESULTS_TABLE.to_owned(),
                 packages_table: PACKAGES_TABLE.to_owned(),
+                secrets_table: SECRETS_TABLE.to_owned(),
                 event_bus_name: EVENT_BUS.to_owned(),
+                first_lookup_wait: upstreams.first_lookup_wait,
             },
             clock.clone(),
         );

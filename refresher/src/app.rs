@@ -18,7 +18,7 @@ use crate::report::Report;
 use crate::settings::Settings;
 use crate::tokens::Tokens;
 use crate::transition::RefreshPolicy;
-use crate::upstream::{GitHub, HttpClient, NuGet, Upstreams};
+use crate::upstream::{Feed, Feeds, GitHub, HttpClient, NuGet, Upstreams};
 use crate::{requests, schedule};
 
 /// No client waits for the refresher, so its calls may take longer than those of the other functions.
@@ -40,14 +40,13 @@ impl App {
             breaker_open_for: settings.upstream_timeouts.breaker_open,
         };
         let http = Arc::new(HttpClient::new(settings.upstream_timeouts, clock.clone()));
+        let mappings = SecretMappings::new(&config, settings.secrets_table);
+        let tokens = Arc::new(Tokens::new(SecretsManager::new(&config)));
         let upstreams = Upstreams {
-            nuget: NuGet::new(Arc::clone(&http), settings.nuget_service_index),
-            github: GitHub::new(
-                http,
-                settings.github_api,
-                SecretMappings::new(&config, settings.secrets_table),
-                Tokens::new(SecretsManager::new(&config)),
-            ),
+            nuget: NuGet::new(Arc::clone(&http)),
+            default_feed: Feed { service_index: settings.nuget_service_index, token: None },
+            feeds: Feeds::new(mappings.clone(), Arc::clone(&tokens)),
+            github: GitHub::new(http, settings.github_api, mappings, tokens),
         };
         let packages = Packages::new(&config, settings.packages_table);
         Self { refresher: Refresher::new(packages, upstreams, policy, clock) }

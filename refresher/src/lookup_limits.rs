@@ -19,6 +19,9 @@ pub(crate) struct LookupLimits {
     unconfirmed: OrganizationLimits,
     /// Organizations that have packages. Invented ones neither use up their limits nor evict them.
     confirmed: OrganizationLimits,
+    /// Places in the line of names that wait. They come back more slowly than the schedule looks names up, at least 200
+    /// every 5 minutes, so that the line does not grow.
+    waiting: TokenBucket,
 }
 
 /// The limits of all organizations together, and of each.
@@ -30,7 +33,7 @@ struct OrganizationLimits {
 
 impl Default for OrganizationLimits {
     fn default() -> Self {
-        Self { all: TokenBucket::new(20.0, 1.0), each: LruCache::new(ORGANIZATIONS_MAX) }
+        Self { all: TokenBucket::new(60.0, 1.0), each: LruCache::new(ORGANIZATIONS_MAX) }
     }
 }
 
@@ -42,18 +45,19 @@ impl OrganizationLimits {
     }
 }
 
-/// At most 610 names an hour. GitHub's quota of the token may allow fewer.
+/// At most 630 names an hour. GitHub's quota of the token may allow fewer.
 fn organization_bucket() -> TokenBucket {
-    TokenBucket::new(10.0, 10.0 / 60.0)
+    TokenBucket::new(30.0, 10.0 / 60.0)
 }
 
 impl Default for LookupLimits {
     fn default() -> Self {
         Self {
-            // At most 172,850 names a day.
-            nuget: TokenBucket::new(50.0, 2.0),
+            // A page of badges; at most 173,000 names a day.
+            nuget: TokenBucket::new(200.0, 2.0),
             unconfirmed: OrganizationLimits::default(),
             confirmed: OrganizationLimits::default(),
+            waiting: TokenBucket::new(500.0, 0.5),
         }
     }
 }
@@ -62,17 +66,22 @@ impl LookupLimits {
     /// Uses up one lookup of `package`; `false` when its limit is reached.
     pub(crate) fn take(&mut self, package: &Package, now: Timestamp) -> bool {
         match package {
-            Package::NuGet(_) => self.nuget.take(now),
-            Package::GitHub(organization, _) if self.confirmed.each.contains(organization) => {
+            Package::NuGet(..) => self.nuget.take(now),
+            Package::GitHub(organization, ..) if self.confirmed.each.contains(organization) => {
                 self.confirmed.take(organization, now)
             }
-            Package::GitHub(organization, _) => self.unconfirmed.take(organization, now),
+            Package::GitHub(organization, ..) => self.unconfirmed.take(organization, now),
         }
+    }
+
+    /// Uses up one place in the line of names that wait; `false` when it is full.
+    pub(crate) fn take_place(&mut self, now: Timestamp) -> bool {
+        self.waiting.take(now)
     }
 
     /// Records that `package` exists, and with it its organization.
     pub(crate) fn confirm(&mut self, package: &Package) {
-        if let Package::GitHub(organization, _) = package {
+        if let Package::GitHub(organization, ..) = package {
             let own = self.unconfirmed.each.pop(organization).unwrap_or_else(organization_bucket);
             self.confirmed.each.get_or_insert(organization.clone(), || own);
         }
@@ -104,7 +113,7 @@ mod tests {
             }
         }
         // To within one, because a tenth of a second is no exact fraction of a token.
-        assert!((618..=620).contains(&counts[0]), "20, and one a second: {counts:?}");
-        assert!((108..=110).contains(&counts[1]), "9 left of 10, and ten a minute: {counts:?}");
+        assert!((658..=660).contains(&counts[0]), "60, and one a second: {counts:?}");
+        assert!((128..=130).contains(&counts[1]), "29 left of 30, and ten a minute: {counts:?}");
     }
 }

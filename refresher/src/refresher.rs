@@ -42,13 +42,20 @@ impl Refresher {
         limits.take(package, self.clock.now())
     }
 
-    /// Fetches a leased package from its upstream, and writes the result.
+    /// Whether an unconfirmed name may wait for its lookup; uses up one of the places.
+    pub(crate) fn may_wait(&self) -> bool {
+        let mut limits = self.lookup_limits.lock().unwrap_or_else(PoisonError::into_inner);
+        limits.take_place(self.clock.now())
+    }
+
+    /// Fetches a leased package from its upstream, and writes the result. `spelling` is the name as its reader wrote it.
     ///
     /// # Errors
     /// [`StoreError`] when DynamoDB failed. The lease then ends by itself, and the package is still due.
     pub(crate) async fn refresh(
         &self,
         lease: &Lease,
+        spelling: Option<&str>,
         deadline: Timestamp,
     ) -> Result<RefreshOutcome, StoreError> {
         let now = self.clock.now();
@@ -58,7 +65,7 @@ impl Refresher {
             let written = self.packages.unschedule(lease, known, now).await?;
             return Ok(if written { RefreshOutcome::Unscheduled } else { RefreshOutcome::LeaseLost });
         }
-        let Transition { outcome, record, content } = self.fetch(lease, deadline).await?;
+        let Transition { outcome, record, content } = self.fetch(lease, spelling, deadline).await?;
         let written = self.packages.complete(lease, &record, &content, self.clock.now()).await?;
         if !written {
             return Ok(RefreshOutcome::LeaseLost);
@@ -69,7 +76,12 @@ impl Refresher {
         Ok(outcome)
     }
 
-    async fn fetch(&self, lease: &Lease, deadline: Timestamp) -> Result<Transition, StoreError> {
+    async fn fetch(
+        &self,
+        lease: &Lease,
+        spelling: Option<&str>,
+        deadline: Timestamp,
+    ) -> Result<Transition, StoreError> {
         let state = &lease.record.state;
         let validators = if lease.record.is_scheduled() {
             self.packages.validators(&lease.package).await?
@@ -79,7 +91,8 @@ impl Refresher {
         };
         let now = self.clock.now();
         let timeout = deadline.since(now).saturating_sub(TIME_TO_WRITE).min(FETCH_TIME_MAX);
-        let request = FetchRequest { package: &lease.package, state, validators: &validators, now, timeout };
+        let package = &lease.package;
+        let request = FetchRequest { package, state, spelling, validators: &validators, now, timeout };
         let fetched = self.upstreams.fetch(request).await;
         let now = self.clock.now();
         match fetched {

@@ -100,7 +100,7 @@ async fn handle(
         Reason::FirstRequested => lease_unconfirmed(refresher, package, requested_at).await?,
     };
     if let LeaseOutcome::Leased(lease) = leased {
-        let outcome = refresher.refresh(&lease, deadline).await?;
+        let outcome = refresher.refresh(&lease, request.spelling(), deadline).await?;
         tracing::info!(%package, ?reason, refreshed = ?outcome, "handled package request");
         Metric::PackagesRefreshed.count(1);
         Metric::PackagesFailed.count(usize::from(outcome == RefreshOutcome::Failed));
@@ -108,7 +108,7 @@ async fn handle(
     Ok(Disposition::Done)
 }
 
-/// Leases a name that may be invented, if its lookup limit allows.
+/// Leases a name that may be invented, if its lookup limit allows. Otherwise, the name waits for a run of the schedule.
 async fn lease_unconfirmed(
     refresher: &Refresher,
     package: &Package,
@@ -117,8 +117,12 @@ async fn lease_unconfirmed(
     if refresher.may_look_up(package) {
         return refresher.packages.lease_or_create(package, requested_at, refresher.clock.now()).await;
     }
-    // Its badge stays pending, and the next read requests it again.
-    tracing::warn!(%package, "dropped a request for an unconfirmed name: the lookup limit is reached");
+    if refresher.may_wait() {
+        refresher.packages.wait_in_line(package, requested_at, refresher.clock.now()).await?;
+    } else {
+        // Its badge stays pending, and the next read requests it again.
+        tracing::warn!(%package, "dropped a request for an unconfirmed name: too many of them wait");
+    }
     Ok(LeaseOutcome::Unknown)
 }
 

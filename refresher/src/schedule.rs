@@ -21,7 +21,7 @@ const TIME_MIN: Duration = Duration::from_secs(40);
 /// After this many postponed names, the run ignores the rest.
 const POSTPONED_MAX: usize = 1000;
 
-/// Refreshes the due packages: first the known ones, then the unconfirmed names.
+/// Refreshes the due packages: first the known ones, then the unconfirmed names, and those that wait.
 ///
 /// # Errors
 /// [`StoreError`] when the due packages could not be read. Packages that were refreshed before stay refreshed.
@@ -30,8 +30,10 @@ pub(crate) async fn run(refresher: &Refresher, deadline: Timestamp) -> Result<Re
     let mut report = Report::default();
     let known = DueShard::all_known().map(|shard| Cursor::new(shard, started)).collect();
     refresh_all(refresher, DueQueue(known), deadline, &mut report).await?;
-    let unconfirmed = vec![Cursor::new(DueShard::Unconfirmed, started)];
-    refresh_all(refresher, DueQueue(unconfirmed), deadline, &mut report).await?;
+    for shard in [DueShard::Unconfirmed, DueShard::Waiting] {
+        let names = vec![Cursor::new(shard, started)];
+        refresh_all(refresher, DueQueue(names), deadline, &mut report).await?;
+    }
     report.publish();
     Ok(report)
 }
@@ -59,7 +61,8 @@ async fn refresh_all(
                 report.unfinished = true;
                 break;
             }
-            if shard == DueShard::Unconfirmed && !refresher.may_look_up(&package) {
+            let is_known = matches!(shard, DueShard::Known(_));
+            if !is_known && !refresher.may_look_up(&package) {
                 report.postponed += 1;
                 report.unfinished = report.postponed >= POSTPONED_MAX;
                 continue;
@@ -85,7 +88,7 @@ async fn refresh_due(
     deadline: Timestamp,
 ) -> Result<Option<RefreshOutcome>, StoreError> {
     match refresher.packages.lease_due(&package, None, refresher.clock.now()).await? {
-        LeaseOutcome::Leased(lease) => refresher.refresh(&lease, deadline).await.map(Some),
+        LeaseOutcome::Leased(lease) => refresher.refresh(&lease, None, deadline).await.map(Some),
         LeaseOutcome::NotDue | LeaseOutcome::Unknown => Ok(None),
     }
 }

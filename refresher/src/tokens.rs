@@ -1,4 +1,4 @@
-//! The tokens for GitHub's API, read from Secrets Manager and cached.
+//! The tokens for GitHub's API and the credentials of feeds, read from Secrets Manager and cached.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -8,6 +8,8 @@ use std::time::Duration;
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::secrets_manager::{SecretsManager, Stage};
 use badgesmith_domain::timestamp::Timestamp;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use lru::LruCache;
 use serde::Deserialize;
@@ -47,10 +49,13 @@ struct CachedToken {
     read_at: Timestamp,
 }
 
-/// `{"token":"ghp_...","type":"github_pat"}`
 #[derive(Deserialize)]
-struct Secret {
-    token: String,
+#[serde(untagged)]
+enum Secret {
+    /// `{"token":"ghp_...","type":"github_pat"}`
+    Token { token: String },
+    /// `{"username":"...","password":"...","type":"nuget_basic"}`
+    Basic { username: String, password: String },
 }
 
 impl Tokens {
@@ -89,7 +94,7 @@ impl Tokens {
         let version = self.secrets.read(secret_id, Stage::Current).await?;
         let token = version.and_then(|version| parse(secret_id, &version.value));
         if token.is_none() {
-            tracing::error!(secret_id, "secret of a GitHub token is missing or malformed");
+            tracing::error!(secret_id, "the secret of a token is missing or malformed");
         }
         let cached = CachedToken { token: token.clone(), read_at: now };
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(secret_id.to_owned(), cached);
@@ -103,8 +108,14 @@ fn lifetime(token: Option<&Token>) -> Duration {
 
 fn parse(secret_id: &str, value: &str) -> Option<Token> {
     // The error is not logged: it may quote the secret.
-    let Secret { token } = serde_json::from_str(value).ok()?;
-    let mut authorization = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
+    let authorization = match serde_json::from_str(value).ok()? {
+        Secret::Token { token } if token.is_empty() => return None,
+        Secret::Token { token } => format!("Bearer {token}"),
+        Secret::Basic { username, password } => {
+            format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
+        }
+    };
+    let mut authorization = HeaderValue::try_from(authorization).ok()?;
     authorization.set_sensitive(true);
-    (!token.is_empty()).then(|| Token { secret_id: secret_id.to_owned(), authorization })
+    Some(Token { secret_id: secret_id.to_owned(), authorization })
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use badgesmith_aws::dynamodb::{ContentUpdate, Lease};
 use badgesmith_domain::package::Package;
-use badgesmith_domain::package_record::{Known, PackageRecord, PackageState, Validators};
+use badgesmith_domain::package_record::{Known, PackageRecord, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::Versions;
 
-use crate::upstream::{FetchError, FetchOutcome, FetchedPackage, VersionSet};
+use crate::upstream::{FetchError, FetchOutcome, FetchedPackage};
 
 /// A name that does not exist is looked up again after this long, if it is requested.
 const NOT_FOUND_PERIOD: Duration = Duration::from_hours(1);
@@ -20,7 +20,7 @@ const NOT_FOUND_RETRY_PERIOD: Duration = Duration::from_mins(20);
 /// The wait after the first failure, doubled by each further one.
 const BACKOFF_MIN: Duration = Duration::from_mins(1);
 const BACKOFF_MAX: Duration = Duration::from_hours(1);
-/// A known GitHub package is due after at most this long, even after failures: it must no longer be shown an hour after
+/// A known package of GitHub, or of a registered feed, is due after at most this long, even after failures: it must no longer be shown an hour after
 /// its token mapping is deleted.
 const CONSENT_PERIOD: Duration = Duration::from_mins(50);
 /// Due times are spread over the last part of their period, so that packages that were due at once are not due at once
@@ -105,12 +105,6 @@ impl RefreshPolicy {
         now: Timestamp,
     ) -> Transition {
         let FetchedPackage { versions, validators, private } = package;
-        let Some(versions) = assemble(versions, stored) else {
-            let error = FetchError::Failed("the stored versions cannot be read".to_owned());
-            // Without validators, the next refresh fetches everything.
-            let content = ContentUpdate::Revalidated(Validators::new());
-            return Transition { content, ..self.on_error(lease, &error, now) };
-        };
         // A package that returns to the schedule is written in full, because its items were about to expire.
         let unchanged = known.filter(|known| known.is_scheduled && stored == Some(&versions));
         let changed_at = unchanged.map_or(now, |known| known.changed_at);
@@ -146,9 +140,10 @@ impl RefreshPolicy {
                 (now.plus(self.backoff(failures)), failures)
             }
         };
-        let refresh_after = match lease.package {
-            Package::GitHub(..) if is_known => refresh_after.min(now.plus(CONSENT_PERIOD)),
-            Package::GitHub(..) | Package::NuGet(_) => refresh_after,
+        let refresh_after = if is_known && needs_consent(&lease.package) {
+            refresh_after.min(now.plus(CONSENT_PERIOD))
+        } else {
+            refresh_after
         };
         Transition {
             outcome: RefreshOutcome::Failed,
@@ -159,10 +154,8 @@ impl RefreshPolicy {
 
     fn fresh_record(&self, lease: &Lease, known: Known, now: Timestamp) -> PackageRecord {
         let known = Known { fetched_at: now, consecutive_not_found: 0, is_scheduled: true, ..known };
-        let period = match lease.package {
-            Package::GitHub(..) => self.fresh_for.min(CONSENT_PERIOD),
-            Package::NuGet(_) => self.fresh_for,
-        };
+        let period =
+            if needs_consent(&lease.package) { self.fresh_for.min(CONSENT_PERIOD) } else { self.fresh_for };
         record(lease, PackageState::Known(known), now.plus(jittered(period)), 0)
     }
 
@@ -170,6 +163,11 @@ impl RefreshPolicy {
         let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
         jittered(self.fresh_for.min(BACKOFF_MIN).saturating_mul(factor).min(BACKOFF_MAX))
     }
+}
+
+/// Whether an operator allowed the package to be shown, and may withdraw that.
+fn needs_consent(package: &Package) -> bool {
+    !matches!(package, Package::NuGet(None, _))
 }
 
 fn record(lease: &Lease, state: PackageState, refresh_after: Timestamp, failures: u32) -> PackageRecord {
@@ -219,20 +217,4 @@ fn known_package(versions: &Versions, private: bool, changed_at: Timestamp) -> K
         private,
         is_scheduled: true,
     }
-}
-
-/// All versions, with those that the upstream did not send again from `stored`; `None` when these are missing.
-fn assemble(sets: Vec<VersionSet>, stored: Option<&Versions>) -> Option<Versions> {
-    let mut versions = Vec::new();
-    for set in sets {
-        match set {
-            VersionSet::Listed(listed) => versions.extend(listed),
-            VersionSet::Unchanged => versions.extend(stored?.iter().cloned()),
-            VersionSet::UnchangedRange { lower, upper } => {
-                let unchanged = stored?.iter().filter(|version| (&lower..=&upper).contains(version));
-                versions.extend(unchanged.cloned());
-            }
-        }
-    }
-    Some(versions.into_iter().collect())
 }

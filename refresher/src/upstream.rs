@@ -1,6 +1,7 @@
 //! The registries that packages are fetched from: a NuGet feed, and GitHub Packages.
 
 mod circuit_breaker;
+mod feeds;
 mod fetch;
 mod github;
 mod http_client;
@@ -12,15 +13,18 @@ mod timeouts;
 
 use badgesmith_domain::package::Package;
 
-pub(crate) use fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage, VersionSet};
+pub(crate) use feeds::Feeds;
+pub(crate) use fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
 pub(crate) use github::GitHub;
 pub(crate) use http_client::HttpClient;
-pub(crate) use nuget::NuGet;
+pub(crate) use nuget::{Feed, NuGet};
 pub use timeouts::UpstreamTimeouts;
 
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     pub(crate) nuget: NuGet,
+    pub(crate) default_feed: Feed,
+    pub(crate) feeds: Feeds,
     pub(crate) github: GitHub,
 }
 
@@ -28,10 +32,13 @@ impl Upstreams {
     /// Fetches a package from its registry.
     pub(crate) async fn fetch(&self, request: FetchRequest<'_>) -> Result<FetchOutcome, FetchError> {
         match request.package {
-            Package::NuGet(name) => {
-                request.bound(self.nuget.fetch(name, request.validators, request.now)).await
+            Package::NuGet(None, name) => {
+                request.bound(self.nuget.fetch(&self.default_feed, name, request)).await
             }
-            Package::GitHub(organization, name) => self.github.fetch(organization, name, request).await,
+            Package::NuGet(Some(feed), name) => self.feeds.fetch(&self.nuget, feed, name, request).await,
+            Package::GitHub(organization, package_type, name) => {
+                self.github.fetch(organization, *package_type, name, request).await
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use badgesmith_domain::package::Provider;
 use badgesmith_domain::signature::{HmacKey, SecretKeys};
 use badgesmith_domain::slots::Summary;
 use badgesmith_domain::test_result::{TestResult, TestRun};
-use badgesmith_domain::version::{NuGetVersion, Requirement, VersionRange, Versions};
+use badgesmith_domain::version::{Filter, NuGetVersion, Scheme, Version, VersionRange, Versions};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use serde_json::json;
@@ -68,8 +68,8 @@ fn version_texts() -> Vec<String> {
     (0..3000).map(text).collect()
 }
 
-fn versions() -> Vec<NuGetVersion> {
-    version_texts().iter().map(|text| text.parse().expect("a version")).collect()
+fn versions() -> Vec<Version> {
+    version_texts().iter().map(|text| Scheme::NuGet.parse(text).expect("a version")).collect()
 }
 
 #[divan::bench]
@@ -92,8 +92,8 @@ fn versions_3000_put_in_order(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = ["[0.0.1, 0.0.2)", "[1.0,)"])]
 fn versions_3000_searched(bencher: Bencher<'_, '_>, range: &str) {
     let versions: Versions = versions().into_iter().collect();
-    let requirement = Requirement::default().and_range(range).expect("a range");
-    bencher.bench(|| versions.latest(black_box(&requirement), false).map(ToString::to_string));
+    let filter = Filter::parse(Scheme::NuGet, range, []).expect("a range");
+    bencher.bench(|| versions.latest(black_box(&filter), false).map(ToString::to_string));
 }
 
 #[divan::bench(args = ["[1.0,2.0)", "1.2.3-beta.4", "(,3.0]", "1.*"])]
@@ -110,6 +110,6 @@ fn endpoint_json_of_tests(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn endpoint_json_of_a_version(bencher: Bencher<'_, '_>) {
-    let version: NuGetVersion = "13.0.3".parse().expect("a version");
+    let version = Scheme::NuGet.parse("13.0.3").expect("a version");
     bencher.bench(|| serde_json::to_string(&Badge::version(Provider::NuGet, black_box(&version))));
 }

@@ -3,7 +3,8 @@
 //! `cargo bench --bench packages` prints tables, and takes minutes; `-- --quick` seconds. It measures
 //! - how many packages one scheduled run refreshes a second, and in how much memory;
 //! - how long a run over 10,000 packages takes if the upstream is slow, and fails if that is too long;
-//! - how fast badges of a package with 3,000 versions are read.
+//! - how fast badges of a package with 3,000 versions are read;
+//! - what a flood of invented names within an hour causes, and fails if it delays a known package.
 
 #![expect(
     clippy::expect_used,
@@ -40,6 +41,9 @@ const TICK: Duration = Duration::from_millis(10);
 const RUN_MAX: Duration = Duration::from_mins(5);
 /// The latency of a slow upstream.
 const LATENCY: Duration = Duration::from_millis(50);
+/// How often the requests of a flood are handled, and how many times in an hour.
+const DRAINED_EVERY: Duration = Duration::from_secs(10);
+const ROUNDS: usize = 360;
 /// The time for which the badge API serves a package from memory.
 const KEPT_FOR: Duration = Duration::from_mins(2);
 
@@ -63,6 +67,51 @@ async fn main() {
     measure_refreshing(options.extent.pick(1000, 50)).await;
     measure_slow_upstream(options.extent.pick(10_000, 200)).await;
     measure_reading(&options.extent).await;
+    measure_flood(options.extent.pick(1_000_000, 10_000)).await;
+}
+
+/// The badges of invented names are read at a constant rate. Each kind of name is a third of them: of NuGet, of one
+/// organization, and of invented organizations.
+async fn measure_flood(count: usize) {
+    let upstream = Upstream::start();
+    upstream.github_token("token", &[]);
+    upstream.publish("kit", &["1.0.0"]);
+    let world = World::with_upstream(&upstream);
+    world.set_github_token("acme", "token").await;
+    world.publish_request("nuget/kit", Reason::FirstRequested).await;
+    world.drain_requests().await;
+    upstream.take_requests();
+    let (mut counts, mut github, mut refreshes) = ([0; 3], 0, 0);
+    let started = Instant::now();
+    for round in 0..ROUNDS {
+        for number in round * count / ROUNDS..(round + 1) * count / ROUNDS {
+            let package = match number % 3 {
+                0 => format!("nuget/invented.{number}"),
+                1 => format!("github/acme/invented.{number}"),
+                _ => format!("github/org-{number}/invented"),
+            };
+            world.version(&package).await;
+        }
+        world.clock.advance(DRAINED_EVERY);
+        world.drain_requests().await;
+        if round.is_multiple_of(30) {
+            world.refresh_due().await;
+        }
+        for call in world.faults.take_calls() {
+            counts[0] += usize::from(call.operation == "PutEvents");
+            counts[1] += usize::from(call.operation == "PutItem");
+        }
+        let requests = upstream.take_requests();
+        github += requests.iter().filter(|request| request.path.starts_with("/github")).count();
+        refreshes += requests.iter().filter(|request| request.path.ends_with("/kit/index.json")).count();
+        counts[2] += requests.len();
+    }
+    let name = format!("{} invented names in an hour", grouped(count));
+    heading("flood of invented names", ["events", "new items", "requests"]);
+    cells(&name, counts.map(grouped));
+    println!("  {} requests to GitHub; {:.1} s in all", grouped(github), started.elapsed().as_secs_f64());
+    assert_eq!(world.version("nuget/kit").await, "1.0.0");
+    assert!(refreshes >= 3, "the known package was refreshed {refreshes} times in an hour");
 }
 
 async fn measure_refreshing(count: usize) {

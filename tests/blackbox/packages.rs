@@ -1,7 +1,8 @@
 //! Package badges, with upstreams that the suite serves itself.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::stream::{self, StreamExt};
 use http::Method;
 use serde_json::json;
 use tests::client::Answer;
@@ -25,9 +26,13 @@ const INVALID_RANGE: Shown = ("invalid range", "red", BRIEF);
 
 /// Requests packages for the first time, all before it waits for the first one.
 async fn look_up(pipeline: &Pipeline, packages: &[(String, Shown)]) {
-    for (package, _) in packages {
+    for (package, (message, ..)) in packages {
         let answer = pipeline.get(&format!("/badges/packages/{package}")).await;
         let badge = answer.json();
+        if badge["message"] == *message {
+            // One badge at a time waits for its version.
+            continue;
+        }
         let shown = [&badge["message"], &badge["color"]];
         assert_eq!((answer.status, shown), (200, [&json!("pending"), &json!("lightgrey")]), "{package}");
         assert_eq!(badge.get("isError"), None, "{package}");
@@ -88,6 +93,9 @@ async fn nuget_packages_show_the_version_that_the_query_selects() {
         ("version=", stable("2.0.0")),
         ("prerelease=true", prerelease("3.0.0-a")),
         ("prerelease=TRUE", prerelease("3.0.0-a")),
+        ("prerelease", prerelease("3.0.0-a")),
+        ("include_prereleases", prerelease("3.0.0-a")),
+        ("prerelease=false", stable("2.0.0")),
         ("prerelease=1", stable("2.0.0")),
         ("version=1.0", stable("2.0.0")),
         ("version=[1.0]", stable("1.0.0")),
@@ -97,7 +105,13 @@ async fn nuget_packages_show_the_version_that_the_query_selects() {
         ("version=[1.0,2.0)&prerelease=true", prerelease("2.0.0-beta.11")),
         ("version=(,1.0)", stable("0.9.0")),
         ("version=[2.1-a,)", prerelease("3.0.0-a")),
-        ("version=1.*", stable("2.0.0")),
+        ("version=1.*", stable("1.10.0")),
+        ("version=2.*", stable("2.0.0")),
+        ("version=2.*-*", prerelease("2.1.0-rc")),
+        ("version=2.0.0-beta*", stable("2.0.0")),
+        ("version=*", stable("2.0.0")),
+        ("version=[2.0.1,3.0)", prerelease("2.1.0-rc")),
+        ("version=[2.2,3.0)", NOT_FOUND),
         ("version=%3E%3D1.0.0+%3C2.0.0-a", stable("1.10.0")),
         ("version=%3E=1.0.0%20%3C1.10", stable("1.2.0")),
         ("version=%3E%3D1.0.0%20%3C1.10", stable("1.2.0")),
@@ -119,6 +133,31 @@ async fn nuget_packages_show_the_version_that_the_query_selects() {
     ] {
         check(&pipeline, &format!("nuget/{}?{query}", package.to_lowercase()), shown).await;
     }
+}
+
+/// On the second view, a minute later, all badges of the page have a version.
+#[tokio::test]
+async fn a_page_of_150_new_badges_has_all_versions_on_its_second_view() {
+    let pipeline = Pipeline::open();
+    let prefix = unique("Acme.Part");
+    let badges: Vec<_> = (0..150).map(|number| format!("{prefix}.{number}")).collect();
+    for badge in &badges {
+        pipeline.target.upstream.publish(badge, &["1.0.0"]);
+    }
+    let view = async || {
+        let reads = badges.iter().map(async |badge| {
+            pipeline.get(&format!("/badges/packages/nuget/{badge}")).await.json()["message"] == "1.0.0"
+        });
+        let shown: Vec<_> = stream::iter(reads).buffer_unordered(16).collect().await;
+        shown.into_iter().filter(|is_shown| *is_shown).count()
+    };
+    view().await;
+    let first_view = Instant::now();
+    // shields.io and GitHub's image proxy ask again after some minutes.
+    while first_view.elapsed() < Duration::from_secs(55) && view().await < badges.len() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(view().await, badges.len());
 }
 
 #[tokio::test]

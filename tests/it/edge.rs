@@ -105,7 +105,7 @@ fn the_http_api_has_routes_for_results_only_and_a_throttle_for_each() {
 }
 
 /// How badge-api reads a parameter of a query.
-const READS: [&str; 3] = ["query.get(\"", "parameter(query, \"", "parameter(&query, \""];
+const READS: [&str; 4] = ["query.get(\"", "query.flag(\"", "parameter(query, \"", "parameter(&query, \""];
 
 #[test]
 fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
@@ -114,11 +114,16 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
         let source = read(&format!("badge-api/src/{file}.rs"));
         READS.into_iter().flat_map(|before| words_after(before, &source)).collect::<BTreeSet<_>>()
     };
-    let branch = words_after("query().get(\"", &read("shared/api/src/http.rs"));
+    let http = read("shared/api/src/http.rs");
+    let branch = words_after("query().get(\"", http.split("#[cfg(test)]").next().unwrap());
     assert_eq!(branch, ["branch".to_owned()].into(), "it overrides the branch in a path");
     let tests: BTreeSet<_> = parameters("test_badge").union(&branch).cloned().collect();
     let mut packages = parameters("package_badge");
     packages.extend(Comparator::ALL.map(|(name, _)| name.to_owned()));
+    let without = |names: &[&str]| -> BTreeSet<_> {
+        packages.iter().filter(|name| !names.contains(&name.as_str())).cloned().collect()
+    };
+    let (nuget, github) = (without(&["type"]), without(&["feed", "warn"]));
     let (latest, history) = (parameters("latest"), parameters("history"));
 
     let config = distribution();
@@ -128,7 +133,8 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
     for (behavior, (pattern, origin, parameters)) in behaviors.iter().zip([
         ("/badges/tests/*", "BadgeApi", &tests),
         ("/redirect/*", "BadgeApi", &tests),
-        ("/badges/packages/*", "BadgeApi", &packages),
+        ("/badges/packages/nuget/*", "BadgeApi", &nuget),
+        ("/badges/packages/github/*", "BadgeApi", &github),
         ("/tests/latest/*", "BadgeApi", &latest),
         ("/tests/results*", "HttpApi", &history),
     ]) {
@@ -150,7 +156,7 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
         assert_eq!(behavior["Compress"], !is_badge, "{pattern}");
         forwarded.extend(names);
     }
-    assert_eq!(behaviors.len(), 5);
+    assert_eq!(behaviors.len(), 6);
     assert_eq!(config["DefaultCacheBehavior"]["TargetOriginId"], "BadgeApi");
     let everywhere = source("badge-api");
     for word in READS.into_iter().flat_map(|before| words_after(before, &everywhere)) {

@@ -14,6 +14,8 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 mod limits;
+mod names;
+mod types;
 
 const ACME: Account<'_> = Account::Org("Acme");
 const TOKEN: &str = "ghp_bM3vq0T7wYxkR2dJ";
@@ -68,7 +70,8 @@ async fn a_package_is_looked_up_as_an_organizations_and_then_as_a_users() {
     let badge = world.get("/badges/packages/github/acme/acme.kit").await.json();
     assert_eq!((&badge["label"], &badge["color"]), (&json!("github"), &json!("green")));
     let mut all = upstream.take_requests();
-    assert_eq!(paths(&all), [KIT, &format!("{KIT}/versions?per_page=100")]);
+    let kit = KIT.replace("acme.kit", "Acme.Kit");
+    assert_eq!(paths(&all), [&kit, &format!("{kit}/versions?per_page=100")], "as the reader wrote it");
 
     upstream.github_publish(Account::User("jane"), "Kit", Visibility::Public, &["2.0.0-rc.1", "latest"]);
     world.set_github_token("jane", TOKEN).await;
@@ -348,6 +351,20 @@ async fn a_token_is_sent_to_no_other_host() {
         "{:?}",
         paths(&requests)
     );
+}
+
+#[tokio::test]
+async fn links_may_come_in_several_header_lines() {
+    let (upstream, mut world) = world().await;
+    upstream.github_publish(ACME, "Kit", Visibility::Public, &["1.0.0"]);
+    let page = |number| format!("{}/github/elsewhere/{number}", upstream.url());
+    let links = [
+        ("link", format!("<{}>; rel=\"first\", <{}>; rel=\"last\"", page(1), page(2))),
+        ("link", "<../../../../elsewhere/2>; rel=\"last next\"".to_owned()),
+    ];
+    upstream.plan_fault("/versions", status(200, &links, "[{\"name\":\"1.0.0\"}]"), ALWAYS);
+    upstream.plan_fault("/elsewhere/2", status(200, &[], "[{\"name\":\"1.7.0\"},{}]"), ALWAYS);
+    assert_eq!(world.look_up("github/acme/kit").await, "1.7.0");
 }
 
 /// The log of one thread.

@@ -194,12 +194,19 @@ async fn the_role_of_badge_api_allows_exactly_its_calls() {
         "/tests/results/acme/kit",
         "/tests/results/acme/kit?branch=main&platform=linux",
         "/badges/packages/nuget/acme.kit",
+        "/badges/packages/nuget/acme.kit?feed=nightly",
         "/badges/packages/github/acme/acme.kit?version=1.0",
         "/health",
     ] {
         world.request(Method::GET, path, &[]).await;
     }
     check(&world, Function::BadgeApi);
+    let role = resources()["BadgeApiRole"]["Properties"]["Policies"].take();
+    let statements = role[0]["PolicyDocument"]["Statement"].as_array().unwrap().iter();
+    let mut of_secrets = statements.filter(|statement| statement["Resource"] == "SecretsTable.Arn");
+    let condition = &of_secrets.next().unwrap()["Condition"]["ForAllValues:StringLike"];
+    assert_eq!(condition["dynamodb:LeadingKeys"], serde_json::json!(["FEED#*"]), "no mapping of a secret");
+    assert!(of_secrets.next().is_none());
 }
 
 #[tokio::test]
@@ -210,7 +217,10 @@ async fn the_role_of_refresher_allows_exactly_its_calls() {
     upstream.github_publish(Account::Org("acme"), "closed.kit", Visibility::Private, &["1.0.0"]);
     let world = World::with_upstream(&upstream);
     world.set_github_token("acme/closed.kit", "ghp_one").await;
-    for package in ["nuget/acme.kit", "github/acme/closed.kit", "nuget/acme.none"] {
+    world.add_feed("closed", &upstream.nuget_service_index(), Some(("ci", "password"))).await;
+    world.allow("closed", "acme.kit").await;
+    let of_feed = "nuget/acme.kit?feed=closed";
+    for package in ["nuget/acme.kit", "github/acme/closed.kit", "nuget/acme.none", of_feed] {
         world.version(package).await;
     }
     world.faults.take_calls();
@@ -220,6 +230,6 @@ async fn the_role_of_refresher_allows_exactly_its_calls() {
     world.delete_github_token("acme/closed.kit").await;
     world.clock.advance(Duration::from_hours(1));
     let report = world.refresh_due().await;
-    assert_eq!((report.changed, report.not_found), (1, 1), "{report:?}");
+    assert_eq!((report.changed, report.not_found), (2, 1), "{report:?}");
     check(&world, Function::Refresher);
 }

@@ -12,6 +12,8 @@ mod badges;
 mod cold_start;
 mod edge;
 mod faults;
+mod feeds;
+mod first_reads;
 mod flood;
 mod github;
 mod history;

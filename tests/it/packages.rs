@@ -130,7 +130,7 @@ async fn a_flood_of_names_is_limited_and_delays_no_known_package() {
         }
     }
     let requested = world.faults.take_count("PutEvents");
-    assert!(requested <= 10 + 2 * 20, "a burst of 10, then 2 a second for 20 s: {requested}");
+    assert!(requested <= 200 + 5 * 20, "a burst of 200, then 5 a second for 20 s: {requested}");
     assert_eq!(world.version("nuget/acme.kit").await, "1.0.0");
     assert_eq!(world.faults.take_count("PutEvents"), 1, "a stale known package is still requested");
 }

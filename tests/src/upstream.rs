@@ -135,7 +135,25 @@ impl Upstream {
         visibility: Visibility,
         versions: &[&str],
     ) {
-        self.state().github.publish(account, package, visibility, versions);
+        self.github_publish_as("nuget", account, package, visibility, versions);
+    }
+
+    /// The same for a type of packages: `nuget`, `npm` or `container`. The versions of an image are its tags, separated
+    /// by commas.
+    pub fn github_publish_as(
+        &self,
+        package_type: &'static str,
+        account: Account<'_>,
+        package: &str,
+        visibility: Visibility,
+        versions: &[&str],
+    ) {
+        self.state().github.publish(account, package_type, package, visibility, versions);
+    }
+
+    /// Makes the names of packages on GitHub case-sensitive.
+    pub fn github_match_names_exactly(&self) {
+        self.state().github.match_names_exactly();
     }
 
     /// Deletes a GitHub version.

@@ -10,12 +10,14 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::dynamodb::{Registrations, SecretMappings};
+use badgesmith_aws::dynamodb::{Feed, Feeds, Registrations, SecretMappings};
 use badgesmith_aws::event_bridge::EventBus;
-use badgesmith_aws::secrets_manager::SecretNames;
+use badgesmith_aws::secrets_manager::{SecretNames, feed_secret};
 use badgesmith_domain::derived_key::{KeyId, MasterKey};
+use badgesmith_domain::package::FeedName;
 use badgesmith_domain::package_request::{PackageRequest, Reason};
 use badgesmith_domain::registration::{ActiveRegistration, Registration};
+use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::timestamp::Timestamp;
 use bytes::Bytes;
 use embedded_aws::template::Template;
@@ -76,6 +78,8 @@ impl World {
                 first_backoff: Duration::from_millis(4),
                 ..UpstreamTimeouts::default()
             },
+            // Nothing is looked up meanwhile.
+            first_lookup_wait: Duration::ZERO,
         };
         let start: Timestamp = "2026-01-15T10:30:00Z".parse().unwrap();
         let clock = Clock::manual(start);
@@ -200,6 +204,12 @@ impl World {
         self.restart_functions();
     }
 
+    /// Restarts the functions with badges that wait for a lookup.
+    pub fn set_first_lookup_wait(&mut self, wait: Duration) {
+        self.upstreams.first_lookup_wait = wait;
+        self.restart_functions();
+    }
+
     /// Restarts the functions with another NuGet feed.
     pub fn set_nuget_service_index(&mut self, url: &str) {
         self.upstreams.nuget_service_index = url.parse().unwrap();
@@ -213,16 +223,47 @@ impl World {
 
     /// Deletes the mapping of [`Self::set_github_token`]; the secret stays.
     pub async fn delete_github_token(&self, of: &str) {
-        let GitHubToken { organization, package, .. } = github_token(of, "");
         let mappings = SecretMappings::new(&self.sdk_config(), SECRETS_TABLE.to_owned());
-        mappings.delete(&organization, package.as_ref()).await.unwrap();
+        mappings.delete(&of.parse().unwrap()).await.unwrap();
     }
 
     /// Sets the secret of [`Self::set_github_token`] to any text.
     pub fn set_github_secret(&self, of: &str, value: &str) {
-        let GitHubToken { organization, package, .. } = github_token(of, "");
-        let name = SecretNames::default().token(&organization, package.as_ref());
+        let name = SecretNames::default().token(&of.parse().unwrap());
         self.aws.secrets().put(&name, value).unwrap();
+    }
+
+    /// Registers a feed, with a user and a password if it needs credentials.
+    pub async fn add_feed(&self, name: &str, url: &str, credentials: Option<(&str, &str)>) {
+        let name: FeedName = name.parse().unwrap();
+        let secret_id = credentials.map(|(username, password)| {
+            let id = SecretNames::default().feed(&name);
+            self.aws.secrets().put(&id, &feed_secret(username, password)).unwrap();
+            id
+        });
+        self.feeds().put(&Feed { name, address: url.to_owned(), secret_id }, self.now()).await.unwrap();
+    }
+
+    pub async fn remove_feed(&self, name: &str) {
+        self.feeds().delete(&name.parse().unwrap()).await.unwrap();
+    }
+
+    fn feeds(&self) -> Feeds {
+        Feeds::new(&self.sdk_config(), SECRETS_TABLE.to_owned())
+    }
+
+    /// Allows a package of a feed with credentials to be shown.
+    pub async fn allow(&self, feed: &str, package: &str) {
+        let mappings = SecretMappings::new(&self.sdk_config(), SECRETS_TABLE.to_owned());
+        let scope = SecretScope::Package(format!("nuget/{feed}/{package}").parse().unwrap());
+        mappings.put(&scope, &SecretNames::default().feed(&feed.parse().unwrap()), self.now()).await.unwrap();
+    }
+
+    /// Withdraws [`Self::allow`].
+    pub async fn deny(&self, feed: &str, package: &str) {
+        let mappings = SecretMappings::new(&self.sdk_config(), SECRETS_TABLE.to_owned());
+        let scope = SecretScope::Package(format!("nuget/{feed}/{package}").parse().unwrap());
+        mappings.delete(&scope).await.unwrap();
     }
 
     pub fn now(&self) -> Timestamp {

@@ -5,7 +5,7 @@ use std::fmt;
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{Known, PackageRecord, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
-use badgesmith_domain::version::NuGetVersion;
+use badgesmith_domain::version::{Advisory, Version};
 use serde::Serialize;
 
 use crate::duration::{age, format_duration};
@@ -17,6 +17,9 @@ pub(super) struct PackageDescription {
     state: State,
     latest_stable: Option<String>,
     latest_prerelease: Option<String>,
+    /// Of the version that a badge without a range shows.
+    #[serde(flatten)]
+    advisory: Advisory,
     private: bool,
     scheduled: bool,
     fetched_at: Option<Timestamp>,
@@ -42,10 +45,12 @@ impl PackageDescription {
             PackageState::NotFound => (State::NotFound, None),
             PackageState::Known(known) => (State::Known, Some(known)),
         };
-        let version = |of: fn(&Known) -> Option<&NuGetVersion>| known.and_then(of).map(ToString::to_string);
+        let version = |of: fn(&Known) -> Option<&Version>| known.and_then(of).map(ToString::to_string);
+        let advisory = known.and_then(|known| known.latest(false)).map(Version::advisory);
         Self {
             package,
             state,
+            advisory: advisory.unwrap_or_default(),
             latest_stable: version(|known| known.latest_stable.as_ref()),
             latest_prerelease: version(|known| known.latest_prerelease.as_ref()),
             private: known.is_some_and(|known| known.private),
@@ -60,6 +65,13 @@ impl PackageDescription {
 
     fn row(&self, now: Timestamp) -> [String; 6] {
         let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "-".to_owned());
+        let warning = match self.advisory {
+            Advisory { vulnerable: true, .. } => " (vulnerable)",
+            Advisory { deprecated: true, .. } => " (deprecated)",
+            Advisory { .. } => "",
+        };
+        // The stable version is that of the badge, if there is one.
+        let [stable, prerelease] = if self.latest_stable.is_some() { [warning, ""] } else { ["", warning] };
         let next = if self.refresh_after > now {
             format!("in {}", format_duration(self.refresh_after.since(now)))
         } else {
@@ -67,8 +79,8 @@ impl PackageDescription {
         };
         [
             self.package.to_string(),
-            version(&self.latest_stable),
-            version(&self.latest_prerelease),
+            format!("{}{stable}", version(&self.latest_stable)),
+            format!("{}{prerelease}", version(&self.latest_prerelease)),
             self.fetched_at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", age(at, now))),
             match self.failures {
                 0 => next,
@@ -135,6 +147,8 @@ impl fmt::Display for PackageList {
 
 #[cfg(test)]
 mod tests {
+    use badgesmith_domain::version::Scheme;
+
     use super::*;
 
     fn at(time: &str) -> Timestamp {
@@ -143,8 +157,8 @@ mod tests {
 
     fn known() -> PackageDescription {
         let known = Known {
-            latest_stable: Some("13.0.3".parse().unwrap()),
-            latest_prerelease: Some("14.0.0-beta".parse().unwrap()),
+            latest_stable: Scheme::NuGet.parse("13.0.3"),
+            latest_prerelease: Scheme::NuGet.parse("14.0.0-beta"),
             fetched_at: at("2026-05-01T10:00:00Z"),
             changed_at: at("2026-04-01T10:00:00Z"),
             consecutive_not_found: 0,
@@ -180,6 +194,8 @@ mod tests {
           "state": "known",
           "latest_stable": "13.0.3",
           "latest_prerelease": "14.0.0-beta",
+          "deprecated": false,
+          "vulnerable": false,
           "private": false,
           "scheduled": true,
           "fetched_at": "2026-05-01T10:00:00.000Z",
@@ -208,6 +224,8 @@ mod tests {
               "state": "unconfirmed",
               "latest_stable": null,
               "latest_prerelease": null,
+              "deprecated": false,
+              "vulnerable": false,
               "private": false,
               "scheduled": false,
               "fetched_at": null,

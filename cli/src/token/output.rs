@@ -2,22 +2,46 @@
 
 use std::fmt;
 
-use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::package::Package;
+use badgesmith_domain::secret_scope::SecretScope;
 use serde::Serialize;
+
+/// The packages that a token reads.
+#[derive(Serialize)]
+pub(super) struct Packages {
+    organization: String,
+    /// `None` for all public packages.
+    package: Option<String>,
+    #[serde(rename = "type")]
+    package_type: &'static str,
+}
+
+impl Packages {
+    pub(super) fn of(scope: &SecretScope) -> Self {
+        let (organization, package_type, package) = match scope {
+            SecretScope::Organization(organization, package_type) => {
+                (organization.as_str(), package_type.as_str(), None)
+            }
+            SecretScope::Package(Package::GitHub(organization, package_type, name)) => {
+                (organization.as_str(), package_type.as_str(), Some(name.to_string()))
+            }
+            SecretScope::Package(Package::NuGet(_, name)) => ("", "nuget", Some(name.to_string())),
+        };
+        Self { organization: organization.to_owned(), package, package_type }
+    }
+}
 
 #[derive(Serialize)]
 pub(super) struct StoredToken {
-    pub(super) organization: Organization,
-    /// `None` for all public packages.
-    pub(super) package: Option<PackageName>,
+    #[serde(flatten)]
+    pub(super) packages: Packages,
     pub(super) secret: String,
 }
 
 #[derive(Serialize)]
 pub(super) struct DeletedToken {
-    pub(super) organization: Organization,
-    /// `None` for all public packages.
-    pub(super) package: Option<PackageName>,
+    #[serde(flatten)]
+    pub(super) packages: Packages,
     pub(super) secret: String,
     pub(super) secret_deleted: bool,
 }
@@ -30,7 +54,7 @@ impl fmt::Display for StoredToken {
 
 impl fmt::Display for DeletedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { organization, package, .. } = self;
+        let Packages { organization, package, .. } = &self.packages;
         match package {
             Some(package) => write!(f, "deleted the token mapping of {organization}/{package}"),
             None => write!(f, "deleted the token mapping of {organization}"),
@@ -45,8 +69,7 @@ mod tests {
     #[test]
     fn a_stored_token_has_the_name_of_its_secret() {
         let token = StoredToken {
-            organization: "acme".parse().unwrap(),
-            package: Some("closed.kit".parse().unwrap()),
+            packages: Packages::of(&"acme/closed.kit".parse().unwrap()),
             secret: "badge/github/acme/closed.kit".to_owned(),
         };
         assert_eq!(token.to_string(), "stored the token in the secret badge/github/acme/closed.kit");
@@ -54,6 +77,7 @@ mod tests {
         {
           "organization": "acme",
           "package": "closed.kit",
+          "type": "nuget",
           "secret": "badge/github/acme/closed.kit"
         }
         "#);
@@ -62,8 +86,7 @@ mod tests {
     #[test]
     fn a_deleted_token_may_leave_its_secret() {
         let token = DeletedToken {
-            organization: "acme".parse().unwrap(),
-            package: None,
+            packages: Packages::of(&"acme".parse().unwrap()),
             secret: "badge/github/acme".to_owned(),
             secret_deleted: false,
         };
@@ -72,6 +95,7 @@ mod tests {
         {
           "organization": "acme",
           "package": null,
+          "type": "nuget",
           "secret": "badge/github/acme",
           "secret_deleted": false
         }

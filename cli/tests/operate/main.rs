@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
 mod dead_letters;
+mod feeds;
 mod help;
 mod packages;
 mod proxy;

@@ -39,8 +39,8 @@ async fn a_token_shows_packages_until_it_is_deleted() {
 
     // An operator mapped the package to a secret that other packages use.
     let mappings = SecretMappings::new(&world.server.aws().sdk_config(), SECRETS_TABLE.to_owned());
-    let (acme, open) = ("acme".parse().unwrap(), "open".parse().unwrap());
-    mappings.put(&acme, Some(&open), "badge/github/acme", Clock::System.now()).await.unwrap();
+    let open = "acme/open".parse().unwrap();
+    mappings.put(&open, "badge/github/acme", Clock::System.now()).await.unwrap();
     let shared = ["token", "delete", "acme", "--package", "open", "--secret", "--yes"];
     world.run(&shared).await.failed(2, "is mapped to badge/github/acme, not to badge/github/acme/open");
     assert!(current().contains("ghp_environment"));

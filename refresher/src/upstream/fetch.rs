@@ -6,12 +6,14 @@ use badgesmith_aws::sdk::AwsError;
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{PackageState, Validators};
 use badgesmith_domain::timestamp::Timestamp;
-use badgesmith_domain::version::NuGetVersion;
+use badgesmith_domain::version::Versions;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FetchRequest<'a> {
     pub(crate) package: &'a Package,
     pub(crate) state: &'a PackageState,
+    /// The name as its reader wrote it, if that is another spelling.
+    pub(crate) spelling: Option<&'a str>,
     /// The validators of the last fetch.
     pub(crate) validators: &'a Validators,
     pub(crate) now: Timestamp,
@@ -32,25 +34,11 @@ pub(crate) enum FetchOutcome {
 
 #[derive(Debug)]
 pub(crate) struct FetchedPackage {
-    /// Together all versions of the package.
-    pub(crate) versions: Vec<VersionSet>,
+    pub(crate) versions: Versions,
     /// The validators for the next fetch.
     pub(crate) validators: Validators,
     /// Shown because a token is mapped to this one package.
     pub(crate) private: bool,
-}
-
-/// Some versions of a package.
-#[derive(Debug)]
-pub(crate) enum VersionSet {
-    Listed(Vec<NuGetVersion>),
-    /// All stored versions.
-    Unchanged,
-    /// The stored versions from `lower` to `upper`, both inclusive.
-    UnchangedRange {
-        lower: NuGetVersion,
-        upper: NuGetVersion,
-    },
 }
 
 /// Why a fetch failed. Never contains a token or a response body.

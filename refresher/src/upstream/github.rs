@@ -1,19 +1,24 @@
 //! GitHub Packages: <https://docs.github.com/en/rest/packages/packages>
 
+mod listing;
 mod pages;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use badgesmith_aws::dynamodb::{SecretMapping, SecretMappings};
-use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::package::{Organization, PackageName, PackageType, Provider};
 use badgesmith_domain::package_record::{PackageState, Validators};
+use badgesmith_domain::timestamp::Timestamp;
+use badgesmith_domain::version::{Scheme, Version, Versions};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 use url::Url;
 
-use self::pages::PageWalk;
-use super::fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage, VersionSet};
+use self::listing::Listings;
+use super::fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
 use super::http_client::HttpClient;
-use super::request::{Credential, Get};
+use super::request::{Api, Credential, Get};
 use super::response::Response;
 use crate::tokens::{Token, Tokens};
 
@@ -23,14 +28,18 @@ pub(crate) struct GitHub {
     http: Arc<HttpClient>,
     api: Url,
     mappings: SecretMappings,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
+    listings: Listings,
 }
 
 /// One lookup of a package with one token.
 #[derive(Debug, Clone, Copy)]
 struct Lookup<'a> {
     organization: &'a Organization,
+    package_type: PackageType,
     name: &'a PackageName,
+    spelling: Option<&'a str>,
+    now: Timestamp,
     /// The validators of the last fetch.
     known: &'a Validators,
     credential: Credential<'a>,
@@ -52,22 +61,29 @@ enum Visibility {
 }
 
 impl GitHub {
-    pub(crate) fn new(http: Arc<HttpClient>, api: Url, mappings: SecretMappings, tokens: Tokens) -> Self {
-        Self { http, api, mappings, tokens }
+    pub(crate) fn new(
+        http: Arc<HttpClient>,
+        api: Url,
+        mappings: SecretMappings,
+        tokens: Arc<Tokens>,
+    ) -> Self {
+        Self { http, api, mappings, tokens, listings: Listings::default() }
     }
 
     pub(super) async fn fetch(
         &self,
         organization: &Organization,
+        package_type: PackageType,
         name: &PackageName,
         request: FetchRequest<'_>,
     ) -> Result<FetchOutcome, FetchError> {
         // Read for each fetch: a package whose mapping is deleted must no longer be shown.
-        let Some(mapping) = self.mappings.find(organization, name, request.now).await? else {
+        let Some(mapping) = self.mappings.find(request.package, request.now).await? else {
             tracing::info!(package = %request.package, "withheld a package: no token is mapped to its organization");
             return Ok(FetchOutcome::Withheld);
         };
-        let fetched = request.bound(self.fetch_mapped(organization, name, request, &mapping)).await;
+        let fetched =
+            request.bound(self.fetch_mapped(organization, package_type, name, request, &mapping)).await;
         let was_private = matches!(request.state, PackageState::Known(known) if known.private);
         if !was_private || mapping.of_package {
             return fetched;
@@ -86,6 +102,7 @@ impl GitHub {
     async fn fetch_mapped(
         &self,
         organization: &Organization,
+        package_type: PackageType,
         name: &PackageName,
         request: FetchRequest<'_>,
         mapping: &SecretMapping,
@@ -96,9 +113,12 @@ impl GitHub {
         };
         let is_speculative = !matches!(request.state, PackageState::Known(_));
         let fetch = async |token: &Token| {
-            let credential = Credential { token, is_speculative };
-            let (known, has_consent) = (request.validators, mapping.of_package);
-            self.look_up(Lookup { organization, name, known, credential, has_consent }).await
+            let credential = Credential { token, api: Api::GitHub { is_speculative } };
+            let FetchRequest { validators: known, spelling, now, .. } = request;
+            let has_consent = mapping.of_package;
+            let lookup =
+                Lookup { organization, package_type, name, spelling, now, known, credential, has_consent };
+            self.look_up(lookup).await
         };
         match fetch(&token).await {
             // The secret may have been rotated since the token was cached.
@@ -112,12 +132,33 @@ impl GitHub {
         }
     }
 
-    /// Looks up a package of an organization or of a user: the name does not say which.
+    /// Looks up a package of an organization or of a user: the name does not say which. No documentation says whether the
+    /// case of a name matters, so it is looked up as its reader wrote it, in lower case, and as GitHub lists it.
     async fn look_up(&self, lookup: Lookup<'_>) -> Result<FetchOutcome, FetchError> {
-        for owner_kind in self.owner_kinds(lookup.known)? {
-            let fetched = self.fetch_from(owner_kind, lookup).await?;
-            if !matches!(fetched, FetchOutcome::NotFound) {
-                return Ok(fetched);
+        let Lookup { name, spelling, known, .. } = lookup;
+        let owners = self.url("")?;
+        let is_of_owner = |url: &&String| {
+            let path = url.strip_prefix(owners.as_str());
+            path.is_some_and(|path| path.starts_with("orgs/") || path.starts_with("users/"))
+        };
+        let found_as = known.keys().filter(is_of_owner).find_map(|url| spelling_in(url, name));
+        let mut spellings: Vec<&str> = found_as.as_deref().into_iter().chain(spelling).collect();
+        spellings.push(name.as_str());
+        spellings.dedup();
+        let owner_kinds = self.owner_kinds(known)?;
+        for owner_kind in owner_kinds {
+            for spelling in &spellings {
+                let fetched = self.fetch_from(owner_kind, spelling, lookup).await?;
+                if !matches!(fetched, FetchOutcome::NotFound) {
+                    return Ok(fetched);
+                }
+            }
+        }
+        for owner_kind in owner_kinds {
+            if let Some(listed) = self.listed(owner_kind, lookup).await?
+                && !spellings.contains(&&*listed)
+            {
+                return self.fetch_from(owner_kind, &listed, lookup).await;
             }
         }
         Ok(FetchOutcome::NotFound)
@@ -130,9 +171,17 @@ impl GitHub {
         Ok(if is_of_user { ["users", "orgs"] } else { ["orgs", "users"] })
     }
 
-    async fn fetch_from(&self, owner_kind: &str, lookup: Lookup<'_>) -> Result<FetchOutcome, FetchError> {
-        let Lookup { organization, name, known, credential, has_consent } = lookup;
-        let package = self.url(&format!("{owner_kind}/{organization}/packages/nuget/{name}"))?;
+    async fn fetch_from(
+        &self,
+        owner_kind: &str,
+        spelling: &str,
+        lookup: Lookup<'_>,
+    ) -> Result<FetchOutcome, FetchError> {
+        let Lookup { organization, package_type, name, known, credential, has_consent, .. } = lookup;
+        let kind = package_type.as_str();
+        let package = format!("{owner_kind}/{organization}/packages/{kind}/{}", segment(spelling));
+        let (versions, package) =
+            (format!("{package}/versions?per_page={}", pages::PER_PAGE), self.url(&package)?);
         let mut validators = Validators::new();
         if !has_consent {
             match self.visibility(&package, lookup, &mut validators).await? {
@@ -147,26 +196,14 @@ impl GitHub {
                 None => return Ok(FetchOutcome::NotFound),
             }
         }
-        let first = self.url(&format!(
-            "{owner_kind}/{organization}/packages/nuget/{name}/versions?per_page={}",
-            pages::PER_PAGE
-        ))?;
-        let mut walk = pages::walk(&self.http, &first, known, credential, &mut validators).await?;
-        if matches!(walk, PageWalk::Stale) {
-            let none = Validators::new();
-            walk = pages::walk(&self.http, &first, &none, credential, &mut validators).await?;
+        let first = self.url(&versions)?;
+        let names = pages::walk(&self.http, &first, package_type, known, credential, &mut validators).await?;
+        let Some(names) = names else { return Ok(FetchOutcome::NotFound) };
+        if validators == *known {
+            return Ok(FetchOutcome::Unchanged);
         }
-        let versions = match walk {
-            PageWalk::NotFound => return Ok(FetchOutcome::NotFound),
-            PageWalk::Stale => {
-                return Err(FetchError::Failed(format!("the pages of {first} changed while they were read")));
-            }
-            PageWalk::Unchanged if validators == *known => return Ok(FetchOutcome::Unchanged),
-            // Only the validator of the visibility changed.
-            PageWalk::Unchanged => VersionSet::Unchanged,
-            PageWalk::Found(versions) => VersionSet::Listed(versions),
-        };
-        Ok(FetchOutcome::Found(FetchedPackage { versions: vec![versions], validators, private: has_consent }))
+        let versions = versions_of(package_type.provider(), &names);
+        Ok(FetchOutcome::Found(FetchedPackage { versions, validators, private: has_consent }))
     }
 
     /// The visibility of a package; `None` when it does not exist. Only public packages get a validator, so a document
@@ -198,4 +235,29 @@ impl GitHub {
         let url = format!("{}/{path}", self.api.as_str().trim_end_matches('/'));
         Url::parse(&url).map_err(|_| FetchError::Failed(format!("invalid URL {url}")))
     }
+}
+
+/// The valid ones of the names or tags, which are newest first. Of tags without a version, the one that was pushed last.
+fn versions_of(provider: Provider, names: &[String]) -> Versions {
+    let scheme = provider.scheme();
+    let mut versions = names.iter().filter_map(|name| scheme.parse(name));
+    if scheme != Scheme::Tags {
+        return versions.collect();
+    }
+    let (tags, versions): (Vec<_>, Vec<_>) =
+        versions.by_ref().partition(|one| matches!(one, Version::Tag(_)));
+    if versions.is_empty() { tags.into_iter().take(1).collect() } else { versions.into_iter().collect() }
+}
+
+/// Encodes a name as one segment of a path.
+fn segment(name: &str) -> String {
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(name, ESCAPED).to_string()
+}
+
+/// The spelling of a name in the URL of a document of the package.
+fn spelling_in(url: &str, name: &PackageName) -> Option<String> {
+    let segments = url.split(['/', '?']).map(|segment| percent_decode_str(segment).decode_utf8_lossy());
+    let mut spellings = segments.filter(|segment| segment.eq_ignore_ascii_case(name.as_str()));
+    spellings.next_back().map(Cow::into_owned)
 }

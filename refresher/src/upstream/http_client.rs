@@ -10,12 +10,11 @@ use badgesmith_aws::clock::Clock;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use tokio::sync::OnceCell;
-use url::Url;
 
 use super::circuit_breaker::CircuitBreaker;
 use super::fetch::FetchError;
 use super::rate_limits::{RateLimitKey, RateLimits};
-use super::request::Get;
+use super::request::{Api, Get, Redirects};
 use super::response::{AttemptError, Response, transient};
 use super::timeouts::UpstreamTimeouts;
 
@@ -35,8 +34,11 @@ const USER_AGENT: &str = concat!("badgesmith/", env!("CARGO_PKG_VERSION"));
 
 #[derive(Debug)]
 pub(crate) struct HttpClient {
-    /// Built for the first request, because it reads the system's certificates.
-    client: OnceCell<Client>,
+    // The clients are built for their first request, because they read the system's certificates.
+    /// Follows redirects to the same origin.
+    same_origin: OnceCell<Client>,
+    /// Follows redirects to any host.
+    any_host: OnceCell<Client>,
     timeouts: UpstreamTimeouts,
     /// By host.
     breakers: Mutex<HashMap<String, Arc<CircuitBreaker>>>,
@@ -47,7 +49,8 @@ pub(crate) struct HttpClient {
 impl HttpClient {
     pub(crate) fn new(timeouts: UpstreamTimeouts, clock: Clock) -> Self {
         Self {
-            client: OnceCell::new(),
+            same_origin: OnceCell::new(),
+            any_host: OnceCell::new(),
             timeouts,
             breakers: Mutex::default(),
             rate_limits: RateLimits::new(clock.clone()),
@@ -62,7 +65,7 @@ impl HttpClient {
     pub(super) async fn get(&self, get: Get<'_>) -> Result<Response, FetchError> {
         let key = RateLimitKey::of(get);
         self.rate_limits.check(&key)?;
-        if get.credential.is_some_and(|credential| credential.is_speculative) {
+        if get.credential.is_some_and(|credential| credential.api == Api::GitHub { is_speculative: true }) {
             self.rate_limits.check_speculative(&key)?;
         }
         let breaker = self.breaker(get);
@@ -90,7 +93,7 @@ impl HttpClient {
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         let breaker = breakers.entry(get.host()).or_insert_with(|| {
             let concurrency_max =
-                if get.credential.is_some() { GITHUB_CONCURRENCY_MAX } else { NUGET_CONCURRENCY_MAX };
+                if get.is_for_github() { GITHUB_CONCURRENCY_MAX } else { NUGET_CONCURRENCY_MAX };
             Arc::new(CircuitBreaker::new(concurrency_max, self.timeouts.breaker_open))
         });
         Arc::clone(breaker)
@@ -101,7 +104,7 @@ impl HttpClient {
             AttemptError::Transient(_) => true,
             // The rate limit is that of the whole token, so this request must wait like all others.
             AttemptError::RateLimited { retry_after, .. } => {
-                get.credential.is_none() && retry_after.is_some_and(|wait| wait <= RETRY_AFTER_MAX)
+                !get.is_for_github() && retry_after.is_some_and(|wait| wait <= RETRY_AFTER_MAX)
             }
             AttemptError::Final(_) => false,
         };
@@ -130,25 +133,30 @@ impl HttpClient {
     }
 
     async fn attempt(&self, get: Get<'_>, key: &RateLimitKey) -> Result<Response, AttemptError> {
-        let client = self.client.get_or_try_init(async || self.build_client()).await?;
+        let redirects = get.redirects();
+        let client = match redirects {
+            Redirects::SameOrigin => &self.same_origin,
+            Redirects::AnyHost => &self.any_host,
+        };
+        let client = client.get_or_try_init(async || self.build_client(redirects)).await?;
         let response = client.get(get.url.clone()).headers(get.headers()).send().await;
         let response = response.map_err(|error| transient(&error))?;
         self.rate_limits.record_quota(key, response.headers());
         Response::read(get, response, self.clock.now()).await
     }
 
-    fn build_client(&self) -> Result<Client, AttemptError> {
+    fn build_client(&self, redirects: Redirects) -> Result<Client, AttemptError> {
         let client = Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(self.timeouts.connect)
             .read_timeout(self.timeouts.read)
             .timeout(self.timeouts.attempt)
             // A redirect that is not followed is a response like any other, and its status is an error.
-            .redirect(Policy::custom(|attempt| {
-                let is_same_origin =
-                    attempt.previous().first().map(Url::origin) == Some(attempt.url().origin());
+            .redirect(Policy::custom(move |attempt| {
+                let is_allowed =
+                    attempt.previous().last().is_some_and(|from| redirects.allow(from, attempt.url()));
                 let is_within_limit = attempt.previous().len() <= REDIRECTS_MAX;
-                if is_same_origin && is_within_limit { attempt.follow() } else { attempt.stop() }
+                if is_allowed && is_within_limit { attempt.follow() } else { attempt.stop() }
             }))
             .build();
         client.map_err(|error| {

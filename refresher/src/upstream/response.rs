@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::fetch::FetchError;
-use super::request::Get;
+use super::request::{Api, Credential, Get};
 
 /// The largest body, as sent and unpacked. A page of a registration has some hundred KB, unpacked a few MB.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -35,8 +35,8 @@ pub(super) struct Document {
     body: Vec<u8>,
     /// The validator for the next request.
     pub(super) validator: Validator,
-    /// The `Link` header.
-    pub(super) link: Option<String>,
+    /// The `Link` headers, as one list (RFC 9110, 5.3).
+    pub(super) link: String,
 }
 
 #[derive(Debug)]
@@ -76,9 +76,7 @@ impl Response {
             _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
                 Err(retry_after(response.headers(), &cause).unwrap_or(AttemptError::Transient(cause)))
             }
-            _ if status.is_redirection() => {
-                failed(format!("{cause}; redirects to other hosts, and too many of them, are not followed"))
-            }
+            _ if status.is_redirection() => failed(format!("{cause}, a redirect that is not followed")),
             _ => failed(cause),
         }
     }
@@ -95,7 +93,8 @@ impl Response {
             // Some caches ignore conditional requests: https://github.com/NuGet/NuGetGallery/issues/9175
             return Ok(Self::NotModified);
         }
-        let link = header("link");
+        let links = response.headers().get_all("link").iter().filter_map(|value| value.to_str().ok());
+        let link = links.collect::<Vec<_>>().join(", ");
         Ok(Self::Found(Document { body: read_body(response).await?, validator, link }))
     }
 }
@@ -118,14 +117,20 @@ fn classify_refusal(
         if text(headers, "x-ratelimit-remaining") == Some("0") {
             return AttemptError::RateLimited { cause, retry_after: until_reset(headers, now) };
         }
-        let is_secondary = String::from_utf8_lossy(body).contains("secondary rate limit");
-        if status == StatusCode::TOO_MANY_REQUESTS || is_secondary {
+        if status == StatusCode::TOO_MANY_REQUESTS || names_secondary_limit(body) {
             return AttemptError::RateLimited { cause, retry_after: None };
         }
     }
-    if get.credential.is_none() {
-        let cause = format!("{cause}; feeds that require credentials are not supported");
-        return AttemptError::Final(FetchError::Failed(cause));
+    match get.credential {
+        None => {
+            let cause = format!("{cause}; the feed requires credentials, and has none for this host");
+            return AttemptError::Final(FetchError::Failed(cause));
+        }
+        Some(Credential { api: Api::Feed, .. }) => {
+            let cause = format!("{cause}: the feed's credentials are invalid, or lack a permission");
+            return AttemptError::Final(FetchError::Refused(cause));
+        }
+        Some(_) => {}
     }
     let hint = if headers.contains_key("x-github-sso") {
         "the token is not authorized for the organization's single sign-on"
@@ -135,6 +140,15 @@ fn classify_refusal(
         "the token lacks a permission; it needs the scope read:packages"
     };
     AttemptError::Final(FetchError::Refused(format!("{cause}: {hint}")))
+}
+
+/// Whether GitHub's message, or the documentation that it links to, names a secondary rate limit, which it once called
+/// abuse detection. Enterprise servers still do.
+fn names_secondary_limit(body: &[u8]) -> bool {
+    let message = String::from_utf8_lossy(body).to_ascii_lowercase();
+    ["secondary rate limit", "secondary-rate-limit", "abuse detection", "abuse-rate-limit"]
+        .iter()
+        .any(|wording| message.contains(wording))
 }
 
 /// The time until GitHub's primary rate limit is reset.
@@ -153,7 +167,7 @@ impl Document {
     pub(super) fn json<T: DeserializeOwned>(&self, url: &Url) -> Result<T, FetchError> {
         let malformed = |cause: &dyn Error| FetchError::Failed(format!("malformed document {url}: {cause}"));
         if !self.body.starts_with(&GZIP) {
-            return serde_json::from_slice(&self.body).map_err(|error| malformed(&error));
+            return serde_json::from_slice(without_mark(&self.body)).map_err(|error| malformed(&error));
         }
         // Unpacked in full, because serde_json parses a slice several times as fast as a stream. There is no await
         // meanwhile, so each thread has one such buffer at a time.
@@ -163,8 +177,13 @@ impl Document {
         if plain.len() as u64 > PLAIN_BYTES_MAX {
             return Err(FetchError::Failed(format!("{url} unpacks to more than {PLAIN_BYTES_MAX} bytes")));
         }
-        serde_json::from_slice(&plain).map_err(|error| malformed(&error))
+        serde_json::from_slice(without_mark(&plain)).map_err(|error| malformed(&error))
     }
+}
+
+/// The text after a byte order mark, which a parser may ignore (RFC 8259, 8.1). Feeds made with Windows tools have one.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, AttemptError> {

@@ -73,6 +73,12 @@ impl Query<'_> {
         let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
         Some(&**value).filter(|value| !value.is_empty())
     }
+
+    /// Whether a flag is set: `?name` or `?name=true`.
+    pub fn flag(&self, name: &str) -> bool {
+        let value = self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.trim());
+        value.is_some_and(|value| value.is_empty() || value.eq_ignore_ascii_case("true"))
+    }
 }
 
 #[derive(Debug)]

@@ -7,7 +7,6 @@
 
 use std::borrow::Cow;
 
-use badgesmith_domain::package::{Package, Provider};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 
 /// Everything except the unreserved characters of RFC 3986.
@@ -32,12 +31,20 @@ pub enum ReadRoute<'a> {
     Latest { owner: Cow<'a, str>, repo: Cow<'a, str> },
     /// `/badges/tests/{platform or all}/{owner}/{repo}/{branch}`
     TestBadge(Option<RawTarget<'a>>),
-    /// `/badges/packages/nuget/{package}` or `/badges/packages/github/{org}/{package}`
-    PackageBadge(Provider, Option<Package>),
+    /// `/badges/packages/nuget/{package}` or `/badges/packages/github/{org}/{package}`: the registry, and the rest of the
+    /// path.
+    PackageBadge(Registry, Cow<'a, str>),
     /// `/redirect/test-results/{platform or all}/{owner}/{repo}/{branch}`: redirects to the run behind a badge.
     Redirect(RawTarget<'a>),
     /// `/health`
     Health,
+}
+
+/// A package registry in a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registry {
+    NuGet,
+    GitHub,
 }
 
 /// A platform and branch of a repository in a path: decoded, but not parsed.
@@ -100,16 +107,14 @@ impl<'a> ReadRoute<'a> {
         Some((decode(owner), decode(repo)))
     }
 
-    fn package_badge(names: &str) -> Option<Self> {
-        let (provider, names) = names.split_once('/')?;
-        let provider = match &*decode(provider).to_ascii_lowercase() {
-            "nuget" => Provider::NuGet,
-            "github" => Provider::GitHub,
+    fn package_badge(names: &'a str) -> Option<Self> {
+        let (registry, names) = names.split_once('/')?;
+        let registry = match &*decode(registry).to_ascii_lowercase() {
+            "nuget" => Registry::NuGet,
+            "github" => Registry::GitHub,
             _ => return None,
         };
-        // A name that contains a decoded `/` is invalid.
-        let package = format!("{provider}/{}", decode(names)).parse().ok();
-        Some(Self::PackageBadge(provider, package))
+        Some(Self::PackageBadge(registry, decode(names)))
     }
 }
 
@@ -220,17 +225,15 @@ mod tests {
         assert!(matches!(route("/tests/results/linux/acme/kit/feature/x"), Some(Route::Submit(Some(_)))));
         assert!(matches!(read("/redirect/test-results/linux/acme/kit/main"), Some(ReadRoute::Redirect(_))));
         assert_eq!(read("/badges/tests/linux/acme/kit"), Some(ReadRoute::TestBadge(None)));
-        for (path, package) in [
-            ("/badges/packages/nuget/Newtonsoft.Json", Some("nuget/newtonsoft.json")),
-            ("/badges/packages/NuGet/a%2Eb", Some("nuget/a.b")),
-            ("/badges/packages/github/Acme/Acme.Kit", Some("github/acme/acme.kit")),
-            ("/badges/packages/nuget/", None),
-            ("/badges/packages/nuget/a/b", None),
-            ("/badges/packages/nuget/a b", None),
-            ("/badges/packages/github/kit", None),
+        for (path, registry, names) in [
+            ("/badges/packages/nuget/Newtonsoft.Json", Registry::NuGet, "Newtonsoft.Json"),
+            ("/badges/packages/NuGet/a%2Eb", Registry::NuGet, "a.b"),
+            ("/badges/packages/github/Acme/Acme.Kit", Registry::GitHub, "Acme/Acme.Kit"),
+            ("/badges/packages/github/acme/kit%2Fapi", Registry::GitHub, "acme/kit/api"),
+            ("/badges/packages/nuget/", Registry::NuGet, ""),
+            ("/badges/packages/nuget/a b", Registry::NuGet, "a b"),
         ] {
-            let Some(ReadRoute::PackageBadge(_, found)) = read(path) else { panic!("{path} is a badge") };
-            assert_eq!(found.map(|package| package.to_string()).as_deref(), package, "{path}");
+            assert_eq!(read(path), Some(ReadRoute::PackageBadge(registry, names.into())), "{path}");
         }
         for unknown in [
             "",

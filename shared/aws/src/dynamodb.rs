@@ -4,6 +4,9 @@
 mod admin;
 #[cfg(feature = "admin")]
 mod erasure;
+mod feeds;
+#[cfg(feature = "admin")]
+mod feeds_admin;
 mod history;
 mod nonces;
 mod package_content;
@@ -20,6 +23,9 @@ mod update_expression;
 
 #[cfg(feature = "admin")]
 pub use admin::table_status;
+pub use feeds::Feeds;
+#[cfg(feature = "admin")]
+pub use feeds_admin::Feed;
 pub use history::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery};
 pub use nonces::{Nonces, Reservation, ReservationOutcome};
 pub use package_leases::{Lease, LeaseOutcome};
@@ -29,7 +35,7 @@ pub use packages::{DuePackage, DuePage, DuePosition, Packages};
 pub use registrations::RegistrationRecord;
 pub use registrations::Registrations;
 pub use results::Results;
-pub use secret_mappings::{SecretMapping, SecretMappings};
+pub use secret_mappings::{FeedAccess, SecretMapping, SecretMappings};
 pub use slots::{SlotPage, SlotPosition};
 
 use std::collections::HashMap;

@@ -4,7 +4,7 @@
 mod admin;
 
 #[cfg(feature = "admin")]
-pub use admin::{CreateOutcome, SecretDescription, repository_secret, token_secret};
+pub use admin::{CreateOutcome, SecretDescription, feed_secret, repository_secret, token_secret};
 
 use std::fmt;
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::package::Provider;
 use crate::slots::Summary;
-use crate::version::NuGetVersion;
+use crate::version::{Advisory, Version};
 
 /// The colors of badges. The set is closed because shields.io draws an unknown color in bright green.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -18,9 +18,9 @@ pub enum Color {
     Blue,
     /// A stable version in GitHub Packages.
     Green,
-    /// A prerelease version.
+    /// A prerelease or a deprecated version.
     Orange,
-    /// A test or a run failed, or the subject of the badge does not exist, or the query is invalid.
+    /// A test or a run failed, a version has a known vulnerability, or the subject of the badge does not exist, or the query is invalid.
     Red,
     /// There is no result or version to show.
     LightGrey,
@@ -31,8 +31,9 @@ pub enum Color {
 /// ```
 /// use badgesmith_domain::badge::{Badge, Subject};
 /// use badgesmith_domain::package::Provider;
+/// use badgesmith_domain::version::Scheme;
 ///
-/// let badge = Badge::version(Provider::NuGet, &"13.0.3".parse()?);
+/// let badge = Badge::version(Provider::NuGet, &Scheme::NuGet.parse("13.0.3").ok_or("invalid")?);
 /// assert_eq!(
 ///     serde_json::to_string(&badge)?,
 ///     r#"{"schemaVersion":1,"label":"nuget","message":"13.0.3","color":"blue","namedLogo":"nuget"}"#
@@ -83,13 +84,23 @@ impl Badge {
     }
 
     /// The badge for a version of a package.
-    pub fn version(provider: Provider, version: &NuGetVersion) -> Self {
+    pub fn version(provider: Provider, version: &Version) -> Self {
         let color = match provider {
             _ if version.is_prerelease() => Color::Orange,
             Provider::NuGet => Color::Blue,
-            Provider::GitHub => Color::Green,
+            Provider::GitHub | Provider::GitHubNpm | Provider::GitHubContainer => Color::Green,
         };
         Self::new(Subject::Package(provider), version.to_string(), color)
+    }
+
+    /// The badge for a version, in the color of a warning if it is deprecated or has a known vulnerability.
+    pub fn version_with_warning(provider: Provider, version: &Version) -> Self {
+        let badge = Self::version(provider, version);
+        match version.advisory() {
+            Advisory { vulnerable: true, .. } => Self { color: Color::Red, ..badge },
+            Advisory { deprecated: true, .. } => Self { color: Color::Orange, ..badge },
+            Advisory { .. } => badge,
+        }
     }
 
     /// The badge for a new package, until its upstream has answered.
@@ -131,7 +142,10 @@ impl Badge {
     fn new(subject: Subject, message: String, color: Color) -> Self {
         let (label, named_logo) = match subject {
             Subject::Tests => ("tests", None),
-            Subject::Package(provider) => (provider.as_str(), Some(provider.as_str())),
+            Subject::Package(Provider::NuGet) => ("nuget", Some("nuget")),
+            Subject::Package(Provider::GitHub) => ("github", Some("github")),
+            Subject::Package(Provider::GitHubNpm) => ("github", Some("npm")),
+            Subject::Package(Provider::GitHubContainer) => ("github", Some("docker")),
         };
         Self { schema_version: 1, label, message, color, is_error: false, named_logo }
     }
@@ -158,7 +172,8 @@ mod tests {
         let many = |passed, failed| {
             Badge::tests(&Summary { passed, failed, has_failure: failed > 0, is_complete: false, newest })
         };
-        let version = |provider, text: &str| Badge::version(provider, &text.parse().unwrap());
+        let version =
+            |provider, text: &str| Badge::version(provider, &provider.scheme().parse(text).unwrap());
         let badges = [
             tests(190, 0),
             tests(0, 5),
@@ -176,6 +191,9 @@ mod tests {
             version(Provider::NuGet, "14.0.0-beta.1"),
             version(Provider::GitHub, "1.0"),
             version(Provider::GitHub, "1.0-rc"),
+            version(Provider::GitHubNpm, "1.0.0-rc.1"),
+            version(Provider::GitHubContainer, "v1.0.0"),
+            version(Provider::GitHubContainer, "latest"),
             Badge::pending(Provider::NuGet),
             Badge::not_found(Subject::Package(Provider::GitHub)),
             Badge::invalid_range(Provider::NuGet),
@@ -199,6 +217,9 @@ mod tests {
         {"schemaVersion":1,"label":"nuget","message":"14.0.0-beta.1","color":"orange","namedLogo":"nuget"}
         {"schemaVersion":1,"label":"github","message":"1.0.0","color":"green","namedLogo":"github"}
         {"schemaVersion":1,"label":"github","message":"1.0.0-rc","color":"orange","namedLogo":"github"}
+        {"schemaVersion":1,"label":"github","message":"1.0.0-rc.1","color":"orange","namedLogo":"npm"}
+        {"schemaVersion":1,"label":"github","message":"1.0.0","color":"green","namedLogo":"docker"}
+        {"schemaVersion":1,"label":"github","message":"latest","color":"green","namedLogo":"docker"}
         {"schemaVersion":1,"label":"nuget","message":"pending","color":"lightgrey","namedLogo":"nuget"}
         {"schemaVersion":1,"label":"github","message":"not found","color":"red","isError":true,"namedLogo":"github"}
         {"schemaVersion":1,"label":"nuget","message":"invalid range","color":"red","isError":true,"namedLogo":"nuget"}

@@ -6,9 +6,10 @@
 //! | its slots | `LATEST#{owner}#{repo}` | `{branch}#{platform}#{suite or nothing}` |
 //! | its index of slots | `LATEST#{owner}#{repo}#{branch}` | `{order}` |
 //! | `hmac-nonce` | `NONCE#{owner}/{repo}#{nonce or sha256#digest}` | `META` |
-//! | `badge-packages` | `PACKAGE#{provider}#{organization or -}#{package}` | `META`, `UPSTREAM`, `VERSIONS` |
+//! | `badge-packages` | `PACKAGE#{provider}#{organization, feed or -}#{package}` | `META`, `UPSTREAM`, `VERSIONS` |
 //! | its index of due packages | `DUE#{shard}` | `{refresh_after}` |
-//! | `badge-secrets` | `SECRET#{provider}#{organization}#{package or *}` | `META` |
+//! | `badge-secrets` | `SECRET#{provider}#{organization or feed}#{package or *}` | `META` |
+//! | the same: feeds | `FEED#{name}` | `META` |
 //! | the same: registrations | `REPOSITORY#{owner}#{repo}` | `META` |
 //!
 //! `#` and `%` in names are percent-encoded, so that no name can forge another key. An order is
@@ -20,7 +21,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::ids::{Branch, Nonce, ParseError, Platform, Repository};
-use crate::package::{Organization, Package, PackageName};
+use crate::package::{FeedName, Package};
+use crate::secret_scope::SecretScope;
 use crate::signature::Digest;
 use crate::test_result::{Suite, TestResult};
 use crate::timestamp::Timestamp;
@@ -82,31 +84,60 @@ pub fn reservation_partition(repository: &Repository, submission: &ReservationKe
 
 /// The partition key of a package.
 pub fn package_partition(package: &Package) -> String {
-    match package {
-        Package::NuGet(name) => format!("PACKAGE#nuget#-#{}", part(name.as_str())),
-        Package::GitHub(organization, name) => {
-            format!("PACKAGE#github#{}#{}", part(organization.as_str()), part(name.as_str()))
-        }
-    }
+    let scope = match package {
+        Package::NuGet(None, _) => "-",
+        Package::NuGet(Some(feed), _) => feed.as_str(),
+        Package::GitHub(organization, ..) => organization.as_str(),
+    };
+    format!("PACKAGE#{}#{}#{}", package.provider(), part(scope), part(package.name().as_str()))
 }
 
 /// The package with the partition key `partition`; `None` if that is not the key of a package.
 pub fn package_of(partition: &str) -> Option<Package> {
     // Package names contain no `#` or `%`, so nothing needs to be decoded.
-    let package = match *partition.split('#').collect::<Vec<_>>() {
-        ["PACKAGE", "nuget", "-", name] => Package::NuGet(name.parse().ok()?),
-        ["PACKAGE", "github", organization, name] => {
-            Package::GitHub(organization.parse().ok()?, name.parse().ok()?)
-        }
-        _ => return None,
+    let ["PACKAGE", provider, scope, name] = *partition.split('#').collect::<Vec<_>>() else { return None };
+    let text = if (provider, scope) == ("nuget", "-") {
+        format!("nuget/{name}")
+    } else {
+        format!("{provider}/{scope}/{name}")
     };
-    (package_partition(&package) == partition).then_some(package)
+    text.parse().ok().filter(|package| package_partition(package) == partition)
 }
 
-/// The partition key of the secret mapping for `package`, or for all public packages of `organization`.
-pub fn secret_partition(organization: &Organization, package: Option<&PackageName>) -> String {
-    let package = package.map_or(Cow::Borrowed("*"), |name| part(name.as_str()));
-    format!("SECRET#github#{}#{package}", part(organization.as_str()))
+/// The partition key of a secret mapping.
+pub fn secret_partition(scope: &SecretScope) -> String {
+    match scope {
+        SecretScope::Organization(organization, package_type) => {
+            format!("SECRET#{}#{}#*", package_type.provider(), part(organization.as_str()))
+        }
+        SecretScope::Package(package) => {
+            let partition = package_partition(package);
+            format!("SECRET{}", partition.strip_prefix("PACKAGE").unwrap_or(&partition))
+        }
+    }
+}
+
+/// What the partition keys of feeds begin with.
+pub const FEED_PREFIX: &str = "FEED#";
+
+/// The partition key of a NuGet feed.
+pub fn feed_partition(feed: &FeedName) -> String {
+    format!("{FEED_PREFIX}{}", part(feed.as_str()))
+}
+
+/// The feed with the partition key `partition`; `None` if that is not the key of a feed.
+pub fn feed_of(partition: &str) -> Option<FeedName> {
+    partition.strip_prefix(FEED_PREFIX)?.parse().ok()
+}
+
+/// What the partition keys of the secret mappings of a feed's packages begin with.
+pub fn feed_secrets_prefix(feed: &FeedName) -> String {
+    format!("SECRET#nuget#{}#", part(feed.as_str()))
+}
+
+/// The one package of the secret mapping with the partition key `partition`.
+pub fn package_of_secret(partition: &str) -> Option<Package> {
+    package_of(&format!("PACKAGE{}", partition.strip_prefix("SECRET")?))
 }
 
 /// The prefix of the partition keys of all registrations, and of no others.
@@ -129,8 +160,10 @@ pub fn registered_repository(partition: &str) -> Option<Repository> {
 pub enum DueShard {
     /// Packages that are known to exist, spread over several partitions to distribute the writes.
     Known(u8),
-    /// Names that no upstream has confirmed yet.
+    /// Names that no upstream has confirmed yet, and whose last lookup failed.
     Unconfirmed,
+    /// Names that wait for their first lookup.
+    Waiting,
 }
 
 impl DueShard {
@@ -152,6 +185,7 @@ impl DueShard {
         match self {
             Self::Known(shard) => format!("DUE#{shard}"),
             Self::Unconfirmed => "DUE#unconfirmed".to_owned(),
+            Self::Waiting => "DUE#waiting".to_owned(),
         }
     }
 }
@@ -385,19 +419,33 @@ mod tests {
         for (package, partition) in [
             ("nuget/Newtonsoft.Json", "PACKAGE#nuget#-#newtonsoft.json"),
             ("github/Acme/Acme.Kit", "PACKAGE#github#acme#acme.kit"),
+            ("nuget/my-feed/Kit", "PACKAGE#nuget#my-feed#kit"),
+            ("github-npm/acme/kit", "PACKAGE#github-npm#acme#kit"),
+            ("github-container/acme/kit/api", "PACKAGE#github-container#acme#kit/api"),
         ] {
             let package: Package = package.parse().unwrap();
             assert_eq!(package_partition(&package), partition);
             assert_eq!(package_of(partition), Some(package));
         }
         for invalid in
-            ["", "PACKAGE#nuget#acme#kit", "PACKAGE#github#-#kit", "PACKAGE#nuget#-#Kit", "TEST#a#b"]
+            ["", "PACKAGE#nuget#Acme#kit", "PACKAGE#github#-#kit", "PACKAGE#nuget#-#Kit", "TEST#a#b"]
         {
             assert_eq!(package_of(invalid), None, "{invalid}");
         }
-        let (organization, name) = ("Acme".parse().unwrap(), "Acme.Kit".parse().unwrap());
-        assert_eq!(secret_partition(&organization, None), "SECRET#github#acme#*");
-        assert_eq!(secret_partition(&organization, Some(&name)), "SECRET#github#acme#acme.kit");
+        let secret = |scope: &str| secret_partition(&scope.parse().unwrap());
+        assert_eq!(secret("Acme"), "SECRET#github#acme#*");
+        assert_eq!(secret("npm:acme"), "SECRET#github-npm#acme#*");
+        assert_eq!(secret("acme/Acme.Kit"), "SECRET#github#acme#acme.kit");
+        assert_eq!(secret("container:acme/kit/api"), "SECRET#github-container#acme#kit/api");
+        let of_feed = SecretScope::Package("nuget/my-feed/kit".parse().unwrap());
+        assert_eq!(secret_partition(&of_feed), "SECRET#nuget#my-feed#kit");
+        assert_eq!(package_of_secret("SECRET#nuget#my-feed#kit"), "nuget/my-feed/kit".parse().ok());
+        let feed = "my-feed".parse().unwrap();
+        assert_eq!(
+            (feed_partition(&feed), feed_secrets_prefix(&feed)),
+            ("FEED#my-feed".into(), "SECRET#nuget#my-feed#".into())
+        );
+        assert_eq!(feed_of("FEED#my-feed"), Some(feed));
         // The shard of a package must be the same in every version of this crate.
         let shards = ["nuget/newtonsoft.json", "nuget/serilog", "github/acme/acme.kit"]
             .map(|package| DueShard::of(&package.parse().unwrap()).partition());
@@ -417,7 +465,7 @@ mod tests {
         assert!(slot_sort(&branch, Platform::Windows, Some(&suite)).len() <= SORT_KEY_BYTES_MAX);
         assert!(reservation_partition(&repository, &nonce).len() <= PARTITION_KEY_BYTES_MAX);
         assert!(result_sort(Platform::Windows, &branch, &order).len() <= SORT_KEY_BYTES_MAX);
-        let package = Package::GitHub("o".repeat(39).parse().unwrap(), "p".repeat(100).parse().unwrap());
+        let package = format!("github-container/{}/{}", "o".repeat(39), "p".repeat(255)).parse().unwrap();
         assert!(package_partition(&package).len() <= PARTITION_KEY_BYTES_MAX);
     }
 }

@@ -41,6 +41,7 @@ pub mod package;
 pub mod package_record;
 pub mod package_request;
 pub mod registration;
+pub mod secret_scope;
 pub mod signature;
 pub mod slots;
 pub mod test_result;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::timestamp::Timestamp;
-use crate::version::NuGetVersion;
+use crate::version::Version;
 
 /// A package without its versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +33,9 @@ pub enum PackageState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     /// The highest stable version.
-    pub latest_stable: Option<NuGetVersion>,
+    pub latest_stable: Option<Version>,
     /// The highest prerelease.
-    pub latest_prerelease: Option<NuGetVersion>,
+    pub latest_prerelease: Option<Version>,
     /// When the upstream last confirmed the versions.
     pub fetched_at: Timestamp,
     /// When the versions last changed.
@@ -63,7 +63,7 @@ impl PackageRecord {
 impl Known {
     /// The version of a badge without a version range: the highest stable one; the highest of all with `prerelease`,
     /// or when there is no stable one.
-    pub fn latest(&self, prerelease: bool) -> Option<&NuGetVersion> {
+    pub fn latest(&self, prerelease: bool) -> Option<&Version> {
         match (&self.latest_stable, &self.latest_prerelease) {
             (Some(stable), Some(other)) if prerelease => Some(stable.max(other)),
             (Some(stable), _) => Some(stable),
@@ -85,9 +85,9 @@ pub struct Validator {
     /// The `Last-Modified` header, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
-    /// The commit of a page of a NuGet registration.
+    /// The versions in a document that is one of several, so that one that changed does not require the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
+    pub versions: Option<Vec<String>>,
     /// The URL of the page after a page of GitHub's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,

@@ -19,6 +19,9 @@ pub struct PackageRequest {
     pub package: Package,
     pub reason: Reason,
     pub requested_at: Timestamp,
+    /// The name as the reader wrote it, if that is not in lower case. It may be the only one that the registry knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// Why a package is requested. When two requests are merged, the variant that is declared first wins, with the
@@ -57,7 +60,20 @@ pub enum RequestError {
 
 impl PackageRequest {
     pub fn new(package: Package, reason: Reason, requested_at: Timestamp) -> Self {
-        Self { version: VERSION, package, reason, requested_at }
+        Self { version: VERSION, package, reason, requested_at, name: None }
+    }
+
+    /// Adds the name as the reader wrote it.
+    #[must_use]
+    pub fn written_as(self, name: &str) -> Self {
+        let is_other = self.package.name().as_str() != name;
+        Self { name: is_other.then(|| name.to_owned()), ..self }
+    }
+
+    /// The name as the reader wrote it, if it is another spelling of the package's name.
+    pub fn spelling(&self) -> Option<&str> {
+        let name = self.package.name().as_str();
+        self.name.as_deref().filter(|written| *written != name && written.eq_ignore_ascii_case(name))
     }
 
     /// Merges another request for the same package into this one. Between a lookup and a [`Reason::Unschedule`],
@@ -70,6 +86,7 @@ impl PackageRequest {
             self.reason = other.reason;
         }
         self.requested_at = self.requested_at.max(other.requested_at);
+        self.name = self.name.take().or_else(|| other.name.clone());
     }
 
     /// Parses `body`, a complete event as EventBridge sends it to a queue, with the request as its detail.
@@ -120,7 +137,7 @@ mod tests {
         assert_eq!(PackageRequest::parse_event(&event(&detail)).unwrap(), request);
         let newer = event(r#"{"version":2,"packages":[]}"#);
         assert!(matches!(PackageRequest::parse_event(&newer), Err(RequestError::Newer(2))));
-        for malformed in [&detail, "", "{}", &event("{}"), &event(r#"{"version":1,"package":"npm/x"}"#)] {
+        for malformed in [&detail, "", "{}", &event("{}"), &event(r#"{"version":1,"package":"npm/x/y"}"#)] {
             assert!(matches!(PackageRequest::parse_event(malformed), Err(RequestError::Malformed(_))));
         }
     }

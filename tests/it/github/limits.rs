@@ -10,6 +10,8 @@ use super::{ACME, MINUTE, paths, refresh, status, world_that_knows};
 #[tokio::test]
 async fn a_rate_limit_is_respected_and_known_versions_stay() {
     let secondary = "{\"message\":\"You have exceeded a secondary rate limit. Please wait a few minutes.\"}";
+    let former =
+        "{\"message\":\"You have triggered an Abuse Detection mechanism. Please wait a few minutes.\"}";
     let reset_in = |world: &World, minutes: u64| {
         world.now().plus(MINUTE * u32::try_from(minutes).unwrap()).unix_seconds()
     };
@@ -18,6 +20,7 @@ async fn a_rate_limit_is_respected_and_known_versions_stay() {
         (Some((403, Some("1200"), "{}")), 20),
         (Some((429, Some("1200"), "{}")), 20),
         (Some((403, None, secondary)), 1),
+        (Some((403, None, former)), 1),
         (Some((429, None, secondary)), 1),
         (Some((429, None, "")), 1),
     ] {

@@ -1,4 +1,4 @@
-//! The part of GitHub's REST API that lists the versions of NuGet packages.
+//! The part of GitHub's REST API that lists packages and their versions.
 //! <https://docs.github.com/rest/packages/packages>
 
 mod access;
@@ -59,6 +59,7 @@ pub(super) struct GitHub {
     access: Access,
     changes: u64,
     last_id: u64,
+    names_are_exact: bool,
     /// By the login in lower case.
     owners: HashMap<(Kind, String), Owner>,
 }
@@ -78,6 +79,7 @@ impl GitHub {
             changes: 0,
             // Ids on GitHub have more than 32 bits.
             last_id: 3_102_445_876,
+            names_are_exact: false,
             owners: HashMap::new(),
         }
     }
@@ -85,6 +87,7 @@ impl GitHub {
     pub(super) fn publish(
         &mut self,
         account: Account<'_>,
+        package_type: &'static str,
         package: &str,
         visibility: Visibility,
         versions: &[&str],
@@ -96,8 +99,8 @@ impl GitHub {
             .entry((kind, login.to_lowercase()))
             .or_insert_with(|| Owner::new(kind, login, self.last_id % 1_000_000));
         self.last_id += 1;
-        let new = || Package::new(package, self.last_id, Stamp(self.changes));
-        let package = owner.packages.entry(package.to_lowercase()).or_insert_with(new);
+        let new = || Package::new(package_type, package, self.last_id, Stamp(self.changes));
+        let package = owner.packages.entry((package_type, package.to_lowercase())).or_insert_with(new);
         package.set_visibility(visibility);
         for version in versions {
             self.last_id += 1;
@@ -119,8 +122,13 @@ impl GitHub {
     fn package_mut(&mut self, account: Account<'_>, package: &str) -> &mut Package {
         let (kind, login) = account.parts();
         let owner = self.owners.get_mut(&(kind, login.to_lowercase()));
-        let package = owner.and_then(|owner| owner.packages.get_mut(&package.to_lowercase()));
+        let package = owner.and_then(|owner| owner.packages.get_mut(&("nuget", package.to_lowercase())));
         package.expect("a package that was published")
+    }
+
+    /// Names match only in the case in which they were pushed.
+    pub(super) fn match_names_exactly(&mut self) {
+        self.names_are_exact = true;
     }
 
     pub(super) fn set_token(&mut self, token: &str, reads_packages: bool, sees_private_of: &[&str]) {
@@ -155,7 +163,16 @@ impl GitHub {
             .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
             .collect();
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
-        let [accounts, login, "packages", kind, package, rest @ ..] = &segments[..] else {
+        if let [accounts, login, "packages"] = &segments[..] {
+            let Some(owner) = self.owner(accounts, login) else { return error(404, "Not Found") };
+            let is_visible =
+                |package: &&Package| package.visibility == Visibility::Public || token.sees(&owner.login);
+            let visible = owner.packages.values().filter(is_visible);
+            let of_type = visible.filter(|one| query.contains(&format!("package_type={}&", one.kind)));
+            let list: Vec<_> = of_type.map(|package| package.description(owner, &self.base)).collect();
+            return response(200, JSON, json!(list).to_string());
+        }
+        let [accounts, login, "packages", package_type, package, rest @ ..] = &segments[..] else {
             return error(404, "Not Found");
         };
         let is_list = match rest {
@@ -170,12 +187,15 @@ impl GitHub {
         let requested = self
             .owner(accounts, login)
             .and_then(|owner| {
-                let package = owner.packages.get(&package.to_lowercase())?;
-                Some(Requested { owner, package, is_list })
+                let package_type =
+                    ["nuget", "npm", "container"].into_iter().find(|one| one == package_type)?;
+                let found = owner.packages.get(&(package_type, package.to_lowercase()))?;
+                let matches = !self.names_are_exact || found.name == *package;
+                matches.then_some(Requested { owner, package: found, is_list })
             })
             // GitHub responds with 404 to a token without access.
             .filter(|Requested { owner, package, .. }| {
-                *kind == "nuget" && (package.visibility == Visibility::Public || token.sees(&owner.login))
+                package.visibility == Visibility::Public || token.sees(&owner.login)
             });
         match requested {
             Some(requested) => self.found(&requested, &format!("{path}?{query}"), name, headers),

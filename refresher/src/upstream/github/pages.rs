@@ -1,8 +1,9 @@
 //! The versions of a package, page by page:
 //! <https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api>
 
+use badgesmith_domain::package::PackageType;
 use badgesmith_domain::package_record::{Validator, Validators};
-use badgesmith_domain::version::{NuGetVersion, Versions};
+use badgesmith_domain::version::Versions;
 use serde::Deserialize;
 use url::Url;
 
@@ -16,73 +17,91 @@ pub(super) const PER_PAGE: usize = 100;
 /// Enough pages for all versions that are stored.
 const PAGES_MAX: usize = Versions::MAX / PER_PAGE;
 
-/// The result of reading all pages.
-pub(super) enum PageWalk {
-    Unchanged,
-    NotFound,
-    Found(Vec<NuGetVersion>),
-    /// A later page changed, so the unchanged ones before it have to be read without validators.
-    Stale,
+#[derive(Deserialize)]
+struct Version {
+    /// The version; for a container image, its digest.
+    name: Option<String>,
+    metadata: Option<Metadata>,
 }
 
 #[derive(Deserialize)]
-struct Version {
-    name: Option<String>,
+struct Metadata {
+    container: Option<Container>,
 }
 
-/// Reads the pages of a package's versions, and adds their validators to `validators`. Every page has its own entity tag,
-/// and a deletion may change only a later page, so all are requested.
+#[derive(Deserialize)]
+struct Container {
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+impl Version {
+    fn names(self, package_type: PackageType) -> Vec<String> {
+        match package_type {
+            PackageType::NuGet | PackageType::Npm => self.name.into_iter().collect(),
+            PackageType::Container => {
+                self.metadata.and_then(|metadata| metadata.container).map_or_else(Vec::new, |one| one.tags)
+            }
+        }
+    }
+}
+
+/// Reads the pages of a package's versions, and returns their names or tags, the newest first; `None` when it does not exist, or
+/// has no versions. Adds the validators of the pages to `validators`. Every page has its own entity tag, and a deletion
+/// may change only a later page, so all are requested.
 pub(super) async fn walk(
     http: &HttpClient,
     first: &Url,
+    package_type: PackageType,
     known: &Validators,
     credential: Credential<'_>,
     validators: &mut Validators,
-) -> Result<PageWalk, FetchError> {
-    let mut url = first.clone();
-    let mut versions: Option<Vec<NuGetVersion>> = None;
+) -> Result<Option<Vec<String>>, FetchError> {
+    let (mut url, mut names) = (first.clone(), Vec::new());
     for page in 0..PAGES_MAX {
-        // After one changed page, the others have to be complete.
-        let validator = known.get(url.as_str()).filter(|_| versions.is_none());
+        let validator = known.get(url.as_str()).filter(|validator| validator.versions.is_some());
         let response = http.get(Get { url: &url, validator, credential: Some(credential) }).await?;
         let validator = match response {
-            Response::NotFound => return Ok(PageWalk::NotFound),
+            Response::NotFound => return Ok(None),
             Response::NotModified => validator.cloned().unwrap_or_default(),
-            Response::Found(_) if page > 0 && versions.is_none() => return Ok(PageWalk::Stale),
             Response::Found(document) => {
                 let named: Vec<Version> = document.json(&url)?;
                 if page == 0 && named.is_empty() {
-                    // A package without versions counts as not found.
-                    return Ok(PageWalk::NotFound);
+                    return Ok(None);
                 }
-                // A name that is not a NuGet version is skipped.
-                let parsed = named.iter().filter_map(|version| version.name.as_deref()?.parse().ok());
-                versions.get_or_insert_default().extend(parsed);
-                let next = document.link.as_deref().and_then(next_page);
-                Validator { next, ..document.validator }
+                let names = named.into_iter().flat_map(|version| version.names(package_type));
+                let versions = Some(names.collect());
+                Validator { next: next_page(&document.link), versions, ..document.validator }
             }
         };
+        names.extend(validator.versions.iter().flatten().cloned());
         let next = validator.next.clone();
         validators.insert(url.to_string(), validator);
         let Some(next) = next else { break };
-        url = same_origin(first, &next)?;
+        url = same_origin(&url, &next)?;
     }
-    Ok(versions.map_or(PageWalk::Unchanged, PageWalk::Found))
+    Ok(Some(names))
 }
 
-/// Parses the URL of a next page. Any path is allowed, but the token is sent to no other host.
-fn same_origin(first: &Url, next: &str) -> Result<Url, FetchError> {
-    let url = Url::parse(next).ok().filter(|url| url.origin() == first.origin());
+/// Parses the URL of the page after `page`. Any path is allowed, but the token is sent to no other host.
+pub(super) fn same_origin(page: &Url, next: &str) -> Result<Url, FetchError> {
+    let url = page.join(next).ok().filter(|url| url.origin() == page.origin());
     url.ok_or_else(|| FetchError::Failed("the URL of the next page is on another host".to_owned()))
 }
 
-/// The URL with `rel="next"` in a `Link` header (RFC 8288): `<URL>; rel="next", <URL>; rel="last"`.
-fn next_page(link: &str) -> Option<String> {
-    link.split('<').find_map(|entry| {
+/// The URL with the relation `next` in a list of links (RFC 8288): `<URL>; rel="next", <URL>; rel="last"`. A link may have
+/// several relations, which match in any case.
+pub(super) fn next_page(links: &str) -> Option<String> {
+    links.split('<').find_map(|entry| {
         let (url, parameters) = entry.split_once('>')?;
-        let mut parameters = parameters.split([';', ',']).map(str::trim);
-        let is_next = parameters.any(|parameter| matches!(parameter, "rel=\"next\"" | "rel=next"));
-        is_next.then(|| url.to_owned())
+        let relations = parameters.split([';', ',']).find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("rel").then(|| value.trim().trim_matches('"'))
+        })?;
+        relations
+            .split_whitespace()
+            .any(|one| one.eq_ignore_ascii_case("next"))
+            .then(|| url.trim().to_owned())
     })
 }
 
@@ -98,7 +117,20 @@ mod tests {
         assert_eq!(next_page(&format!("{next}, {last}")), url);
         assert_eq!(next_page(&format!("{last}, {next}")), url);
         assert_eq!(next_page(&next.replace('"', "")), url);
-        for none in [last, "", "<https://x>", "rel=\"next\"", "<https://x>; rel=\"prev\", <https://y>"] {
+        for spelling in
+            ["Rel=NEXT", "rel = \"next\"", "rel=\"last next\"", "title=\"a\"; rel=\"prefetch  next\""]
+        {
+            assert_eq!(next_page(&next.replace("rel=\"next\"", spelling)), url, "{spelling}");
+        }
+        for none in [
+            last,
+            "",
+            "<https://x>",
+            "rel=\"next\"",
+            "<https://x>; rel=\"prev\", <https://y>",
+            "<https://x>; rel=\"nextish\"",
+            "<https://x>; rev=\"next\"",
+        ] {
             assert_eq!(next_page(none), None, "{none}");
         }
     }

@@ -8,25 +8,31 @@ use url::Url;
 use crate::upstream::fetch::FetchError;
 use crate::upstream::response::Document;
 
-/// Registrations with all versions, always compressed. Older types leave out versions by Semantic Versioning 2.0.0:
+/// Registrations with all versions.
+const REGISTRATIONS: [&str; 2] = ["RegistrationsBaseUrl/3.6.0", "RegistrationsBaseUrl/Versioned"];
+/// Registrations that may leave out versions by Semantic Versioning 2.0.0, the latest first:
 /// <https://learn.microsoft.com/en-us/nuget/api/registration-base-url-resource>
-const REGISTRATIONS: &str = "RegistrationsBaseUrl/3.6.0";
+const OLD_REGISTRATIONS: [&str; 4] = [
+    "RegistrationsBaseUrl/3.4.0",
+    "RegistrationsBaseUrl/3.0.0-rc",
+    "RegistrationsBaseUrl/3.0.0-beta",
+    "RegistrationsBaseUrl",
+];
 /// All versions, but not whether they are listed:
 /// <https://learn.microsoft.com/en-us/nuget/api/package-base-address-resource>
 const FLAT_CONTAINER: &str = "PackageBaseAddress/3.0.0";
 
-/// The resource with the versions of packages.
+/// The resources with the versions of packages. Each is a list of alternative base URLs, which end with a slash.
 #[derive(Debug, Clone)]
-pub(super) struct Resources {
-    pub(super) kind: ResourceKind,
-    /// Alternative base URLs; each ends with a slash.
-    pub(super) bases: Vec<Url>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ResourceKind {
-    Registrations,
-    FlatContainer,
+pub(super) enum Resources {
+    /// They show which versions are listed.
+    Registrations(Vec<Url>),
+    /// Versions that they leave out are in the flat container, if the feed has one.
+    OldRegistrations {
+        registrations: Vec<Url>,
+        flat_container: Vec<Url>,
+    },
+    FlatContainer(Vec<Url>),
 }
 
 #[derive(Deserialize)]
@@ -44,28 +50,30 @@ struct Resource {
 }
 
 impl Resources {
-    /// The registrations if the feed has any, because they show which versions are listed; otherwise the flat
-    /// container.
     pub(super) fn parse(service_index: &Url, document: &Document) -> Result<Self, FetchError> {
         let ServiceIndex { resources } = document.json(service_index)?;
-        for (kind, name) in
-            [(ResourceKind::Registrations, REGISTRATIONS), (ResourceKind::FlatContainer, FLAT_CONTAINER)]
-        {
+        let bases = |name: &&str| -> Vec<Url> {
             let of_kind = resources.iter().filter(|resource| resource.is(name));
-            let bases: Vec<_> = of_kind.filter_map(|resource| resource.base(service_index)).collect();
-            if !bases.is_empty() {
-                return Ok(Self { kind, bases });
-            }
+            of_kind.filter_map(|resource| resource.base(service_index)).collect()
+        };
+        let first = |names: &[&str]| names.iter().map(bases).find(|bases| !bases.is_empty());
+        let flat_container = bases(&FLAT_CONTAINER);
+        if let Some(registrations) = first(&REGISTRATIONS) {
+            Ok(Self::Registrations(registrations))
+        } else if let Some(registrations) = first(&OLD_REGISTRATIONS) {
+            Ok(Self::OldRegistrations { registrations, flat_container })
+        } else if flat_container.is_empty() {
+            let error = "neither RegistrationsBaseUrl nor PackageBaseAddress/3.0.0";
+            Err(FetchError::Failed(format!("the service index {service_index} has {error}")))
+        } else {
+            Ok(Self::FlatContainer(flat_container))
         }
-        let error =
-            format!("the service index {service_index} has neither {REGISTRATIONS} nor {FLAT_CONTAINER}");
-        Err(FetchError::Failed(error))
     }
 }
 
 impl Resource {
     fn is(&self, name: &str) -> bool {
-        let is_name = |value: &Value| value.as_str() == Some(name);
+        let is_name = |value: &Value| value.as_str().is_some_and(|text| text.eq_ignore_ascii_case(name));
         is_name(&self.kind) || self.kind.as_array().is_some_and(|kinds| kinds.iter().any(is_name))
     }
 

@@ -3,7 +3,8 @@
 use aws_sdk_dynamodb::Client;
 use aws_types::SdkConfig;
 use badgesmith_domain::key;
-use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::package::Package;
+use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::timestamp::Timestamp;
 
 use super::secret_mappings::{SECRET_ID, SecretMappings};
@@ -31,16 +32,12 @@ impl SecretMappings {
     ///
     /// # Errors
     /// [`AwsError`] when the call failed.
-    pub async fn secret_of(
-        &self,
-        organization: &Organization,
-        package: Option<&PackageName>,
-    ) -> Result<Option<String>, AwsError> {
+    pub async fn secret_of(&self, scope: &SecretScope) -> Result<Option<String>, AwsError> {
         let output = self
             .client
             .get_item()
             .table_name(&self.table)
-            .set_key(Some(item_key(&key::secret_partition(organization, package), key::META)))
+            .set_key(Some(item_key(&key::secret_partition(scope), key::META)))
             .consistent_read(true)
             .send()
             .await
@@ -52,21 +49,26 @@ impl SecretMappings {
     ///
     /// # Errors
     /// [`AwsError`] when the call failed. It may have taken effect all the same.
-    pub async fn put(
-        &self,
-        organization: &Organization,
-        package: Option<&PackageName>,
-        secret_id: &str,
-        now: Timestamp,
-    ) -> Result<(), AwsError> {
+    pub async fn put(&self, scope: &SecretScope, secret_id: &str, now: Timestamp) -> Result<(), AwsError> {
+        let (provider, organization, package) = match scope {
+            SecretScope::Organization(organization, package_type) => {
+                (package_type.provider(), organization.as_str(), "*")
+            }
+            SecretScope::Package(package @ Package::GitHub(organization, ..)) => {
+                (package.provider(), organization.as_str(), package.name().as_str())
+            }
+            SecretScope::Package(package @ Package::NuGet(feed, name)) => {
+                (package.provider(), feed.as_ref().map_or("-", |feed| feed.as_str()), name.as_str())
+            }
+        };
         self.client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item_key(&key::secret_partition(organization, package), key::META)))
+            .set_item(Some(item_key(&key::secret_partition(scope), key::META)))
             .item(SECRET_ID, string(secret_id))
-            .item(PROVIDER, string("github"))
-            .item(ORGANIZATION, string(organization.as_str()))
-            .item(PACKAGE, string(package.map_or("*", PackageName::as_str)))
+            .item(PROVIDER, string(provider.as_str()))
+            .item(ORGANIZATION, string(organization))
+            .item(PACKAGE, string(package))
             .item(CREATED_AT, string(now.to_string()))
             .send()
             .await
@@ -78,15 +80,11 @@ impl SecretMappings {
     ///
     /// # Errors
     /// [`AwsError`] when the call failed. It may have taken effect all the same.
-    pub async fn delete(
-        &self,
-        organization: &Organization,
-        package: Option<&PackageName>,
-    ) -> Result<(), AwsError> {
+    pub async fn delete(&self, scope: &SecretScope) -> Result<(), AwsError> {
         self.client
             .delete_item()
             .table_name(&self.table)
-            .set_key(Some(item_key(&key::secret_partition(organization, package), key::META)))
+            .set_key(Some(item_key(&key::secret_partition(scope), key::META)))
             .send()
             .await
             .map_err(|error| AwsError::new("dynamodb:DeleteItem", error))?;

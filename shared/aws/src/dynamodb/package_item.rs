@@ -7,7 +7,6 @@ use badgesmith_domain::key::{self, DueShard};
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{Known, PackageRecord, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
-use badgesmith_domain::version::NuGetVersion;
 
 use super::{Item, StoreError, TTL, integer, number, string, text};
 
@@ -51,10 +50,11 @@ pub(super) fn item_key(package: &Package, sort: &str) -> Item {
     super::item_key(&key::package_partition(package), sort)
 }
 
-pub(super) fn to_record(item: &Item) -> Result<PackageRecord, StoreError> {
+pub(super) fn to_record(package: &Package, item: &Item) -> Result<PackageRecord, StoreError> {
     let version = |name| {
-        let version = text(item, name).map(str::parse::<NuGetVersion>).transpose();
-        version.map_err(|_| StoreError::corrupt(item, format!("invalid version in {name}")))
+        let Some(text) = text(item, name) else { return Ok(None) };
+        let version = package.provider().scheme().parse_stored(text);
+        version.map(Some).ok_or_else(|| StoreError::corrupt(item, format!("invalid version in {name}")))
     };
     let state = match text(item, STATE) {
         Some(UNCONFIRMED) => PackageState::Unconfirmed,
@@ -118,7 +118,7 @@ fn known_attributes(known: &Known) -> Item {
     for (name, version) in
         [(LATEST_STABLE, &known.latest_stable), (LATEST_PRERELEASE, &known.latest_prerelease)]
     {
-        item.extend(version.iter().map(|version| (name.to_owned(), string(version.to_string()))));
+        item.extend(version.iter().map(|version| (name.to_owned(), string(version.stored()))));
     }
     item
 }
@@ -134,6 +134,8 @@ pub(super) fn timestamp(item: &Item, name: &str) -> Result<Timestamp, StoreError
 
 #[cfg(test)]
 mod tests {
+    use badgesmith_domain::version::Scheme;
+
     use super::*;
 
     fn record(state: PackageState) -> PackageRecord {
@@ -146,8 +148,8 @@ mod tests {
         let moment = Timestamp::from_unix_milliseconds(1_000);
         let known = |is_scheduled| {
             PackageState::Known(Known {
-                latest_stable: Some("1.0.0".parse().unwrap()),
-                latest_prerelease: Some("2.0.0-rc.1".parse().unwrap()),
+                latest_stable: Scheme::NuGet.parse("1.0.0"),
+                latest_prerelease: Scheme::NuGet.parse("2.0.0-rc.1"),
                 fetched_at: moment,
                 changed_at: moment,
                 consecutive_not_found: 0,

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
-use badgesmith_domain::key;
+use badgesmith_domain::key::{self, DueShard};
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{PackageRecord, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
@@ -37,6 +37,7 @@ pub struct Lease {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most outcomes are leases")]
 pub enum LeaseOutcome {
     Leased(Lease),
     /// The package is not due, or another run holds its lease.
@@ -196,6 +197,49 @@ impl Packages {
         }
     }
 
+    /// Puts a package that the table does not have in the line of names that wait for their first lookup: one
+    /// conditional write. Ignores a package that exists.
+    ///
+    /// # Errors
+    /// [`AwsError`] when no response confirmed it.
+    pub async fn wait_in_line(
+        &self,
+        package: &Package,
+        requested_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), AwsError> {
+        let requested_at = requested_at.max(now.minus(REQUEST_AGE_MAX));
+        let record = PackageRecord {
+            state: PackageState::Unconfirmed,
+            refresh_after: now,
+            last_requested_at: requested_at,
+            failures: 0,
+        };
+        let mut item = item_key(package, key::META);
+        item.extend(package_item::attributes(package, &record, now));
+        item.insert(DUE_PK.to_owned(), string(DueShard::Waiting.partition()));
+        item.insert(LAST_REQUESTED_AT.to_owned(), string(requested_at.to_string()));
+        item.insert(LEASE_TOKEN.to_owned(), string(""));
+        item.insert(LEASE_UNTIL.to_owned(), number(0));
+        let result = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(PK) OR #ttl <= :now")
+            .expression_attribute_names("#ttl", TTL)
+            .expression_attribute_values(":now", number(now.unix_seconds()))
+            .send()
+            .await;
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(AwsError::new("dynamodb:PutItem", error)),
+            },
+        }
+    }
+
     fn lease_request(&self, package: &Package, update: UpdateExpression) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
@@ -216,7 +260,7 @@ fn lease_update(token: &str, now: Timestamp) -> UpdateExpression {
 }
 
 fn to_lease(package: &Package, token: String, output: UpdateItemOutput) -> Result<Lease, StoreError> {
-    let record = package_item::to_record(&output.attributes.unwrap_or_default())?;
+    let record = package_item::to_record(package, &output.attributes.unwrap_or_default())?;
     Ok(Lease { package: package.clone(), record, token })
 }
 

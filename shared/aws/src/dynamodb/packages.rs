@@ -64,7 +64,7 @@ impl Packages {
             .await
             .map_err(|error| AwsError::new("dynamodb:GetItem", error))?;
         match output.item {
-            Some(item) if !is_expired(&item, now) => to_record(&item).map(Some),
+            Some(item) if !is_expired(&item, now) => to_record(package, &item).map(Some),
             Some(_) | None => Ok(None),
         }
     }
@@ -90,7 +90,8 @@ impl Packages {
             .map_err(|error| AwsError::new("dynamodb:Query", error))?;
         let item = |sort: &str| output.items().iter().find(|item| text(item, SK) == Some(sort));
         let Some(meta) = item(key::META).filter(|item| !is_expired(item, now)) else { return Ok(None) };
-        let record = to_record(meta)?;
+        let record = to_record(package, meta)?;
+        let to_versions = |item| to_versions(package.provider().scheme(), item);
         let versions = item(key::VERSIONS).map(to_versions).transpose()?.unwrap_or_default();
         Ok(Some((record, versions)))
     }
@@ -108,7 +109,7 @@ impl Packages {
     ) -> Result<DuePage, StoreError> {
         let oldest = match shard {
             DueShard::Known(_) => Timestamp::from_unix_milliseconds(i64::MIN),
-            DueShard::Unconfirmed => now.minus(UNCONFIRMED_LIFETIME),
+            DueShard::Unconfirmed | DueShard::Waiting => now.minus(UNCONFIRMED_LIFETIME),
         };
         let output = self
             .client
@@ -150,7 +151,7 @@ impl Packages {
     /// [`StoreError`] when DynamoDB fails.
     pub async fn versions(&self, package: &Package) -> Result<Option<Versions>, StoreError> {
         let item = self.content_item(package, key::VERSIONS).await?;
-        Ok(item.and_then(|item| unless_corrupt(package, to_versions(&item))))
+        Ok(item.and_then(|item| unless_corrupt(package, to_versions(package.provider().scheme(), &item))))
     }
 
     async fn content_item(&self, package: &Package, sort: &str) -> Result<Option<Item>, StoreError> {

@@ -1,13 +1,15 @@
-//! The table that maps packages of GitHub to the secrets with their tokens.
+//! The table that maps packages to the secrets with their tokens.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_types::SdkConfig;
 use badgesmith_domain::key;
-use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::package::{FeedName, Package};
+use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::timestamp::Timestamp;
 
-use super::{PK, is_expired, item_key, string, text};
+use super::feeds::ADDRESS;
+use super::{Item, PK, is_expired, item_key, text};
 use crate::sdk::AwsError;
 
 /// The name or ARN of the secret.
@@ -30,23 +32,63 @@ pub struct SecretMapping {
     pub of_package: bool,
 }
 
+/// A package's feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedAccess {
+    /// The URL of the service index.
+    pub address: String,
+    /// The name or ARN of the secret with its credentials.
+    pub secret_id: Option<String>,
+    /// An operator consented to show this package, although the feed needs credentials.
+    pub has_consent: bool,
+}
+
 impl SecretMappings {
     pub fn new(config: &SdkConfig, table: String) -> Self {
         Self { client: Client::new(config), table }
     }
 
-    /// The secret for a package: its own, else that of its organization's public packages, if there is one. One
-    /// request for both.
+    /// The secret for a package: its own, else that of its organization's public packages of the same type, if there
+    /// is one. One request for both.
     ///
     /// # Errors
     /// [`AwsError`] if DynamoDB fails or leaves a key unprocessed.
-    pub async fn find(
+    pub async fn find(&self, package: &Package, now: Timestamp) -> Result<Option<SecretMapping>, AwsError> {
+        let mut scopes = vec![SecretScope::Package(package.clone())];
+        if let Package::GitHub(organization, package_type, _) = package {
+            scopes.push(SecretScope::Organization(organization.clone(), *package_type));
+        }
+        let partitions: Vec<_> = scopes.iter().map(key::secret_partition).collect();
+        let items = self.read(&partitions).await?;
+        let found = partitions.iter().enumerate().find_map(|(at, partition)| {
+            let secret_id = text(live(&items, partition, now)?, SECRET_ID)?;
+            Some(SecretMapping { secret_id: secret_id.to_owned(), of_package: at == 0 })
+        });
+        Ok(found)
+    }
+
+    /// Where the feed of a package is, and whether the package may be shown. `None` if there is no such feed. One request
+    /// for both.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub async fn find_feed(
         &self,
-        organization: &Organization,
-        package: &PackageName,
+        feed: &FeedName,
+        package: &Package,
         now: Timestamp,
-    ) -> Result<Option<SecretMapping>, AwsError> {
-        let partitions = [Some(package), None].map(|package| key::secret_partition(organization, package));
+    ) -> Result<Option<FeedAccess>, AwsError> {
+        let scope = SecretScope::Package(package.clone());
+        let partitions = [key::feed_partition(feed), key::secret_partition(&scope)];
+        let items = self.read(&partitions).await?;
+        let [feed, mapping] = partitions.map(|partition| live(&items, &partition, now));
+        let attribute = |item: Option<&Item>, name| text(item?, name).map(str::to_owned);
+        let Some(address) = attribute(feed, ADDRESS) else { return Ok(None) };
+        let (secret_id, has_consent) = (attribute(feed, SECRET_ID), mapping.is_some());
+        Ok(Some(FeedAccess { address, secret_id, has_consent }))
+    }
+
+    async fn read(&self, partitions: &[String]) -> Result<Vec<Item>, AwsError> {
         let keys = partitions.iter().map(|partition| item_key(partition, key::META)).collect();
         let keys = KeysAndAttributes::builder()
             .set_keys(Some(keys))
@@ -63,13 +105,11 @@ impl SecretMappings {
         if output.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
             return Err(AwsError::unexpected("dynamodb:BatchGetItem", "some keys were left unprocessed"));
         }
-        let items = output.responses.unwrap_or_default().into_values().next().unwrap_or_default();
-        let secret_id = |partition: &str| {
-            let item = items.iter().find(|item| item.get(PK) == Some(&string(partition)))?;
-            text(item, SECRET_ID).filter(|_| !is_expired(item, now)).map(str::to_owned)
-        };
-        let [own, shared] = partitions.map(|partition| secret_id(&partition));
-        let own = own.map(|secret_id| SecretMapping { secret_id, of_package: true });
-        Ok(own.or_else(|| shared.map(|secret_id| SecretMapping { secret_id, of_package: false })))
+        Ok(output.responses.unwrap_or_default().into_values().next().unwrap_or_default())
     }
+}
+
+/// The item with this partition key, unless it has expired.
+fn live<'a>(items: &'a [Item], partition: &str, now: Timestamp) -> Option<&'a Item> {
+    items.iter().find(|item| text(item, PK) == Some(partition)).filter(|item| !is_expired(item, now))
 }

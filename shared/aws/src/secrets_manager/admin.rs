@@ -6,7 +6,8 @@ use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use aws_sdk_secretsmanager::primitives::DateTime;
 use badgesmith_domain::ids::Repository;
-use badgesmith_domain::package::{Organization, PackageName};
+use badgesmith_domain::package::{FeedName, Package, PackageType};
+use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::timestamp::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
@@ -49,15 +50,36 @@ pub fn token_secret(token: &str) -> String {
     json!({ "token": token, "type": "github_pat" }).to_string()
 }
 
+/// The value of a secret that holds the credentials of a feed.
+pub fn feed_secret(username: &str, password: &str) -> String {
+    json!({ "username": username, "password": password, "type": "nuget_basic" }).to_string()
+}
+
 impl SecretNames {
+    /// The name of the secret that holds the credentials of a feed: `{prefix}/nuget/{feed}`.
+    pub fn feed(&self, feed: &FeedName) -> String {
+        format!("{}/nuget/{feed}", self.prefix)
+    }
+
     /// The name of the secret that holds the token for one package of GitHub, or for all public ones of an organization:
-    /// `{prefix}/github/{organization}/{package}` or `{prefix}/github/{organization}`. The table of secrets may map a
-    /// package to another secret.
-    pub fn token(&self, organization: &Organization, package: Option<&PackageName>) -> String {
+    /// `{prefix}/github/{organization}/{package}` or `{prefix}/github/{organization}`, with `@npm` or `@container` after
+    /// the organization for these types. The table of secrets may map a package to another secret.
+    pub fn token(&self, scope: &SecretScope) -> String {
         let prefix = &self.prefix;
-        match package {
-            Some(package) => format!("{prefix}/github/{organization}/{package}"),
-            None => format!("{prefix}/github/{organization}"),
+        let of_type = |package_type: &PackageType| match package_type {
+            PackageType::NuGet => "",
+            PackageType::Npm => "@npm",
+            PackageType::Container => "@container",
+        };
+        match scope {
+            SecretScope::Organization(organization, package_type) => {
+                format!("{prefix}/github/{organization}{}", of_type(package_type))
+            }
+            SecretScope::Package(Package::GitHub(organization, package_type, name)) => {
+                format!("{prefix}/github/{organization}{}/{name}", of_type(package_type))
+            }
+            SecretScope::Package(Package::NuGet(Some(feed), _)) => self.feed(feed),
+            SecretScope::Package(Package::NuGet(None, name)) => format!("{prefix}/nuget/-/{name}"),
         }
     }
 

@@ -56,6 +56,21 @@ impl NuGetVersion {
     pub fn is_prerelease(&self) -> bool {
         self.label.is_some()
     }
+
+    /// Whether only Semantic Versioning 2.0.0 allows the version, because its label has several identifiers:
+    /// <https://learn.microsoft.com/nuget/concepts/package-versioning#semantic-versioning-200>
+    pub fn is_sem_ver_2(&self) -> bool {
+        self.label.as_deref().is_some_and(|label| label.contains('.'))
+    }
+
+    pub(super) fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
+    /// Major, minor, patch and revision.
+    pub(super) fn numbers(&self) -> [i32; 4] {
+        self.numbers
+    }
 }
 
 impl FromStr for NuGetVersion {

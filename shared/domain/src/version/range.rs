@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use crate::ids::ParseError;
 use crate::version::NuGetVersion;
+use crate::version::floating::{FloatingPattern, parse_lowest};
 
 /// A range of versions with an optional bound on either side.
 ///
@@ -15,9 +16,9 @@ use crate::version::NuGetVersion;
 /// every version. Also rejected are a lower bound above the upper bound, `[1.0,1.0)` and `(1.0)`. BadgeSmith adds a
 /// limit of 1,024 bytes.
 ///
-/// The lower bound may be a floating version. Only its lowest version is kept, because
-/// [`VersionRangeBase.Satisfies`][base] checks nothing else: `1.*` is 1.0.0 and above, including 2.0.0; `1.0.0-rc*`
-/// is 1.0.0-rc and above. A star may also end a number, where it stands for `0`: `1.1*` is 1.10.0 and above.
+/// The lower bound may be a floating version. It then also limits the range to the versions of its
+/// pattern, which are those that a restore prefers: `1.*` is 1.0.0 and above, but not 2.0.0. A star
+/// may also end a number, where it stands for `0`: `1.1*` is 1.10.0 and above.
 ///
 /// Displays in NuGet's normalized form, `[1.0.0, 2.0.0)`, with nothing in place of an omitted bound and without
 /// metadata. A floating version is displayed without its star, as [`ToLegacyString`][formatter] does.
@@ -33,26 +34,32 @@ use crate::version::NuGetVersion;
 /// ```
 ///
 /// [factory]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/VersionRangeFactory.cs
-/// [base]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/VersionRangeBase.cs
 /// [formatter]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/VersionRangeFormatter.cs
 /// [page]: https://learn.microsoft.com/nuget/concepts/package-versioning#version-ranges
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionRange {
     pub(super) lower: Bound<NuGetVersion>,
     pub(super) upper: Bound<NuGetVersion>,
+    pub(super) floating: Option<FloatingPattern>,
 }
 
 impl VersionRange {
     /// A description of a valid value, as a noun phrase.
     pub const EXPECTED: &str = "a NuGet version range such as 1.0, [1.0,2.0) or (,1.0], up to 1,024 bytes";
     /// Every version, prereleases included.
-    pub const ALL: Self = Self { lower: Bound::Unbounded, upper: Bound::Unbounded };
+    pub const ALL: Self = Self { lower: Bound::Unbounded, upper: Bound::Unbounded, floating: None };
     /// The maximum length of the text, in bytes.
     pub(super) const TEXT_BYTES_MAX: usize = 1024;
 
-    /// Whether `version` is within the bounds. A prerelease is ordered like any other version, so `[1.0,2.0)`
-    /// includes 2.0.0-beta.
+    /// Whether `version` is within the bounds and of the pattern. A prerelease is ordered like any other version, so
+    /// `[1.0,2.0)` includes 2.0.0-beta.
+    #[cfg(test)]
     pub(crate) fn satisfies(&self, version: &NuGetVersion) -> bool {
+        self.is_within_bounds(version)
+            && self.floating.as_ref().is_none_or(|pattern| pattern.matches(version))
+    }
+
+    pub(super) fn is_within_bounds(&self, version: &NuGetVersion) -> bool {
         (self.lower.as_ref(), self.upper.as_ref()).contains(version)
     }
 }
@@ -71,7 +78,8 @@ fn parse(text: &str) -> Option<VersionRange> {
     }
     let text = text.trim();
     if !text.starts_with(['[', '(']) {
-        return Some(VersionRange { lower: Bound::Included(parse_lowest(text)?), upper: Bound::Unbounded });
+        let lower = Bound::Included(parse_lowest(text)?);
+        return Some(VersionRange { lower, upper: Bound::Unbounded, floating: FloatingPattern::parse(text) });
     }
     let bound = |inclusive| if inclusive { Bound::Included } else { Bound::Excluded };
     let (lower, upper) = (bound(text.starts_with('[')), bound(text.ends_with(']')));
@@ -88,6 +96,7 @@ fn parse(text: &str) -> Option<VersionRange> {
     let range = VersionRange {
         lower: parse_bound(pieces.0, lower, parse_lowest)?,
         upper: parse_bound(pieces.1, upper, |piece| piece.parse().ok())?,
+        floating: FloatingPattern::parse(pieces.0),
     };
     is_in_order(&range).then_some(range)
 }
@@ -108,30 +117,6 @@ fn is_in_order(range: &VersionRange) -> bool {
         (Unbounded, _) | (_, Unbounded) => true,
         (Included(lower), Included(upper)) | (Excluded(lower), Excluded(upper)) => lower <= upper,
         (Included(lower), Excluded(upper)) | (Excluded(lower), Included(upper)) => lower < upper,
-    }
-}
-
-/// Parses the lowest version that a piece stands for, like `FloatRange.TryParse`.
-///
-/// A star ends the piece, or the numbers before a label that also ends in a star. Whitespace at the end of a
-/// floating piece is not trimmed, unlike that of a version.
-fn parse_lowest(piece: &str) -> Option<NuGetVersion> {
-    let Some(floating) = piece.strip_suffix('*') else {
-        // The version parser rejects a star anywhere else.
-        return piece.parse().ok();
-    };
-    if floating.contains('+') {
-        return None;
-    }
-    let Some((numbers, label)) = floating.split_once('-') else {
-        return format!("{floating}0").parse().ok();
-    };
-    let lowest_label = if label.is_empty() || label.ends_with('.') { "0" } else { "" };
-    match numbers.strip_suffix('*') {
-        Some(numbers) => format!("{numbers}0-{label}{lowest_label}").parse().ok(),
-        // NuGet does not change a label with a hyphen inside, and so rejects `1.0-rc-1.*`.
-        None if label.contains('-') => floating.parse().ok(),
-        None => format!("{floating}{lowest_label}").parse().ok(),
     }
 }
 
@@ -166,7 +151,7 @@ pub(super) mod tests {
                 1 => Bound::Included(version),
                 _ => Bound::Excluded(version),
             });
-            let range = VersionRange { lower, upper };
+            let range = VersionRange { lower, upper, floating: None };
             is_in_order(&range).then_some(range)
         })
     }
@@ -305,10 +290,36 @@ pub(super) mod tests {
         check_satisfies("[1.0.0-beta+m, 2.0.0-beta+m]", false, &["1.0.0-alpha+m", "2.0.0-rc", "2.0.0+m"]);
         check_satisfies("(, 2.0.0-beta+m)", true, &["2.0.0-alpha"]);
         check_satisfies("(, 2.0.0-beta+m)", false, &["2.0.0-beta+m"]);
-        check_satisfies("1.0.0-*", true, &["1.0.0-0", "1.0.0-100", "1.0.0-0.0.0.0", "1.0.0-0+0-0", "2.0.0"]);
-        check_satisfies("1.0.0-a*", true, &["1.0.0-a.0", "1.0.0-a-0", "1.0.0-A"]);
-        check_satisfies("1.*", true, &["1.0.0", "2.0.0", "1.1-beta"]);
-        check_satisfies("1.*", false, &["1.0.0-beta"]);
+    }
+
+    /// The page on dependency resolution and NuGet's `FloatRange`: a prerelease pattern matches the stable version, too.
+    #[test]
+    fn a_floating_range_contains_the_versions_of_its_pattern() {
+        check_satisfies("1.0.0-*", true, &["1.0.0-0", "1.0.0-100", "1.0.0-0.0.0.0", "1.0.0-0+0-0", "1.0.0"]);
+        check_satisfies("1.0.0-*", false, &["1.0.0.1", "1.0.1-a", "2.0.0"]);
+        check_satisfies("1.0.0-a*", true, &["1.0.0-a.0", "1.0.0-a-0", "1.0.0-A", "1.0.0-alpha", "1.0"]);
+        check_satisfies("1.0.0-a*", false, &["1.0.0-b", "1.0.1"]);
+        check_satisfies("1.2.0-rc.*", true, &["1.2.0-rc.0", "1.2.0-RC.17", "1.2.0"]);
+        check_satisfies("1.2.0-rc.*", false, &["1.2.0-rc1", "1.2.0-beta.1", "1.2.1", "1.3.0-rc.1"]);
+        check_satisfies("1.*", true, &["1.0.0", "1.99.3.4", "1.1-beta"]);
+        check_satisfies("1.*", false, &["1.0.0-beta", "2.0.0-alpha", "2.0.0", "10.0"]);
+        check_satisfies("1.2.*", true, &["1.2.0", "1.2.9.1"]);
+        check_satisfies("1.2.*", false, &["1.3.0-a", "1.20.0"]);
+        check_satisfies("1.2.3.*", true, &["1.2.3", "1.2.3.7"]);
+        check_satisfies("1.2.3.*", false, &["1.2.4"]);
+        check_satisfies("*", true, &["0.0.0", "9.1", "2.0.0-a"]);
+        check_satisfies("*-*", true, &["0.0.0-0", "9.1"]);
+        check_satisfies("*-rc.*", true, &["3.0.0-rc.2", "3.0.0"]);
+        check_satisfies("*-rc.*", false, &["3.0.0-beta"]);
+        check_satisfies("1.*-beta*", true, &["1.4.0-beta.2", "1.4.0"]);
+        check_satisfies("1.*-beta*", false, &["1.4.0-rc", "2.0.0-beta"]);
+        check_satisfies("[1.2.*, 3.0)", true, &["1.2.7"]);
+        check_satisfies("[1.2.*, 3.0)", false, &["1.3.0", "2.0"]);
+        check_satisfies("(1.0.*, 1.0.5]", false, &["1.0.0", "1.0.6"]);
+        // A star at the end of a number, which NuGet completes with a zero.
+        check_satisfies("1.1*", true, &["1.10.0", "1.12"]);
+        check_satisfies("1.1*", false, &["1.1", "2.0"]);
+        check_satisfies("1*", true, &["10.0", "11.0"]);
     }
 
     proptest! {
@@ -333,7 +344,8 @@ pub(super) mod tests {
         ) {
             for text in [text, near] {
                 if let Ok(range) = text.parse::<VersionRange>() {
-                    prop_assert_eq!(range.to_string().parse::<VersionRange>().unwrap(), range);
+                    let bounds = VersionRange { floating: None, ..range };
+                    prop_assert_eq!(bounds.to_string().parse::<VersionRange>().unwrap(), bounds);
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::ops::Bound;
 
 use crate::ids::ParseError;
+use crate::version::floating::FloatingPattern;
 use crate::version::{NuGetVersion, VersionRange};
 
 /// How a version must compare to another.
@@ -40,6 +41,10 @@ impl Comparator {
         ("=", Self::Equal),
     ];
 
+    pub(super) fn operator(self) -> &'static str {
+        Self::OPERATORS.into_iter().find(|(_, one)| *one == self).map_or("", |(operator, _)| operator)
+    }
+
     /// Splits the operator off the start of `text`.
     fn split_from(text: &str) -> Option<(Self, &str)> {
         Self::OPERATORS
@@ -55,16 +60,19 @@ impl Comparator {
             Self::LessOrEqual => (Bound::Unbounded, Bound::Included(version)),
             Self::Equal => (Bound::Included(version.clone()), Bound::Included(version)),
         };
-        VersionRange { lower, upper }
+        VersionRange { lower, upper, floating: None }
     }
 }
 
 /// A requirement on a version. All of its ranges and comparators must hold.
 ///
-/// It stores only their intersection, one interval, so that checking a version takes constant time. An empty
-/// interval is a valid requirement that no version meets.
+/// It stores only their intersection: one interval, and the patterns of floating ranges. An empty interval is a valid
+/// requirement that no version meets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requirement(VersionRange);
+pub struct Requirement {
+    bounds: VersionRange,
+    patterns: Vec<FloatingPattern>,
+}
 
 impl Requirement {
     /// A description of a valid text, as a noun phrase.
@@ -113,26 +121,43 @@ impl Requirement {
         self.and_within(comparator.range(version))
     }
 
-    fn and_within(self, range: VersionRange) -> Self {
-        Self(VersionRange {
-            lower: tighter(self.0.lower, range.lower, Ordering::Greater),
-            upper: tighter(self.0.upper, range.upper, Ordering::Less),
-        })
+    fn and_within(mut self, range: VersionRange) -> Self {
+        self.patterns.extend(range.floating);
+        let bounds = VersionRange {
+            lower: tighter(self.bounds.lower, range.lower, Ordering::Greater),
+            upper: tighter(self.bounds.upper, range.upper, Ordering::Less),
+            floating: None,
+        };
+        Self { bounds, ..self }
     }
 
     pub(crate) fn is_met_by(&self, version: &NuGetVersion) -> bool {
-        self.0.satisfies(version)
+        self.bounds.is_within_bounds(version) && self.patterns.iter().all(|pattern| pattern.matches(version))
+    }
+
+    /// Whether a floating range such as `1.*-*` asks for prereleases.
+    pub(crate) fn includes_prereleases(&self) -> bool {
+        self.patterns.iter().any(FloatingPattern::includes_prereleases)
+    }
+
+    /// Whether `version` is a prerelease of the exclusive upper bound: `[1.0,2.0)` is about versions below 2.0, and
+    /// 2.0.0-rc.1 is only below it by the order of versions.
+    pub(crate) fn excludes_release_of(&self, version: &NuGetVersion) -> bool {
+        match &self.bounds.upper {
+            Bound::Excluded(upper) => !upper.is_prerelease() && upper.numbers() == version.numbers(),
+            Bound::Included(_) | Bound::Unbounded => false,
+        }
     }
 
     /// Whether every version meets the requirement, because nothing was added to it.
     pub fn is_empty(&self) -> bool {
-        self.0 == VersionRange::ALL
+        self.bounds == VersionRange::ALL && self.patterns.is_empty()
     }
 }
 
 impl Default for Requirement {
     fn default() -> Self {
-        Self(VersionRange::ALL)
+        Self { bounds: VersionRange::ALL, patterns: Vec::new() }
     }
 }
 
@@ -162,7 +187,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: Option<&str>) {
         assert_eq!(
-            requirement(text).map(|requirement| requirement.0.to_string()).as_deref(),
+            requirement(text).map(|requirement| requirement.bounds.to_string()).as_deref(),
             expected,
             "{text:?}"
         );

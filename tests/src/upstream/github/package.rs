@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::super::document::{Document, Stamp};
+use super::super::document::{Document, Stamp, hash};
 use super::{Kind, Visibility};
 use crate::client::segment;
 
@@ -14,13 +14,14 @@ pub(super) struct Owner {
     pub(super) kind: Kind,
     pub(super) login: String,
     pub(super) id: u64,
-    /// By the name in lower case.
-    pub(super) packages: HashMap<String, Package>,
+    /// By the type, and the name in lower case.
+    pub(super) packages: HashMap<(&'static str, String), Package>,
 }
 
 #[derive(Debug)]
 pub(super) struct Package {
-    name: String,
+    pub(super) kind: &'static str,
+    pub(super) name: String,
     id: u64,
     created: Stamp,
     updated: Stamp,
@@ -50,14 +51,15 @@ impl Owner {
     }
 
     /// The web page of the packages.
-    fn site(&self) -> String {
-        format!("https://github.com/{}/{}/packages/nuget", self.accounts(), self.login)
+    fn site(&self, package_type: &str) -> String {
+        format!("https://github.com/{}/{}/packages/{package_type}", self.accounts(), self.login)
     }
 }
 
 impl Package {
-    pub(super) fn new(name: &str, id: u64, now: Stamp) -> Self {
+    pub(super) fn new(package_type: &'static str, name: &str, id: u64, now: Stamp) -> Self {
         Self {
+            kind: package_type,
             name: name.to_owned(),
             id,
             created: now,
@@ -94,11 +96,12 @@ impl Package {
             Kind::Org => "organizations",
             Kind::User => "user",
         };
-        format!("{base}/{accounts}/{}/packages/nuget/{}/versions", owner.id, segment(&self.name))
+        format!("{base}/{accounts}/{}/packages/{}/{}/versions", owner.id, self.kind, segment(&self.name))
     }
 
     fn address(&self, owner: &Owner, base: &str) -> String {
-        format!("{base}/{}/{}/packages/nuget/{}", owner.accounts(), owner.login, segment(&self.name))
+        let (accounts, login) = (owner.accounts(), &owner.login);
+        format!("{base}/{accounts}/{login}/packages/{}/{}", self.kind, segment(&self.name))
     }
 
     /// `per_page` versions, newest first, from the one at `first`.
@@ -109,7 +112,7 @@ impl Package {
 
     fn version(&self, version: &Version, owner: &Owner, base: &str) -> Value {
         let Version { name, id, created } = version;
-        let (site, package) = (owner.site(), segment(&self.name));
+        let (site, package) = (owner.site(self.kind), segment(&self.name));
         let mut described = json!({
             "id": id, "name": name, "url": format!("{}/versions/{id}", self.address(owner, base)),
             "package_html_url": format!("{site}/package/{package}"),
@@ -122,7 +125,13 @@ impl Package {
         }
         if id % 5 != 0 {
             described["license"] = "MIT".into();
-            described["metadata"] = json!({ "package_type": "nuget" });
+            described["metadata"] = json!({ "package_type": self.kind });
+        }
+        if self.kind == "container" {
+            // An image has a digest, and its tags, here separated by commas.
+            let tags: Vec<_> = name.split(',').filter(|tag| !tag.is_empty()).collect();
+            described["name"] = format!("sha256:{}", hash(&[&id.to_be_bytes()])).into();
+            described["metadata"] = json!({ "package_type": "container", "container": { "tags": tags } });
         }
         described
     }
@@ -139,7 +148,7 @@ impl Package {
             Kind::User => "User",
         };
         json!({
-            "id": self.id, "name": self.name, "package_type": "nuget", "visibility": visibility,
+            "id": self.id, "name": self.name, "package_type": self.kind, "visibility": visibility,
             "owner": {
                 "login": owner.login, "id": owner.id, "type": kind, "site_admin": false,
                 "url": format!("{base}/users/{}", owner.login),
@@ -147,7 +156,7 @@ impl Package {
             },
             "version_count": self.versions.len(), "url": address,
             "created_at": format!("{}Z", self.created.iso()), "updated_at": format!("{}Z", self.updated.iso()),
-            "html_url": format!("{}/package/{}", owner.site(), segment(&self.name)),
+            "html_url": format!("{}/package/{}", owner.site(self.kind), segment(&self.name)),
         })
     }
 }

@@ -1,0 +1,294 @@
+//! `badgesmith feed`: the NuGet feeds besides the default one.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::Feed;
+use badgesmith_aws::secrets_manager::{SecretsManager, feed_secret};
+use badgesmith_domain::package::{FeedName, Package, PackageName};
+use badgesmith_domain::secret_scope::SecretScope;
+use clap::{Args, Subcommand};
+use reqwest::Url;
+use serde::Serialize;
+
+use crate::error::CliError;
+use crate::help;
+use crate::output::Output;
+use crate::secret_input;
+use crate::stack::Target;
+use crate::table::Table;
+use crate::{terminal, token};
+
+/// The environment variable with the password of a feed.
+const VARIABLE: &str = "BADGESMITH_FEED_PASSWORD";
+
+#[derive(Debug, Subcommand)]
+#[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
+pub(crate) enum Command {
+    /// Register a feed, or replace it
+    ///
+    /// Badges of its packages are at /badges/packages/nuget/PACKAGE?feed=NAME. With --username, the feed needs
+    /// credentials. Then only packages that `badgesmith feed allow` names are shown.
+    ///
+    /// The password is read from --password-file, from the environment variable BADGESMITH_FEED_PASSWORD, or from stdin.
+    #[command(after_long_help = help::with_examples(ADD))]
+    Add(Add),
+    /// List the feeds
+    #[command(after_long_help = help::with_examples(LIST))]
+    List(List),
+    /// Remove a feed
+    ///
+    /// Its badges show "not found" within a minute. The versions of its packages are deleted within an hour.
+    #[command(after_long_help = help::with_examples(REMOVE))]
+    Remove(Remove),
+    /// Show a package of a feed that needs credentials
+    ///
+    /// Everyone can then see its versions.
+    #[command(after_long_help = help::with_examples(ALLOW))]
+    Allow(PackageArgs),
+    /// Stop showing a package of a feed that needs credentials
+    ///
+    /// Its versions are deleted within an hour.
+    #[command(after_long_help = help::with_examples(DENY))]
+    Deny(PackageArgs),
+}
+
+const ADD: &str = "    badgesmith feed add nightly https://nuget.test/v3/index.json --stack badgesmith
+    badgesmith feed add acme https://nuget.test/v3/index.json --username ci --stack badgesmith";
+const LIST: &str = "    badgesmith feed list --stack badgesmith";
+const REMOVE: &str = "    badgesmith feed remove acme --yes --stack badgesmith";
+const ALLOW: &str = "    badgesmith feed allow acme Closed.Kit --stack badgesmith";
+const DENY: &str = "    badgesmith feed deny acme Closed.Kit --stack badgesmith";
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// Name of the feed in addresses of badges
+    #[arg(value_name = "NAME")]
+    name: FeedName,
+    /// URL of the feed's service index
+    #[arg(value_name = "URL")]
+    url: String,
+    /// User of the feed; the password is read separately
+    #[arg(long, value_name = "USER")]
+    username: Option<String>,
+    /// File that contains the password
+    #[arg(long, value_name = "FILE", requires = "username")]
+    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// Name of the feed
+    #[arg(value_name = "NAME")]
+    name: FeedName,
+    /// Skip the confirmation
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PackageArgs {
+    /// Name of the feed
+    #[arg(value_name = "NAME")]
+    name: FeedName,
+    /// Package of the feed
+    #[arg(value_name = "PACKAGE")]
+    package: PackageName,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Serialize)]
+struct FeedDescription {
+    name: FeedName,
+    url: String,
+    /// `None` if the feed needs no credentials.
+    secret: Option<String>,
+    /// The packages that are shown, if the feed needs credentials.
+    allowed: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct FeedList {
+    feeds: Vec<FeedDescription>,
+}
+
+#[derive(Serialize)]
+struct Changed {
+    feed: FeedName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    package: Option<PackageName>,
+    #[serde(skip)]
+    done: &'static str,
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { feed, package, done } = self;
+        match package {
+            Some(package) => write!(f, "{done} {package} of the feed {feed}"),
+            None => write!(f, "{done} the feed {feed}"),
+        }
+    }
+}
+
+impl fmt::Display for FeedList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.feeds.is_empty() {
+            return f.write_str("no feeds");
+        }
+        let mut table = Table::new(&["NAME", "URL", "CREDENTIALS", "ALLOWED"]);
+        for feed in &self.feeds {
+            let secret = feed.secret.clone().unwrap_or_else(|| "-".to_owned());
+            let allowed = if feed.secret.is_some() { feed.allowed.join(" ") } else { "all".to_owned() };
+            table.row([feed.name.to_string(), feed.url.clone(), secret, allowed]);
+        }
+        table.fmt(f)
+    }
+}
+
+impl Command {
+    pub(crate) fn target(&self) -> &Target {
+        match self {
+            Self::Add(add) => &add.target,
+            Self::List(list) => &list.target,
+            Self::Remove(remove) => &remove.target,
+            Self::Allow(args) | Self::Deny(args) => &args.target,
+        }
+    }
+
+    pub(crate) async fn run(&self) -> Result<Output, CliError> {
+        match self {
+            Self::Add(options) => add(options).await,
+            Self::List(list) => list.run().await,
+            Self::Remove(options) => remove(options).await,
+            Self::Allow(args) => args.allow().await,
+            Self::Deny(args) => args.deny().await,
+        }
+    }
+}
+
+async fn add(options: &Add) -> Result<Output, CliError> {
+    let Add { name, url, username, password_file, target } = options;
+    let address = service_index(url)?;
+    let password = match username {
+        Some(_) if address.scheme() != "https" && !is_loopback(&address) => {
+            return Err(CliError::Usage(
+                "URL: expected https, because credentials are sent to it".to_owned(),
+            ));
+        }
+        Some(_) => secret_input::read(password_file.as_deref(), VARIABLE, "password")?,
+        None => String::new(),
+    };
+    let stack = target.find().await?;
+    let mut secret_id = None;
+    if let Some(username) = username {
+        let id = stack.secret_names().feed(name);
+        token::put(&SecretsManager::new(&stack.config), &id, &feed_secret(username, &password)).await?;
+        secret_id = Some(id);
+    }
+    let needs_consent = secret_id.is_some();
+    let feed = Feed { name: name.clone(), address: address.to_string(), secret_id };
+    // Last, because the refresher logs an error for a feed without its secret.
+    stack.feeds()?.put(&feed, Clock::System.now()).await?;
+    let note = if needs_consent {
+        format!("Allow each package that may be shown with `badgesmith feed allow {name} PACKAGE`.")
+    } else {
+        format!("Badges are at /badges/packages/nuget/PACKAGE?feed={name}, within a minute.")
+    };
+    Ok(Output::new(&Changed { feed: name.clone(), package: None, done: "registered" }).note(note))
+}
+
+/// The URL of a service index. Logs show it, so it has no password.
+fn service_index(text: &str) -> Result<Url, CliError> {
+    let is_allowed = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+    };
+    let url = Url::parse(text).ok().filter(is_allowed);
+    url.ok_or_else(|| {
+        CliError::Usage("URL: expected an http or https URL without a password or query".to_owned())
+    })
+}
+
+fn is_loopback(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| host == "localhost" || host == "127.0.0.1")
+}
+
+impl List {
+    async fn run(&self) -> Result<Output, CliError> {
+        let feeds = self.target.find().await?.feeds()?;
+        let mut list = Vec::new();
+        for Feed { name, address, secret_id } in feeds.list().await? {
+            let allowed = if secret_id.is_some() { feeds.allowed(&name).await? } else { Vec::new() };
+            let allowed = allowed.iter().map(|package| package.name().to_string()).collect();
+            list.push(FeedDescription { name, url: address, secret: secret_id, allowed });
+        }
+        Ok(Output::new(&FeedList { feeds: list }))
+    }
+}
+
+async fn remove(options: &Remove) -> Result<Output, CliError> {
+    let Remove { name, yes, target } = options;
+    let stack = target.find().await?;
+    let feeds = stack.feeds()?;
+    let found = feeds.list().await?.into_iter().find(|feed| feed.name == *name);
+    let feed = found.ok_or_else(|| CliError::NotFound(format!("there is no feed {name}")))?;
+    let question = format!("Remove the feed {name}? Its badges will show \"not found\".");
+    terminal::confirm(&question, *yes)?;
+    feeds.delete(name).await?;
+    let secret = feed.secret_id.map(|secret| format!("The secret {secret} still exists."));
+    Ok(Output::new(&Changed { feed: name.clone(), package: None, done: "removed" })
+        .note("The versions of its packages are deleted within an hour.")
+        .notes(secret))
+}
+
+impl PackageArgs {
+    fn scope(&self) -> SecretScope {
+        SecretScope::Package(Package::NuGet(Some(self.name.clone()), self.package.clone()))
+    }
+
+    fn changed(&self, done: &'static str) -> Changed {
+        Changed { feed: self.name.clone(), package: Some(self.package.clone()), done }
+    }
+
+    async fn allow(&self) -> Result<Output, CliError> {
+        let stack = self.target.find().await?;
+        let feeds = stack.feeds()?.list().await?;
+        let feed = feeds.into_iter().find(|feed| feed.name == self.name);
+        let secret_id = match feed.map(|feed| feed.secret_id) {
+            Some(Some(secret_id)) => secret_id,
+            Some(None) => {
+                let reason = "needs no credentials, so all of its packages are shown";
+                return Err(CliError::Usage(format!("the feed {} {reason}", self.name)));
+            }
+            None => return Err(CliError::NotFound(format!("there is no feed {}", self.name))),
+        };
+        stack.secret_mappings()?.put(&self.scope(), &secret_id, Clock::System.now()).await?;
+        Ok(Output::new(&self.changed("allowed"))
+            .note("Badges that show \"not found\" may do so for up to 5 minutes more."))
+    }
+
+    async fn deny(&self) -> Result<Output, CliError> {
+        let mappings = self.target.find().await?.secret_mappings()?;
+        if mappings.secret_of(&self.scope()).await?.is_none() {
+            let Self { name, package, .. } = self;
+            return Err(CliError::NotFound(format!("{package} of the feed {name} is not allowed")));
+        }
+        mappings.delete(&self.scope()).await?;
+        Ok(Output::new(&self.changed("denied")).note("Its versions are deleted within an hour."))
+    }
+}

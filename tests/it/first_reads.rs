@@ -1,0 +1,112 @@
+//! The first read of a package: its badge shows the version on the first view, or on the second.
+
+use std::time::{Duration, Instant};
+
+use badgesmith_domain::package_request::Reason;
+use tests::upstream::{Account, Upstream, Visibility};
+use tests::world::World;
+
+/// Reads all badges once, as a page with many badges does, and again after what happens meanwhile.
+async fn open_page(world: &World, packages: &[String], after: Duration) -> Vec<String> {
+    for package in packages {
+        assert_eq!(world.version(package).await, "pending");
+    }
+    world.drain_requests().await;
+    world.clock.advance(after);
+    let mut pending = Vec::new();
+    for package in packages {
+        let version = world.version(package).await;
+        if version != "1.0.0" {
+            pending.push(format!("{package}: {version}"));
+        }
+    }
+    pending
+}
+
+#[tokio::test]
+async fn a_page_of_150_new_nuget_packages_shows_them_all_on_the_second_view() {
+    let upstream = Upstream::start();
+    let world = World::with_upstream(&upstream);
+    let packages: Vec<_> = (0..150).map(|number| format!("nuget/Part.{number}")).collect();
+    for number in 0..packages.len() {
+        upstream.publish(&format!("Part.{number}"), &["1.0.0"]);
+    }
+    let pending = open_page(&world, &packages, Duration::from_mins(1)).await;
+    assert!(pending.is_empty(), "{pending:?}");
+}
+
+#[tokio::test]
+async fn a_page_of_24_new_packages_of_an_organization_shows_them_all_on_the_second_view() {
+    let upstream = Upstream::start();
+    upstream.github_token("token", &[]);
+    let world = World::with_upstream(&upstream);
+    world.set_github_token("acme", "token").await;
+    let packages: Vec<_> = (0..24).map(|number| format!("github/acme/part.{number}")).collect();
+    for number in 0..packages.len() {
+        upstream.github_publish(
+            Account::Org("acme"),
+            &format!("part.{number}"),
+            Visibility::Public,
+            &["1.0.0"],
+        );
+    }
+    let pending = open_page(&world, &packages, Duration::from_mins(2)).await;
+    assert!(pending.is_empty(), "{pending:?}");
+}
+
+#[tokio::test]
+async fn a_name_over_the_limit_waits_for_the_schedule() {
+    let upstream = Upstream::start();
+    let world = World::with_upstream(&upstream);
+    let count = 260;
+    for number in 0..count {
+        upstream.publish(&format!("part.{number}"), &["1.0.0"]);
+        world.publish_request(&format!("nuget/part.{number}"), Reason::FirstRequested).await;
+    }
+    world.drain_requests().await;
+    assert_eq!(world.requested(), 0, "no request is delivered again");
+    let versions = async || {
+        let mut shown = Vec::new();
+        for number in 0..count {
+            shown.push(world.version(&format!("nuget/part.{number}")).await);
+        }
+        let count = |message| shown.iter().filter(|version| *version == message).count();
+        (count("1.0.0"), count("pending"))
+    };
+    assert_eq!(versions().await, (200, 60));
+    world.clock.advance(Duration::from_mins(5));
+    assert_eq!(world.refresh_due().await.changed, 60);
+    assert_eq!(versions().await, (260, 0));
+}
+
+#[tokio::test]
+async fn a_single_new_badge_waits_for_its_version_and_the_next_one_does_not() {
+    let upstream = Upstream::start();
+    for package in ["first", "second", "third"] {
+        upstream.publish(package, &["1.0.0", "1.1.0"]);
+    }
+    let mut world = World::with_upstream(&upstream);
+    world.set_first_lookup_wait(Duration::from_secs(30));
+    let look_up = async || {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        world.drain_requests().await;
+    };
+    let (version, ()) = tokio::join!(world.version("nuget/first"), look_up());
+    assert_eq!(version, "1.1.0");
+    let started = Instant::now();
+    assert_eq!(world.version("nuget/second").await, "pending");
+    assert!(started.elapsed() < Duration::from_secs(20), "one badge waits in ten seconds");
+    world.clock.advance(Duration::from_secs(10));
+    let (version, ()) = tokio::join!(world.version("nuget/third?version=[1.0,1.1)"), look_up());
+    assert_eq!(version, "1.0.0", "with a range, too");
+}
+
+#[tokio::test]
+async fn a_badge_waits_for_a_bounded_time() {
+    let mut world = World::new();
+    world.set_first_lookup_wait(Duration::from_millis(400));
+    let started = Instant::now();
+    assert_eq!(world.version("nuget/kit").await, "pending");
+    let elapsed = started.elapsed();
+    assert!((400..5000).contains(&elapsed.as_millis()), "{elapsed:?}");
+}
