@@ -121,7 +121,7 @@ fn matrix_values(json: &str) -> Option<Vec<String>> {
                 values.push(if is_plain { text.clone() } else { value.to_string() });
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-                values.push(value.to_string())
+                values.push(value.to_string());
             }
             Value::Object(fields) => fields.values().for_each(|field| collect(field, values)),
         }

@@ -123,9 +123,11 @@ pub(crate) fn outcome(options: &Options) -> Result<Decision, OutcomeError> {
             Some(Status::Cancelled) | None => return Err(OutcomeError::NoInput),
         },
         (Some(Conclusion::Failure), _, error) | (_, Some(Status::Concluded(Conclusion::Failure)), error) => {
-            let error = match error {
-                OutcomeError::NoTests => "the reports contain no tests".to_owned(),
-                error => error.to_string(),
+            // Without the advice to pass --allow-empty.
+            let error = if matches!(error, OutcomeError::NoTests) {
+                "the reports contain no tests".to_owned()
+            } else {
+                error.to_string()
             };
             terminal::note(&format!("{error}; submitting a failed run without counts"));
             with_conclusion(Counts::NONE, Some(Conclusion::Failure))
