@@ -9,7 +9,7 @@ PASSED=${2:-190}
 SKIPPED=${3:-0}
 COMMIT=$(git rev-parse HEAD 2>/dev/null || echo 4d8474bda0b16fbbb69887d0d08c3885843bbdc7)
 WORK=$(mktemp -d)
-"$1" --port 0 --data-dir "$WORK/data" --no-demo --secret "acme/kit=$KEY" >"$WORK/stdout" 2>"$WORK/stderr" &
+BADGESMITH_KEY=$KEY "$1" --port 0 --data-dir "$WORK/data" --no-demo --secret acme/kit >"$WORK/stdout" 2>"$WORK/stderr" &
 LOCAL=$!
 trap 'kill "$LOCAL" 2>/dev/null || true; wait "$LOCAL" 2>/dev/null || true; rm -rf "$WORK"' EXIT
 trap 'exit 1' INT TERM

@@ -39,14 +39,14 @@ while IFS= read -r line; do
     grep -qxF -- "$line" "$folder/printed" || { echo "cargo run does not print this line of README.md: $line" >&2; exit 1; }
 done <"$folder/shown"
 
-# The option and the variables for a local trial in docs/submitting.md.
+# The command and the variables for a local trial in docs/submitting.md.
 # shellcheck disable=SC2016 # the backquotes are Markdown's
-trial=$(tr '\n' ' ' <docs/submitting.md | grep -o 'cargo run -- --secret [^`]*`[^`]*`[^`]*KEY=[^`]*`') ||
+trial=$(tr '\n' ' ' <docs/submitting.md | grep -o 'set `KEY=[^`]*`[^`]*`BADGESMITH_KEY="$KEY" cargo run -- --secret [^`]*`') ||
     { echo "docs/submitting.md does not say how to try curl locally" >&2; exit 1; }
-secret=$(grep -o -- '--secret [^` ]*' <<<"$trial" | cut -d' ' -f2)
-KEY=$(grep -o 'KEY=[^` ]*' <<<"$trial" | cut -d= -f2)
-export KEY
-start trial '^listening on ' --data-dir "$folder/data" --no-demo --secret "$secret"
+KEY=${trial#*KEY=}
+KEY=${KEY%%[ \`]*}
+export KEY BADGESMITH_KEY=$KEY
+start trial '^listening on ' --data-dir "$folder/data" --no-demo --secret "$(grep -o -- '--secret [^` ]*' <<<"$trial" | cut -d' ' -f2)"
 URL=$(sed -n 's/^listening on //p' "$folder/trial")
 export URL
 
@@ -68,6 +68,6 @@ wait_for_badge main "190 passed"
 
 passed=$(sed -n 's/^test result: .* \([0-9]*\) passed;.*/\1/p' "$output" | awk '{ sum += $1 } END { print sum + 0 }')
 [ "$passed" -gt 0 ]
-BADGESMITH_KEY=$KEY "$badgesmith" submit --url "$URL" --repo acme/kit --platform linux --branch dogfood/tests --run-id 1 \
+"$badgesmith" submit --url "$URL" --repo acme/kit --platform linux --branch dogfood/tests --run-id 1 \
     --suite tests --fail-on-error "$output"
 wait_for_badge dogfood/tests "$passed passed"

@@ -102,7 +102,7 @@ impl PackageReader {
         let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(package);
         let cached = cached.filter(|(found, _)| found.versions.is_some() || !needs_versions);
         if let Some((found, read_at)) = &cached
-            && now.since(*read_at) < LIFETIME
+            && read_at.is_recent(now, LIFETIME)
         {
             return Ok(Some(found.clone()));
         }

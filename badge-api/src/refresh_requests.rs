@@ -40,7 +40,7 @@ impl RequestLimiter {
 
     /// Whether a request may be sent now. If so, it counts toward the limits.
     pub(crate) fn try_acquire(&mut self, package: &Package, reason: Reason, now: Timestamp) -> bool {
-        if self.recent.get(package).is_some_and(|at| now.since(*at) < REQUEST_INTERVAL) {
+        if self.recent.get(package).is_some_and(|at| at.is_recent(now, REQUEST_INTERVAL)) {
             return false;
         }
         let limit = match reason {

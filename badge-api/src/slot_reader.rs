@@ -53,7 +53,7 @@ impl SlotReader {
         let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
         let matches = |slots: &LiveSlots| slots.has_match(&target.selection);
         if let Some((slots, read_at)) = &cached
-            && now.since(*read_at) < if matches(slots) { LIFETIME } else { LIFETIME_WITHOUT_MATCH }
+            && read_at.is_recent(now, if matches(slots) { LIFETIME } else { LIFETIME_WITHOUT_MATCH })
         {
             return Ok(Arc::clone(slots));
         }

@@ -1,6 +1,7 @@
 //! `badgesmith doctor`: checks everything that a stack needs.
 
 mod output;
+mod registration;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -11,7 +12,6 @@ use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::table_status;
 use badgesmith_aws::env;
 use badgesmith_aws::sdk::{AwsError, AwsErrorKind, causes};
-use badgesmith_aws::secrets_manager::SecretsManager;
 use badgesmith_domain::ids::{ParseError, Platform, Repository};
 use badgesmith_domain::signature::HmacKey;
 use badgesmith_domain::test_result::{Counts, Outcome, RunAttempt, TestRun};
@@ -91,6 +91,8 @@ impl Options {
         checks.add("stack", Ok(self.target.stack().unwrap_or("local").to_owned()));
         self.resources(&stack, &mut checks).await;
         if let Some((repository, key)) = &round_trip {
+            checks.add("registration", registration::check(&stack, repository).await);
+            checks.add("key", registration::check_key(&stack, repository, key).await);
             let base = url.or_else(|| ServiceUrl::parse(stack.api_url()?).ok());
             let stored = match &base {
                 Some(base) => RoundTrip { repository, key, base }.run().await,
@@ -128,7 +130,7 @@ impl Options {
             checks.add(resource.name(), queue(stack, resource).await);
         }
         checks.add(Resource::EventBus.name(), event_bus(stack).await);
-        checks.add("secrets", secrets(stack, self.repo.as_ref()).await);
+        checks.add("master key", registration::check_master_key(stack).await);
     }
 }
 
@@ -184,21 +186,6 @@ async fn event_bus(stack: &Stack) -> Result<String, String> {
     stack.name_of(Resource::EventBus).map_err(|error| error.to_string())
 }
 
-/// Checks that Secrets Manager responds and, with --repo, that the repository has a key.
-async fn secrets(stack: &Stack, repository: Option<&Repository>) -> Result<String, String> {
-    let secrets = SecretsManager::new(&stack.config);
-    let names = stack.secret_names().map_err(|error| error.to_string())?;
-    let name = repository.map_or_else(|| names.no_repository(), |repository| names.repository(repository));
-    let secret = secrets.describe(&name).await.map_err(with_hint)?;
-    match repository {
-        Some(repository) if secret.is_none_or(|secret| secret.deletes_at.is_some()) => {
-            Err(format!("{repository} has no key; create one with `badgesmith secret create {repository}`"))
-        }
-        Some(_) => Ok(name),
-        None => Ok("Secrets Manager responds".to_owned()),
-    }
-}
-
 /// Compares this machine's clock with that of AWS, or of the service.
 async fn clock(config: &SdkConfig, base: Option<&ServiceUrl>) -> Result<String, String> {
     let region = config.region().map(ToString::to_string).unwrap_or_default();
@@ -241,6 +228,7 @@ impl RoundTrip<'_> {
         let started = Instant::now();
         let service = Service { url: base, key, retry_for: Duration::ZERO, clock: Clock::System };
         let accepted = submit::send(&service, &result, |_, _| ()).await.map_err(|error| error.to_string())?;
+        let id = accepted.test_result_id.to_string();
         let accepted_after = started.elapsed().as_millis();
         let client = client()?;
         let history = format!("{base}/tests/results/{repository}?branch={BRANCH}&limit=1");
@@ -249,7 +237,7 @@ impl RoundTrip<'_> {
             let Ok(response) = client.get(&history).send().await else { continue };
             let history = parse_json(response).await;
             let newest = history.pointer("/results/0/test_result_id").and_then(Value::as_str);
-            if newest == Some(accepted.test_result_id.as_str()) {
+            if newest == Some(id.as_str()) {
                 let stored_after = started.elapsed().as_millis();
                 return Ok(format!("accepted after {accepted_after} ms, stored after {stored_after} ms"));
             }

@@ -194,7 +194,7 @@ async fn add(options: &Add) -> Result<Output, CliError> {
     let stack = target.find().await?;
     let mut secret_id = None;
     if let Some(username) = username {
-        let id = stack.secret_names()?.feed(name);
+        let id = stack.secret_names().feed(name);
         token::put(&SecretsManager::new(&stack.config), &id, &feed_secret(username, &password)).await?;
         secret_id = Some(id);
     }

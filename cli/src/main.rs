@@ -11,7 +11,7 @@ mod help;
 mod man;
 mod output;
 mod package;
-mod secret;
+mod repo;
 mod secret_input;
 mod stack;
 mod status;
@@ -36,9 +36,9 @@ struct Cli {
 enum Command {
     /// Submit the results of a test run, and print the badge for a README
     Submit(Box<submit::Options>),
-    /// Manage the keys that repositories sign results with
+    /// Manage the repositories that may submit results, and their keys
     #[command(subcommand, arg_required_else_help = true)]
-    Secret(secret::Command),
+    Repo(repo::Command),
     /// Manage the NuGet feeds besides the default one
     #[command(subcommand)]
     Feed(feed::Command),
@@ -55,8 +55,8 @@ enum Command {
     Status(status::Options),
     /// Check a stack, from credentials to a stored result
     ///
-    /// Checks credentials, the clock, tables, queues, the event bus and secrets. With --repo, it also sends a result
-    /// for that repository and waits until the result is stored.
+    /// Checks credentials, the clock, tables, queues, the event bus and the master key. With --repo, it also checks the
+    /// registration and the key of that repository, sends a result and waits until the result is stored.
     Doctor(doctor::Options),
     /// Print a shell completion script
     Completions(completions::Options),
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Submit(options) => runtime.block_on(submit::run(&options)),
-        Command::Secret(command) => output::emit(runtime.block_on(command.run()), command.target().json),
+        Command::Repo(command) => output::emit(runtime.block_on(command.run()), command.target().json),
         Command::Dlq(command) => output::emit(runtime.block_on(command.run()), command.target().json),
         Command::Package(command) => output::emit(runtime.block_on(command.run()), command.target().json),
         Command::Status(options) => output::emit(runtime.block_on(options.run()), options.target.json),
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-        let error = Cli::try_parse_from(["badgesmith", "secret"]).unwrap_err();
+        let error = Cli::try_parse_from(["badgesmith", "repo"]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
     }
 }

@@ -11,7 +11,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_types::SdkConfig;
-use badgesmith_aws::dynamodb::{Feeds, Packages, Results, SecretMappings};
+use badgesmith_aws::dynamodb::{Feeds, Packages, Registrations, Results, SecretMappings};
 use badgesmith_aws::env;
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::sdk::{self, AwsError, AwsErrorKind, CallTimeouts};
@@ -21,6 +21,7 @@ use clap::Args;
 use reqwest::Url;
 
 use crate::error::CliError;
+use crate::submit::is_this_machine;
 
 /// Short, because a user waits for each call. A receive waits up to 20 s for messages.
 const CALL_TIMEOUTS: CallTimeouts =
@@ -33,6 +34,9 @@ const CREDENTIALS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"];
 const LOCAL_ACCOUNT: &str = "000000000000";
 /// The output of the stack with the prefix of its secrets.
 const SECRET_PREFIX: &str = "SecretPrefix";
+/// The output of the stack with the ARN of its master key, and the name of that in `local`.
+const MASTER_KEY_ARN: &str = "MasterKeyArn";
+const LOCAL_MASTER_KEY: &str = "MasterKey";
 /// The error code of `DescribeStacks` for a stack that does not exist, and for an invalid name:
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html>
 const NO_SUCH_STACK: &str = "ValidationError";
@@ -249,12 +253,22 @@ impl Stack {
         self.outputs.as_ref()?.get("ApiUrl").map(String::as_str)
     }
 
-    /// The names of the stack's secrets; in a `local` those with the default prefix.
-    pub(crate) fn secret_names(&self) -> Result<SecretNames, CliError> {
+    /// The names of the stack's secrets; in a `local` and a stack of an older version those with the default prefix.
+    pub(crate) fn secret_names(&self) -> SecretNames {
+        let prefix = self.outputs.as_ref().and_then(|outputs| outputs.get(SECRET_PREFIX));
+        prefix.cloned().map(SecretNames::new).unwrap_or_default()
+    }
+
+    /// The name or ARN of the stack's master key; `None` for a stack of an older version.
+    pub(crate) fn master_key_arn(&self) -> Option<String> {
         match &self.outputs {
-            Some(outputs) => Ok(SecretNames::new(output(outputs, SECRET_PREFIX)?)),
-            None => Ok(SecretNames::default()),
+            Some(outputs) => outputs.get(MASTER_KEY_ARN).cloned(),
+            None => Some(LOCAL_MASTER_KEY.to_owned()),
         }
+    }
+
+    pub(crate) fn registrations(&self) -> Result<Registrations, CliError> {
+        Ok(Registrations::new(&self.config, self.name_of(Resource::SecretsTable)?))
     }
 
     pub(crate) fn queue(&self, resource: Resource) -> Result<Queue, CliError> {
@@ -289,14 +303,6 @@ fn output(outputs: &HashMap<String, String>, name: &str) -> Result<String, CliEr
     })
 }
 
-fn is_this_machine(url: &Url) -> bool {
-    match url.host_str() {
-        Some("localhost" | "[::1]") => true,
-        Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,22 +317,7 @@ mod tests {
         }
         assert!(outputs.starts_with("  ApiUrl:\n"));
         assert!(outputs.contains(&format!("\n  {SECRET_PREFIX}:\n")));
-    }
-
-    /// `badgesmith secret rotate --compromised` prints a command that sets the description of ingest-api. A deployment
-    /// must not revert it.
-    #[test]
-    fn the_template_names_ingest_api_and_does_not_describe_it() {
-        let template = include_str!("../../template.yaml");
-        let (_, function) = template.split_once("\n  IngestApi:\n").unwrap();
-        let properties: Vec<_> = function.lines().take_while(|line| !line.is_empty()).collect();
-        assert!(
-            properties.contains(&r#"      FunctionName: !Sub "${AWS::StackName}-ingest-api""#),
-            "{properties:?}"
-        );
-        assert!(
-            !properties.iter().any(|line| line.trim_start().starts_with("Description:")),
-            "{properties:?}"
-        );
+        assert!(outputs.contains(&format!("\n  {MASTER_KEY_ARN}:\n")));
+        assert!(template.contains(&format!("\n  {LOCAL_MASTER_KEY}:\n")));
     }
 }

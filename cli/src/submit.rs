@@ -40,8 +40,8 @@ use self::retire::RetireError;
 pub(crate) use self::send::{Service, client, send};
 use self::slots::fetch_slots;
 use self::submission_marker::SubmissionMarker;
-pub(crate) use self::urls::ServiceUrl;
 use self::urls::{BadgeUrls, InvalidServiceUrl};
+pub(crate) use self::urls::{ServiceUrl, is_this_machine};
 use crate::terminal;
 
 /// The event file of GitHub Actions usually has about ten kilobytes, but a push may have many commits.
@@ -171,6 +171,11 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
 async fn submit(options: &Options, annotator: &Annotator, submission: &Submission) -> ExitCode {
     let Submission { service, test_run, retried, key, marker } = submission;
     let TestRun { repository, platform, branch, outcome: reported, .. } = test_run;
+    if service.is_plain_http() {
+        annotator.warning(&format!(
+            "{service} is not encrypted: anybody in between can replace its answers; use https"
+        ));
+    }
     let sender = sender(options, service, key);
     let (suggests_retiring, outcome) =
         tokio::join!(should_suggest_retiring_unnamed(service, test_run), send(&sender, test_run, note_retry));

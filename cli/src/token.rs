@@ -121,7 +121,7 @@ async fn set(options: &Set) -> Result<Output, CliError> {
     let scope = options.args.scope()?;
     let token = secret_input::read(options.token_file.as_deref(), VARIABLE, "token")?;
     let stack = options.args.target.find().await?;
-    let name = stack.secret_names()?.token(&scope);
+    let name = stack.secret_names().token(&scope);
     put(&SecretsManager::new(&stack.config), &name, &token_secret(&token)).await?;
     // Last, because the refresher logs an error for a mapping without a secret.
     stack.secret_mappings()?.put(&scope, &name, Clock::System.now()).await?;
@@ -160,7 +160,7 @@ async fn delete(options: &Delete) -> Result<Output, CliError> {
     let packages = options.args.scope()?;
     let stack = options.args.target.find().await?;
     let mappings = stack.secret_mappings()?;
-    let name = stack.secret_names()?.token(&packages);
+    let name = stack.secret_names().token(&packages);
     let mapped = mappings.secret_of(&packages).await?;
     if mapped.is_none() && !options.secret {
         return Err(CliError::NotFound(format!("there is no token for {packages}")));

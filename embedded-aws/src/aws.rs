@@ -50,6 +50,8 @@ impl Aws {
         let tables = Tables::open(path.as_deref(), &template.tables)
             .map_err(|error| OpenError::Tables(error.message()))?;
         let queues = Queues::open(database.clone(), &template.queues, clock.clone())?;
+        let secrets = Secrets::open(database, clock.clone())?;
+        template.secrets.iter().try_for_each(|name| secrets.generate(name))?;
         Ok(Self(Arc::new(Services {
             tables,
             event_buses: EventBuses::new(
@@ -59,7 +61,7 @@ impl Aws {
                 clock.clone(),
             ),
             queues,
-            secrets: Secrets::open(database, clock.clone())?,
+            secrets,
             _lock: lock,
         })))
     }

@@ -70,6 +70,14 @@ impl Secrets {
         transaction.commit()
     }
 
+    /// Creates a secret with a random value of 64 characters, unless it exists.
+    pub(crate) fn generate(&self, name: &str) -> rusqlite::Result<()> {
+        if self.current(name)?.is_some() {
+            return Ok(());
+        }
+        self.put(name, &[Uuid::new_v4(), Uuid::new_v4()].map(|part| part.simple().to_string()).concat())
+    }
+
     /// The current value of a secret; `None` if it does not exist or is scheduled for deletion.
     ///
     /// # Errors
@@ -109,6 +117,7 @@ impl Secrets {
             "DescribeSecret" => describe::describe(&transaction, &from_slice(body)?),
             "ListSecrets" => describe::list(&transaction, &from_slice(body)?),
             "DeleteSecret" => deletion::schedule(&transaction, &from_slice(body)?, now),
+            "UpdateSecretVersionStage" => versions::remove_stage(&transaction, &from_slice(body)?),
             "RestoreSecret" => deletion::restore(&transaction, &from_slice(body)?, now),
             _ => Err(ServiceError::unknown(operation)),
         }?;

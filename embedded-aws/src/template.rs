@@ -1,4 +1,4 @@
-//! The tables, queues, event buses and rules of `template.yaml`.
+//! The tables, queues, event buses, rules and secrets of `template.yaml`.
 
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Map, Value, json};
@@ -18,6 +18,8 @@ pub struct Template {
     pub event_buses: Vec<String>,
     /// `AWS::Events::Rule`
     pub rules: Vec<Rule>,
+    /// The names of secrets with a generated value: `AWS::SecretsManager::Secret`
+    pub secrets: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -76,8 +78,13 @@ impl Template {
     /// [`TemplateError`] when the template is not as expected.
     pub fn load() -> Result<Self, TemplateError> {
         let document = document()?;
-        let mut template =
-            Self { tables: Vec::new(), queues: Vec::new(), event_buses: Vec::new(), rules: Vec::new() };
+        let mut template = Self {
+            tables: Vec::new(),
+            queues: Vec::new(),
+            event_buses: Vec::new(),
+            rules: Vec::new(),
+            secrets: Vec::new(),
+        };
         let resources = &document["Resources"];
         for (id, resource) in resources.as_object().into_iter().flatten() {
             match resource["Type"].as_str() {
@@ -87,6 +94,8 @@ impl Template {
                 Some("AWS::Events::EventBus") => {
                     template.event_buses.push(name_of(resources, id)?.to_owned());
                 }
+                // CloudFormation makes a name from the logical id, which serves as the name here.
+                Some("AWS::SecretsManager::Secret") => template.secrets.push(id.clone()),
                 _ => {}
             }
         }
@@ -234,5 +243,6 @@ mod tests {
             queues: vec!["badge-refresh".to_owned()],
         };
         assert_eq!(template.rules, [rule]);
+        assert_eq!(template.secrets, ["MasterKey"]);
     }
 }

@@ -1,5 +1,6 @@
 //! The six steps of a submission, in order.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
@@ -7,7 +8,7 @@ use aws_types::SdkConfig;
 use badgesmith_api::http::{Request, Response};
 use badgesmith_api::route::Route;
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::dynamodb::{Nonces, Reservation, ReservationOutcome};
+use badgesmith_aws::dynamodb::{Nonces, Registrations, Reservation, ReservationOutcome};
 use badgesmith_aws::env::{self, Missing};
 use badgesmith_aws::metrics::Metric;
 use badgesmith_aws::sdk::{self, CallTimeouts};
@@ -20,12 +21,15 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::error::{Reason, SubmitError};
-use crate::repository_keys::RepositoryKeys;
+use crate::rate_limits::RateLimits;
+use crate::repository_keys::{RepositoryKeys, ValidKeys};
+use crate::secret_cache::SecretCache;
 use crate::submission::{Submission, Unverified};
 
-/// A submission makes at most seven calls: it reads both versions of the secret, twice, makes the reservation,
-/// sends the message, and marks the reservation as enqueued. Together they take less than the function's timeout
-/// of 12 s, which in turn is less than [`Nonces::LEASE`].
+/// A submission makes at most seven calls one after the other: it reads the registration and the secret, twice, reads
+/// another secret if the registration has changed, makes the reservation, sends the message, and marks the reservation
+/// as enqueued. Together they take less than the function's timeout of 12 s, which in turn is less than
+/// [`Nonces::LEASE`].
 const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_millis(600), call: Duration::from_millis(1500) };
 
@@ -33,8 +37,11 @@ const CALL_TIMEOUTS: CallTimeouts =
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub nonces_table: String,
+    /// The table of registrations.
+    pub secrets_table: String,
     pub results_queue_url: String,
     pub secret_names: SecretNames,
+    pub master_key_arn: String,
 }
 
 impl Settings {
@@ -45,7 +52,9 @@ impl Settings {
     pub fn from_env() -> Result<Self, Missing> {
         Ok(Self {
             nonces_table: env::required(env::NONCES_TABLE)?,
+            secrets_table: env::required(env::SECRETS_TABLE)?,
             results_queue_url: env::required(env::RESULTS_QUEUE_URL)?,
+            master_key_arn: env::required(env::MASTER_KEY_ARN)?,
             secret_names: env::optional(env::SECRET_PREFIX).map(SecretNames::new).unwrap_or_default(),
         })
     }
@@ -55,6 +64,7 @@ impl Settings {
 #[derive(Debug)]
 pub struct App {
     keys: RepositoryKeys,
+    rate_limits: RateLimits,
     nonces: Nonces,
     queue: Queue,
     clock: Clock,
@@ -74,7 +84,13 @@ impl App {
     pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
         let config = CALL_TIMEOUTS.apply_to(config);
         Self {
-            keys: RepositoryKeys::new(SecretsManager::new(&config), settings.secret_names),
+            keys: RepositoryKeys::new(
+                Registrations::new(&config, settings.secrets_table),
+                SecretCache::new(SecretsManager::new(&config)),
+                settings.secret_names,
+                settings.master_key_arn,
+            ),
+            rate_limits: RateLimits::new(),
             nonces: Nonces::new(&config, settings.nonces_table),
             queue: Queue::new(&config, settings.results_queue_url),
             clock,
@@ -83,7 +99,8 @@ impl App {
 
     /// Opens connections before the first request arrives.
     pub async fn warm_up(&self) {
-        tokio::join!(sdk::warm_up(self.keys.warm_up()), sdk::warm_up(self.nonces.warm_up()));
+        let keys = self.keys.warm_up(self.clock.now());
+        tokio::join!(sdk::warm_up(keys), sdk::warm_up(self.nonces.warm_up()));
     }
 
     /// Handles one request. A failure becomes an error response.
@@ -120,23 +137,32 @@ impl App {
             return Err(SubmitError::MethodNotAllowed(allow));
         }
         let unverified = Unverified::read(request, target.as_ref())?;
-        let submission = self.verify(unverified).await?;
+        let (submission, posts_per_minute) = self.verify(unverified).await?;
         let now = self.clock.now();
         submission.check_fresh(now)?;
+        // Only after the proof, so that nobody can use up the limit of another repository.
+        let repository = &submission.result.run.repository;
+        self.rate_limits
+            .take(repository, posts_per_minute, now)
+            .map_err(|wait| SubmitError::RateLimited(repository.clone(), wait))?;
         let reservation = self.reserve(&submission, now).await?;
         self.enqueue(submission, &reservation, request.header("x-amzn-trace-id")).await
     }
 
-    async fn verify(&self, unverified: Unverified<'_>) -> Result<Submission, SubmitError> {
+    /// Verifies the signature. Returns how many results the repository may submit in a minute, too.
+    async fn verify(&self, unverified: Unverified<'_>) -> Result<(Submission, NonZeroU32), SubmitError> {
         unverified.check_claimed_repository()?;
         let repository = unverified.repository().clone();
-        let keys = self.keys.get(&repository, self.clock.now()).await?;
+        let ValidKeys { keys, posts_per_minute } = self.keys.get(&repository, self.clock.now()).await?;
         if let Some(submission) = unverified.verify(&keys) {
-            return Ok(submission);
+            return Ok((submission, posts_per_minute));
         }
-        let keys = self.keys.reload(&repository, self.clock.now()).await?;
+        // On the heap, since it is rare and larger than the rest of a submission.
+        let reloaded = Box::pin(self.keys.reload(&repository, self.clock.now()));
+        let ValidKeys { keys, posts_per_minute } = reloaded.await?;
         let reason = if keys.is_empty() { Reason::NoKey } else { Reason::WrongSignature };
-        unverified.verify(&keys).ok_or(SubmitError::Unauthorized(repository, reason))
+        let submission = unverified.verify(&keys).ok_or(SubmitError::Unauthorized(repository, reason))?;
+        Ok((submission, posts_per_minute))
     }
 
     async fn reserve(&self, submission: &Submission, now: Timestamp) -> Result<Reservation, SubmitError> {
@@ -146,7 +172,7 @@ impl App {
             Ok(ReservationOutcome::AlreadyAccepted) => Err(SubmitError::AlreadyAccepted(id)),
             Ok(ReservationOutcome::Reused) => Err(SubmitError::NonceReused),
             Ok(ReservationOutcome::InProgress(wait)) => Err(SubmitError::InProgress(wait)),
-            Err(error) => Err(SubmitError::Unavailable(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -162,7 +188,7 @@ impl App {
             if let Err(error) = self.nonces.release(reservation).await {
                 tracing::warn!(%error, "failed to release a reservation; its lease expires by itself");
             }
-            return Err(SubmitError::Unavailable(error));
+            return Err(error.into());
         }
         if let Err(error) = self.nonces.mark_enqueued(reservation).await {
             tracing::warn!(%error, "failed to mark a reservation as enqueued; a resubmission is enqueued again, which is harmless");

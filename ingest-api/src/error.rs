@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use badgesmith_api::error_response::{ErrorResponse, ValidationErrors};
+use badgesmith_aws::dynamodb::StoreError;
 use badgesmith_aws::metrics::Metric;
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_domain::ids::Repository;
@@ -27,10 +28,10 @@ pub(crate) enum SubmitError {
     NonceReused,
     /// Another attempt holds the reservation, for at most this long.
     InProgress(Duration),
-    /// Unverified clients have used up the rate limit for reading secrets.
-    SecretReadLimitReached,
+    /// The repository has submitted too many results; the next one is allowed after this long.
+    RateLimited(Repository, Duration),
     /// A dependency failed.
-    Unavailable(AwsError),
+    Unavailable(StoreError),
 }
 
 /// Why a submission is unauthorized.
@@ -38,10 +39,25 @@ pub(crate) enum SubmitError {
 pub(crate) enum Reason {
     /// `X-Repo-Secret` names another repository than the body.
     RepositoryMismatch,
-    /// The repository has no usable key.
+    NotRegistered,
+    /// An operator removed the repository.
+    Removed,
+    /// The repository is registered, but has no usable key.
     NoKey,
     /// None of the repository's keys made the signature.
     WrongSignature,
+}
+
+impl From<StoreError> for SubmitError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+impl From<AwsError> for SubmitError {
+    fn from(error: AwsError) -> Self {
+        Self::Unavailable(error.into())
+    }
 }
 
 impl SubmitError {
@@ -57,7 +73,10 @@ impl SubmitError {
                 Metric::ResultsRefused.count(1);
                 tracing::warn!(%repository, property, "rejected a submission that is not fresh");
             }
-            Self::SecretReadLimitReached => tracing::warn!("reached the rate limit for reading secrets"),
+            Self::RateLimited(repository, _) => {
+                Metric::ResultsRefused.count(1);
+                tracing::warn!(%repository, "rejected a submission over the repository's rate limit");
+            }
             Self::Malformed(errors) => {
                 Metric::ResultsRefused.count(1);
                 tracing::info!(%errors, "rejected a malformed submission");
@@ -111,7 +130,13 @@ impl SubmitError {
                 "SUBMISSION_IN_PROGRESS",
             )
             .retry_after(wait),
-            Self::SecretReadLimitReached | Self::Unavailable(_) => ErrorResponse::unavailable(),
+            Self::RateLimited(_, wait) => ErrorResponse::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "the repository submits too many results: send the same request again",
+                "RATE_LIMITED",
+            )
+            .retry_after(wait),
+            Self::Unavailable(_) => ErrorResponse::unavailable(),
         }
     }
 }
@@ -121,6 +146,7 @@ mod tests {
     use std::iter::successors;
 
     use aws_lambda_events::encodings::Body;
+    use badgesmith_domain::signature::Digest;
 
     use super::*;
 
@@ -138,11 +164,11 @@ mod tests {
             Some(TooLarge(_)) => Malformed(errors),
             Some(Malformed(_)) => Unauthorized(repository, Reason::NoKey),
             Some(Unauthorized(..)) => NotFresh(repository, "timestamp"),
-            Some(NotFresh(..)) => AlreadyAccepted(TestResultId::derive("a reservation")),
+            Some(NotFresh(..)) => AlreadyAccepted(TestResultId::derive("a reservation", &Digest::of(b""))),
             Some(AlreadyAccepted(_)) => NonceReused,
             Some(NonceReused) => InProgress(Duration::from_millis(1001)),
-            Some(InProgress(_)) => SecretReadLimitReached,
-            Some(SecretReadLimitReached) => Unavailable(AwsError::unexpected("sqs:SendMessage", "a secret")),
+            Some(InProgress(_)) => RateLimited(repository, Duration::from_millis(200)),
+            Some(RateLimited(..)) => Unavailable(AwsError::unexpected("sqs:SendMessage", "a secret").into()),
             Some(Unavailable(_)) => return None,
         })
     }
@@ -175,13 +201,13 @@ mod tests {
         NotFresh -> 401
             {"message":"timestamp is more than 5 minutes old or 1 minute ahead: sign again with the current time","error_details":[{"error_code":"TIMESTAMP_NOT_FRESH","property_name":"timestamp"}]}
         AlreadyAccepted -> 409
-            {"message":"this submission was already accepted: there is nothing left to do","error_details":[{"error_code":"ALREADY_ACCEPTED"}],"test_result_id":"06a9d2de-9a9d-80c4-9f96-1725764a3966"}
+            {"message":"this submission was already accepted: there is nothing left to do","error_details":[{"error_code":"ALREADY_ACCEPTED"}],"test_result_id":"e0ddcabe-0b2e-85ac-b7ad-769126892f41"}
         NonceReused -> 409
             {"message":"this nonce (without a nonce: this body) was used for another submission: sign again with a new nonce","error_details":[{"error_code":"NONCE_REUSED"}]}
         InProgress -> 409 retry-after: 2
             {"message":"another attempt at this submission is in progress: send the same request again","error_details":[{"error_code":"SUBMISSION_IN_PROGRESS"}]}
-        SecretReadLimitReached -> 503 retry-after: 1
-            {"message":"temporarily unavailable: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}
+        RateLimited -> 429 retry-after: 1
+            {"message":"the repository submits too many results: send the same request again","error_details":[{"error_code":"RATE_LIMITED"}]}
         Unavailable -> 503 retry-after: 1
             {"message":"temporarily unavailable: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}
         "#);

@@ -7,7 +7,9 @@ mod app;
 mod body;
 mod error;
 mod json_object;
+mod rate_limits;
 mod repository_keys;
+mod secret_cache;
 mod submission;
 
 pub use app::{App, Settings};

@@ -1,229 +1,237 @@
-//! The keys of repositories: read from Secrets Manager, cached in memory.
+//! The repositories that may submit results, and the keys that they sign with.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use badgesmith_aws::dynamodb::Registrations;
 use badgesmith_aws::sdk::AwsError;
-use badgesmith_aws::secrets_manager::{
-    PREVIOUS_KEY_LIFETIME, SecretNames, SecretVersion, SecretsManager, Stage,
-};
+use badgesmith_aws::secrets_manager::SecretNames;
+use badgesmith_domain::derived_key::MasterKey;
 use badgesmith_domain::ids::Repository;
+use badgesmith_domain::registration::{
+    ActiveRegistration, DerivedKeyIds, PREVIOUS_KEY_LIFETIME, Registration,
+};
 use badgesmith_domain::signature::SecretKeys;
 use badgesmith_domain::timestamp::Timestamp;
-use badgesmith_domain::token_bucket::TokenBucket;
 use lru::LruCache;
 
-use crate::error::SubmitError;
+use crate::error::{Reason, SubmitError};
+use crate::secret_cache::{Secret, SecretCache};
 
-/// A secret is read again after this long.
-const LIFETIME: Duration = Duration::from_hours(1);
-/// If no known key matches a signature, the secret is read again early, at most this often for each repository. A
-/// repository without a secret is looked up again at the same interval.
-const RELOAD_AFTER: Duration = Duration::from_mins(1);
-/// The maximum number of repositories whose keys are cached. The least recently used are evicted first.
-const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
-/// The maximum number of cached names without a secret. They have their own cache, so that a flood of them evicts
-/// no keys.
-const UNKNOWN_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-/// The rate limit on reads of secrets for unverified clients: a burst, and a rate per second. Unknown and known
-/// repositories have separate limits.
-const READ_BURST: f64 = 20.0;
-const READS_PER_SECOND: f64 = 5.0;
+/// Registrations and secrets are read again after this long, and never used for longer.
+pub(crate) const LIFETIME: Duration = Duration::from_mins(5);
+/// If no known key matches a signature, registration and secret are read again early, at most this often for each
+/// repository and each secret. An unregistered name is looked up again at the same interval.
+pub(crate) const RELOAD_AFTER: Duration = Duration::from_mins(1);
+/// The maximum number of cached registrations. The least recently used are evicted first.
+const REGISTERED_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+/// The maximum number of cached names without a registration. They have their own cache, so that a flood of them evicts
+/// no registration.
+const UNREGISTERED_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
-/// The keys of all repositories.
 #[derive(Debug)]
 pub(crate) struct RepositoryKeys {
-    secrets: SecretsManager,
-    names: SecretNames,
+    registrations: Registrations,
+    secrets: SecretCache,
+    secret_names: SecretNames,
+    master_key_arn: String,
     cache: Mutex<Cache>,
-    limits: Mutex<SecretReadLimits>,
-    /// Held during a lookup, so that concurrent requests for one repository read its secret once. Lookups of
-    /// different repositories wait for each other, too, which costs nothing: a sandbox handles one request at a
-    /// time.
-    lookup: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
 struct Cache {
-    known: LruCache<Repository, KnownKeys>,
-    /// When each name was found to have no secret.
-    unknown: LruCache<Repository, Timestamp>,
+    registered: LruCache<Repository, Registered>,
+    /// Why each name may not submit results, and when that was read.
+    unregistered: LruCache<Repository, (Reason, Timestamp)>,
 }
 
-/// One version of a repository's secret.
-struct Version {
-    id: String,
-    created: Timestamp,
-    /// `None` when the secret does not parse.
-    keys: Option<SecretKeys>,
-}
-
-/// A repository that has a secret.
 #[derive(Debug, Clone)]
-struct KnownKeys {
-    current_id: String,
-    current: Option<SecretKeys>,
-    /// The keys before the last rotation, and when they expire.
-    previous: Option<(SecretKeys, Timestamp)>,
+struct Registered {
+    registration: ActiveRegistration,
     read_at: Timestamp,
-    /// When both versions were last read because no key matched.
+    /// When it was last read because no key matched.
     reloaded_at: Option<Timestamp>,
 }
 
-impl KnownKeys {
-    /// The keys that are valid at `now`.
-    fn at(&self, now: Timestamp) -> Vec<SecretKeys> {
-        let previous = self.previous.as_ref().filter(|(_, until)| now < *until);
-        self.current.iter().chain(previous.map(|(keys, _)| keys)).cloned().collect()
-    }
+/// The keys of a registered repository that count now.
+#[derive(Debug)]
+pub(crate) struct ValidKeys {
+    pub(crate) keys: Vec<SecretKeys>,
+    pub(crate) posts_per_minute: NonZeroU32,
 }
 
 impl RepositoryKeys {
-    pub(crate) fn new(secrets: SecretsManager, names: SecretNames) -> Self {
-        let cache = Cache { known: LruCache::new(KNOWN_MAX), unknown: LruCache::new(UNKNOWN_MAX) };
-        Self {
-            secrets,
-            names,
-            cache: Mutex::new(cache),
-            limits: Mutex::default(),
-            lookup: tokio::sync::Mutex::default(),
-        }
+    pub(crate) fn new(
+        registrations: Registrations,
+        secrets: SecretCache,
+        secret_names: SecretNames,
+        master_key_arn: String,
+    ) -> Self {
+        let cache = Cache {
+            registered: LruCache::new(REGISTERED_MAX),
+            unregistered: LruCache::new(UNREGISTERED_MAX),
+        };
+        Self { registrations, secrets, secret_names, master_key_arn, cache: Mutex::new(cache) }
     }
 
-    /// The keys of `repository`; none if it is unknown.
+    /// Opens the connection to Secrets Manager by reading the master key, which most repositories need.
+    pub(crate) async fn warm_up(&self, now: Timestamp) -> Result<(), AwsError> {
+        self.secrets.get(&self.master_key_arn, now).await.map(drop)
+    }
+
+    /// The keys of `repository`.
+    ///
+    /// # Errors
+    /// [`SubmitError::Unauthorized`] if it is not registered, [`SubmitError::Unavailable`] if that is not known.
     pub(crate) async fn get(
         &self,
         repository: &Repository,
         now: Timestamp,
-    ) -> Result<Vec<SecretKeys>, SubmitError> {
-        if let Some(keys) = self.cached(repository, now) {
-            return Ok(keys);
-        }
-        let _lookup = self.lookup.lock().await;
-        // Another request may have read the secret in the meantime.
-        if let Some(keys) = self.cached(repository, now) {
-            return Ok(keys);
-        }
-        let known = self.known(repository);
-        self.check_limit(known.is_some(), now)?;
-        let Some(version) = self.read(repository, Stage::Current).await? else {
-            return Ok(self.remember(repository, None, now));
+    ) -> Result<ValidKeys, SubmitError> {
+        let registration = match self.cached(repository, now)? {
+            Some(Registered { registration, .. }) => registration,
+            None => self.read(repository, now, None).await?,
         };
-        let keys = match known {
-            // The current version is unchanged, so the previous one is, too.
-            Some(known) if known.current_id == version.id => KnownKeys { read_at: now, ..known },
-            Some(known) => self.with_previous(repository, version, now, known.reloaded_at).await?,
-            None => KnownKeys {
-                current_id: version.id,
-                current: version.keys,
-                previous: None,
-                read_at: now,
-                reloaded_at: None,
-            },
-        };
-        Ok(self.remember(repository, Some(keys), now))
+        self.keys(repository, &registration, now).await
     }
 
-    /// The keys of `repository` after none of the cached keys matched. Reads both versions of its secret again,
-    /// unless that happened within the last minute.
+    /// The keys of `repository` after none of those from [`Self::get`] matched. Reads its registration and its secret
+    /// again, unless that happened within the last minute.
+    ///
+    /// # Errors
+    /// The same as [`Self::get`].
     pub(crate) async fn reload(
         &self,
         repository: &Repository,
         now: Timestamp,
-    ) -> Result<Vec<SecretKeys>, SubmitError> {
-        let _lookup = self.lookup.lock().await;
-        let Some(known) = self.known(repository) else {
-            // Without a secret there is nothing to reload; `get` looks it up again after a minute.
-            return Ok(Vec::new());
+    ) -> Result<ValidKeys, SubmitError> {
+        let cached = self.cached(repository, now)?;
+        if let Some(Registered { registration, reloaded_at: Some(at), .. }) = &cached
+            && at.is_recent(now, RELOAD_AFTER)
+        {
+            return self.keys(repository, registration, now).await;
+        }
+        let proofs = cached.map(|cached| cached.registration.proofs).unwrap_or_default();
+        let master = async {
+            match proofs.derived {
+                Some(_) => self.secrets.reload(&self.master_key_arn, now).await.map(drop),
+                None => Ok(()),
+            }
         };
-        if known.reloaded_at.is_some_and(|at| now.since(at) < RELOAD_AFTER) {
-            return Ok(known.at(now));
-        }
-        self.check_limit(true, now)?;
-        let keys = match self.read(repository, Stage::Current).await? {
-            Some(current) => Some(self.with_previous(repository, current, now, Some(now)).await?),
-            None => None,
+        let own_secret = async {
+            match proofs.own_secret {
+                Some(_) => {
+                    self.secrets.reload(&self.secret_names.repository(repository), now).await.map(drop)
+                }
+                None => Ok(()),
+            }
         };
-        Ok(self.remember(repository, keys, now))
+        let (registration, master, own_secret) =
+            tokio::join!(self.read(repository, now, Some(now)), master, own_secret);
+        master.and(own_secret)?;
+        self.keys(repository, &registration?, now).await
     }
 
-    /// Opens the connection that the first read of a secret needs.
-    pub(crate) async fn warm_up(&self) -> Result<(), AwsError> {
-        self.secrets.warm_up(&self.names).await
-    }
-
-    /// The cached keys, if they are recent enough.
-    fn cached(&self, repository: &Repository, now: Timestamp) -> Option<Vec<SecretKeys>> {
+    /// The cached registration, if it is recent enough.
+    fn cached(&self, repository: &Repository, now: Timestamp) -> Result<Option<Registered>, SubmitError> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = cache.known.get(repository) {
-            return (now.since(known.read_at) < LIFETIME).then(|| known.at(now));
+        if let Some((reason, read_at)) = cache.unregistered.get(repository)
+            && read_at.is_recent(now, RELOAD_AFTER)
+        {
+            return Err(SubmitError::Unauthorized(repository.clone(), *reason));
         }
-        let unknown_since = cache.unknown.get(repository)?;
-        (now.since(*unknown_since) < RELOAD_AFTER).then(Vec::new)
+        let registered = cache.registered.get(repository);
+        Ok(registered.filter(|registered| registered.read_at.is_recent(now, LIFETIME)).cloned())
     }
 
-    fn known(&self, repository: &Repository) -> Option<KnownKeys> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).known.get(repository).cloned()
-    }
-
-    fn remember(&self, repository: &Repository, keys: Option<KnownKeys>, now: Timestamp) -> Vec<SecretKeys> {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(keys) = keys {
-            cache.unknown.pop(repository);
-            let valid = keys.at(now);
-            cache.known.put(repository.clone(), keys);
-            valid
-        } else {
-            cache.known.pop(repository);
-            cache.unknown.put(repository.clone(), now);
-            Vec::new()
-        }
-    }
-
-    fn check_limit(&self, is_known: bool, now: Timestamp) -> Result<(), SubmitError> {
-        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        let limit = if is_known { &mut limits.known } else { &mut limits.unknown };
-        if limit.take(now) { Ok(()) } else { Err(SubmitError::SecretReadLimitReached) }
-    }
-
-    async fn with_previous(
+    /// Reads and caches the registration.
+    async fn read(
         &self,
         repository: &Repository,
-        current: Version,
         now: Timestamp,
         reloaded_at: Option<Timestamp>,
-    ) -> Result<KnownKeys, SubmitError> {
-        let previous = self.read(repository, Stage::Previous).await?;
-        // The rotation happened when the newer of the two was created: the current one, unless it was a rollback.
-        let rotated =
-            previous.as_ref().map_or(current.created, |previous| previous.created.max(current.created));
-        let previous =
-            previous.and_then(|version| version.keys).map(|keys| (keys, rotated.plus(PREVIOUS_KEY_LIFETIME)));
-        Ok(KnownKeys { current_id: current.id, current: current.keys, previous, read_at: now, reloaded_at })
+    ) -> Result<ActiveRegistration, SubmitError> {
+        let registration = self.registrations.get(repository).await?;
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = match registration {
+            Some(Registration::Active(registration)) => {
+                cache.unregistered.pop(repository);
+                let registered = Registered { registration: registration.clone(), read_at: now, reloaded_at };
+                cache.registered.put(repository.clone(), registered);
+                return Ok(registration);
+            }
+            Some(Registration::Removed(_)) => Reason::Removed,
+            None => Reason::NotRegistered,
+        };
+        cache.registered.pop(repository);
+        cache.unregistered.put(repository.clone(), (reason, now));
+        Err(SubmitError::Unauthorized(repository.clone(), reason))
     }
 
-    /// Reads one version of a repository's secret. An operator must repair one that does not parse.
-    async fn read(&self, repository: &Repository, stage: Stage) -> Result<Option<Version>, SubmitError> {
-        let name = self.names.repository(repository);
-        let version = self.secrets.read(&name, stage).await.map_err(SubmitError::Unavailable)?;
-        let Some(SecretVersion { id, value, created }) = version else { return Ok(None) };
-        let keys = SecretKeys::parse(&value)
-            .inspect_err(|error| tracing::error!(secret = name, ?stage, %error, "failed to parse a secret"));
-        Ok(Some(Version { id, created, keys: keys.ok() }))
+    /// The keys that count by `registration`.
+    async fn keys(
+        &self,
+        repository: &Repository,
+        registration: &ActiveRegistration,
+        now: Timestamp,
+    ) -> Result<ValidKeys, SubmitError> {
+        let proofs = &registration.proofs;
+        let mut keys = Vec::new();
+        if let Some(ids) = proofs.derived {
+            let master = self.secrets.get(&self.master_key_arn, now).await?.ok_or_else(no_master_key)?;
+            keys.extend(derived_keys(repository, ids, &master, now));
+        }
+        if proofs.own_secret.is_some_and(|secret| secret.counts_at(now)) {
+            let name = self.secret_names.repository(repository);
+            let secret = self.secrets.get(&name, now).await?;
+            keys.extend(secret.into_iter().flat_map(|secret| own_keys(&name, secret, now)));
+        }
+        Ok(ValidKeys { keys, posts_per_minute: registration.posts_per_minute })
     }
 }
 
-/// Limits on reads of secrets for unverified clients.
-#[derive(Debug)]
-struct SecretReadLimits {
-    unknown: TokenBucket,
-    known: TokenBucket,
+/// The keys of each version of the master key, the most likely first. The operator decides how long the previous
+/// version counts.
+fn derived_keys(
+    repository: &Repository,
+    ids: DerivedKeyIds,
+    master: &Secret,
+    now: Timestamp,
+) -> Vec<SecretKeys> {
+    let versions = [Some(&master.current), master.previous.as_ref()].into_iter().flatten();
+    let masters = versions.filter_map(|version| {
+        let master = MasterKey::new(&version.value);
+        if master.is_none() {
+            tracing::error!(version = version.id, "a version of the master key is too short");
+        }
+        master
+    });
+    masters
+        .flat_map(|master| ids.at(now).map(move |id| master.derive(repository, id).secret_keys()))
+        .collect()
 }
 
-impl Default for SecretReadLimits {
-    fn default() -> Self {
-        let full = TokenBucket::new(READ_BURST, READS_PER_SECOND);
-        Self { unknown: full.clone(), known: full }
-    }
+/// The keys of a repository's own secret. The previous version counts for a day after the rotation, which was when
+/// the newer of the two was created: the current one, unless it was a rollback.
+fn own_keys(name: &str, secret: Secret, now: Timestamp) -> Vec<SecretKeys> {
+    let Secret { current, previous } = secret;
+    let until =
+        |previous_created: Timestamp| previous_created.max(current.created).plus(PREVIOUS_KEY_LIFETIME);
+    let previous = previous.filter(|previous| now < until(previous.created));
+    let parse = |value: &str| {
+        // An operator must repair one that does not parse.
+        SecretKeys::parse(value)
+            .inspect_err(|error| tracing::error!(secret = name, %error, "failed to parse a secret"))
+            .ok()
+    };
+    [Some(&current), previous.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter_map(|version| parse(&version.value))
+        .collect()
+}
+
+fn no_master_key() -> AwsError {
+    AwsError::unexpected("secretsmanager:GetSecretValue", "the master key does not exist")
 }

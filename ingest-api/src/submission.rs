@@ -97,10 +97,11 @@ impl<'a> Unverified<'a> {
         let TestRun { repository, platform, branch, .. } = &self.run;
         let partition = key::reservation_partition(repository, &self.reservation);
         let target = (key::results_partition(repository), ResultRange::Branch(*platform, branch).prefix());
+        let digest = Digest::of(&[target.0.as_bytes(), target.1.as_bytes(), b"\n", &self.body].concat());
         Some(Submission {
-            digest: Digest::of(&[target.0.as_bytes(), target.1.as_bytes(), b"\n", &self.body].concat()),
-            result: TestResult { id: TestResultId::derive(&partition), run: self.run.clone() },
+            result: TestResult { id: TestResultId::derive(&partition, &digest), run: self.run.clone() },
             partition,
+            digest,
             header_timestamp: self.header_timestamp,
         })
     }

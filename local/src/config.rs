@@ -1,11 +1,13 @@
 //! The configuration that the pipeline starts with.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use badgesmith_aws::dynamodb::SecretMappings;
+use badgesmith_aws::dynamodb::{Registrations, SecretMappings, StoreError};
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::secrets_manager::{SecretNames, repository_secret, token_secret};
 use badgesmith_domain::ids::Repository;
+use badgesmith_domain::registration::{ActiveRegistration, OwnSecret, POSTS_PER_MINUTE, Registration};
 use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::signature::SecretKeys;
 use badgesmith_domain::timestamp::Timestamp;
@@ -51,6 +53,8 @@ pub struct Secret {
     pub repository: Repository,
     /// The value in Secrets Manager: `{"hmac_key":"..","type":"repo_hmac"}`
     pub value: String,
+    /// How many results the repository may submit in a minute.
+    pub posts_per_minute: NonZeroU32,
 }
 
 impl std::fmt::Debug for Secret {
@@ -67,7 +71,30 @@ impl Secret {
     pub fn new(repository: Repository, hmac_key: &str) -> Result<Self, String> {
         let value = repository_secret(hmac_key);
         SecretKeys::parse(&value).map_err(|error| error.to_string())?;
-        Ok(Self { repository, value })
+        Ok(Self { repository, value, posts_per_minute: POSTS_PER_MINUTE })
+    }
+
+    /// Stores the secret, and registers its repository with it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a call fails, or the repository has a corrupt registration.
+    pub async fn register(&self, aws: &Aws, now: Timestamp) -> Result<(), StoreError> {
+        let put = aws.secrets().put(&SecretNames::default().repository(&self.repository), &self.value);
+        put.map_err(|error| AwsError::unexpected("secretsmanager:PutSecretValue", error))?;
+        let registrations = Registrations::new(&aws.sdk_config(), SECRETS_TABLE.to_owned());
+        let record = registrations.find(&self.repository).await?;
+        if let Some(Registration::Active(active)) = record.as_ref().map(|record| &record.registration)
+            && active.proofs.own_secret == Some(OwnSecret { until: None })
+        {
+            return Ok(());
+        }
+        let registration = Registration::Active(ActiveRegistration {
+            posts_per_minute: self.posts_per_minute,
+            ..ActiveRegistration::with_own_secret(now)
+        });
+        // Nobody else writes registrations before the pipeline has started.
+        registrations.put(&self.repository, &registration, record.as_ref()).await?;
+        Ok(())
     }
 }
 

@@ -4,18 +4,18 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::secrets_manager::SecretNames;
+use badgesmith_aws::dynamodb::Registrations;
+use badgesmith_domain::derived_key::{KeyId, MasterKey};
 use badgesmith_domain::ids::Repository;
+use badgesmith_domain::registration::{ActiveRegistration, Registration};
 use badgesmith_domain::signature::HmacKey;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
-use crate::config::Secret;
 use crate::server::Server;
+use crate::stack::{MASTER_KEY, SECRETS_TABLE};
 
 const REPOSITORY: &str = "demo/badgesmith";
 const BADGE_PATH: &str = "/badges/tests/linux/demo/badgesmith/main";
@@ -32,18 +32,7 @@ const POLL_PERIOD: Duration = Duration::from_millis(50);
 /// # Errors
 /// The message for the log. The pipeline itself keeps running.
 pub async fn run(server: &Server) -> Result<String, String> {
-    let repository: Repository = REPOSITORY.parse().map_err(|_| "invalid demo repository".to_owned())?;
-    let name = SecretNames::default().repository(&repository);
-    let secrets = server.aws().secrets();
-    let secret = secrets.current(&name).map_err(|error| error.to_string())?;
-    let key = if let Some(secret) = secret {
-        key_of(&secret).ok_or_else(|| format!("the secret {name} holds no key"))?
-    } else {
-        let key = random_key();
-        let secret = Secret::new(repository, &key)?;
-        secrets.put(&name, &secret.value).map_err(|error| error.to_string())?;
-        key
-    };
+    let key = key(server).await?;
     let mut badge = get_badge(server).await?;
     if badge.contains(NO_RESULTS) {
         submit(server, &key).await?;
@@ -56,6 +45,32 @@ pub async fn run(server: &Server) -> Result<String, String> {
         }
     }
     Ok(text(server, &badge, &key))
+}
+
+/// The key of the demo repository, which is registered if necessary.
+async fn key(server: &Server) -> Result<String, String> {
+    let repository: Repository = REPOSITORY.parse().map_err(|_| "invalid demo repository".to_owned())?;
+    let registrations = Registrations::new(&server.aws().sdk_config(), SECRETS_TABLE.to_owned());
+    let record = registrations.find(&repository).await.map_err(|error| error.to_string())?;
+    let (now, new_id) = (Clock::System.now(), KeyId::new(Uuid::new_v4().into_bytes()));
+    let registration = match record.as_ref().map(|record| &record.registration) {
+        Some(Registration::Active(active)) => match active.proofs.derived {
+            Some(ids) => return derive(server, &repository, ids.current),
+            None => active.rotated(new_id, false, now),
+        },
+        Some(Registration::Removed(_)) | None => ActiveRegistration::with_derived_key(new_id, now),
+    };
+    let put = registrations.put(&repository, &Registration::Active(registration), record.as_ref()).await;
+    if !put.map_err(|error| error.to_string())? {
+        return Err("the registration of the demo has changed".to_owned());
+    }
+    derive(server, &repository, new_id)
+}
+
+fn derive(server: &Server, repository: &Repository, key_id: KeyId) -> Result<String, String> {
+    let secret = server.aws().secrets().current(MASTER_KEY).map_err(|error| error.to_string())?;
+    let master = secret.and_then(|secret| MasterKey::new(&secret)).ok_or("there is no master key")?;
+    Ok(master.derive(repository, key_id).as_str().to_owned())
 }
 
 /// Submits a result, signed with the characters of the key.
@@ -92,17 +107,6 @@ async fn get_badge(server: &Server) -> Result<String, String> {
     let request = Request::builder().method(Method::GET).uri(BADGE_PATH).body(Bytes::new());
     let response = server.gateway().answer(request.map_err(|error| error.to_string())?).await;
     Ok(String::from_utf8_lossy(response.body()).into_owned())
-}
-
-/// 366 random bits, in base64.
-fn random_key() -> String {
-    let bytes = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat();
-    STANDARD.encode(bytes)
-}
-
-fn key_of(secret: &str) -> Option<String> {
-    let secret: Value = serde_json::from_str(secret).ok()?;
-    secret["hmac_key"].as_str().map(str::to_owned)
 }
 
 fn text(server: &Server, badge: &str, key: &str) -> String {

@@ -40,7 +40,7 @@ impl Gateway {
         };
         let path = event.raw_path.as_deref().unwrap_or_default();
         let response = match function(request.method(), path) {
-            Some(Function::IngestApi) => self.ingest_api.handle(event).await,
+            Some(Function::IngestApi) => Box::pin(self.ingest_api.handle(event)).await,
             Some(Function::BadgeApi) => self.badge_api.handle(event).await,
             None => return plain(StatusCode::NOT_FOUND, r#"{"message":"Not Found"}"#),
         };

@@ -3,11 +3,6 @@
 //! The functions are the deployed ones, and receive the events that AWS would send. The AWS services are embedded
 //! behind the HTTP client of the AWS SDK ([`embedded_aws`]), with the resources of the deployed template.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "only serde_json values are indexed, and they return null for missing keys"
-)]
-
 pub mod config;
 pub mod demo;
 pub mod gateway;

@@ -1,8 +1,10 @@
 //! The command line options.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use badgesmith_aws::env;
 use clap::Parser;
 use embedded_aws::Storage;
 
@@ -15,6 +17,7 @@ use crate::stack::UpstreamConfig;
 /// Once it answers requests, it prints `listening on http://127.0.0.1:PORT` to stdout, and with --aws-port
 /// `AWS at http://127.0.0.1:PORT` as the second line. Logs go to stderr.
 #[derive(Debug, Parser)]
+#[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
 #[command(name = "local", bin_name = "cargo run --", version, after_help = EXAMPLES)]
 pub struct Options {
     /// Port on 127.0.0.1 to listen on; 0 picks a free port
@@ -40,12 +43,13 @@ pub struct Options {
     #[arg(long)]
     pub no_demo: bool,
 
-    /// HMAC key of a repository, at least 16 characters; repeatable
+    /// Repository to register, with its HMAC key of at least 16 characters; repeatable
     ///
-    /// Clients sign results with the key. It is stored in the data directory. The key that it replaces stays valid for
-    /// 24 hours.
+    /// OWNER/REPO takes the key from the environment variable BADGESMITH_KEY, OWNER/REPO=@FILE takes it from a file, and
+    /// OWNER/REPO=KEY is for keys that are not secret, since every program on this machine can read arguments. Clients
+    /// sign results with the key. It is stored in the data directory. The key that it replaces stays valid for 24 hours.
     // `Options::secrets` parses it, because clap prints malformed values with the key.
-    #[arg(long = "secret", value_name = "OWNER/REPO=KEY")]
+    #[arg(long = "secret", value_name = "OWNER/REPO[=KEY]")]
     secret: Vec<String>,
 
     /// URL of the NuGet feed's service index
@@ -59,11 +63,12 @@ pub struct Options {
 
     /// GitHub token with the scope read:packages for the public packages of an organization or user; repeatable
     ///
-    /// ORG/PACKAGE=TOKEN sets the token for a single package, public or private, and makes its versions visible to
-    /// everyone. Without npm: or container: before ORG, the packages are NuGet packages. Tokens are stored in the data
+    /// ORG takes the token from the environment variable BADGESMITH_GITHUB_TOKEN, and ORG=@FILE takes it from a file.
+    /// ORG/PACKAGE instead of ORG sets the token for a single package, public or private, and makes its versions visible
+    /// to everyone. Without npm: or container: before ORG, the packages are NuGet packages. Tokens are stored in the data
     /// directory. ORG= or ORG/PACKAGE= removes a token.
     // `Options::tokens` parses it, because clap prints malformed values with the token.
-    #[arg(long = "github-token", value_name = "ORG=TOKEN")]
+    #[arg(long = "github-token", value_name = "ORG[=TOKEN]")]
     github_token: Vec<String>,
 
     /// Seconds between refreshes of a package, 1 to 3600; badges are cached for 2 minutes
@@ -79,9 +84,9 @@ const EXAMPLES: &str = "\
 Examples:
   cargo run
       Start on port 9474 with a demo repository
-  cargo run -- --github-token acme=ghp_... --github-token acme/secret.kit=ghp_...
+  BADGESMITH_GITHUB_TOKEN=ghp_... cargo run -- --github-token acme --github-token acme/closed.kit=@closed.txt
       Show the public packages of an organization, and one private package
-  cargo run -- --port 0 --ephemeral --no-demo --secret acme/kit=0123456789abcdef
+  BADGESMITH_KEY=0123456789abcdef cargo run -- --port 0 --ephemeral --no-demo --secret acme/kit
       Start on a free port with one repository, without writing files
   cargo run -- --aws-port 9475
       Start, and receive a dead letter from a second terminal:
@@ -125,22 +130,47 @@ impl Options {
     }
 
     fn tokens(&self) -> Result<Vec<GitHubToken>, String> {
-        let tokens = self.github_token.iter().map(|text| GitHubToken::parse(text));
-        tokens.collect::<Option<_>>().ok_or_else(|| {
-            "--github-token: expected ORG=TOKEN or ORG/PACKAGE=TOKEN, for example --github-token acme=ghp_..."
-                .to_owned()
+        let token = |text: &String| {
+            let (packages, token) = split(text, "BADGESMITH_GITHUB_TOKEN")?;
+            GitHubToken::parse(&format!("{packages}={token}"))
+                .ok_or_else(|| "expected ORG=TOKEN or ORG/PACKAGE=TOKEN".to_owned())
+        };
+        let tokens = self.github_token.iter().map(token);
+        tokens.collect::<Result<_, _>>().map_err(|error| {
+            format!(
+                "--github-token: {error}; for example BADGESMITH_GITHUB_TOKEN=ghp_... and --github-token acme"
+            )
         })
     }
 
     fn secrets(&self) -> Result<Vec<Secret>, String> {
-        let secrets = self.secret.iter().map(|text| {
-            let parsed =
-                text.split_once('=').and_then(|(repository, key)| Some((repository.parse().ok()?, key)));
-            let (repository, key) = parsed.ok_or("expected OWNER/REPO=KEY")?;
-            Secret::new(repository, key)
-        });
+        let secret = |text: &String| {
+            let (repository, key) = split(text, "BADGESMITH_KEY")?;
+            let repository = repository.parse().map_err(|_| "expected OWNER/REPO=KEY".to_owned())?;
+            Secret::new(repository, &key)
+        };
+        let secrets = self.secret.iter().map(secret);
         secrets
-            .collect::<Result<_, String>>()
-            .map_err(|error| format!("--secret: {error}, for example --secret acme/kit=0123456789abcdef"))
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("--secret: {error}; for example --secret acme/kit=0123456789abcdef"))
+    }
+}
+
+/// The name and the value of `NAME=VALUE`, `NAME=@FILE`, or `NAME` with the value in the environment.
+fn split<'a>(text: &'a str, variable: &str) -> Result<(&'a str, String), String> {
+    match text.split_once('=') {
+        None => {
+            // Not the text: it may be a value whose name was forgotten.
+            let value = env::optional(variable);
+            Ok((text, value.ok_or_else(|| format!("expected a value after =, or in {variable}"))?))
+        }
+        Some((name, value)) => match value.strip_prefix('@') {
+            None => Ok((name, value.to_owned())),
+            Some(file) => {
+                let text =
+                    fs::read_to_string(file).map_err(|error| format!("failed to read {file}: {error}"))?;
+                Ok((name, text.trim_end_matches(['\r', '\n']).to_owned()))
+            }
+        },
     }
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::sdk::AwsError;
-use badgesmith_aws::secrets_manager::SecretNames;
+use badgesmith_aws::dynamodb::StoreError;
 use bytes::Bytes;
 use embedded_aws::endpoint::Endpoint;
 use embedded_aws::listener;
@@ -44,9 +43,9 @@ pub enum StartError {
     AwsPort { port: u16, source: std::io::Error },
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A GitHub token was not registered.
+    /// A key or a GitHub token was not registered.
     #[error(transparent)]
-    Register(#[from] AwsError),
+    Register(#[from] StoreError),
 }
 
 /// The running pipeline. Shutdown ends its tasks in two steps: first those that accept requests, then the others.
@@ -68,7 +67,7 @@ impl Server {
     /// Opens the embedded services, registers keys and tokens, and starts to answer requests on 127.0.0.1.
     ///
     /// # Errors
-    /// [`StartError`] when a port, the data directory or a token cannot be used.
+    /// [`StartError`] when a port, the data directory, a key or a token cannot be used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let Config { storage, port, secrets, tokens, upstreams, refresh_every } = config;
         let clock = Clock::System;
@@ -79,11 +78,10 @@ impl Server {
         let template = Template::load().map_err(OpenError::from)?;
         let aws = Aws::open(&storage, &template, &clock)?;
         for secret in secrets {
-            let name = SecretNames::default().repository(&secret.repository);
-            aws.secrets().put(&name, &secret.value).map_err(OpenError::from)?;
+            secret.register(&aws, clock.now()).await?;
         }
         for token in tokens {
-            token.register(&aws, clock.now()).await?;
+            token.register(&aws, clock.now()).await.map_err(StoreError::from)?;
         }
         let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, &clock));
         let stop_listeners = CancellationToken::new();

@@ -14,12 +14,13 @@ use url::Url;
 use crate::gateway::Gateway;
 use crate::poller::Poller;
 
-// The names of the template, without the prefix.
+// The names of the template, without the prefix. A resource without a name has its logical id.
 
 pub const TEST_RESULTS_TABLE: &str = "badge-test-results";
 pub const NONCES_TABLE: &str = "hmac-nonce";
 pub const PACKAGES_TABLE: &str = "badge-packages";
 pub const SECRETS_TABLE: &str = "badge-secrets";
+pub const MASTER_KEY: &str = "MasterKey";
 pub const EVENT_BUS: &str = "badge-events";
 pub const RESULTS_QUEUE: &str = "badge-results";
 pub const RESULTS_DEAD_LETTER_QUEUE: &str = "badge-results-dlq";
@@ -85,8 +86,10 @@ impl Stack {
             config,
             ingest_api::Settings {
                 nonces_table: NONCES_TABLE.to_owned(),
+                secrets_table: SECRETS_TABLE.to_owned(),
                 results_queue_url: Queues::url(RESULTS_QUEUE),
                 secret_names: SecretNames::default(),
+                master_key_arn: MASTER_KEY.to_owned(),
             },
             clock.clone(),
         );

@@ -66,7 +66,7 @@ impl Tokens {
     /// The token in the secret `secret_id`; `None` when the secret does not exist, or has no token.
     pub(crate) async fn get(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, AwsError> {
         match self.cached(secret_id) {
-            Some(CachedToken { token, read_at }) if now.since(read_at) < lifetime(token.as_ref()) => {
+            Some(CachedToken { token, read_at }) if read_at.is_recent(now, lifetime(token.as_ref())) => {
                 Ok(token)
             }
             Some(_) | None => self.read(secret_id, now).await,
@@ -80,7 +80,7 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<Option<Token>, AwsError> {
         let token = match self.cached(&refused.secret_id) {
-            Some(CachedToken { token, read_at }) if now.since(read_at) < RELOAD_AFTER => token,
+            Some(CachedToken { token, read_at }) if read_at.is_recent(now, RELOAD_AFTER) => token,
             Some(_) | None => self.read(&refused.secret_id, now).await?,
         };
         Ok(token.filter(|token| token.authorization != refused.authorization))

@@ -100,7 +100,8 @@ async fn measure_pipeline(options: &Options) -> bool {
     let (branches, fresh) = branches.split_at(BRANCHES);
     let secret = |branch: &Branch| {
         let repository = format!("acme/{}", branch.repo).parse().expect("a repository");
-        Secret::new(repository, KEY).expect("a key that is long enough")
+        let secret = Secret::new(repository, KEY).expect("a key that is long enough");
+        Secret { posts_per_minute: NonZero::<u32>::MAX, ..secret }
     };
     let secrets: Vec<_> = branches[..REPOSITORIES].iter().map(secret).collect();
     let server = Server::start(Config { storage, secrets, ..config() }).await.expect("a server");

@@ -66,11 +66,13 @@ def check_names(stack, prefix):
 
 
 def check_secrets(stack, other):
-    """Checks that stacks with different prefixes have different secrets."""
-    secret = other.operate("secret", "create", f"{OWNER}/{REPO}")["secret"]
-    assert secret == f"staging/repo/{OWNER}/{REPO}", secret
-    secret = stack.operate("secret", "show", f"{OWNER}/{REPO}")["secret"]
-    assert secret == f"badge/repo/{OWNER}/{REPO}", secret
+    """Checks that stacks with different prefixes have different secrets, and that each has its own master key."""
+    added = other.operate("repo", "add", f"{OWNER}/{REPO}", "--own-secret")
+    assert added["secret"] == f"staging/repo/{OWNER}/{REPO}", added["secret"]
+    derived = other.operate("repo", "rotate", f"{OWNER}/{REPO}", "--derived")
+    assert derived["secret"] is None and derived["key"] != stack.client.key, "both stacks derive the same key"
+    shown = stack.operate("repo", "show", f"{OWNER}/{REPO}", "--key")
+    assert shown["key"] == stack.client.key, "the key is derived again"
 
 
 def run_doctor(stack):

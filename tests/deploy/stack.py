@@ -55,8 +55,8 @@ class Stack:
         return self.edge.url
 
     def register(self):
-        """Creates the key of acme/kit, and registers the GitHub token of acme."""
-        self.client = Client(self.url, self.operate("secret", "create", f"{OWNER}/{REPO}")["key"])
+        """Registers acme/kit, and the GitHub token of acme."""
+        self.client = Client(self.url, self.operate("repo", "add", f"{OWNER}/{REPO}", "--posts-per-minute", "10000")["key"])
         self.operate("token", "set", OWNER, environment={"BADGESMITH_GITHUB_TOKEN": GITHUB_TOKEN})
 
     def operate(self, *command, environment=None):

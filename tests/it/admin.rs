@@ -1,10 +1,18 @@
-//! Requests of operators: refresh a package now, unschedule a package, rotate a secret.
+//! Requests of operators: refresh or unschedule a package, register a repository, erase results, rotate a secret.
 
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::SdkConfig;
+use badgesmith_aws::dynamodb::{Registrations, Results};
 use badgesmith_aws::secrets_manager::SecretsManager;
+use badgesmith_domain::derived_key::KeyId;
+use badgesmith_domain::ids::Repository;
 use badgesmith_domain::package_request::Reason;
+use badgesmith_domain::registration::{ActiveRegistration, Registration};
+use local::stack::{SECRETS_TABLE, TEST_RESULTS_TABLE};
+use serde_json::json;
+use tests::client::{Post, result, with};
 use tests::faults::Fault;
 use tests::upstream::Upstream;
 use tests::world::{FRESH_FOR, World};
@@ -101,13 +109,72 @@ async fn a_package_is_unscheduled_after_any_failed_call() {
     futures_util::future::join_all(checks).await;
 }
 
+/// A configuration whose calls get the planned faults.
+fn faulty_config(world: &World) -> SdkConfig {
+    let config = world.sdk_config().into_builder();
+    config.http_client(SharedHttpClient::new(world.faults.clone())).build()
+}
+
+/// The registration is stored although the response was lost, so the command may print the key.
+#[tokio::test]
+async fn a_registration_is_stored_once_and_overwrites_no_other_one() {
+    let world = World::new();
+    let registrations = Registrations::new(&faulty_config(&world), SECRETS_TABLE.to_owned());
+    let repository: Repository = "acme/other".parse().unwrap();
+    let registration = |byte| {
+        let active = ActiveRegistration::with_derived_key(KeyId::new([byte; 16]), world.now());
+        Registration::Active(active)
+    };
+    world.faults.plan("PutItem", Fault::LosesAnswer, 1);
+    assert!(registrations.put(&repository, &registration(1), None).await.unwrap());
+    assert!(!registrations.put(&repository, &registration(2), None).await.unwrap(), "it is registered");
+    let record = registrations.find(&repository).await.unwrap().unwrap();
+    world.faults.plan("PutItem", Fault::LosesAnswer, 1);
+    assert!(registrations.put(&repository, &registration(3), Some(&record)).await.unwrap());
+    let changed = registrations.put(&repository, &registration(4), Some(&record)).await.unwrap();
+    assert!(!changed, "another command has changed it");
+    assert_eq!(registrations.get(&repository).await.unwrap(), Some(registration(3)));
+}
+
+#[tokio::test]
+async fn erasing_and_moving_results_continue_after_a_failure() {
+    let world = World::new();
+    for number in 0..60 {
+        let fields =
+            json!({ "branch": format!("branch-{}", number % 3), "suite": format!("suite {number}") });
+        assert_eq!(world.submit(&Post::json(&with(result(world.now()), &fields))).await.status, 202);
+    }
+    world.drain().await;
+    let results = Results::new(&faulty_config(&world), TEST_RESULTS_TABLE.to_owned());
+    let (kit, toolkit): (Repository, Repository) =
+        ("acme/kit".parse().unwrap(), "acme/toolkit".parse().unwrap());
+    world.faults.plan("BatchWriteItem", Fault::LeavesUnprocessed, 3);
+    world.faults.then_plan("BatchWriteItem", Fault::Throttles, 4);
+    world.faults.then_plan("BatchWriteItem", Fault::LosesAnswer, 1);
+    let mut progress = Vec::new();
+    let branch = "branch-1".parse().unwrap();
+    let erased = results.erase(&kit, Some(&branch), |items| progress.push(items)).await.unwrap();
+    assert_eq!(erased, 40, "20 results and 20 slots");
+    assert_eq!(progress.last(), Some(&40));
+    assert_eq!(world.history().await.len(), 40, "those of the other branches stay");
+
+    // It stops in the middle, and the next call does the rest.
+    world.faults.plan("BatchWriteItem", Fault::Fails, usize::MAX);
+    results.move_slots(&kit, &toolkit).await.unwrap_err();
+    world.faults.heal();
+    assert_eq!(results.move_slots(&kit, &toolkit).await.unwrap(), 40);
+    assert_eq!(world.badge("all/acme/toolkit/branch-0").await, "3800 passed");
+    assert_eq!(world.badge("all/acme/kit/branch-0").await, "no results");
+    assert_eq!(results.erase(&kit, None, |_| ()).await.unwrap(), 40, "the history");
+    assert_eq!(results.erase(&toolkit, None, |_| ()).await.unwrap(), 40, "the slots");
+    assert_eq!(world.history().await.len(), 0);
+}
+
 /// The new key is current although the response was lost, so the command may print it.
 #[tokio::test]
 async fn a_rotation_with_a_lost_response_is_recognized() {
     let world = World::new();
-    let config = world.sdk_config().into_builder();
-    let config = config.http_client(SharedHttpClient::new(world.faults.clone())).build();
-    let secrets = SecretsManager::new(&config);
+    let secrets = SecretsManager::new(&faulty_config(&world));
     let name = "badge/repo/acme/other";
     secrets.create(name, "old").await.unwrap();
     world.faults.plan("PutSecretValue", Fault::LosesAnswer, usize::MAX);

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tests::client::{Answer, Post};
+use tests::client::{Answer, Post, REPOSITORY};
 use tests::faults::Fault;
 use tests::world::{VISIBILITY_TIMEOUT, World};
 
@@ -43,10 +43,20 @@ async fn recover(world: &World) {
     }
 }
 
-async fn check(operation: &str, fault: Fault, times: usize) {
-    let context = format!("{operation} {fault:?} {times} times");
+/// How the repository proves who it is.
+#[derive(Debug, Clone, Copy)]
+enum Proof {
+    DerivedKey,
+    OwnSecret,
+}
+
+async fn check(operation: &str, proof: Proof, fault: Fault, times: usize) {
+    let context = format!("{operation} {proof:?} {fault:?} {times} times");
     let world = World::new();
-    let post = world.post();
+    let post = match proof {
+        Proof::DerivedKey => world.post().signed(&world.register(REPOSITORY).await),
+        Proof::OwnSecret => world.post(),
+    };
     world.faults.plan(operation, fault, times);
     let mut answers = submit_until_accepted(&world, &post).await;
     if !answers.last().unwrap().is_accepted() {
@@ -75,12 +85,12 @@ async fn check(operation: &str, fault: Fault, times: usize) {
 
 /// One test for each call between a client and its badge.
 macro_rules! every_fault_of {
-    ($($name:ident: $operation:literal;)*) => {$(
+    ($($name:ident: $operation:literal $proof:ident;)*) => {$(
         #[tokio::test(start_paused = true)]
         async fn $name() {
             for fault in FAULTS {
                 for times in TIMES {
-                    check($operation, fault, times).await;
+                    check($operation, Proof::$proof, fault, times).await;
                 }
             }
         }
@@ -88,14 +98,16 @@ macro_rules! every_fault_of {
 }
 
 every_fault_of! {
-    a_result_survives_faults_of_the_secret_read: "GetSecretValue";
-    a_result_survives_faults_of_the_reservation: "PutItem";
-    a_result_survives_faults_of_the_enqueue: "SendMessage";
-    a_result_survives_faults_of_the_reservation_update: "UpdateItem";
-    a_result_survives_faults_of_the_receive: "ReceiveMessage";
-    a_result_survives_faults_of_the_batch_write: "BatchWriteItem";
-    a_result_survives_faults_of_the_event: "PutEvents";
-    a_result_survives_faults_of_the_delete: "DeleteMessageBatch";
+    a_result_survives_faults_of_the_registration_read: "GetItem" DerivedKey;
+    a_result_survives_faults_of_the_master_key_read: "GetSecretValue" DerivedKey;
+    a_result_survives_faults_of_the_own_secret_read: "GetSecretValue" OwnSecret;
+    a_result_survives_faults_of_the_reservation: "PutItem" DerivedKey;
+    a_result_survives_faults_of_the_enqueue: "SendMessage" DerivedKey;
+    a_result_survives_faults_of_the_reservation_update: "UpdateItem" DerivedKey;
+    a_result_survives_faults_of_the_receive: "ReceiveMessage" DerivedKey;
+    a_result_survives_faults_of_the_batch_write: "BatchWriteItem" DerivedKey;
+    a_result_survives_faults_of_the_event: "PutEvents" DerivedKey;
+    a_result_survives_faults_of_the_delete: "DeleteMessageBatch" DerivedKey;
 }
 
 #[tokio::test(start_paused = true)]

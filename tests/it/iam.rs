@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use embedded_aws::template;
 use http::Method;
-use local::stack::RESULTS_QUEUE;
+use local::stack::{MASTER_KEY, RESULTS_QUEUE};
 use serde_json::Value;
-use tests::client::{KEY, REPOSITORY};
 use tests::faults::{Call, Fault};
 use tests::function::Function;
 use tests::upstream::{Account, Upstream, Visibility};
@@ -19,8 +18,11 @@ use crate::template::{resources, texts};
 const LAMBDA_OWN_ACTIONS: [&str; 5] =
     ["logs:", "xray:", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
-/// An action and a resource, as the template writes them.
-type Permission = (String, String);
+/// An action and a resource, as the template writes them, and the pattern of the partition keys that it is limited to.
+type Permission = (String, String, Option<String>);
+
+/// A call: an action, a resource, and the partition key of the item.
+type Access = (String, String, Option<String>);
 
 /// The permissions of a function's role.
 fn allowed(function: &str) -> BTreeSet<Permission> {
@@ -28,22 +30,45 @@ fn allowed(function: &str) -> BTreeSet<Permission> {
     let role = &resources()[format!("{function}Role")];
     for policy in role["Properties"]["Policies"].as_array().unwrap() {
         for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
+            let keys = leading_keys(&statement["Condition"]);
             for action in one_or_more(&statement["Action"]) {
-                let resources = one_or_more(&statement["Resource"]).into_iter();
-                permissions.extend(resources.map(|resource| (action.clone(), resource)));
+                for resource in one_or_more(&statement["Resource"]) {
+                    permissions
+                        .extend(keys.iter().map(|key| (action.clone(), resource.clone(), key.clone())));
+                }
             }
         }
     }
     permissions
 }
 
+/// The patterns of a condition on the leading keys; one `None` without a condition. No other condition is understood:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html>
+fn leading_keys(condition: &Value) -> Vec<Option<String>> {
+    let Some(condition) = condition.as_object() else { return vec![None] };
+    let operators: Vec<_> = condition.keys().collect();
+    assert_eq!(operators, ["ForAllValues:StringLike"]);
+    let keys = condition["ForAllValues:StringLike"].as_object().unwrap();
+    assert!(keys.keys().eq(["dynamodb:LeadingKeys"]), "{keys:?}");
+    texts(&keys["dynamodb:LeadingKeys"]).into_iter().map(Some).collect()
+}
+
+/// Whether a permission allows a call. A pattern ends with its only `*`.
+fn permits((action, resource, keys): &Permission, access: &Access) -> bool {
+    let fits = |pattern: &String| {
+        let prefix = pattern.strip_suffix('*').expect("a prefix");
+        access.2.as_ref().is_some_and(|key| key.starts_with(prefix))
+    };
+    *action == access.0 && *resource == access.1 && keys.as_ref().is_none_or(fits)
+}
+
 fn one_or_more(value: &Value) -> BTreeSet<String> {
     value.as_str().map_or_else(|| texts(value), |one| BTreeSet::from([one.to_owned()]))
 }
 
-/// The permissions that these calls require.
-fn needed(calls: &[Call]) -> BTreeSet<Permission> {
-    calls.iter().flat_map(|Call { operation, body }| permissions_for(operation, body)).collect()
+/// What these calls access.
+fn accessed(calls: &[Call]) -> BTreeSet<Access> {
+    calls.iter().flat_map(|Call { operation, body }| accesses_of(operation, body)).collect()
 }
 
 /// The ARN of the table, queue or event bus with this name, as the template writes it: `{logical id}.Arn`.
@@ -55,39 +80,46 @@ fn arn_of(name: &str) -> String {
 }
 
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
-fn permissions_for(operation: &str, body: &Value) -> Vec<Permission> {
+fn accesses_of(operation: &str, body: &Value) -> Vec<Access> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let permission = |service: &str, resource: String| vec![(format!("{service}:{operation}"), resource)];
+    let access = |service: &str, resource: String| vec![(format!("{service}:{operation}"), resource, None)];
     match operation {
         "SendMessage" => {
             let url = text(&body["QueueUrl"]);
-            permission("sqs", arn_of(url.rsplit('/').next().unwrap()))
+            access("sqs", arn_of(url.rsplit('/').next().unwrap()))
         }
-        "PutEvents" => permission("events", arn_of(&text(&body["Entries"][0]["EventBusName"]))),
+        "PutEvents" => access("events", arn_of(&text(&body["Entries"][0]["EventBusName"]))),
         "GetSecretValue" => {
             let name = text(&body["SecretId"]);
+            if name == MASTER_KEY {
+                return access("secretsmanager", name);
+            }
             let kind = name.strip_prefix("badge/").and_then(|name| name.split('/').next()).unwrap();
             let arn = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret";
-            permission("secretsmanager", format!("{arn}:${{SecretPrefix}}/{kind}/*"))
+            access("secretsmanager", format!("{arn}:${{SecretPrefix}}/{kind}/*"))
         }
         "BatchWriteItem" | "BatchGetItem" => {
             let tables = body["RequestItems"].as_object().unwrap().keys();
-            tables.flat_map(|table| permission("dynamodb", arn_of(table))).collect()
+            tables.flat_map(|table| access("dynamodb", arn_of(table))).collect()
         }
         // A transaction requires a permission for each of its writes.
         "TransactWriteItems" => {
             let writes = body["TransactItems"].as_array().unwrap().iter();
             let writes = writes.flat_map(|write| write.as_object().unwrap());
             writes
-                .map(|(kind, write)| (format!("dynamodb:{kind}Item"), arn_of(&text(&write["TableName"]))))
+                .map(|(kind, write)| {
+                    (format!("dynamodb:{kind}Item"), arn_of(&text(&write["TableName"])), None)
+                })
                 .collect()
         }
         _ => {
             let table = arn_of(&text(&body["TableName"]));
-            match body["IndexName"].as_str() {
-                Some(index) => permission("dynamodb", format!("${{{table}}}/index/{index}")),
-                None => permission("dynamodb", table),
-            }
+            let resource = match body["IndexName"].as_str() {
+                Some(index) => format!("${{{table}}}/index/{index}"),
+                None => table,
+            };
+            let key = body["Key"]["PK"]["S"].as_str().map(str::to_owned);
+            vec![(format!("dynamodb:{operation}"), resource, key)]
         }
     }
 }
@@ -99,19 +131,45 @@ fn check(world: &World, function: Function) {
     let mut calls = world.faults.take_calls();
     calls.retain(|call| !matches!(call.operation.as_str(), "ReceiveMessage" | "DeleteMessageBatch"));
     let mut allowed = allowed(function);
-    allowed.retain(|(action, _)| !LAMBDA_OWN_ACTIONS.iter().any(|own| action.starts_with(own)));
-    assert_eq!(allowed, needed(&calls), "the permissions of {function}, and those that its calls require");
+    allowed.retain(|(action, ..)| !LAMBDA_OWN_ACTIONS.iter().any(|own| action.starts_with(own)));
+    let accessed = accessed(&calls);
+    for access in &accessed {
+        assert!(
+            allowed.iter().any(|permission| permits(permission, access)),
+            "{function} may not {access:?}"
+        );
+    }
+    allowed.retain(|permission| !accessed.iter().any(|access| permits(permission, access)));
+    assert_eq!(allowed, BTreeSet::new(), "{function} may do what it never does");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_role_of_ingest_api_allows_exactly_its_calls() {
     let world = World::new();
-    world.set_key(REPOSITORY, KEY);
     world.warm_up(Function::IngestApi).await;
     assert_eq!(world.submit(&world.post()).await.status, 202);
+    let key = world.register("acme/derived").await;
+    assert_eq!(world.submit(&world.post_of("acme/derived").signed(&key)).await.status, 202);
     world.faults.plan("SendMessage", Fault::Fails, usize::MAX);
     assert_eq!(world.submit(&world.post()).await.status, 503);
     check(&world, Function::IngestApi);
+}
+
+#[test]
+fn ingest_api_reads_registrations_and_nothing_else_of_their_table() {
+    let allowed = allowed("IngestApi");
+    let may = |action: &str, key: &str| {
+        let access = (format!("dynamodb:{action}"), "SecretsTable.Arn".to_owned(), Some(key.to_owned()));
+        allowed.iter().any(|permission| permits(permission, &access))
+    };
+    assert!(may("GetItem", "REPOSITORY#acme#kit"));
+    for key in ["SECRET#github#acme#*", "REPOSITORY", ""] {
+        assert!(!may("GetItem", key), "{key:?}");
+    }
+    // `ForAllValues` also lets requests without a key pass, which only these can be.
+    for action in ["Scan", "PartiQLSelect", "BatchGetItem", "Query"] {
+        assert!(!may(action, "REPOSITORY#acme#kit"), "{action}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

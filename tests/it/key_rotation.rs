@@ -1,13 +1,29 @@
-//! Keys of repositories: cached, rotated, created and deleted.
+//! Secrets and derived keys: cached, rotated, replaced and restored.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use badgesmith_aws::clock::Clock;
+use badgesmith_domain::registration::Registration;
 use badgesmith_domain::signature::HmacKey;
-use tests::client::{KEY, REPOSITORY};
+use local::stack::Stack;
+use tests::client::{Answer, KEY, REPOSITORY};
 use tests::faults::Fault;
 use tests::world::World;
 
 const NEW_KEY: &str = "a new battery and an old horse";
+/// How long registrations and secrets are cached.
+const LIFETIME: Duration = Duration::from_mins(5);
+const MINUTE: Duration = Duration::from_mins(1);
+
+async fn verdict(world: &World, key: &str) -> String {
+    world.submit(&world.post().signed(key)).await.verdict()
+}
+
+#[track_caller]
+fn check(verdict: &str, is_accepted: bool, context: &str) {
+    assert_eq!(verdict, if is_accepted { "202" } else { "401 UNAUTHORIZED" }, "{context}");
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_base64_key_signs_as_text_and_as_bytes() {
@@ -15,60 +31,190 @@ async fn a_base64_key_signs_as_text_and_as_bytes() {
     // The base64 of 32 bytes of 7 (RFC 4648).
     let (text, bytes) = ("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=", [7; 32]);
     world.set_key(REPOSITORY, text);
-    let with_string = world.post().signed(text);
-    assert_eq!(world.submit(&with_string).await.status, 202);
+    assert_eq!(verdict(&world, text).await, "202");
     let post = world.post();
     let signature = HmacKey::new(bytes).unwrap().sign(post.body.as_bytes());
     assert_eq!(world.submit(&post.header("x-signature", signature.to_string())).await.status, 202);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_is_read_once_an_hour() {
-    let world = World::new();
-    let reads = || world.faults.take_count("GetSecretValue");
-    for _ in 0..59 {
-        assert_eq!(world.submit(&world.post()).await.status, 202);
-        world.clock.advance(Duration::from_mins(1));
-    }
-    assert_eq!(reads(), 1);
-    world.clock.advance(Duration::from_mins(1));
-    assert_eq!(world.submit(&world.post()).await.status, 202);
-    assert_eq!(reads(), 1, "the previous version of an unchanged secret is not read");
-}
-
-#[tokio::test(start_paused = true)]
-async fn both_keys_are_valid_for_a_day_after_a_rotation() {
-    let world = World::new();
-    assert_eq!(world.submit(&world.post()).await.status, 202, "the old key is cached now");
-    world.set_key(REPOSITORY, NEW_KEY);
-    world.clock.advance(Duration::from_mins(1));
-    assert_eq!(
-        world.submit(&world.post().signed(NEW_KEY)).await.status,
-        202,
-        "the new key is valid after a minute"
-    );
-    for hours in [1, 11, 11] {
-        assert_eq!(world.submit(&world.post().signed(KEY)).await.status, 202);
-        assert_eq!(world.submit(&world.post().signed(NEW_KEY)).await.status, 202);
-        world.clock.advance(Duration::from_hours(hours));
-    }
-    world.clock.advance(Duration::from_hours(1));
-    assert_eq!(world.submit(&world.post().signed(KEY)).await.verdict(), "401 UNAUTHORIZED");
-    assert_eq!(world.submit(&world.post().signed(NEW_KEY)).await.status, 202);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_function_that_starts_after_a_rotation_accepts_both_keys() {
+async fn registration_and_secret_are_read_every_five_minutes() {
     let mut world = World::new();
-    world.set_key(REPOSITORY, NEW_KEY);
-    for key in [KEY, NEW_KEY] {
+    let derived = world.register("acme/derived").await;
+    for (repository, key) in [(REPOSITORY, KEY), ("acme/derived", &derived)] {
         world.restart_functions();
-        assert_eq!(world.submit(&world.post().signed(key)).await.status, 202, "{key}");
-        // The secret is read again after an hour; both keys stay valid.
-        world.clock.advance(Duration::from_hours(1));
-        for key in [KEY, NEW_KEY, KEY] {
-            assert_eq!(world.submit(&world.post().signed(key)).await.status, 202, "{key}");
+        world.faults.take_calls();
+        for _ in 0..15 {
+            let post = world.post_of(repository).signed(key);
+            assert_eq!(world.submit(&post).await.status, 202);
+            world.clock.advance(MINUTE);
         }
+        let calls = world.faults.take_calls();
+        let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
+        assert_eq!(count("GetItem"), 3, "{repository}");
+        assert_eq!(count("GetSecretValue"), 1 + 2 + 2, "{repository}: from the second time on both versions");
+    }
+}
+
+/// Three instances and three clients: one that keeps the old key for a day, one that switches after a minute, and one
+/// without a key.
+async fn check_rotation(world: &World, rotate: impl AsyncFnOnce() -> String, old: &str) {
+    let mut instances: Vec<_> = (0..3).map(|_| world.another_instance()).collect();
+    let submit = async |instance: &Stack, key: &str| {
+        let post = world.post().signed(key).request();
+        Answer::from(instance.gateway.answer(post).await).verdict()
+    };
+    // One instance has not seen the repository yet.
+    for instance in &instances[1..] {
+        check(&submit(instance, old).await, true, "before the rotation");
+    }
+    let rotated_at = world.now();
+    let new = rotate().await;
+    let steps = [Duration::from_secs(20); 20].into_iter().chain([Duration::from_mins(55); 26]);
+    for step in steps {
+        let age = world.now().since(rotated_at);
+        for (index, instance) in instances.iter().enumerate() {
+            let context = format!("{age:?} after the rotation, instance {index}");
+            check(&submit(instance, "neither the old nor the new key").await, false, &context);
+            check(
+                &submit(instance, old).await,
+                age < Duration::from_hours(24),
+                &format!("old key {context}"),
+            );
+            if age >= MINUTE {
+                check(&submit(instance, &new).await, true, &format!("new key {context}"));
+            }
+        }
+        world.clock.advance(step);
+        // Lambda replaces instances at any time.
+        instances.rotate_left(1);
+        instances[0] = world.another_instance();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_of_a_derived_key_refuses_no_request() {
+    let world = World::new();
+    let old = world.register(REPOSITORY).await;
+    check_rotation(&world, async || world.rotate(REPOSITORY, false).await, &old).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_of_an_own_secret_refuses_no_request() {
+    let world = World::new();
+    let rotate = async || {
+        world.set_key(REPOSITORY, NEW_KEY);
+        NEW_KEY.to_owned()
+    };
+    check_rotation(&world, rotate, KEY).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_derived_key_that_replaces_an_own_secret_refuses_no_request() {
+    let world = World::new();
+    check_rotation(&world, async || world.rotate(REPOSITORY, false).await, KEY).await;
+}
+
+/// A running function refuses the old key within five minutes, and a new one at once.
+async fn check_revoked(world: &mut World, old: &str, new: &str) {
+    check(&verdict(world, new).await, true, "a client with the new key makes the function read it");
+    world.clock.advance(LIFETIME);
+    for context in ["a running function", "a new function"] {
+        check(&verdict(world, old).await, false, context);
+        check(&verdict(world, new).await, true, context);
+        world.restart_functions();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_compromised_key_is_refused_within_five_minutes() {
+    let mut world = World::new();
+    let old = world.register(REPOSITORY).await;
+    assert_eq!(verdict(&world, &old).await, "202");
+    let new = world.rotate(REPOSITORY, true).await;
+    check_revoked(&mut world, &old, &new).await;
+
+    let mut world = World::new();
+    assert_eq!(verdict(&world, KEY).await, "202");
+    // What `badgesmith repo rotate --compromised` does: neither version of the secret is the old key.
+    world.set_key(REPOSITORY, "a key that nobody ever sees");
+    world.set_key(REPOSITORY, NEW_KEY);
+    check_revoked(&mut world, KEY, NEW_KEY).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removed_repository_is_refused_within_five_minutes_and_its_key_never_returns() {
+    let mut world = World::new();
+    let old = world.register(REPOSITORY).await;
+    assert_eq!(verdict(&world, &old).await, "202");
+    world.set_registration(REPOSITORY, Registration::Removed(world.now())).await;
+    world.clock.advance(LIFETIME);
+    check(&verdict(&world, &old).await, false, "removed");
+    world.restart_functions();
+    check(&verdict(&world, &old).await, false, "a new function");
+    // Registered again while the function remembers that it was removed.
+    let new = world.register(REPOSITORY).await;
+    world.clock.advance(MINUTE);
+    check(&verdict(&world, &new).await, true, "usable within a minute");
+    check(&verdict(&world, &old).await, false, "another key id");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_repository_is_accepted_within_a_minute() {
+    let world = World::new();
+    let post = world.post_of("acme/new");
+    assert_eq!(world.submit(&post).await.verdict(), "401 UNAUTHORIZED");
+    let key = world.register("acme/new").await;
+    world.clock.advance(MINUTE);
+    assert_eq!(world.submit(&world.post_of("acme/new").signed(&key)).await.status, 202);
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_stages_of_the_master_key_derive_keys_until_the_operator_removes_the_previous_one() {
+    let world = World::new();
+    let old = world.register(REPOSITORY).await;
+    assert_eq!(verdict(&world, &old).await, "202");
+    world.rotate_master_key();
+    let new = world.rotate(REPOSITORY, false).await;
+    world.clock.advance(MINUTE);
+    for _ in 0..3 {
+        for key in [&new, &old] {
+            check(&verdict(&world, key).await, true, "both stages");
+        }
+        world.clock.advance(LIFETIME);
+    }
+    world.remove_previous_master_key().await;
+    world.clock.advance(LIFETIME);
+    check(&verdict(&world, &new).await, true, "derived from the current master key");
+    check(&verdict(&world, &old).await, false, "derived from the previous master key");
+}
+
+/// The table is restored to a time before the rotations, as docs/operations.md describes it: first a new master key
+/// without a previous stage, five minutes later the table, then a new key for each repository.
+#[tokio::test(start_paused = true)]
+async fn a_restored_table_brings_no_old_key_back() {
+    let mut world = World::new();
+    let compromised = world.register(REPOSITORY).await;
+    let removed = world.register("acme/removed").await;
+    let backup = world.registrations().list().await.unwrap();
+    world.rotate(REPOSITORY, true).await;
+    world.set_registration("acme/removed", Registration::Removed(world.now())).await;
+
+    world.rotate_master_key();
+    world.remove_previous_master_key().await;
+    world.clock.advance(LIFETIME);
+    for (repository, registration) in backup {
+        world.set_registration(&repository.to_string(), registration).await;
+    }
+    check(&verdict(&world, &compromised).await, false, "at once");
+    let new = world.rotate(REPOSITORY, true).await;
+    world.clock.advance(MINUTE);
+    for context in ["a running function", "a new function"] {
+        check(&verdict(&world, &compromised).await, false, context);
+        let post = world.post_of("acme/removed").signed(&removed);
+        check(&world.submit(&post).await.verdict(), false, context);
+        check(&verdict(&world, &new).await, true, context);
+        world.restart_functions();
     }
 }
 
@@ -85,22 +231,11 @@ async fn invalid_signatures_do_not_delay_a_rotation() {
         world.clock.advance(Duration::from_secs(10));
         assert_eq!(world.submit(&bad()).await.status, 401);
     }
-    assert_eq!(world.submit(&world.post().signed(NEW_KEY)).await.status, 202, "a minute after the rotation");
-    let reads = world.faults.take_count("GetSecretValue");
-    assert!(reads <= 5, "{reads} reads: once, then twice at most once a minute");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_new_secret_is_valid_within_a_minute_and_a_deleted_one_invalid_within_an_hour() {
-    let world = World::new();
-    world.delete_secret(REPOSITORY);
-    assert_eq!(world.submit(&world.post()).await.verdict(), "401 UNAUTHORIZED");
-    world.set_key(REPOSITORY, KEY);
-    world.clock.advance(Duration::from_mins(1));
-    assert_eq!(world.submit(&world.post()).await.status, 202);
-    world.delete_secret(REPOSITORY);
-    world.clock.advance(Duration::from_hours(1));
-    assert_eq!(world.submit(&world.post()).await.verdict(), "401 UNAUTHORIZED");
+    check(&verdict(&world, NEW_KEY).await, true, "a minute after the rotation");
+    let calls = world.faults.take_calls();
+    let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
+    assert!(count("GetItem") <= 3, "once, then at most once a minute");
+    assert!(count("GetSecretValue") <= 5, "once, then both versions at most once a minute");
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,25 +243,64 @@ async fn a_rotation_to_an_invalid_key_keeps_the_old_key_for_a_day() {
     let mut world = World::new();
     world.set_secret(REPOSITORY, "oops");
     for _ in 0..2 {
-        assert_eq!(world.submit(&world.post()).await.status, 202);
+        check(&verdict(&world, KEY).await, true, "the previous version");
         world.clock.advance(Duration::from_hours(1));
         world.restart_functions();
     }
     world.clock.advance(Duration::from_hours(23));
-    assert_eq!(world.submit(&world.post()).await.verdict(), "401 UNAUTHORIZED");
+    check(&verdict(&world, KEY).await, false, "a day later");
 }
 
 #[tokio::test(start_paused = true)]
-async fn failing_reads_of_secrets_are_limited() {
-    let world = World::new();
-    assert_eq!(world.submit(&world.post()).await.status, 202);
-    world.faults.take_calls();
-    world.faults.plan("GetSecretValue", Fault::Fails, usize::MAX);
-    for _ in 0..500 {
-        let bad = world.post().signed("neither the old nor the new key");
-        assert_eq!(world.submit(&bad).await.verdict(), "503 UNAVAILABLE");
+async fn nothing_is_used_past_its_time_while_it_cannot_be_read() {
+    for operation in ["GetItem", "GetSecretValue"] {
+        let world = World::new();
+        assert_eq!(verdict(&world, KEY).await, "202");
+        world.faults.plan(operation, Fault::Fails, usize::MAX);
+        world.clock.advance(LIFETIME.saturating_sub(Duration::from_secs(1)));
+        assert_eq!(verdict(&world, KEY).await, "202", "{operation}: still cached");
+        world.clock.advance(Duration::from_secs(1));
+        let answer = world.submit(&world.post()).await;
+        assert_eq!((answer.verdict().as_str(), answer.header("retry-after")), ("503 UNAVAILABLE", Some("1")));
+        world.faults.heal();
+        assert_eq!(verdict(&world, KEY).await, "202");
     }
-    let reads = world.faults.take_calls().len();
-    assert!(reads <= 20 * 3, "{reads} reads, the SDK's retries included");
-    assert_eq!(world.submit(&world.post()).await.status, 202, "a client with the cached key is not affected");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registration_that_was_cached_while_the_clock_was_ahead_is_read_again() {
+    let world = World::new();
+    let start = world.now();
+    world.clock.advance(Duration::from_hours(240));
+    assert_eq!(verdict(&world, KEY).await, "202");
+    world.set_registration(REPOSITORY, Registration::Removed(world.now())).await;
+    let Clock::Manual(milliseconds) = &world.clock else { panic!("a manual clock") };
+    milliseconds.store(start.unix_milliseconds(), Ordering::SeqCst);
+    check(&verdict(&world, KEY).await, false, "removed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registration_without_a_usable_secret_accepts_nothing() {
+    let world = World::new();
+    world.delete_secret(REPOSITORY);
+    check(&verdict(&world, KEY).await, false, "without a secret");
+    world.set_key(REPOSITORY, KEY);
+    world.clock.advance(MINUTE);
+    check(&verdict(&world, KEY).await, true, "a minute after the secret was created");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_master_key_is_our_failure() {
+    let world = World::new();
+    let key = world.register(REPOSITORY).await;
+    world.delete_master_key();
+    assert_eq!(verdict(&world, &key).await, "503 UNAVAILABLE");
+    assert_eq!(verdict(&world, KEY).await, "503 UNAVAILABLE", "not a wrong signature");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_own_secret_needs_no_master_key() {
+    let world = World::new();
+    world.delete_master_key();
+    assert_eq!(world.submit(&world.post()).await.status, 202);
 }

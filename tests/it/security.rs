@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use badgesmith_domain::registration::{ActiveRegistration, Registration};
+use badgesmith_domain::signature::Digest;
 use badgesmith_domain::timestamp::Timestamp;
 use serde_json::json;
-use tests::client::{KEY, Post, result, with};
+use tests::client::{KEY, Post, REPOSITORY, result, with};
 use tests::world::World;
 
 #[tokio::test(start_paused = true)]
@@ -130,22 +132,87 @@ async fn timestamps_are_fresh_from_five_minutes_before_to_one_minute_after() {
     assert_eq!(world.submit(&stale_header).await.json()["error_details"][0]["property_name"], "X-Timestamp");
 }
 
+/// Registered repositories that a function has not seen yet are not kept out by those that do not exist.
 #[tokio::test(start_paused = true)]
-async fn invented_repositories_have_a_lookup_budget_that_known_ones_do_not_share() {
+async fn invented_repositories_use_up_nothing_that_others_need() {
     let world = World::new();
-    assert_eq!(world.submit(&world.post()).await.status, 202);
-    let mut unavailable = 0;
+    let mut keys = Vec::new();
+    for number in 0..20 {
+        let repository = format!("acme/kit-{number}");
+        keys.push((world.register(&repository).await, repository));
+    }
+    world.faults.take_calls();
     for number in 0..2000 {
-        let invented =
-            Post::json(&with(result(world.now()), &json!({ "repo": format!("invented-{number}") })));
-        match world.submit(&invented).await.verdict().as_str() {
-            "401 UNAUTHORIZED" => {}
-            "503 UNAVAILABLE" => unavailable += 1,
-            other => panic!("{other}"),
+        let invented = world.post_of(&format!("acme/invented-{number}"));
+        assert_eq!(world.submit(&invented).await.verdict(), "401 UNAUTHORIZED");
+        if number % 100 == 99 {
+            let (key, repository) = keys.pop().unwrap();
+            assert_eq!(
+                world.submit(&world.post_of(&repository).signed(&key)).await.status,
+                202,
+                "{repository}"
+            );
         }
     }
-    let reads = world.faults.take_count("GetSecretValue");
-    assert!(reads <= 30, "{reads} look-ups for 2000 invented names");
-    assert!(unavailable >= 1970);
-    assert_eq!(world.submit(&world.post()).await.status, 202);
+    let again = world.post_of("acme/invented-1999");
+    assert_eq!(world.submit(&again).await.verdict(), "401 UNAUTHORIZED");
+    let calls = world.faults.take_calls();
+    let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
+    assert_eq!(count("GetItem"), 2020, "half a read unit for each name, then cached for a minute");
+    assert_eq!(count("GetSecretValue"), 1, "the master key");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_repository_has_a_rate_limit_that_only_its_own_posts_use_up() {
+    let world = World::new();
+    let key = world.register("acme/other").await;
+    for _ in 0..400 {
+        let forged = world.post().signed("a key of somebody else");
+        assert_eq!(world.submit(&forged).await.verdict(), "401 UNAUTHORIZED");
+    }
+    // Three matrices of 100 jobs at once.
+    for _ in 0..300 {
+        assert_eq!(world.submit(&world.post()).await.status, 202);
+    }
+    let limited = world.post();
+    let answer = world.submit(&limited).await;
+    assert_eq!((answer.verdict().as_str(), answer.header("retry-after")), ("429 RATE_LIMITED", Some("1")));
+    assert_eq!(world.submit(&world.post_of("acme/other").signed(&key)).await.status, 202);
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(world.submit(&limited).await.status, 202, "the same bytes after Retry-After");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registration_sets_its_own_rate() {
+    let world = World::new();
+    world.register(REPOSITORY).await;
+    let active = world.registration(REPOSITORY).await;
+    let slow = ActiveRegistration { posts_per_minute: 2.try_into().unwrap(), ..active };
+    world.set_registration(REPOSITORY, Registration::Active(slow)).await;
+    let key = world.key_of(REPOSITORY).await;
+    let mut verdicts = Vec::new();
+    for _ in 0..3 {
+        verdicts.push(world.submit(&world.post().signed(&key)).await.verdict());
+    }
+    assert_eq!(verdicts, ["202", "202", "429 RATE_LIMITED"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_content_is_part_of_the_id_and_no_nonce_blocks_another_submission() {
+    let world = World::new();
+    let body = result(world.now());
+    let first = world.submit(&Post::json(&body)).await.json()["test_result_id"].clone();
+    world.clock.advance(Duration::from_mins(46));
+    let later = with(body, &json!({ "timestamp": world.now().to_string() }));
+    let second = world.submit(&Post::json(&later)).await;
+    assert_eq!(second.status, 202, "the nonce is free again");
+    assert_ne!(second.json()["test_result_id"], first);
+
+    let in_path = Post::to_path("linux/acme/kit/main", &with(result(world.now()), &json!({ "nonce": null })));
+    let digest = Digest::of(in_path.body.as_bytes());
+    for nonce in [format!("sha256:{digest}"), format!("sha256#{digest}")] {
+        let post = Post::json(&with(result(world.now()), &json!({ "nonce": nonce })));
+        assert_eq!(world.submit(&post).await.status, 202);
+    }
+    assert_eq!(world.submit(&in_path).await.status, 202);
 }

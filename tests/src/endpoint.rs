@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::dynamodb::Results;
+use badgesmith_aws::dynamodb::{Registrations, Results};
+use badgesmith_domain::derived_key::{KeyId, MasterKey};
+use badgesmith_domain::registration::{ActiveRegistration, Registration};
 use badgesmith_domain::test_result::TestResult;
 use bytes::Bytes;
 use embedded_aws::template::Template;
@@ -22,8 +24,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use local::config::Secret;
-use local::stack::TEST_RESULTS_TABLE;
+use local::stack::{MASTER_KEY, SECRETS_TABLE, TEST_RESULTS_TABLE};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -32,17 +33,31 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::client::{KEY, REPOSITORY};
+use crate::client::REPOSITORY;
 
 /// The header that names the operation of a request.
 const TARGET: &str = "x-amz-target";
+
+const MASTER_KEY_VALUE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const KEY_ID: KeyId = KeyId::new([7; 16]);
+
+/// The key of [`REPOSITORY`] in [`aws_with`].
+pub fn derived_key() -> String {
+    let master = MasterKey::new(MASTER_KEY_VALUE).expect("a master key");
+    let repository = REPOSITORY.parse().expect("a repository");
+    master.derive(&repository, KEY_ID).as_str().to_owned()
+}
 
 /// Services in memory that hold the key of [`REPOSITORY`] and these results.
 pub async fn aws_with(results: &[TestResult]) -> Aws {
     let template = Template::load().expect("the template");
     let aws = Aws::open(&Storage::Memory, &template, &Clock::System).expect("the services");
-    let secret = Secret::new(REPOSITORY.parse().expect("a repository"), KEY).expect("a key");
-    aws.secrets().put(&format!("badge/repo/{REPOSITORY}"), &secret.value).expect("to be stored");
+    aws.secrets().put(MASTER_KEY, MASTER_KEY_VALUE).expect("to be stored");
+    let repository = REPOSITORY.parse().expect("a repository");
+    let registration = ActiveRegistration::with_derived_key(KEY_ID, Clock::System.now());
+    let registrations = Registrations::new(&aws.sdk_config(), SECRETS_TABLE.to_owned());
+    let put = registrations.put(&repository, &Registration::Active(registration), None).await;
+    assert!(put.expect("to be stored"), "a new registration");
     let table = Results::new(&aws.sdk_config(), TEST_RESULTS_TABLE.to_owned());
     assert!(table.put_all(results).await.is_empty(), "a result was not stored");
     aws

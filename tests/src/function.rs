@@ -49,10 +49,14 @@ impl Function {
         let document = template::document().expect("the template");
         let resources = &document["Resources"];
         let variables = &resources[self.logical_id()]["Properties"]["Environment"]["Variables"];
+        let name = |id: &str| match resources[id]["Type"].as_str() {
+            // CloudFormation makes its name from its logical id.
+            Some("AWS::SecretsManager::Secret") => Some(id.to_owned()),
+            _ => template::name(&resources[id]).map(str::to_owned),
+        };
         let variables = variables.as_object().expect("variables").iter();
-        let resource_names = variables.filter_map(|(variable, value)| {
-            Some((variable.clone(), template::name(&resources[value.as_str()?])?.to_owned()))
-        });
+        let resource_names =
+            variables.filter_map(|(variable, value)| Some((variable.clone(), name(value.as_str()?)?)));
         // A function without it writes no metrics.
         resource_names.chain([("STACK_NAME".to_owned(), "badgesmith".to_owned())]).collect()
     }

@@ -10,11 +10,13 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::dynamodb::{Feed, Feeds, SecretMappings};
+use badgesmith_aws::dynamodb::{Feed, Feeds, Registrations, SecretMappings};
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::secrets_manager::{SecretNames, feed_secret};
+use badgesmith_domain::derived_key::{KeyId, MasterKey};
 use badgesmith_domain::package::FeedName;
 use badgesmith_domain::package_request::{PackageRequest, Reason};
+use badgesmith_domain::registration::{ActiveRegistration, Registration};
 use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::timestamp::Timestamp;
 use bytes::Bytes;
@@ -23,14 +25,15 @@ use embedded_aws::{self, Aws, Queues, Storage};
 use http::{Method, Request};
 use local::config::{GitHubToken, Secret};
 use local::stack::{
-    EVENT_BUS, PACKAGES_TABLE, REFRESH_DEAD_LETTER_QUEUE, REFRESH_QUEUE, RESULTS_DEAD_LETTER_QUEUE,
-    RESULTS_QUEUE, SECRETS_TABLE, Stack, UpstreamConfig,
+    EVENT_BUS, MASTER_KEY, PACKAGES_TABLE, REFRESH_DEAD_LETTER_QUEUE, REFRESH_QUEUE,
+    RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRETS_TABLE, Stack, UpstreamConfig,
 };
 use refresher::{Report, UpstreamTimeouts};
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
+use uuid::Uuid;
 
-use crate::client::{Answer, KEY, Post, REPOSITORY, result};
+use crate::client::{Answer, KEY, Post, REPOSITORY, result, with};
 use crate::faults::Faults;
 use crate::function::Function;
 use crate::upstream::Upstream;
@@ -97,10 +100,10 @@ impl World {
         world
     }
 
-    /// Sets or rotates the key of a repository.
+    /// Sets or rotates the key of a repository, which has a secret of its own.
     pub fn set_key(&self, repository: &str, key: &str) {
         let secret = Secret::new(repository.parse().unwrap(), key).unwrap();
-        self.set_secret(repository, &secret.value);
+        block_on(secret.register(&self.aws, self.now())).unwrap();
     }
 
     /// Sets the secret of a repository to any text.
@@ -110,6 +113,74 @@ impl World {
 
     pub fn delete_secret(&self, repository: &str) {
         self.aws.secrets().delete(&format!("badge/repo/{repository}")).unwrap();
+    }
+
+    /// Makes another master key; the current one becomes the previous one.
+    pub fn rotate_master_key(&self) {
+        self.aws.secrets().put(MASTER_KEY, &Uuid::new_v4().to_string().repeat(2)).unwrap();
+    }
+
+    /// Ends what the previous master key counts for.
+    pub async fn remove_previous_master_key(&self) {
+        let client = aws_sdk_secretsmanager::Client::new(&self.sdk_config());
+        let previous = client.get_secret_value().secret_id(MASTER_KEY).version_stage("AWSPREVIOUS");
+        let id = previous.send().await.unwrap().version_id.unwrap();
+        let update = client.update_secret_version_stage().secret_id(MASTER_KEY).version_stage("AWSPREVIOUS");
+        update.remove_from_version_id(id).send().await.unwrap();
+    }
+
+    pub fn delete_master_key(&self) {
+        self.aws.secrets().delete(MASTER_KEY).unwrap();
+    }
+
+    /// The table of registrations, without faults.
+    pub fn registrations(&self) -> Registrations {
+        Registrations::new(&self.sdk_config(), SECRETS_TABLE.to_owned())
+    }
+
+    /// Registers a repository with a derived key, whatever its registration was, and returns the key.
+    pub async fn register(&self, repository: &str) -> String {
+        let id = KeyId::new(Uuid::new_v4().into_bytes());
+        let registration = ActiveRegistration::with_derived_key(id, self.now());
+        self.set_registration(repository, Registration::Active(registration)).await;
+        self.derived_key(repository, id)
+    }
+
+    /// The registration of a repository that may submit results.
+    pub async fn registration(&self, repository: &str) -> ActiveRegistration {
+        let record = self.registrations().find(&repository.parse().unwrap()).await.unwrap();
+        match record.map(|record| record.registration) {
+            Some(Registration::Active(active)) => Some(active),
+            Some(Registration::Removed(_)) | None => None,
+        }
+        .expect("a registered repository")
+    }
+
+    /// The derived key of a repository.
+    pub async fn key_of(&self, repository: &str) -> String {
+        let active = self.registration(repository).await;
+        self.derived_key(repository, active.proofs.derived.unwrap().current)
+    }
+
+    /// Replaces the derived key of a repository, and returns the new one.
+    pub async fn rotate(&self, repository: &str, compromised: bool) -> String {
+        let id = KeyId::new(Uuid::new_v4().into_bytes());
+        let registration = self.registration(repository).await.rotated(id, compromised, self.now());
+        self.set_registration(repository, Registration::Active(registration)).await;
+        self.derived_key(repository, id)
+    }
+
+    /// Replaces the registration of a repository.
+    pub async fn set_registration(&self, repository: &str, registration: Registration) {
+        let (registrations, repository) = (self.registrations(), repository.parse().unwrap());
+        let record = registrations.find(&repository).await.unwrap();
+        assert!(registrations.put(&repository, &registration, record.as_ref()).await.unwrap());
+    }
+
+    fn derived_key(&self, repository: &str, id: KeyId) -> String {
+        let master = self.aws.secrets().current(MASTER_KEY).unwrap().unwrap();
+        let key = MasterKey::new(&master).unwrap().derive(&repository.parse().unwrap(), id);
+        key.as_str().to_owned()
     }
 
     /// Runs the last step of a function's init phase.
@@ -124,7 +195,7 @@ impl World {
 
     /// Starts the functions again, with empty memory. The state in AWS stays.
     pub fn restart_functions(&mut self) {
-        self.stack = Stack::new(&config_of_new_sandboxes(&self.faults), &self.upstreams, &self.clock);
+        self.stack = self.another_instance();
     }
 
     /// Restarts the functions with other timeouts for upstreams.
@@ -202,6 +273,17 @@ impl World {
     /// A post of one result with the current time.
     pub fn post(&self) -> Post {
         Post::json(&result(self.now()))
+    }
+
+    /// A post of one result of another repository than [`REPOSITORY`].
+    pub fn post_of(&self, repository: &str) -> Post {
+        let (owner, repo) = repository.split_once('/').unwrap();
+        Post::json(&with(result(self.now()), &json!({ "owner": owner, "repo": repo })))
+    }
+
+    /// The functions once more, with empty memory.
+    pub fn another_instance(&self) -> Stack {
+        Stack::new(&config_of_new_sandboxes(&self.faults), &self.upstreams, &self.clock)
     }
 
     pub async fn submit(&self, post: &Post) -> Answer {
@@ -340,6 +422,12 @@ impl World {
     fn depth(&self, queue: &str) -> usize {
         self.aws.queues().depth(queue).unwrap()
     }
+}
+
+/// Waits for `future` on a thread of its own, since a test's runtime cannot wait inside of itself.
+fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> T {
+    let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future);
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
 }
 
 fn github_token(of: &str, token: &str) -> GitHubToken {

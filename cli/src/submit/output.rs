@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use badgesmith_domain::ids::{Branch, Platform};
-use badgesmith_domain::test_result::{Conclusion, Counts, Suite, TestRun};
+use badgesmith_domain::test_result::{Conclusion, Counts, Suite, TestResultId, TestRun};
 use serde::Serialize;
 
 use super::send::{Accepted, SendError};
@@ -18,7 +18,7 @@ pub(crate) struct SubmitOutput {
     accepted: bool,
     /// Present if the result was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    test_result_id: Option<String>,
+    test_result_id: Option<TestResultId>,
     /// Present if the result was not accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -88,7 +88,7 @@ impl SubmitOutput {
     ) -> Self {
         Self {
             accepted: outcome.is_ok(),
-            test_result_id: outcome.as_ref().ok().map(|accepted| accepted.test_result_id.clone()),
+            test_result_id: outcome.as_ref().ok().map(|accepted| accepted.test_result_id),
             error: outcome.as_ref().err().map(ToString::to_string),
             repository: test_run.repository.to_string(),
             platform: test_run.platform,
@@ -122,9 +122,10 @@ impl SubmitOutput {
             ("conclusion", self.conclusion.as_str().to_owned()),
             ("badge-url", urls.badge_url.clone()),
             ("markdown", markdown.clone()),
-            ("test-result-id", self.test_result_id.clone().unwrap_or_default()),
+            ("test-result-id", self.test_result_id.map(|id| id.to_string()).unwrap_or_default()),
         ]
-        .map(|(name, value)| format!("{name}={value}\n"))
+        // A line break would be another output, chosen by whoever chose the value.
+        .map(|(name, value)| format!("{name}={}\n", value.replace(char::is_control, "")))
         .concat()
     }
 
@@ -171,6 +172,8 @@ mod tests {
     use super::super::urls::ServiceUrl;
     use super::*;
 
+    const ID: &str = "6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70";
+
     fn output(outcome: &Result<Accepted, SendError>) -> SubmitOutput {
         let test_run = TestRun { branch: "ma`in".parse().unwrap(), ..test_run() };
         let service = ServiceUrl::parse("https://badges.test").unwrap();
@@ -180,11 +183,11 @@ mod tests {
 
     #[test]
     fn an_accepted_result_has_an_id() {
-        let output = output(&Ok(Accepted { test_result_id: "6f1f0c7e".to_owned() }));
+        let output = output(&Ok(Accepted { test_result_id: ID.parse().unwrap() }));
         insta::assert_snapshot!(serde_json::to_string_pretty(&output).unwrap(), @r#"
         {
           "accepted": true,
-          "test_result_id": "6f1f0c7e",
+          "test_result_id": "6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70",
           "repository": "acme/kit",
           "platform": "linux",
           "branch": "ma`in",
@@ -210,7 +213,7 @@ mod tests {
         conclusion=failure
         badge-url=https://badges.test/badges/tests/all/acme/kit?branch=ma%60in
         markdown=[![Tests](https://badges.test/svg/tests/all/acme/kit?branch=ma%60in)](https://badges.test/redirect/test-results/all/acme/kit?branch=ma%60in)
-        test-result-id=6f1f0c7e
+        test-result-id=6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70
         ");
         insta::assert_snapshot!(output.step_summary(), @r"
         ### Tests of `ma'in` on linux

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
-use badgesmith_domain::test_result::{Suite, TestRun};
+use badgesmith_domain::test_result::{Suite, TestResultId, TestRun};
 use serde::Serialize;
 
 use super::options::Options;
@@ -142,7 +142,7 @@ struct RetiredSuite {
     #[serde(skip_serializing_if = "Option::is_none")]
     suite: Option<Suite>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    test_result_id: Option<String>,
+    test_result_id: Option<TestResultId>,
 }
 
 /// Retires `slots` one after the other, and stops at the first that is not accepted. Without a service it is a dry run.

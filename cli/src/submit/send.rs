@@ -6,12 +6,13 @@ use std::time::Duration;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::sdk::causes;
 use badgesmith_domain::signature::HmacKey;
-use badgesmith_domain::test_result::TestRun;
+use badgesmith_domain::test_result::{TestResultId, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use reqwest::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::payload::SignedRequest;
@@ -56,7 +57,7 @@ pub(crate) enum SendError {
 /// A result that the service has stored or will store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Accepted {
-    pub(crate) test_result_id: String,
+    pub(crate) test_result_id: TestResultId,
 }
 
 enum Attempt {
@@ -71,8 +72,14 @@ enum Attempt {
 #[serde(default)]
 struct ResponseBody {
     message: String,
-    test_result_id: String,
+    /// `None` also if it is not a UUID. Later steps of a job trust the id, so nothing else is accepted.
+    #[serde(deserialize_with = "uuid_or_none")]
+    test_result_id: Option<TestResultId>,
     error_details: Vec<ErrorDetail>,
+}
+
+fn uuid_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TestResultId>, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_str().and_then(|text| text.parse().ok()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -164,12 +171,12 @@ async fn classify(response: Response, request: &SignedRequest) -> Attempt {
         Err(error) => return Attempt::Retry(causes(&error), Duration::ZERO),
     };
     let code = body.error_details.first().map_or("", |detail| detail.error_code.as_str());
+    let is_accepted =
+        matches!((status, code), (StatusCode::ACCEPTED, _) | (StatusCode::CONFLICT, "ALREADY_ACCEPTED"));
+    if let Some(test_result_id) = body.test_result_id.filter(|_| is_accepted) {
+        return Attempt::Accepted(Accepted { test_result_id });
+    }
     match (status, code) {
-        (StatusCode::ACCEPTED, _) | (StatusCode::CONFLICT, "ALREADY_ACCEPTED")
-            if !body.test_result_id.is_empty() =>
-        {
-            Attempt::Accepted(Accepted { test_result_id: body.test_result_id })
-        }
         (StatusCode::CONFLICT, "SUBMISSION_IN_PROGRESS") | (StatusCode::TOO_MANY_REQUESTS, _) => {
             Attempt::Retry(describe(status, &body), retry_after)
         }
@@ -220,7 +227,8 @@ mod tests {
     use super::super::payload::testing::test_run;
     use super::*;
 
-    const ACCEPTED: &str = r#"202 Accepted|{"test_result_id":"6f1f0c7e"}"#;
+    const ACCEPTED: &str = r#"202 Accepted|{"test_result_id":"6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70"}"#;
+    const ID: &str = "6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70";
     const KEY: &[u8] = b"correct horse battery staple";
 
     /// Serves one response after the other, each `STATUS|BODY` or `STATUS|BODY|HEADER: VALUE`; an empty one closes
@@ -288,7 +296,7 @@ mod tests {
             let (url, server) = serve([retried[0], retried[1], ACCEPTED]);
             let mut retries = 0;
             let accepted = send_to(&url, Clock::System, |_, _| retries += 1).await.unwrap();
-            assert_eq!((accepted.test_result_id.as_str(), retries), ("6f1f0c7e", 2));
+            assert_eq!((accepted.test_result_id.to_string().as_str(), retries), (ID, 2));
             let posted = server.join().unwrap();
             assert!(posted.iter().all(|post| *post == posted[0]), "{posted:?}");
             let (signature, body) = posted[0].split_once(' ').unwrap();
@@ -311,9 +319,10 @@ mod tests {
     #[tokio::test]
     async fn a_result_that_was_accepted_before_is_accepted() {
         let (url, _) = serve([
-            r#"409 Conflict|{"error_details":[{"error_code":"ALREADY_ACCEPTED"}],"test_result_id":"7"}"#,
+            r#"409 Conflict|{"error_details":[{"error_code":"ALREADY_ACCEPTED"}],"test_result_id":"6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70"}"#,
         ]);
-        assert_eq!(send_to(&url, Clock::System, |_, _| {}).await.unwrap().test_result_id, "7");
+        let accepted = send_to(&url, Clock::System, |_, _| {}).await.unwrap();
+        assert_eq!(accepted.test_result_id.to_string(), ID);
     }
 
     #[track_caller]
@@ -340,8 +349,15 @@ mod tests {
         check(send_to(&url, Clock::System, never).await, "405 Method Not Allowed: check that --url");
         let (url, _) = serve(["302 Found||Location: http://127.0.0.1:9/"]);
         check(send_to(&url, Clock::System, never).await, "unexpected response 302 Found: check that --url");
-        let (url, _) = serve(["202 Accepted|{}"]);
-        check(send_to(&url, Clock::System, never).await, "check that --url");
+        for body in [
+            "{}",
+            r#"{"test_result_id":7}"#,
+            r#"{"test_result_id":"x\nmarkdown=[forged](https://evil.test)"}"#,
+            r#"{"test_result_id":"6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70\nmarkdown=x"}"#,
+        ] {
+            let (url, _) = serve([Box::leak(format!("202 Accepted|{body}").into_boxed_str())]);
+            check(send_to(&url, Clock::System, never).await, "check that --url");
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! URLs of the service and of a badge.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use badgesmith_api::route::{branch_suffix, segment};
 use badgesmith_domain::ids::{Branch, Repository};
@@ -30,6 +31,11 @@ impl ServiceUrl {
         Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
     }
 
+    /// Whether requests travel unencrypted over a network.
+    pub(crate) fn is_plain_http(&self) -> bool {
+        Url::parse(&self.0).is_ok_and(|url| url.scheme() == "http" && !is_this_machine(&url))
+    }
+
     /// Where results are posted.
     pub(crate) fn results(&self) -> String {
         format!("{self}/tests/results")
@@ -39,6 +45,15 @@ impl ServiceUrl {
 impl fmt::Display for ServiceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Whether the host of a URL is a loopback address or `localhost`.
+pub(crate) fn is_this_machine(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost" | "[::1]") => true,
+        Some(host) => host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
+        None => false,
     }
 }
 
@@ -101,6 +116,20 @@ mod tests {
         [![Tests](https://badges.test/svg/tests/all/acme/kit?branch=100%25%29%5D%28evil)](https://badges.test/redirect/test-results/all/acme/kit?branch=100%25%29%5D%28evil)
         [![Tests](https://img.shields.io/endpoint?url=https%3A%2F%2Fbadges.test%2Fbadges%2Ftests%2Fall%2Facme%2Fkit%3Fbranch%3D100%2525%2529%255D%2528evil)](https://badges.test/redirect/test-results/all/acme/kit?branch=100%25%29%5D%28evil)
         ");
+    }
+
+    #[test]
+    fn http_is_plain_except_on_this_machine() {
+        for (url, is_plain) in [
+            ("http://badges.test", true),
+            ("http://127.0.0.1.evil.test", true),
+            ("http://127.0.0.1:9474", false),
+            ("http://localhost:9474", false),
+            ("http://[::1]:9474", false),
+            ("https://badges.test", false),
+        ] {
+            assert_eq!(ServiceUrl::parse(url).unwrap().is_plain_http(), is_plain, "{url}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::sqs::Queue;
 use badgesmith_domain::message::ResultMessage;
+use badgesmith_domain::signature::Digest;
 use badgesmith_domain::test_result::{TestResult, TestResultId};
 use embedded_aws::Queues;
 use local::stack::{REFRESH_DEAD_LETTER_QUEUE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE};
@@ -33,7 +34,7 @@ pub(super) async fn send(world: &World, queue: &str, body: &str) {
 
 /// The message of a valid result.
 pub(super) fn message(run: usize) -> String {
-    let id = TestResultId::derive(&run.to_string());
+    let id = TestResultId::derive(&run.to_string(), &Digest::of(b""));
     let fields =
         json!({ "test_result_id": id, "run_id": run.to_string(), "run_attempt": 1, "nonce": Value::Null });
     let result: TestResult = serde_json::from_value(with(result(Clock::System.now()), &fields)).unwrap();

@@ -25,7 +25,7 @@ fn the_manual_has_a_page_for_each_command() {
 
 #[test]
 fn help_is_printed_to_stdout() {
-    for arguments in [&["--help"][..], &["secret", "--help"], &["status", "--help"]] {
+    for arguments in [&["--help"][..], &["repo", "--help"], &["status", "--help"]] {
         assert!(run(arguments).contains("Usage: badgesmith"), "{arguments:?}");
     }
 }

@@ -6,21 +6,24 @@
 mod dead_letters;
 mod feeds;
 mod help;
-mod keys;
 mod packages;
 mod proxy;
 mod redelivery;
+mod repositories;
 mod status;
+mod tokens;
 
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use badgesmith_aws::clock::Clock;
 use embedded_aws::endpoint::Endpoint;
 use local::config::Config;
+use local::gateway::Gateway;
 use local::server::Server;
-use local::stack::UpstreamConfig;
+use local::stack::{Stack, UpstreamConfig};
 use serde_json::Value;
 use tests::http::Api;
 use tests::upstream::Upstream;
@@ -87,6 +90,12 @@ impl World {
 
     fn url(&self) -> String {
         format!("http://{}", self.server.address())
+    }
+
+    /// The functions with empty memory, as they are after five minutes.
+    fn restarted(&self) -> Gateway {
+        let config = self.server.aws().sdk_config();
+        Stack::new(&config, &UpstreamConfig::default(), &Clock::System).gateway
     }
 
     /// The command with these arguments and an empty environment.

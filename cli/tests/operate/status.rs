@@ -11,7 +11,7 @@ use super::{World, badgesmith, output_of, until};
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_is_a_table_for_people_and_json_for_programs() {
     let world = World::start().await;
-    let key = world.run(&["secret", "create", "acme/kit"]).await.ok();
+    let key = world.run(&["repo", "add", "acme/kit"]).await.ok();
     let post = Post::json(&result(Clock::System.now())).signed(key.trim());
     assert_eq!(world.api().send(&post).await.unwrap().status, 202);
     until(async || world.api().history("acme/kit", "", 1).await.unwrap().len() == 1).await;
@@ -51,7 +51,7 @@ async fn the_doctor_reports_failed_checks() {
     let world = World::start().await;
     let passed = world.run(&["doctor"]).await.ok();
     assert!(passed.contains("ok") && !passed.contains("FAILED"), "{passed}");
-    let key = world.run(&["secret", "create", "acme/kit"]).await.ok();
+    let key = world.run(&["repo", "add", "acme/kit"]).await.ok();
     let round_trip = async |key: &str| {
         let mut command = world.command(&["doctor", "--repo", "acme/kit", "--url", &world.url(), "--json"]);
         command.env("BADGESMITH_KEY", key.trim());

@@ -4,6 +4,11 @@
 //! A version without a label is deleted at once; AWS deletes it later.
 
 use rusqlite::{Connection, params};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::entry::{Entry, SecretId, arn_of};
+use crate::error::ServiceError;
 
 /// The label of the version in use.
 pub(super) const CURRENT: &str = "AWSCURRENT";
@@ -29,6 +34,38 @@ impl Version {
         };
         connection.prepare_cached(select)?.query_map([name], version)?.collect()
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct UpdateSecretVersionStage {
+    #[serde(flatten)]
+    secret: SecretId,
+    version_stage: String,
+    remove_from_version_id: Option<String>,
+    move_to_version_id: Option<String>,
+}
+
+/// Only `AWSPREVIOUS` can be removed; labels do not move.
+///
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html>
+pub(super) fn remove_stage(
+    connection: &Connection,
+    request: &UpdateSecretVersionStage,
+) -> Result<Value, ServiceError> {
+    let name = Entry::usable(connection, request.secret.name())?.name;
+    let invalid = |message| Err(ServiceError::client("InvalidParameterException", message));
+    if request.move_to_version_id.is_some() || request.version_stage != PREVIOUS {
+        return invalid("Only the removal of AWSPREVIOUS is embedded.");
+    }
+    let removed = connection.execute(
+        "DELETE FROM secret WHERE name = ?1 AND stage = ?2 AND version_id = ?3",
+        params![name, PREVIOUS, request.remove_from_version_id],
+    )?;
+    if removed == 0 {
+        return invalid("The version of RemoveFromVersionId does not have the staging label.");
+    }
+    Ok(json!({ "ARN": arn_of(&name), "Name": name }))
 }
 
 /// Adds the current version of a secret; the one that was current becomes the previous one.

@@ -58,6 +58,7 @@ async fn a_deleted_secret_can_be_restored_until_its_recovery_window_ends() {
     let list = async || {
         let listed = secrets.list_secrets().send().await.unwrap().secret_list.unwrap();
         let mut names: Vec<_> = listed.into_iter().map(|secret| secret.name.unwrap()).collect();
+        names.retain(|name| name != "MasterKey");
         names.sort();
         names
     };
@@ -93,6 +94,40 @@ async fn a_deleted_secret_can_be_restored_until_its_recovery_window_ends() {
     assert!(restored.unwrap_err().into_service_error().is_resource_not_found_exception());
     create(SECRET).await.unwrap();
     assert_eq!(list().await, ["badge/github/acme", SECRET]);
+}
+
+#[tokio::test]
+async fn the_master_key_is_made_once_and_its_previous_version_can_be_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::Directory(folder.path().to_owned());
+    let mut values = Vec::new();
+    for _ in 0..2 {
+        let Served { aws, config, stop, server, .. } = serve(&storage).await;
+        let secrets = Client::new(&config);
+        let read = secrets.get_secret_value().secret_id("MasterKey").send().await.unwrap();
+        values.push(read.secret_string().unwrap().to_owned());
+        stop.cancel();
+        server.await.unwrap();
+        drop(aws);
+    }
+    assert_eq!(values[0].len(), 64);
+    assert_eq!(values[0], values[1]);
+
+    let Served { config, .. } = serve(&Storage::Memory).await;
+    let secrets = Client::new(&config);
+    secrets.put_secret_value().secret_id("MasterKey").secret_string("new").send().await.unwrap();
+    let previous = secrets.get_secret_value().secret_id("MasterKey").version_stage("AWSPREVIOUS");
+    let version = previous.clone().send().await.unwrap();
+    assert_ne!(version.secret_string(), Some(values[0].as_str()), "each has its own");
+    let update = || secrets.update_secret_version_stage().secret_id("MasterKey");
+    let remove =
+        |stage: &str| update().version_stage(stage).remove_from_version_id(version.version_id().unwrap());
+    let error = remove("AWSCURRENT").send().await.unwrap_err().into_service_error();
+    assert!(error.is_invalid_parameter_exception(), "{error:?}");
+    remove("AWSPREVIOUS").send().await.unwrap();
+    assert!(previous.send().await.unwrap_err().into_service_error().is_resource_not_found_exception());
+    let again = remove("AWSPREVIOUS").send().await.unwrap_err().into_service_error();
+    assert!(again.is_invalid_parameter_exception(), "{again:?}");
 }
 
 #[tokio::test]

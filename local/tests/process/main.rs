@@ -20,11 +20,13 @@ use badgesmith_aws::clock::Clock;
 use badgesmith_aws::secrets_manager::{SecretsManager, Stage};
 use serde_json::json;
 use tempfile::TempDir;
-use tests::client::{Post, REPOSITORY, result, with};
+use tests::client::{KEY, Post, REPOSITORY, result, with};
 use tests::http::{Api, send_again_after};
 use tests::upstream::{Account, RecordedRequest, Upstream, Visibility};
 
 const SECRET: &str = "acme/kit=correct horse battery staple";
+/// Enough for a thousand posts in a minute.
+const REPOSITORIES: [&str; 4] = [REPOSITORY, "acme/two", "acme/three", "acme/four"];
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
@@ -45,7 +47,13 @@ impl Local {
     }
 
     fn start_with_stderr(arguments: &[&str], stderr: Stdio) -> Self {
-        let mut process = command(arguments).args(["--port", "0"]).stderr(stderr).spawn().unwrap();
+        let mut command = command(arguments);
+        command.stderr(stderr);
+        Self::run(command)
+    }
+
+    fn run(mut command: Command) -> Self {
+        let mut process = command.args(["--port", "0"]).spawn().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -65,7 +73,10 @@ impl Local {
     }
 
     fn start_in(data: &Path) -> Self {
-        Self::start(&["--data-dir", data.to_str().unwrap(), "--no-demo", "--secret", SECRET])
+        let secrets = REPOSITORIES.map(|repository| format!("{repository}={KEY}"));
+        let secrets = secrets.iter().flat_map(|secret| ["--secret", secret]);
+        let options = ["--data-dir", data.to_str().unwrap(), "--no-demo"].into_iter();
+        Self::start(&options.chain(secrets).collect::<Vec<_>>())
     }
 
     /// Sends a signal, and returns the exit code and the rest of stdout.
@@ -94,9 +105,14 @@ fn data_directory() -> TempDir {
 }
 
 /// The ids in the history of acme/kit.
+/// The ids of all results of [`REPOSITORIES`].
 async fn history(api: &Api) -> Vec<String> {
-    let results = api.history(REPOSITORY, "", 200).await.unwrap();
-    results.iter().map(|result| result["test_result_id"].as_str().unwrap().to_owned()).collect()
+    let mut ids = Vec::new();
+    for repository in REPOSITORIES {
+        let results = api.history(repository, "", 200).await.unwrap();
+        ids.extend(results.iter().map(|result| result["test_result_id"].as_str().unwrap().to_owned()));
+    }
+    ids
 }
 
 #[tokio::test]
@@ -216,6 +232,27 @@ fn rejects(arguments: &[&str], expected: &[&str]) {
         assert!(stderr.contains(part), "{stderr} does not contain {part}");
     }
     assert!(!stderr.contains("hunter2"), "the error shows a key: {stderr}");
+}
+
+/// Every process on the machine can read arguments.
+#[tokio::test]
+async fn keys_come_from_the_environment_or_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, format!("{KEY}\n")).unwrap();
+    let in_file = format!("acme/two=@{}", file.to_str().unwrap());
+    let mut command = command(&["--ephemeral", "--no-demo", "--secret", REPOSITORY, "--secret", &in_file]);
+    command.env("BADGESMITH_KEY", KEY).stderr(Stdio::null());
+    let local = Local::run(command);
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", local.process.id())).unwrap_or_default();
+    assert!(!String::from_utf8_lossy(&arguments).contains(KEY));
+    for repo in ["kit", "two"] {
+        let post = Post::json(&with(result(Clock::System.now()), &json!({ "repo": repo })));
+        assert_eq!(local.api().send(&post).await.unwrap().status, 202, "{repo}");
+    }
+    let missing = format!("acme/kit=@{}/none", folder.path().to_str().unwrap());
+    rejects(&["--ephemeral", "--secret", &missing], &["--secret", "failed to read"]);
+    rejects(&["--ephemeral", "--github-token", "acme"], &["--github-token", "BADGESMITH_GITHUB_TOKEN"]);
 }
 
 #[tokio::test]
@@ -347,7 +384,9 @@ async fn a_thousand_posts_survive_kill_9() {
             tokio::spawn(async move {
                 let mut accepted = Vec::new();
                 for run in (number..POSTS).step_by(CLIENTS) {
-                    let post = Post::json(&with(result(Clock::System.now()), &json!({ "run_id": run })));
+                    let (_, repo) = REPOSITORIES[run % REPOSITORIES.len()].split_once('/').unwrap();
+                    let fields = json!({ "run_id": run, "repo": repo });
+                    let post = Post::json(&with(result(Clock::System.now()), &fields));
                     accepted.push(submit_until_accepted(&api, &post).await);
                 }
                 accepted

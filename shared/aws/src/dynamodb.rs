@@ -2,6 +2,8 @@
 
 #[cfg(feature = "admin")]
 mod admin;
+#[cfg(feature = "admin")]
+mod erasure;
 mod feeds;
 #[cfg(feature = "admin")]
 mod feeds_admin;
@@ -12,6 +14,7 @@ mod package_item;
 mod package_leases;
 mod package_updates;
 mod packages;
+mod registrations;
 mod result_item;
 mod results;
 mod secret_mappings;
@@ -28,11 +31,15 @@ pub use nonces::{Nonces, Reservation, ReservationOutcome};
 pub use package_leases::{Lease, LeaseOutcome};
 pub use package_updates::ContentUpdate;
 pub use packages::{DuePackage, DuePage, DuePosition, Packages};
+#[cfg(feature = "admin")]
+pub use registrations::RegistrationRecord;
+pub use registrations::Registrations;
 pub use results::Results;
 pub use secret_mappings::{FeedAccess, SecretMapping, SecretMappings};
 pub use slots::{SlotPage, SlotPosition};
 
 use std::collections::HashMap;
+use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -79,6 +86,25 @@ fn item_key(partition: &str, sort: &str) -> Item {
 
 fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
+}
+
+/// Parses a text attribute.
+///
+/// # Errors
+/// [`StoreError::CorruptItem`] if it is missing or invalid.
+fn required<T: FromStr>(item: &Item, name: &'static str) -> Result<T, StoreError> {
+    optional(item, name)?.ok_or_else(|| corrupt(item, name))
+}
+
+/// Like [`required`], but `None` if the attribute is missing.
+fn optional<T: FromStr>(item: &Item, name: &'static str) -> Result<Option<T>, StoreError> {
+    let Some(value) = item.get(name) else { return Ok(None) };
+    let parsed = value.as_s().ok().and_then(|text| text.parse().ok());
+    parsed.map(Some).ok_or_else(|| corrupt(item, name))
+}
+
+fn corrupt(item: &Item, attribute: &'static str) -> StoreError {
+    StoreError::corrupt(item, format!("{attribute} is missing or invalid"))
 }
 
 fn integer(item: &Item, name: &str) -> Option<i64> {

@@ -6,7 +6,7 @@ pub const TEST_RESULTS_TABLE: &str = "TEST_RESULTS_TABLE";
 pub const NONCES_TABLE: &str = "NONCES_TABLE";
 /// The table of packages.
 pub const PACKAGES_TABLE: &str = "PACKAGES_TABLE";
-/// The table of secret mappings.
+/// The table of registrations and secret mappings.
 pub const SECRETS_TABLE: &str = "SECRETS_TABLE";
 /// The URL of the NuGet feed's service index; nuget.org's if unset.
 pub const NUGET_SERVICE_INDEX: &str = "NUGET_SERVICE_INDEX";
@@ -20,6 +20,8 @@ pub const RESULTS_QUEUE_URL: &str = "RESULTS_QUEUE_URL";
 pub const RESULTS_DEAD_LETTER_QUEUE_URL: &str = "RESULTS_DEAD_LETTER_QUEUE_URL";
 /// The prefix of the names of secrets; `badge` if unset.
 pub const SECRET_PREFIX: &str = "SECRET_PREFIX";
+/// The ARN of the secret with the master key, from which the keys of repositories are derived.
+pub const MASTER_KEY_ARN: &str = "MASTER_KEY_ARN";
 /// The name of the event bus.
 pub const EVENT_BUS_NAME: &str = "EVENT_BUS_NAME";
 /// The name of the stack, the dimension of its metrics. Without it, no metrics are written.

@@ -7,7 +7,6 @@ mod admin;
 pub use admin::{CreateOutcome, SecretDescription, feed_secret, repository_secret, token_secret};
 
 use std::fmt;
-use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
@@ -39,15 +38,7 @@ impl SecretNames {
     pub fn repository(&self, repository: &Repository) -> String {
         format!("{}/repo/{repository}", self.prefix)
     }
-
-    /// The name of no repository's secret: those have an owner and a repository. A role that may read those may read this.
-    pub fn no_repository(&self) -> String {
-        format!("{}/repo/none", self.prefix)
-    }
 }
-
-/// How long the key before a rotation stays valid.
-pub const PREVIOUS_KEY_LIFETIME: Duration = Duration::from_hours(24);
 
 /// The Secrets Manager of the account.
 #[derive(Debug, Clone)]
@@ -97,14 +88,6 @@ impl SecretsManager {
     /// A client on the shared HTTP client of `config`.
     pub fn new(config: &SdkConfig) -> Self {
         Self { client: Client::new(config) }
-    }
-
-    /// Reads a secret that does not exist, so that the next call finds a connection.
-    ///
-    /// # Errors
-    /// [`AwsError`] when the call failed.
-    pub async fn warm_up(&self, names: &SecretNames) -> Result<(), AwsError> {
-        self.read(&names.no_repository(), Stage::Current).await.map(drop)
     }
 
     /// Reads one version of a secret; `None` when the secret or the version does not exist, is scheduled for deletion, or

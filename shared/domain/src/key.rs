@@ -5,11 +5,12 @@
 //! | `badge-test-results` | `TEST#{owner}#{repo}` | `RESULT#{platform}#{branch}#{order}` |
 //! | its slots | `LATEST#{owner}#{repo}` | `{branch}#{platform}#{suite or nothing}` |
 //! | its index of slots | `LATEST#{owner}#{repo}#{branch}` | `{order}` |
-//! | `hmac-nonce` | `NONCE#{owner}/{repo}#{nonce}` | `META` |
+//! | `hmac-nonce` | `NONCE#{owner}/{repo}#{nonce or sha256#digest}` | `META` |
 //! | `badge-packages` | `PACKAGE#{provider}#{organization, feed or -}#{package}` | `META`, `UPSTREAM`, `VERSIONS` |
 //! | its index of due packages | `DUE#{shard}` | `{refresh_after}` |
 //! | `badge-secrets` | `SECRET#{provider}#{organization or feed}#{package or *}` | `META` |
 //! | the same: feeds | `FEED#{name}` | `META` |
+//! | the same: registrations | `REPOSITORY#{owner}#{repo}` | `META` |
 //!
 //! `#` and `%` in names are percent-encoded, so that no name can forge another key. An order is
 //! `{timestamp}#{run_id}.{run_attempt}#{test_result_id}`. Orders sort by time and, within one millisecond, by run
@@ -76,7 +77,8 @@ pub fn reservation_partition(repository: &Repository, submission: &ReservationKe
     let (owner, repo) = (part(owner.as_str()), part(repo.as_str()));
     match submission {
         ReservationKey::Nonce(nonce) => format!("NONCE#{owner}/{repo}#{}", part(nonce.as_str())),
-        ReservationKey::Body(digest) => format!("NONCE#{owner}/{repo}#sha256:{digest}"),
+        // No nonce can name this key: in a nonce, `#` is encoded.
+        ReservationKey::Body(digest) => format!("NONCE#{owner}/{repo}#sha256#{digest}"),
     }
 }
 
@@ -136,6 +138,21 @@ pub fn feed_secrets_prefix(feed: &FeedName) -> String {
 /// The one package of the secret mapping with the partition key `partition`.
 pub fn package_of_secret(partition: &str) -> Option<Package> {
     package_of(&format!("PACKAGE{}", partition.strip_prefix("SECRET")?))
+}
+
+/// The prefix of the partition keys of all registrations, and of no others.
+pub const REGISTRATIONS: &str = "REPOSITORY#";
+
+/// The partition key of a repository's registration.
+pub fn registration_partition(repository: &Repository) -> String {
+    format!("{REGISTRATIONS}{}#{}", part(repository.owner.as_str()), part(repository.repo.as_str()))
+}
+
+/// The repository whose registration has the partition key `partition`; `None` for another key.
+pub fn registered_repository(partition: &str) -> Option<Repository> {
+    // Names of repositories contain no `#` or `%`, so nothing needs to be decoded.
+    let (owner, repo) = partition.strip_prefix(REGISTRATIONS)?.split_once('#')?;
+    Some(Repository { owner: owner.parse().ok()?, repo: repo.parse().ok()? })
 }
 
 /// One partition of the index of due packages.
@@ -289,7 +306,7 @@ mod tests {
             default_branch: None,
             failures: Vec::new(),
         };
-        TestResult { id: TestResultId::derive(run_id), run }
+        TestResult { id: TestResultId::derive(run_id, &Digest::of(b"")), run }
     }
 
     fn slug() -> impl Strategy<Value = String> {
@@ -374,7 +391,7 @@ mod tests {
         let repository = "Acme/Kit".parse().unwrap();
         let branch = "a#b%/C".parse().unwrap();
         let order = ResultOrder::of(&result(0, "7", 2));
-        let id = TestResultId::derive("7");
+        let id = TestResultId::derive("7", &Digest::of(b""));
         assert_eq!(results_partition(&repository), "TEST#acme#kit");
         assert_eq!(
             result_sort(Platform::MacOs, &branch, &order),
@@ -385,12 +402,15 @@ mod tests {
         assert_eq!(slot_sort(&branch, Platform::MacOs, Some(&suite)), "a%23b%25/C#macos#ci / test %231");
         assert_eq!(slot_sort(&branch, Platform::MacOs, None), "a%23b%25/C#macos#");
         assert_eq!(branch_partition(&repository, &branch), "LATEST#acme#kit#a%23b%25/C");
+        assert_eq!(registration_partition(&repository), "REPOSITORY#acme#kit");
+        assert_eq!(registered_repository("REPOSITORY#acme#kit"), Some(repository.clone()));
+        assert_eq!(registered_repository("SECRET#github#acme#kit"), None);
         let nonce = ReservationKey::Nonce("12345#78".parse().unwrap());
         assert_eq!(reservation_partition(&repository, &nonce), "NONCE#acme/kit#12345%2378");
         let body = ReservationKey::Body(Digest::of(b""));
         assert_eq!(
             reservation_partition(&repository, &body),
-            "NONCE#acme/kit#sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+            "NONCE#acme/kit#sha256#e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         );
     }
 

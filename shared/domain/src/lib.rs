@@ -33,12 +33,14 @@
 //! ```
 
 pub mod badge;
+pub mod derived_key;
 pub mod ids;
 pub mod key;
 pub mod message;
 pub mod package;
 pub mod package_record;
 pub mod package_request;
+pub mod registration;
 pub mod secret_scope;
 pub mod signature;
 pub mod slots;

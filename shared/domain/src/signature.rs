@@ -71,9 +71,9 @@ impl fmt::Debug for HmacKey {
     }
 }
 
-/// The keys in one version of a repository's secret.
+/// The keys that one secret text stands for.
 ///
-/// The secret is `{"hmac_key":"<base64>","type":"repo_hmac"}`. The key is the decoded base64. Many shell scripts
+/// A secret of a repository is `{"hmac_key":"<base64>","type":"repo_hmac"}`. The key is the decoded base64. Many shell scripts
 /// sign with the string itself (`openssl dgst -hmac "$KEY"`), so its bytes are a key, too.
 ///
 /// ```
@@ -113,10 +113,15 @@ impl SecretKeys {
         if secret.r#type != "repo_hmac" {
             return Err(SecretError::Malformed);
         }
-        let decoded = STANDARD.decode(&secret.hmac_key).ok().and_then(HmacKey::new);
-        let as_written = HmacKey::new(secret.hmac_key.into_bytes());
-        let keys: Vec<_> = decoded.into_iter().chain(as_written).collect();
-        if keys.is_empty() { Err(SecretError::TooShort) } else { Ok(Self(keys)) }
+        let keys = Self::of_text(&secret.hmac_key);
+        if keys.0.is_empty() { Err(SecretError::TooShort) } else { Ok(keys) }
+    }
+
+    /// The keys in the text that a client holds.
+    pub(crate) fn of_text(text: &str) -> Self {
+        let decoded = STANDARD.decode(text).ok().and_then(HmacKey::new);
+        let as_written = HmacKey::new(text.as_bytes());
+        Self(decoded.into_iter().chain(as_written).collect())
     }
 
     /// Checks whether one of these keys made `signature` over `body`.

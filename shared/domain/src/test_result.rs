@@ -11,7 +11,7 @@ use std::ops::Not;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 pub use counts::Counts;
@@ -21,6 +21,7 @@ pub use run::{Commit, RunAttempt, RunId};
 pub use suite::{FailedTest, Suite};
 
 use crate::ids::{Branch, Nonce, Owner, ParseError, Platform, Repo, Repository};
+use crate::signature::Digest;
 use crate::timestamp::Timestamp;
 
 /// One run of a suite, as a client submits it.
@@ -83,16 +84,16 @@ pub struct TestResult {
     pub run: TestRun,
 }
 
-/// The id of a result: a version 8 UUID (RFC 9562, 5.8) derived from the key of its reservation, so that the same
-/// submission always gets the same id.
+/// The id of a result: a version 8 UUID (RFC 9562, 5.8) derived from the key of its reservation and its content, so
+/// that the same submission always has the same id, and no other one has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TestResultId(Uuid);
 
 impl TestResultId {
-    /// The id of the submission that is reserved under `reservation_key`.
-    pub fn derive(reservation_key: &str) -> Self {
-        let digest = Sha256::digest(format!("test-result-id:{reservation_key}"));
+    /// The id of the submission that is reserved under `reservation_key`, and whose content has this digest.
+    pub fn derive(reservation_key: &str, content: &Digest) -> Self {
+        let digest = Sha256::digest(format!("test-result-id:{reservation_key}#{content}"));
         let mut bytes = [0; 16];
         bytes.iter_mut().zip(digest).for_each(|(byte, digest)| *byte = digest);
         Self(Uuid::new_v8(bytes))
@@ -219,9 +220,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_reservation_has_the_same_id() {
-        let id = TestResultId::derive("one reservation");
-        assert_eq!(id, TestResultId::derive("one reservation"));
-        assert_ne!(id, TestResultId::derive("another reservation"));
+    fn the_same_submission_has_the_same_id_and_no_other_one_has_it() {
+        let (content, other) = (Digest::of(b"content"), Digest::of(b"other"));
+        let id = TestResultId::derive("one reservation", &content);
+        assert_eq!(id, TestResultId::derive("one reservation", &content));
+        assert_ne!(id, TestResultId::derive("another reservation", &content));
+        assert_ne!(
+            id,
+            TestResultId::derive("one reservation", &other),
+            "a nonce is free again after 45 minutes"
+        );
     }
 }

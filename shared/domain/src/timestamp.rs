@@ -65,6 +65,12 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.unix_milliseconds - earlier.unix_milliseconds).unwrap_or(0))
     }
 
+    /// Whether something that was read at this time is younger than `lifetime` at `now`. A time in the future, from
+    /// before the clock was set back, is not recent.
+    pub fn is_recent(self, now: Self, lifetime: Duration) -> bool {
+        self <= now && now.since(self) < lifetime
+    }
+
     /// The format of HTTP date headers (RFC 9110, 5.6.7): `Wed, 15 Jan 2025 10:30:00 GMT`.
     pub fn http_date(self) -> String {
         self.to_jiff().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
@@ -185,6 +191,14 @@ mod tests {
         ] {
             check(bad, None);
         }
+    }
+
+    #[test]
+    fn neither_an_old_time_nor_one_in_the_future_is_recent() {
+        let now = Timestamp::UNIX_EPOCH;
+        let minute = Duration::from_mins(1);
+        let at = |milliseconds| Timestamp::from_unix_milliseconds(milliseconds).is_recent(now, minute);
+        assert_eq!([-60_000, -59_999, 0, 1].map(at), [false, true, true, false]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A rate limit for work on behalf of unauthenticated clients.
+//! A rate limit.
 
 use std::time::Duration;
 

@@ -63,7 +63,7 @@ fn steps(function: Function) -> Vec<Step> {
                 "a repository's first post",
                 events::post(),
                 Some(202),
-                &["GetSecretValue", "PutItem", "SendMessage", "UpdateItem"],
+                &["GetItem", "PutItem", "SendMessage", "UpdateItem"],
             ),
             step("another post", events::post(), Some(202), &["PutItem", "SendMessage", "UpdateItem"]),
         ],

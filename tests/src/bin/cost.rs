@@ -72,7 +72,7 @@ impl Load {
             ("DynamoDB, packages: units written", self.packages()),
             ("DynamoDB: GB of results after two years", self.storage()),
             ("SQS: requests; and EventBridge", self.messages()),
-            ("Secrets Manager: secrets", self.secrets()),
+            ("Secrets Manager: the master key; its reads", self.master_key()),
             ("CloudWatch: GB of logs; metrics, alarms, dashboard", self.monitoring()),
             ("X-Ray: traces; with `Tracing=PassThrough` none", self.traces()),
         ];
@@ -82,7 +82,6 @@ impl Load {
         let every_15_minutes = Self { package_lookups: self.read_events * DAY / FRESH, ..self };
         rows.extend([
             ("**together**", format!("**{}**", dollars(total))),
-            ("**without secrets**", format!("**{}**", dollars(total - self.secrets().1))),
             ("packages every 15 minutes instead", dollars(every_15_minutes.packages().1)),
             ("reads that the CDN answers, if badges are read by Zipf's law", self.cdn_hits()),
         ]);
@@ -110,9 +109,9 @@ impl Load {
     }
 
     /// A result takes two writes for its nonce, one for the history, one for its slot and two in the index of slots; a
-    /// badge reads half a unit.
+    /// badge reads half a unit, and so does a result for its repository's registration.
     fn results_and_badges(self) -> Item {
-        let (written, read) = (6.0 * self.results, 0.5 * self.badge_reads);
+        let (written, read) = (6.0 * self.results, 0.5 * (self.badge_reads + self.results));
         (millions(written), (written * WRITE_UNITS + read * READ_UNITS) / MILLION)
     }
 
@@ -135,10 +134,12 @@ impl Load {
         (millions(requests), (requests * QUEUE_REQUESTS + events * EVENTS) / MILLION)
     }
 
-    /// A repository has one secret, which is read at most once per result.
-    fn secrets(self) -> Item {
-        let (repositories, reads) = (f64::from(self.scale * 100), self.results / MILLION * SECRET_READS);
-        (rounded(repositories), repositories * SECRET + reads)
+    /// Each instance of ingest-api reads both versions of the master key once in five minutes, but not more often than
+    /// once for a result. A post takes 30 ms, and the busiest second has ten times the average posts.
+    fn master_key(self) -> Item {
+        let instances = (10.0 * self.results / MONTH * 0.030).ceil();
+        let reads = (2.0 * instances * MONTH / 300.0).min(self.results);
+        (millions(reads), SECRET + reads / MILLION * SECRET_READS)
     }
 
     /// A GB of logs is ingested and kept for a month; besides there are 21 alarms, 10 metrics and the dashboard. Reads are
@@ -198,5 +199,5 @@ fn rounded(number: f64) -> String {
 #[test]
 fn totals_match_the_documentation() {
     let totals = Load::all().map(|load| load.rows()[10].1.clone());
-    assert_eq!(totals, ["**$62.39**", "**$5,001**", "**$420,572**"]);
+    assert_eq!(totals, ["**$22.79**", "**$996**", "**$20,080**"]);
 }

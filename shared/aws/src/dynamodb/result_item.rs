@@ -1,6 +1,5 @@
 //! The item of a test result.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -9,7 +8,7 @@ use badgesmith_domain::slots::{self, Slot};
 use badgesmith_domain::test_result::{Counts, FailedTest, Outcome, RunAttempt, TestResult, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 
-use super::{Item, PK, SK, StoreError, TTL, integer, number, string};
+use super::{Item, PK, SK, StoreError, TTL, corrupt, integer, number, optional, required, string};
 
 /// The keys of the index of slots by branch.
 pub(super) const BRANCH_PK: &str = "GSI1PK";
@@ -188,20 +187,6 @@ fn failures(item: &Item) -> Result<Vec<FailedTest>, StoreError> {
     let parse = |name: &AttributeValue| name.as_s().ok()?.parse().ok();
     let names = names.as_l().ok().and_then(|names| names.iter().map(parse).collect());
     names.ok_or_else(|| corrupt(item, FAILURES))
-}
-
-fn required<T: FromStr>(item: &Item, name: &'static str) -> Result<T, StoreError> {
-    optional(item, name)?.ok_or_else(|| corrupt(item, name))
-}
-
-fn optional<T: FromStr>(item: &Item, name: &'static str) -> Result<Option<T>, StoreError> {
-    let Some(value) = item.get(name) else { return Ok(None) };
-    let parsed = value.as_s().ok().and_then(|text| text.parse().ok());
-    parsed.map(Some).ok_or_else(|| corrupt(item, name))
-}
-
-fn corrupt(item: &Item, attribute: &'static str) -> StoreError {
-    StoreError::corrupt(item, format!("{attribute} is missing or invalid"))
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl Results {
     }
 
     /// Writes the slot of `result` unless it holds a newer result. The copy of a result changes nothing.
-    async fn put_slot(&self, result: &TestResult, retry_until: Instant) -> Result<(), AwsError> {
+    pub(super) async fn put_slot(&self, result: &TestResult, retry_until: Instant) -> Result<(), AwsError> {
         let mut throttle = ThrottleBackoff::new(retry_until);
         loop {
             let written = self

@@ -5,6 +5,7 @@ use aws_sdk_secretsmanager::operation::delete_secret::DeleteSecretError;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use aws_sdk_secretsmanager::primitives::DateTime;
+use badgesmith_domain::ids::Repository;
 use badgesmith_domain::package::{FeedName, Package, PackageType};
 use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::timestamp::Timestamp;
@@ -81,6 +82,13 @@ impl SecretNames {
             SecretScope::Package(Package::NuGet(None, name)) => format!("{prefix}/nuget/-/{name}"),
         }
     }
+
+    /// The repository whose secret has this name; `None` for another secret.
+    pub fn repository_of(&self, name: &str) -> Option<Repository> {
+        let repository = name.strip_prefix(&self.prefix)?.strip_prefix("/repo/")?.parse().ok()?;
+        // Functions read names in lower case only.
+        (self.repository(&repository) == name).then_some(repository)
+    }
 }
 
 impl SecretsManager {
@@ -112,6 +120,20 @@ impl SecretsManager {
             has_previous: version(Stage::Previous).is_some(),
             deletes_at: timestamp(output.deleted_date.as_ref()),
         }))
+    }
+
+    /// The names of all secrets of the account that are not scheduled for deletion.
+    ///
+    /// # Errors
+    /// [`AwsError`] when the call failed.
+    pub async fn names(&self) -> Result<Vec<String>, AwsError> {
+        let mut pages = self.client.list_secrets().into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| AwsError::new("secretsmanager:ListSecrets", error))?;
+            names.extend(page.secret_list.unwrap_or_default().into_iter().filter_map(|secret| secret.name));
+        }
+        Ok(names)
     }
 
     /// Creates a secret.

@@ -1,0 +1,83 @@
+//! Checks the registration and the key of a repository.
+
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::secrets_manager::Stage;
+use badgesmith_domain::ids::Repository;
+use badgesmith_domain::signature::HmacKey;
+
+use crate::repo::RepositoryStore;
+use crate::stack::Stack;
+
+/// What the key signs. Nobody else ever sees the signature.
+const PROBE: &[u8] = b"badgesmith doctor";
+
+/// Checks that the master key can be read, and whether its previous version counts, too.
+pub(super) async fn check_master_key(stack: &Stack) -> Result<String, String> {
+    let store = RepositoryStore::new(stack).map_err(|error| error.to_string())?;
+    match store.master_key(Stage::Current).await.map_err(|error| error.to_string())? {
+        None => {
+            Err("the master key does not exist; restore it with `aws secretsmanager restore-secret`"
+                .to_owned())
+        }
+        Some(_) => match store.master_key(Stage::Previous).await.map_err(|error| error.to_string())? {
+            None => Ok("one version".to_owned()),
+            Some(_) => Ok("two versions, which both count".to_owned()),
+        },
+    }
+}
+
+/// Checks that the repository is registered, and that its own secret exists, if it has one.
+pub(super) async fn check(stack: &Stack, repository: &Repository) -> Result<String, String> {
+    let store = RepositoryStore::new(stack).map_err(|error| error.to_string())?;
+    let (record, active) = store.active(repository).await.map_err(|error| error.to_string())?;
+    let secret = store
+        .secret_description(repository, &record.registration)
+        .await
+        .map_err(|error| error.to_string())?;
+    if active.proofs.own_secret.is_some_and(|secret| secret.counts_at(Clock::System.now()))
+        && secret.is_none_or(|secret| secret.deletes_at.is_some())
+    {
+        let advice = format!("replace it with `badgesmith repo rotate {repository} --derived`");
+        return Err(format!("the secret {} is deleted; {advice}", store.secret_name(repository)));
+    }
+    Ok(format!("since {}, {} results a minute", active.created, active.posts_per_minute))
+}
+
+/// Checks that `key` is one of those that count. Does not read a secret of the repository's own.
+pub(super) async fn check_key(
+    stack: &Stack,
+    repository: &Repository,
+    key: &HmacKey,
+) -> Result<String, String> {
+    let store = RepositoryStore::new(stack).map_err(|error| error.to_string())?;
+    let (_, active) = store.active(repository).await.map_err(|error| error.to_string())?;
+    let now = Clock::System.now();
+    let signature = key.sign(PROBE);
+    if let Some(ids) = active.proofs.derived {
+        for stage in [Stage::Current, Stage::Previous] {
+            let Some(master) = store.master_key(stage).await.map_err(|error| error.to_string())? else {
+                continue;
+            };
+            for id in ids.at(now) {
+                if !master.derive(repository, id).secret_keys().verify(PROBE, &signature) {
+                    continue;
+                }
+                return Ok(match (id == ids.current, stage) {
+                    (true, Stage::Current) => "the current key".to_owned(),
+                    (true, Stage::Previous) => {
+                        "a key of the previous master key; rotate it before that is taken away".to_owned()
+                    }
+                    (false, _) => {
+                        "the key before the last rotation; replace it within a day of that".to_owned()
+                    }
+                });
+            }
+        }
+    }
+    if active.proofs.own_secret.is_some_and(|secret| secret.counts_at(now)) {
+        return Ok(format!("to be compared with the secret {}", store.secret_name(repository)));
+    }
+    Err(format!(
+        "not a key of {repository}; print the current one with `badgesmith repo show {repository} --key`"
+    ))
+}

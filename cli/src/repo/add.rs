@@ -1,0 +1,120 @@
+//! Registers a repository.
+
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::secrets_manager::{CreateOutcome, repository_secret};
+use badgesmith_domain::derived_key::KeyId;
+use badgesmith_domain::ids::Repository;
+use badgesmith_domain::registration::{ActiveRegistration, Registration};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::output::NewKey;
+use super::{Add, RepositoryArgs, RepositoryStore};
+use crate::error::CliError;
+use crate::output::Output;
+
+pub(super) async fn add(store: &RepositoryStore, options: &Add) -> Result<Output, CliError> {
+    let Add { own_secret, posts_per_minute, args: RepositoryArgs { repository, .. } } = options;
+    let record = store.registrations.find(repository).await?;
+    if matches!(record.as_ref().map(|record| &record.registration), Some(Registration::Active(_))) {
+        let advice = format!("replace its key with `badgesmith repo rotate {repository}`");
+        return Err(CliError::Failed(format!("{repository} is already registered; {advice}")));
+    }
+    let now = Clock::System.now();
+    let (key, mut registration) = if *own_secret {
+        let key = create_secret(store, repository, record.is_some()).await?;
+        (key, ActiveRegistration::with_own_secret(now))
+    } else {
+        let id = new_key_id()?;
+        let key = store.derive(repository, id).await?.as_str().to_owned();
+        (key, ActiveRegistration::with_derived_key(id, now))
+    };
+    if let Some(rate) = posts_per_minute {
+        registration.posts_per_minute = *rate;
+    }
+    store.put(repository, &Registration::Active(registration), record.as_ref()).await?;
+    let hint = if *own_secret {
+        format!(
+            "the key is lost; create another one with `badgesmith repo rotate {repository} --compromised`"
+        )
+    } else {
+        format!("print the key with `badgesmith repo show {repository} --key`")
+    };
+    let secret = own_secret.then(|| store.secret_name(repository));
+    let key = NewKey { repository: repository.to_string(), secret, key, previous_valid_until: None };
+    Ok(Output::new(&key)
+        .recovery_hint(hint)
+        .note(format!("This is the key of {repository}. It is usable within 1 minute."))
+        .note("Store it in the CI system as the secret BADGESMITH_KEY."))
+}
+
+/// Creates the secret of a repository's own, and returns its key. A repository that `was_removed` may still have its
+/// secret; the key in that does not return.
+async fn create_secret(
+    store: &RepositoryStore,
+    repository: &Repository,
+    was_removed: bool,
+) -> Result<String, CliError> {
+    let (name, key) = (store.secret_name(repository), generate_key()?);
+    match store.secrets.create(&name, &repository_secret(&key)).await? {
+        CreateOutcome::Created => Ok(key),
+        CreateOutcome::AlreadyExists if was_removed => replace_compromised(store, repository).await,
+        CreateOutcome::AlreadyExists => Err(CliError::Failed(format!(
+            "the secret {name} exists; register it as it is with `badgesmith repo import`"
+        ))),
+        CreateOutcome::ScheduledForDeletion => Err(CliError::Failed(format!(
+            "the secret {name} is scheduled for deletion; register {repository} without --own-secret, or restore the \
+             secret with `aws secretsmanager restore-secret --secret-id {name}`, then run the command again"
+        ))),
+    }
+}
+
+/// Replaces both versions of a repository's own secret, and returns the new key.
+pub(super) async fn replace_compromised(
+    store: &RepositoryStore,
+    repository: &Repository,
+) -> Result<String, CliError> {
+    // The value before the last one stays valid, so the old key must be two values back.
+    put_key(store, repository, &generate_key()?).await?;
+    let key = generate_key()?;
+    put_key(store, repository, &key).await?;
+    Ok(key)
+}
+
+/// Makes `key` the current version of a repository's own secret.
+pub(super) async fn put_key(
+    store: &RepositoryStore,
+    repository: &Repository,
+    key: &str,
+) -> Result<(), CliError> {
+    let name = store.secret_name(repository);
+    match store.secrets.put_value(&name, &repository_secret(key)).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(CliError::Failed(format!(
+            "the secret {name} does not exist or is scheduled for deletion; replace it by a derived key with \
+             `badgesmith repo rotate {repository} --derived`"
+        ))),
+        Err(error) => {
+            let error = CliError::from(error);
+            Err(CliError::Failed(format!(
+                "{error}; check with `badgesmith repo show {repository}` whether the key was rotated"
+            )))
+        }
+    }
+}
+
+pub(super) fn new_key_id() -> Result<KeyId, CliError> {
+    random().map(KeyId::new)
+}
+
+/// A key as long as the hash of HMAC-SHA256, in base64.
+pub(super) fn generate_key() -> Result<String, CliError> {
+    random::<32>().map(|bytes| STANDARD.encode(bytes))
+}
+
+fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], CliError> {
+    let mut bytes = [0; LENGTH];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| CliError::Failed(format!("failed to generate a key: {error}")))?;
+    Ok(bytes)
+}

@@ -1,0 +1,326 @@
+//! The output of `badgesmith repo`.
+
+use std::fmt;
+
+use badgesmith_aws::secrets_manager::SecretDescription;
+use badgesmith_domain::ids::Repository;
+use badgesmith_domain::registration::{ActiveRegistration, PREVIOUS_KEY_LIFETIME, Proofs, Registration};
+use badgesmith_domain::timestamp::Timestamp;
+use serde::Serialize;
+
+use crate::duration::{age, format_duration};
+use crate::table::Table;
+
+/// A key that was created or rotated. Its text is the key alone, for `$(...)`.
+#[derive(Serialize)]
+pub(super) struct NewKey {
+    pub(super) repository: String,
+    /// The secret that holds the key; `None` for a derived key.
+    pub(super) secret: Option<String>,
+    pub(super) key: String,
+    /// `None` if there was no previous key, or it is revoked.
+    pub(super) previous_valid_until: Option<Timestamp>,
+}
+
+/// The current derived key of a repository.
+#[derive(Serialize)]
+pub(super) struct ShownKey {
+    pub(super) repository: String,
+    pub(super) key: String,
+}
+
+/// A registration, for one repository or for a list.
+#[derive(Serialize)]
+pub(super) struct RepositoryDescription {
+    repository: String,
+    removed_at: Option<Timestamp>,
+    created_at: Option<Timestamp>,
+    rotated_at: Option<Timestamp>,
+    posts_per_minute: Option<u32>,
+    derived_key: bool,
+    previous_key_valid_until: Option<Timestamp>,
+    own_secret: bool,
+    own_secret_valid_until: Option<Timestamp>,
+    /// The name of the secret; absent in lists.
+    #[serde(skip)]
+    secret: Option<SecretDescription>,
+    #[serde(skip)]
+    now: Timestamp,
+}
+
+#[derive(Serialize)]
+pub(super) struct RegistrationList {
+    repositories: Vec<RepositoryDescription>,
+}
+
+#[derive(Serialize)]
+pub(super) struct RemovedRepository {
+    pub(super) repository: String,
+    pub(super) removed_at: Timestamp,
+}
+
+#[derive(Default, Serialize)]
+pub(super) struct ImportSummary {
+    pub(super) registered: Vec<String>,
+    /// Registered before.
+    pub(super) unchanged: Vec<String>,
+    /// Removed before, so they stay removed.
+    pub(super) removed: Vec<String>,
+}
+
+/// Its text is the key alone, for `$(...)`.
+#[derive(Serialize)]
+pub(super) struct RenamedRepository {
+    pub(super) from: String,
+    pub(super) to: String,
+    /// `None` if the new name was registered before.
+    pub(super) key: Option<String>,
+    pub(super) slots: usize,
+}
+
+#[derive(Serialize)]
+pub(super) struct ErasedResults {
+    pub(super) repository: String,
+    pub(super) branch: Option<String>,
+    pub(super) items: usize,
+}
+
+impl RepositoryDescription {
+    pub(super) fn new(
+        repository: &Repository,
+        registration: &Registration,
+        secret: Option<SecretDescription>,
+        now: Timestamp,
+    ) -> Self {
+        let repository = repository.to_string();
+        match registration {
+            Registration::Removed(at) => Self {
+                repository,
+                removed_at: Some(*at),
+                created_at: None,
+                rotated_at: None,
+                posts_per_minute: None,
+                derived_key: false,
+                previous_key_valid_until: None,
+                own_secret: false,
+                own_secret_valid_until: None,
+                secret,
+                now,
+            },
+            Registration::Active(ActiveRegistration { proofs, posts_per_minute, created, rotated }) => {
+                let Proofs { derived, own_secret } = proofs;
+                let own_secret = own_secret.filter(|secret| secret.counts_at(now));
+                // The commands rotate the secret itself, not its registration.
+                let secret_rotated =
+                    secret.as_ref().filter(|secret| secret.has_previous).map(|secret| secret.changed);
+                let previous = derived.and_then(|ids| ids.previous).map(|(_, until)| until);
+                let previous =
+                    previous.or_else(|| secret_rotated.map(|rotated| rotated.plus(PREVIOUS_KEY_LIFETIME)));
+                Self {
+                    repository,
+                    removed_at: None,
+                    created_at: Some(*created),
+                    rotated_at: rotated.or(secret_rotated),
+                    posts_per_minute: Some(posts_per_minute.get()),
+                    derived_key: derived.is_some(),
+                    previous_key_valid_until: previous.filter(|until| now < *until),
+                    own_secret: own_secret.is_some(),
+                    own_secret_valid_until: own_secret.and_then(|secret| secret.until),
+                    secret,
+                    now,
+                }
+            }
+        }
+    }
+
+    fn proof(&self) -> String {
+        match (self.derived_key, self.own_secret) {
+            (true, true) => "derived key, own secret".to_owned(),
+            (true, false) => "derived key".to_owned(),
+            (false, true) => "own secret".to_owned(),
+            (false, false) => "none".to_owned(),
+        }
+    }
+}
+
+impl RegistrationList {
+    pub(super) fn new(registrations: &[(Repository, Registration)], now: Timestamp) -> Self {
+        let describe = |(repository, registration): &(Repository, Registration)| {
+            RepositoryDescription::new(repository, registration, None, now)
+        };
+        Self { repositories: registrations.iter().map(describe).collect() }
+    }
+}
+
+impl fmt::Display for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.key)
+    }
+}
+
+impl fmt::Display for ShownKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.key)
+    }
+}
+
+impl fmt::Display for RepositoryDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { repository, now, .. } = self;
+        let left = |until: Timestamp| format_duration(until.since(*now));
+        write!(f, "repository  {repository}")?;
+        if let Some(removed_at) = self.removed_at {
+            write!(f, "\nremoved     {removed_at}, {} ago", age(removed_at, *now))?;
+        }
+        if let Some(created_at) = self.created_at {
+            write!(f, "\nproof       {}", self.proof())?;
+            if let Some(until) = self.own_secret_valid_until {
+                write!(f, "; the secret counts for another {}", left(until))?;
+            }
+            write!(f, "\ncreated     {created_at}, {} ago", age(created_at, *now))?;
+        }
+        if let Some(rotated_at) = self.rotated_at {
+            write!(f, "\nrotated     {rotated_at}, {} ago", age(rotated_at, *now))?;
+            if let Some(until) = self.previous_key_valid_until {
+                write!(f, "; the old key is valid for another {}", left(until))?;
+                // Its versions do not show whether the secret was compromised.
+                f.write_str(if self.secret.is_some() { ", unless it was revoked" } else { "" })?;
+            }
+        }
+        if let Some(rate) = self.posts_per_minute {
+            write!(f, "\nrate        {rate} results a minute")?;
+        }
+        match &self.secret {
+            Some(SecretDescription { deletes_at: Some(at), .. }) => {
+                write!(f, "\nsecret      is scheduled for deletion at {at}, so its key does not count")
+            }
+            None if self.own_secret => f.write_str("\nsecret      does not exist, so no key counts"),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for RegistrationList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.repositories.is_empty() {
+            return f.write_str("no repository is registered");
+        }
+        let mut table = Table::new(&["REPOSITORY", "PROOF", "CREATED", "ROTATED", "PER MINUTE"]);
+        for repository in &self.repositories {
+            let RepositoryDescription { removed_at, created_at, rotated_at, now, .. } = repository;
+            let ago = |at: &Option<Timestamp>| {
+                at.map_or_else(|| "-".to_owned(), |at| format!("{} ago", age(at, *now)))
+            };
+            let proof = if removed_at.is_some() {
+                format!("removed {}", ago(removed_at))
+            } else {
+                repository.proof()
+            };
+            let rate = repository.posts_per_minute.map_or_else(|| "-".to_owned(), |rate| rate.to_string());
+            table.row([repository.repository.clone(), proof, ago(created_at), ago(rotated_at), rate]);
+        }
+        table.fmt(f)
+    }
+}
+
+impl fmt::Display for RemovedRepository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "removed {}", self.repository)
+    }
+}
+
+impl fmt::Display for ImportSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { registered, unchanged, removed } = self;
+        write!(f, "registered {}, {} registered before", registered.len(), unchanged.len())?;
+        if removed.is_empty() { Ok(()) } else { write!(f, ", {} stay removed", removed.len()) }
+    }
+}
+
+impl fmt::Display for RenamedRepository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key.as_deref().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for ErasedResults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "deleted {} items of {}", self.items, self.repository)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use badgesmith_domain::derived_key::KeyId;
+
+    use super::*;
+
+    fn at(time: &str) -> Timestamp {
+        time.parse().unwrap()
+    }
+
+    #[test]
+    fn a_new_key_is_alone_in_the_text() {
+        let key = NewKey {
+            repository: "acme/kit".to_owned(),
+            secret: None,
+            key: "c2VjcmV0".to_owned(),
+            previous_valid_until: Some(at("2026-05-02T10:00:00Z")),
+        };
+        assert_eq!(key.to_string(), "c2VjcmV0");
+        insta::assert_json_snapshot!(key, @r#"
+        {
+          "repository": "acme/kit",
+          "secret": null,
+          "key": "c2VjcmV0",
+          "previous_valid_until": "2026-05-02T10:00:00.000Z"
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_registration_has_every_date_but_no_key_id() {
+        let (created, rotated) = (at("2026-05-01T10:00:00Z"), at("2026-05-03T10:00:00Z"));
+        let registration = ActiveRegistration::with_own_secret(created)
+            .rotated(KeyId::new([1; 16]), false, created)
+            .rotated(KeyId::new([2; 16]), false, rotated);
+        let repository: Repository = "acme/kit".parse().unwrap();
+        let registrations = [
+            (repository.clone(), Registration::Active(registration)),
+            (repository, Registration::Removed(rotated)),
+        ];
+        let now = at("2026-05-03T12:30:00Z");
+        let describe = |index: usize| {
+            RepositoryDescription::new(&registrations[index].0, &registrations[index].1, None, now)
+        };
+        insta::assert_snapshot!(describe(0), @r"
+        repository  acme/kit
+        proof       derived key
+        created     2026-05-01T10:00:00.000Z, 2d 2h ago
+        rotated     2026-05-03T10:00:00.000Z, 2h 30m ago; the old key is valid for another 21h 30m
+        rate        300 results a minute
+        ");
+        insta::assert_snapshot!(describe(1), @r"
+        repository  acme/kit
+        removed     2026-05-03T10:00:00.000Z, 2h 30m ago
+        ");
+        insta::assert_json_snapshot!(describe(0), @r#"
+        {
+          "repository": "acme/kit",
+          "removed_at": null,
+          "created_at": "2026-05-01T10:00:00.000Z",
+          "rotated_at": "2026-05-03T10:00:00.000Z",
+          "posts_per_minute": 300,
+          "derived_key": true,
+          "previous_key_valid_until": "2026-05-04T10:00:00.000Z",
+          "own_secret": false,
+          "own_secret_valid_until": null
+        }
+        "#);
+        insta::assert_snapshot!(RegistrationList::new(&registrations, now), @r"
+        REPOSITORY  PROOF               CREATED    ROTATED     PER MINUTE
+        acme/kit    derived key         2d 2h ago  2h 30m ago  300
+        acme/kit    removed 2h 30m ago  -          -           -
+        ");
+    }
+}

@@ -1,0 +1,104 @@
+//! Moves the results of a repository to another name, and erases them.
+
+use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::Results;
+use badgesmith_domain::ids::Repository;
+use badgesmith_domain::registration::{ActiveRegistration, Registration};
+
+use super::add::new_key_id;
+use super::output::{ErasedResults, RenamedRepository};
+use super::{Confirmed, Erase, Rename, RepositoryArgs, RepositoryStore};
+use crate::error::CliError;
+use crate::output::Output;
+use crate::terminal::{self, Progress};
+
+pub(super) async fn rename(
+    store: &RepositoryStore,
+    results: &Results,
+    options: &Rename,
+) -> Result<Output, CliError> {
+    let Rename { from, to, yes, .. } = options;
+    if from == to {
+        return Err(CliError::Usage(format!("NEW: expected another name than {from}")));
+    }
+    let (old, new) = (store.find(from).await?, store.registrations.find(to).await?);
+    let new_is_active =
+        matches!(new.as_ref().map(|record| &record.registration), Some(Registration::Active(_)));
+    let key = match &old.registration {
+        Registration::Active(_) if new_is_active => {
+            let advice = format!("to merge them, run `badgesmith repo remove {from}` first");
+            return Err(CliError::Failed(format!("{to} is already registered; {advice}")));
+        }
+        Registration::Active(active) => {
+            let question = format!(
+                "Rename {from} to {to}? It gets another key, and results of {from} will be rejected."
+            );
+            terminal::confirm(&question, *yes)?;
+            let (id, now) = (new_key_id()?, Clock::System.now());
+            let registration = ActiveRegistration {
+                posts_per_minute: active.posts_per_minute,
+                ..ActiveRegistration::with_derived_key(id, now)
+            };
+            let key = store.derive(to, id).await?;
+            store.put(to, &Registration::Active(registration), new.as_ref()).await?;
+            store.put(from, &Registration::Removed(now), Some(&old)).await?;
+            Some((key.as_str().to_owned(), active.proofs.own_secret.is_some()))
+        }
+        Registration::Removed(_) if new_is_active => None,
+        Registration::Removed(_) => return Err(super::store::removed(from)),
+    };
+    let slots = results
+        .move_slots(from, to)
+        .await
+        .map_err(|error| unfinished(from, to, key.is_some(), &error.into()))?;
+    let hint = format!("print the key with `badgesmith repo show {to} --key`");
+    let (is_new, had_own_secret) = (key.is_some(), key.as_ref().is_some_and(|(_, had_own)| *had_own));
+    let key = key.map(|(key, _)| key);
+    let renamed = RenamedRepository { from: from.to_string(), to: to.to_string(), key, slots };
+    let output = Output::new(&renamed).note(format!("Moved {slots} latest results to {to}."));
+    Ok(if is_new {
+        output
+            .recovery_hint(hint)
+            .note(format!(
+                "This is the key of {to}. It is usable within 1 minute. Store it in the CI system."
+            ))
+            .note(format!("{from} is refused within 5 minutes. Its history stays under that name."))
+            .note("Results that were accepted in the meantime are moved when you run the command again.")
+            .notes(had_own_secret.then(|| store.secret_note(from)))
+    } else {
+        output
+    })
+}
+
+/// The registration is moved, but not all results.
+fn unfinished(from: &Repository, to: &Repository, is_new: bool, error: &CliError) -> CliError {
+    let advice = format!("run `badgesmith repo rename {from} {to}` again to move the rest of the results");
+    let key = if is_new {
+        format!("; {to} is registered: print its key with `badgesmith repo show {to} --key`")
+    } else {
+        String::new()
+    };
+    CliError::Failed(format!("{error}; {advice}{key}"))
+}
+
+pub(super) async fn erase(results: &Results, options: &Erase) -> Result<Output, CliError> {
+    let Erase { branch, confirmed: Confirmed { yes, args: RepositoryArgs { repository, .. } } } = options;
+    let which = match branch {
+        Some(branch) => format!("branch {branch} of {repository}"),
+        None => repository.to_string(),
+    };
+    terminal::confirm(&format!("Delete all results of {which} permanently?"), *yes)?;
+    let mut progress = Progress::new();
+    let items = results
+        .erase(repository, branch.as_ref(), |items| progress.show(&format!("deleted {items} items")))
+        .await
+        .map_err(|error| {
+            let error = CliError::from(error);
+            CliError::Failed(format!("{error}; some results are deleted: run the command again for the rest"))
+        })?;
+    drop(progress);
+    let branch = branch.as_ref().map(ToString::to_string);
+    Ok(Output::new(&ErasedResults { repository: repository.to_string(), branch, items })
+        .note("Badges follow within 90 seconds, and results that are still in a queue are stored after all.")
+        .note("Backups keep deleted items for 35 days."))
+}

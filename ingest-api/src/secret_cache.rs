@@ -1,0 +1,95 @@
+//! Secrets from Secrets Manager, cached in memory.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+
+use badgesmith_aws::sdk::AwsError;
+use badgesmith_aws::secrets_manager::{SecretVersion, SecretsManager, Stage};
+use badgesmith_domain::timestamp::Timestamp;
+use lru::LruCache;
+
+use crate::repository_keys::{LIFETIME, RELOAD_AFTER};
+
+/// The maximum number of cached secrets. The least recently used are evicted first. Only a registered repository
+/// brings one in.
+const SECRETS_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
+#[derive(Debug)]
+pub(crate) struct SecretCache {
+    manager: SecretsManager,
+    cache: Mutex<LruCache<String, CachedSecret>>,
+}
+
+/// The versions of a secret that are known to exist.
+#[derive(Debug, Clone)]
+pub(crate) struct Secret {
+    pub(crate) current: SecretVersion,
+    /// `None` also before it was needed.
+    pub(crate) previous: Option<SecretVersion>,
+}
+
+#[derive(Debug, Clone)]
+struct CachedSecret {
+    /// `None` if the secret does not exist.
+    secret: Option<Secret>,
+    read_at: Timestamp,
+    /// When both versions were last read.
+    both_read_at: Option<Timestamp>,
+}
+
+impl SecretCache {
+    pub(crate) fn new(manager: SecretsManager) -> Self {
+        Self { manager, cache: Mutex::new(LruCache::new(SECRETS_MAX)) }
+    }
+
+    /// The secret with this name or ARN; `None` if it does not exist. The first read is of the current version only,
+    /// which nearly always suffices.
+    ///
+    /// # Errors
+    /// [`AwsError`] if the secret had to be read, and was not. An older copy is never used instead.
+    pub(crate) async fn get(&self, id: &str, now: Timestamp) -> Result<Option<Secret>, AwsError> {
+        match self.cached(id) {
+            Some(CachedSecret { secret, read_at, .. })
+                if read_at.is_recent(now, if secret.is_some() { LIFETIME } else { RELOAD_AFTER }) =>
+            {
+                Ok(secret)
+            }
+            Some(_) => Box::pin(self.read_both(id, now)).await,
+            None => {
+                let current = self.manager.read(id, Stage::Current).await?;
+                let secret = current.map(|current| Secret { current, previous: None });
+                Ok(self.remember(id, CachedSecret { secret, read_at: now, both_read_at: None }))
+            }
+        }
+    }
+
+    /// Reads both versions again, unless that happened within [`RELOAD_AFTER`].
+    ///
+    /// # Errors
+    /// [`AwsError`] if a version was not read.
+    pub(crate) async fn reload(&self, id: &str, now: Timestamp) -> Result<Option<Secret>, AwsError> {
+        match self.cached(id) {
+            Some(CachedSecret { secret, both_read_at: Some(at), .. }) if at.is_recent(now, RELOAD_AFTER) => {
+                Ok(secret)
+            }
+            Some(_) | None => self.read_both(id, now).await,
+        }
+    }
+
+    async fn read_both(&self, id: &str, now: Timestamp) -> Result<Option<Secret>, AwsError> {
+        let (current, previous) =
+            tokio::try_join!(self.manager.read(id, Stage::Current), self.manager.read(id, Stage::Previous))?;
+        let secret = current.map(|current| Secret { current, previous });
+        Ok(self.remember(id, CachedSecret { secret, read_at: now, both_read_at: Some(now) }))
+    }
+
+    fn cached(&self, id: &str) -> Option<CachedSecret> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    fn remember(&self, id: &str, cached: CachedSecret) -> Option<Secret> {
+        let secret = cached.secret.clone();
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(id.to_owned(), cached);
+        secret
+    }
+}

@@ -1,0 +1,139 @@
+//! Operators erase the results of a repository, and move its slots to another name.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
+use badgesmith_domain::ids::{Branch, Platform, Repository};
+use badgesmith_domain::key::{self, ResultRange};
+use tokio::time::Instant;
+
+use super::results::{Results, ThrottleBackoff};
+use super::slots::SlotPosition;
+use super::{Item, PK, SK, StoreError, string};
+use crate::sdk::{AwsError, AwsErrorKind};
+
+/// The maximum of `BatchWriteItem`.
+const BATCH: usize = 25;
+const SLOTS_PAGE: usize = 100;
+/// How long the writes of a batch are retried while DynamoDB throttles them.
+const THROTTLE_RETRY_MAX: Duration = Duration::from_mins(1);
+
+impl Results {
+    /// Deletes the history and the slots of a repository, or of one branch. Calls `progress` with the number of
+    /// deleted items so far, and returns the number of all.
+    ///
+    /// # Errors
+    /// [`AwsError`] when a call failed. Some items are deleted then; calling again deletes the rest.
+    pub async fn erase(
+        &self,
+        repository: &Repository,
+        branch: Option<&Branch>,
+        mut progress: impl FnMut(usize),
+    ) -> Result<usize, AwsError> {
+        let (history, slots) = (key::results_partition(repository), key::slots_partition(repository));
+        let ranges = match branch {
+            None => vec![(history, String::new()), (slots, String::new())],
+            Some(branch) => {
+                let of_platform = |platform| ResultRange::Branch(platform, branch).prefix();
+                let history =
+                    Platform::ALL.map(|platform| (history.clone(), of_platform(platform))).into_iter();
+                history.chain([(slots, key::slot_prefix(branch))]).collect()
+            }
+        };
+        let mut erased = 0;
+        for (partition, prefix) in ranges {
+            let mut start = None;
+            loop {
+                let (keys, next) = self.keys(&partition, &prefix, start).await?;
+                for batch in keys.chunks(BATCH) {
+                    self.delete(batch).await?;
+                    erased += batch.len();
+                    progress(erased);
+                }
+                start = next;
+                if start.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(erased)
+    }
+
+    /// Moves the slots of a repository to another one, unless that has newer ones. Returns their number.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a call failed or an item is corrupt. Some slots are moved then; calling again moves the rest.
+    pub async fn move_slots(&self, from: &Repository, to: &Repository) -> Result<usize, StoreError> {
+        let (mut moved, mut position) = (0, None::<SlotPosition>);
+        loop {
+            let page = self.slots(from, None, SLOTS_PAGE, position.as_ref()).await?;
+            let Some(page) = page else { return Ok(moved) };
+            for mut slot in page.slots {
+                let (partition, sort) = super::result_item::slot_key(&slot);
+                slot.run.repository = to.clone();
+                self.put_slot(&slot, Instant::now() + THROTTLE_RETRY_MAX).await?;
+                self.delete(&[super::item_key(&partition, &sort)]).await?;
+                moved += 1;
+            }
+            position = page.next;
+            if position.is_none() {
+                return Ok(moved);
+            }
+        }
+    }
+
+    /// A page of the keys that begin with `prefix`, and the start of the next page.
+    async fn keys(
+        &self,
+        partition: &str,
+        prefix: &str,
+        start: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), AwsError> {
+        let mut query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#pk = :pk")
+            .projection_expression("#pk, #sk")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#sk", SK)
+            .expression_attribute_values(":pk", string(partition))
+            .set_exclusive_start_key(start);
+        if !prefix.is_empty() {
+            query = query
+                .key_condition_expression("#pk = :pk AND begins_with(#sk, :prefix)")
+                .expression_attribute_values(":prefix", string(prefix));
+        }
+        let output = query.send().await.map_err(|error| AwsError::new("dynamodb:Query", error))?;
+        Ok((output.items.unwrap_or_default(), output.last_evaluated_key))
+    }
+
+    /// Deletes at most [`BATCH`] items by their keys.
+    async fn delete(&self, keys: &[Item]) -> Result<(), AwsError> {
+        let mut throttle = ThrottleBackoff::new(Instant::now() + THROTTLE_RETRY_MAX);
+        let delete = |key: &Item| {
+            let request = DeleteRequest::builder().set_key(Some(key.clone())).build()?;
+            Ok(WriteRequest::builder().delete_request(request).build())
+        };
+        let mut pending = keys.iter().map(delete).collect::<Result<Vec<_>, AwsError>>()?;
+        loop {
+            let tables = HashMap::from([(self.table.clone(), pending.clone())]);
+            let output = self.client.batch_write_item().set_request_items(Some(tables)).send().await;
+            match output.map_err(|error| AwsError::new("dynamodb:BatchWriteItem", error)) {
+                Ok(output) => {
+                    pending = output.unprocessed_items.unwrap_or_default().into_values().flatten().collect();
+                }
+                Err(error) if error.kind() == AwsErrorKind::Throttled => {}
+                Err(error) => return Err(error),
+            }
+            if pending.is_empty() {
+                return Ok(());
+            }
+            if !throttle.wait().await {
+                let cause = "some items were left undeleted";
+                return Err(AwsError::unexpected("dynamodb:BatchWriteItem", cause));
+            }
+        }
+    }
+}
