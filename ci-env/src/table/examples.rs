@@ -160,7 +160,7 @@ fn circle() -> Example {
 fn buildkite() -> Example {
     let common = format!(
         "BUILDKITE=true\nBUILDKITE_REPO=https://github.com/acme/kit\nBUILDKITE_COMMIT={SHA}\n\
-         BUILDKITE_BUILD_ID=4735ba57\nBUILDKITE_RETRY_COUNT=1\nBUILDKITE_JOB_ID=e44f9784\n\
+         BUILDKITE_BUILD_ID=47350057\nBUILDKITE_RETRY_COUNT=1\nBUILDKITE_JOB_ID=e44f9784\n\
          BUILDKITE_BUILD_URL=https://buildkite.com/acme/kit/builds/1514\nBUILDKITE_PIPELINE_SLUG=kit\n\
          BUILDKITE_LABEL=test\nBUILDKITE_PARALLEL_JOB=1\nBUILDKITE_PARALLEL_JOB_COUNT=4"
     );

@@ -13,7 +13,7 @@ mod repositories;
 mod status;
 mod tokens;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -115,8 +115,11 @@ impl World {
         command.stdin(Stdio::piped());
         tokio::task::spawn_blocking(move || {
             let mut process: Child = command.spawn().unwrap();
-            process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-            process.wait_with_output().unwrap().into()
+            // A command that rejects its arguments exits without reading stdin.
+            match process.stdin.take().unwrap().write_all(input.as_bytes()) {
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => panic!("{error}"),
+                Ok(()) | Err(_) => process.wait_with_output().unwrap().into(),
+            }
         })
         .await
         .unwrap()
