@@ -90,6 +90,10 @@ impl Options {
         };
         checks.add("stack", Ok(self.target.stack().unwrap_or("local").to_owned()));
         self.resources(&stack, &mut checks).await;
+        let public = url.clone().or_else(|| ServiceUrl::parse(stack.cdn_url()?).ok());
+        if let Some(base) = &public {
+            checks.add("badges", health(base).await);
+        }
         if let Some((repository, key)) = &round_trip {
             checks.add("registration", registration::check(&stack, repository).await);
             checks.add("key", registration::check_key(&stack, repository, key).await);
@@ -212,6 +216,21 @@ async fn clock(config: &SdkConfig, base: Option<&ServiceUrl>) -> Result<String, 
         ));
     }
     Ok(format!("within {} s of {url}", skew.as_secs() + 1))
+}
+
+/// Reads a page that no cache keeps, through the CDN if there is one: it passes all that a badge passes, but the table.
+async fn health(base: &ServiceUrl) -> Result<String, String> {
+    let url = format!("{base}/health");
+    let started = Instant::now();
+    let response =
+        client()?.get(&url).send().await.map_err(|error| format!("{url} did not respond: {error}"))?;
+    if response.status().is_success() {
+        return Ok(format!("{url} responded after {} ms", started.elapsed().as_millis()));
+    }
+    Err(format!(
+        "{url} responded with {}; a 403 means that the CDN may not call badge-api: deploy the template again",
+        response.status()
+    ))
 }
 
 /// Sends a result and reads it back from the history.

@@ -253,6 +253,11 @@ impl Stack {
         self.outputs.as_ref()?.get("ApiUrl").map(String::as_str)
     }
 
+    /// The public URL, of the CDN; `None` for a `local`.
+    pub(crate) fn cdn_url(&self) -> Option<&str> {
+        self.outputs.as_ref()?.get("CdnUrl").map(String::as_str)
+    }
+
     /// The names of the stack's secrets; in a `local` and a stack of an older version those with the default prefix.
     pub(crate) fn secret_names(&self) -> SecretNames {
         let prefix = self.outputs.as_ref().and_then(|outputs| outputs.get(SECRET_PREFIX));
@@ -316,6 +321,7 @@ mod tests {
             assert!(template.contains(&format!("AWS::StackName], {}]]\n", resource.name())), "{resource:?}");
         }
         assert!(outputs.starts_with("  ApiUrl:\n"));
+        assert!(outputs.contains("\n  CdnUrl:\n"));
         assert!(outputs.contains(&format!("\n  {SECRET_PREFIX}:\n")));
         assert!(outputs.contains(&format!("\n  {MASTER_KEY_ARN}:\n")));
         assert!(template.contains(&format!("\n  {LOCAL_MASTER_KEY}:\n")));

@@ -62,6 +62,7 @@ async fn the_doctor_reports_failed_checks() {
     let checks = passed.json()["checks"].as_array().unwrap().clone();
     assert!(checks.iter().all(|check| check["ok"] == true), "{checks:?}");
     assert!(checks.iter().any(|check| check["check"] == "round trip"), "{checks:?}");
+    assert!(checks.iter().any(|check| check["check"] == "badges"), "{checks:?}");
     let wrong_key = round_trip(KEY).await;
     assert_eq!(wrong_key.code, Some(1), "{wrong_key:?}");
     let check = wrong_key.json()["checks"].as_array().unwrap().last().unwrap().clone();
