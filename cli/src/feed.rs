@@ -192,16 +192,30 @@ async fn add(options: &Add) -> Result<Output, CliError> {
         None => String::new(),
     };
     let stack = target.find().await?;
+    let feeds = stack.feeds()?;
+    let registered = feeds.list().await?.into_iter().find(|feed| feed.name == *name);
+    if let Some(other) = registered.filter(|feed| feed.address != address.as_str()) {
+        return Err(CliError::Failed(format!(
+            "the feed {name} is {}; to use its name for another feed, first run `badgesmith feed remove {name}`, which \
+             withdraws its allowed packages",
+            other.address
+        )));
+    }
     let mut secret_id = None;
     if let Some(username) = username {
         let id = stack.secret_names().feed(name);
-        token::put(&SecretsManager::new(&stack.config), &id, &feed_secret(username, &password)).await?;
+        token::put(
+            &SecretsManager::new(&stack.config),
+            &id,
+            &feed_secret(address.as_str(), username, &password),
+        )
+        .await?;
         secret_id = Some(id);
     }
     let needs_consent = secret_id.is_some();
     let feed = Feed { name: name.clone(), address: address.to_string(), secret_id };
     // Last, because the refresher logs an error for a feed without its secret.
-    stack.feeds()?.put(&feed, Clock::System.now()).await?;
+    feeds.put(&feed, Clock::System.now()).await?;
     let note = if needs_consent {
         format!("Allow each package that may be shown with `badgesmith feed allow {name} PACKAGE`.")
     } else {

@@ -28,6 +28,8 @@ pub(crate) struct Token {
     pub(crate) secret_id: String,
     /// The `Authorization` header.
     pub(crate) authorization: HeaderValue,
+    /// The service index of the feed that credentials belong to; `None` for a token of GitHub.
+    pub(crate) service_index: Option<String>,
 }
 
 impl fmt::Debug for Token {
@@ -54,8 +56,8 @@ struct CachedToken {
 enum Secret {
     /// `{"token":"ghp_...","type":"github_pat"}`
     Token { token: String },
-    /// `{"username":"...","password":"...","type":"nuget_basic"}`
-    Basic { username: String, password: String },
+    /// `{"url":"https://...","username":"...","password":"...","type":"nuget_basic"}`
+    Basic { url: String, username: String, password: String },
 }
 
 impl Tokens {
@@ -71,6 +73,25 @@ impl Tokens {
             }
             Some(_) | None => self.read(secret_id, now).await,
         }
+    }
+
+    /// The credentials in the secret `secret_id` for the feed with this service index. Those of a feed that had its name
+    /// before are for another host.
+    pub(crate) async fn of_feed(
+        &self,
+        secret_id: &str,
+        service_index: &str,
+        now: Timestamp,
+    ) -> Result<Option<Token>, AwsError> {
+        let is_of_feed = |token: &Token| token.service_index.as_deref() == Some(service_index);
+        if let Some(token) = self.get(secret_id, now).await?.filter(is_of_feed) {
+            return Ok(Some(token));
+        }
+        let token = match self.cached(secret_id) {
+            Some(CachedToken { token, read_at }) if read_at.is_recent(now, RELOAD_AFTER) => token,
+            Some(_) | None => self.read(secret_id, now).await?,
+        };
+        Ok(token.filter(is_of_feed))
     }
 
     /// The token that has replaced the token `refused` in its secret, if any.
@@ -108,14 +129,14 @@ fn lifetime(token: Option<&Token>) -> Duration {
 
 fn parse(secret_id: &str, value: &str) -> Option<Token> {
     // The error is not logged: it may quote the secret.
-    let authorization = match serde_json::from_str(value).ok()? {
+    let (authorization, service_index) = match serde_json::from_str(value).ok()? {
         Secret::Token { token } if token.is_empty() => return None,
-        Secret::Token { token } => format!("Bearer {token}"),
-        Secret::Basic { username, password } => {
-            format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
+        Secret::Token { token } => (format!("Bearer {token}"), None),
+        Secret::Basic { url, username, password } => {
+            (format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))), Some(url))
         }
     };
     let mut authorization = HeaderValue::try_from(authorization).ok()?;
     authorization.set_sensitive(true);
-    Some(Token { secret_id: secret_id.to_owned(), authorization })
+    Some(Token { secret_id: secret_id.to_owned(), authorization, service_index })
 }

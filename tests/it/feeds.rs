@@ -108,6 +108,24 @@ async fn credentials_go_to_the_host_of_the_feed_only() {
 }
 
 #[tokio::test]
+async fn cached_credentials_do_not_go_to_another_feed_of_the_same_name() {
+    let (before, after) = (Upstream::start(), Upstream::start());
+    before.publish("kit", &["1.0.0"]);
+    after.publish("kit", &["2.0.0"]);
+    let mut world = World::with_upstream(&before);
+    world.add_feed("closed", &before.nuget_service_index(), Some(("ci", "an old password"))).await;
+    world.allow("closed", "kit").await;
+    assert_eq!(world.look_up("nuget/kit?feed=closed").await, "1.0.0");
+    world.remove_feed("closed").await;
+    world.add_feed("closed", &after.nuget_service_index(), Some(("ci", PASSWORD))).await;
+    world.allow("closed", "kit").await;
+    world.clock.advance(FRESH_FOR);
+    world.refresh_due().await;
+    let sent = after.take_requests();
+    assert!(!sent.is_empty() && credentials(&sent).iter().all(|sent| *sent == Some(BASIC)), "{sent:?}");
+}
+
+#[tokio::test]
 async fn known_versions_stay_while_the_credentials_are_rejected() {
     let (_, other, mut world) = two_feeds();
     world.add_feed("closed", &other.nuget_service_index(), Some(("ci", PASSWORD))).await;

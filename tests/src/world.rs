@@ -238,7 +238,7 @@ impl World {
         let name: FeedName = name.parse().unwrap();
         let secret_id = credentials.map(|(username, password)| {
             let id = SecretNames::default().feed(&name);
-            self.aws.secrets().put(&id, &feed_secret(username, password)).unwrap();
+            self.aws.secrets().put(&id, &feed_secret(url, username, password)).unwrap();
             id
         });
         self.feeds().put(&Feed { name, address: url.to_owned(), secret_id }, self.now()).await.unwrap();

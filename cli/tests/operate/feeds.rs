@@ -21,9 +21,10 @@ async fn a_feed_shows_packages_until_it_is_removed() {
     world.run(&closed).await.failed(2, "expected a password");
     world.run_with(&closed, "hunter2\n").await.ok();
     let stored = world.server.aws().secrets().current("badge/nuget/closed").unwrap();
-    let expected = r#"{"username":"ci","password":"hunter2","type":"nuget_basic"}"#;
-    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
-    assert_eq!(parse(&stored.unwrap()), parse(expected));
+    let stored: serde_json::Value = serde_json::from_str(&stored.unwrap()).unwrap();
+    assert_eq!(stored, json!({ "url": url, "username": "ci", "password": "hunter2", "type": "nuget_basic" }));
+    let elsewhere = ["feed", "add", "closed", "https://other.test/v3/index.json"];
+    world.run(&elsewhere).await.failed(1, "first run `badgesmith feed remove closed`");
     world.run(&["package", "add", "nuget/closed/kit"]).await.failed(3, "badgesmith feed allow");
     world.run(&["feed", "allow", "open", "kit"]).await.failed(2, "needs no credentials");
     world.run(&["feed", "allow", "none", "kit"]).await.failed(3, "no feed none");

@@ -55,14 +55,16 @@ impl Feeds {
         let Some(secret_id) = &access.secret_id else {
             return nuget.fetch(&Feed { service_index, token: None }, package, request).await;
         };
-        let Some(token) = self.tokens.get(secret_id, request.now).await? else {
-            return Err(FetchError::Refused(format!("the secret {secret_id} holds no credentials")));
+        let Some(token) = self.tokens.of_feed(secret_id, &access.address, request.now).await? else {
+            let error = format!("the secret {secret_id} holds no credentials for {}", access.address);
+            return Err(FetchError::Refused(error));
         };
         let mut feed = Feed { service_index, token: Some(token.clone()) };
         let mut fetched = nuget.fetch(&feed, package, request).await;
         // The secret may have been rotated since the token was cached.
         if matches!(fetched, Err(FetchError::Refused(_)))
             && let Some(token) = self.tokens.replacement(&token, request.now).await?
+            && token.service_index.as_ref() == Some(&access.address)
         {
             feed.token = Some(token);
             fetched = nuget.fetch(&feed, package, request).await;

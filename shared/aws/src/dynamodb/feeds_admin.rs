@@ -51,13 +51,13 @@ impl Feeds {
     /// # Errors
     /// [`AwsError`] when a call failed. Others may have taken effect all the same.
     pub async fn delete(&self, feed: &FeedName) -> Result<(), AwsError> {
-        self.delete_item(&key::feed_partition(feed)).await?;
+        // The feed last, so that the command can be repeated after a failure.
         for item in self.scan(&key::feed_secrets_prefix(feed)).await? {
             if let Some(partition) = text(&item, PK) {
                 self.delete_item(partition).await?;
             }
         }
-        Ok(())
+        self.delete_item(&key::feed_partition(feed)).await
     }
 
     /// The packages of a feed that operators allowed, although the feed needs credentials.

@@ -51,8 +51,9 @@ pub fn token_secret(token: &str) -> String {
 }
 
 /// The value of a secret that holds the credentials of a feed.
-pub fn feed_secret(username: &str, password: &str) -> String {
-    json!({ "username": username, "password": password, "type": "nuget_basic" }).to_string()
+pub fn feed_secret(service_index: &str, username: &str, password: &str) -> String {
+    json!({ "url": service_index, "username": username, "password": password, "type": "nuget_basic" })
+        .to_string()
 }
 
 impl SecretNames {
