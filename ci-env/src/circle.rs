@@ -50,13 +50,15 @@ struct Fork {
 
 impl Fork {
     /// `CIRCLE_PR_*` are set only for pull requests of forks, and not where `CircleCI` is connected as a GitHub App.
-    /// There, the URL of the checkout names the fork.
+    /// There, the URL of the checkout names the fork. Its owner decides, because the project may have another name than
+    /// the repository.
     fn of(environment: &Environment<'_>, repository: Option<&Repository>) -> Option<Self> {
         let number = environment.get("CIRCLE_PR_NUMBER");
         let owner = environment.get("CIRCLE_PR_USERNAME").or_else(|| {
             let url = environment.get("CIRCLE_REPOSITORY_URL")?;
-            let is_fork = !git_url::is_same_repository(&url, &repository?.to_string());
-            is_fork.then(|| git_url::owner_of(&url).map(str::to_owned)).flatten()
+            let owner = git_url::owner_of(&url)?;
+            let is_fork = !owner.eq_ignore_ascii_case(repository?.owner.as_str());
+            is_fork.then(|| owner.to_owned())
         });
         (owner.is_some() || number.is_some()).then_some(Self { owner, number })
     }
@@ -123,6 +125,19 @@ mod tests {
             "",
             &format!("CircleCi\nrepository acme/kit\nbranch mona:main\n{none}"),
         );
+    }
+
+    #[test]
+    fn a_renamed_repository_of_the_same_owner_is_not_a_fork() {
+        for url in ["https://github.com/acme/kit.git", "git@github.com:Acme/kit.git"] {
+            let push =
+                format!("CIRCLE_BRANCH=main\nCIRCLE_PROJECT_REPONAME=kit-ci\nCIRCLE_REPOSITORY_URL={url}");
+            check(
+                &format!("CIRCLECI=true\nCIRCLE_PROJECT_USERNAME=acme\n{push}"),
+                "",
+                "CircleCi\nrepository acme/kit-ci\nbranch main",
+            );
+        }
     }
 
     #[test]
