@@ -75,7 +75,9 @@ fn branch(environment: &Environment<'_>, fork: Option<&Fork>) -> Result<String, 
         Some(Fork { owner, number }) if !branch.starts_with("pull/") => {
             Ok(branches::in_fork(owner.as_deref(), &branch, number.as_deref()))
         }
-        _ => branches::unless_merge_queue(branch),
+        // A pipeline that is triggered for a pull request has `pull/14/head`:
+        // https://circleci.com/docs/api/v2/index.html#tag/Pipeline/operation/triggerPipelineRun
+        _ => branches::from_name(&branch),
     }
 }
 
@@ -106,6 +108,7 @@ mod tests {
         check_with(pull_request, "feature/x", "");
         let fork = "CIRCLE_PR_USERNAME=mona\nCIRCLE_PR_REPONAME=kit\nCIRCLE_PR_NUMBER=14";
         let none = "no key: builds of forks get no secrets";
+        check_with("CIRCLE_BRANCH=pull/14/head", "pull/14", "");
         check_with(&format!("CIRCLE_BRANCH=pull/14\n{fork}"), "pull/14", none);
         check_with(&format!("CIRCLE_BRANCH=main\n{fork}"), "mona:main", none);
     }
