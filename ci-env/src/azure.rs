@@ -157,7 +157,7 @@ mod tests {
         check_with(&of_azure_fork, "fork:main", HEAD, 1, "no key: builds of forks get no secrets");
         let with_number = format!("SYSTEM_PULLREQUEST_PULLREQUESTID=14\n{of_azure_fork}");
         check_with(&with_number, "pull/14", HEAD, 1, "no key: builds of forks get no secrets");
-        check_with(&any, "! \"refs/pull/5/merge\" is not a branch", HEAD, 1, "");
+        check_with(&any, "pull/5", HEAD, 1, "");
     }
 
     #[test]

@@ -8,9 +8,30 @@ pub(crate) fn from_reference(reference: &str) -> Result<String, MissingReason> {
         unless_merge_queue(branch.to_owned())
     } else if let Some(tag) = reference.strip_prefix("refs/tags/") {
         Err(MissingReason::Tag(tag.to_owned()))
+    } else if let Some(number) = number_of_pull_request(reference) {
+        Ok(pull_request(number))
     } else {
         Err(MissingReason::NotABranch(reference.to_owned()))
     }
+}
+
+/// The branch of a name that may be the reference of a pull request.
+pub(crate) fn from_name(name: &str) -> Result<String, MissingReason> {
+    match number_of_pull_request(name) {
+        Some(number) => Ok(pull_request(number)),
+        None => unless_merge_queue(name.to_owned()),
+    }
+}
+
+/// The number in the reference of a pull request, which a job can fetch without a plugin: `pull/14/head` of GitHub,
+/// which many jobs call `pr/14/head`, `merge-requests/14/head` of GitLab, `pull-requests/14/from` of Bitbucket.
+fn number_of_pull_request(reference: &str) -> Option<&str> {
+    let mut parts = reference.strip_prefix("refs/").unwrap_or(reference).split('/');
+    let is_pull_request = matches!(parts.next()?, "pr" | "pull" | "pull-requests" | "merge-requests");
+    let number = parts.next()?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let is_head = matches!(parts.next()?, "head" | "merge" | "from");
+    (is_pull_request && is_number && is_head && parts.next().is_none()).then_some(number)
 }
 
 /// The branch, unless GitHub's merge queue made it. Other CI systems see those as pushed branches.

@@ -50,13 +50,15 @@ struct Fork {
 
 impl Fork {
     /// `CIRCLE_PR_*` are set only for pull requests of forks, and not where `CircleCI` is connected as a GitHub App.
-    /// There, the URL of the checkout names the fork.
+    /// There, the URL of the checkout names the fork. Its owner decides, because the project may have another name than
+    /// the repository.
     fn of(environment: &Environment<'_>, repository: Option<&Repository>) -> Option<Self> {
         let number = environment.get("CIRCLE_PR_NUMBER");
         let owner = environment.get("CIRCLE_PR_USERNAME").or_else(|| {
             let url = environment.get("CIRCLE_REPOSITORY_URL")?;
-            let is_fork = !git_url::is_same_repository(&url, &repository?.to_string());
-            is_fork.then(|| git_url::owner_of(&url).map(str::to_owned)).flatten()
+            let owner = git_url::owner_of(&url)?;
+            let is_fork = !owner.eq_ignore_ascii_case(repository?.owner.as_str());
+            is_fork.then(|| owner.to_owned())
         });
         (owner.is_some() || number.is_some()).then_some(Self { owner, number })
     }
@@ -73,7 +75,9 @@ fn branch(environment: &Environment<'_>, fork: Option<&Fork>) -> Result<String, 
         Some(Fork { owner, number }) if !branch.starts_with("pull/") => {
             Ok(branches::in_fork(owner.as_deref(), &branch, number.as_deref()))
         }
-        _ => branches::unless_merge_queue(branch),
+        // A pipeline that is triggered for a pull request has `pull/14/head`:
+        // https://circleci.com/docs/api/v2/index.html#tag/Pipeline/operation/triggerPipelineRun
+        _ => branches::from_name(&branch),
     }
 }
 
@@ -104,6 +108,7 @@ mod tests {
         check_with(pull_request, "feature/x", "");
         let fork = "CIRCLE_PR_USERNAME=mona\nCIRCLE_PR_REPONAME=kit\nCIRCLE_PR_NUMBER=14";
         let none = "no key: builds of forks get no secrets";
+        check_with("CIRCLE_BRANCH=pull/14/head", "pull/14", "");
         check_with(&format!("CIRCLE_BRANCH=pull/14\n{fork}"), "pull/14", none);
         check_with(&format!("CIRCLE_BRANCH=main\n{fork}"), "mona:main", none);
     }
@@ -123,6 +128,19 @@ mod tests {
             "",
             &format!("CircleCi\nrepository acme/kit\nbranch mona:main\n{none}"),
         );
+    }
+
+    #[test]
+    fn a_renamed_repository_of_the_same_owner_is_not_a_fork() {
+        for url in ["https://github.com/acme/kit.git", "git@github.com:Acme/kit.git"] {
+            let push =
+                format!("CIRCLE_BRANCH=main\nCIRCLE_PROJECT_REPONAME=kit-ci\nCIRCLE_REPOSITORY_URL={url}");
+            check(
+                &format!("CIRCLECI=true\nCIRCLE_PROJECT_USERNAME=acme\n{push}"),
+                "",
+                "CircleCi\nrepository acme/kit-ci\nbranch main",
+            );
+        }
     }
 
     #[test]

@@ -84,20 +84,7 @@ fn from_git_branch(branch: &str) -> Result<String, MissingReason> {
     if matches!(branch, "detached" | "HEAD") {
         return Err(MissingReason::NotABranch(branch.to_owned()));
     }
-    match number_of_pull_request(branch) {
-        Some(number) => Ok(branches::pull_request(number)),
-        None => branches::unless_merge_queue(branch.to_owned()),
-    }
-}
-
-/// The number in the reference of a pull request, which a job can fetch without a plugin: `pr/14/merge` of GitHub,
-/// `merge-requests/14/head` of GitLab, `pull-requests/14/from` of Bitbucket.
-fn number_of_pull_request(reference: &str) -> Option<&str> {
-    let mut parts = reference.split('/');
-    let is_pull_request = matches!(parts.next()?, "pr" | "pull" | "pull-requests" | "merge-requests");
-    let number = parts.next().filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))?;
-    let is_head = matches!(parts.next()?, "head" | "merge" | "from");
-    (is_pull_request && is_head && parts.next().is_none()).then_some(number)
+    branches::from_name(branch)
 }
 
 #[cfg(test)]
@@ -142,12 +129,17 @@ mod tests {
         check_with("GIT_BRANCH=refs/tags/v1.0", "! this is a build of the tag \"v1.0\"", "");
         check_with("GIT_BRANCH=origin/main\nGIT_LOCAL_BRANCH=main", "main", "");
         check_with("GIT_BRANCH=detached", "! \"detached\" is not a branch", "");
-        for reference in
-            ["origin/pr/14/merge", "origin/pull/14/head", "refs/remotes/origin/merge-requests/14/head"]
-        {
+        for reference in [
+            "origin/pr/14/merge",
+            "origin/pull/14/head",
+            "refs/pull/14/head",
+            "refs/remotes/origin/merge-requests/14/head",
+        ] {
             check_with(&format!("GIT_BRANCH={reference}"), "pull/14", "");
         }
-        check_with("GIT_BRANCH=origin/pr/fix/merge", "pr/fix/merge", "");
+        for branch in ["pr/fix/merge", "pull/14", "pull/14/head/x"] {
+            check_with(&format!("GIT_BRANCH=origin/{branch}"), branch, "");
+        }
         check_with(
             "GIT_BRANCH=origin/gh-readonly-queue/main/pr-104",
             "! this is a build of a merge queue, whose branch is temporary",

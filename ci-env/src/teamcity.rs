@@ -89,7 +89,7 @@ impl Parameters {
         if branch.starts_with("refs/") {
             branches::from_reference(branch)
         } else {
-            branches::unless_merge_queue(branch.to_owned())
+            branches::from_name(branch)
         }
     }
 }
@@ -196,6 +196,17 @@ mod tests {
         for source in ["feature/x", "refs/heads/feature/x"] {
             let same = format!("{ROOT}{pull_request}\nteamcity.pullRequest.source.branch={source}");
             check_with(&same, "acme/kit", "feature/x");
+        }
+    }
+
+    #[test]
+    fn references_of_pull_requests_have_their_number() {
+        for parameters in [
+            "teamcity.build.branch=14/head\nteamcity.build.vcs.branch.Kit_Git=refs/pull/14/head",
+            "teamcity.build.branch=merge-requests/14/head",
+            "vcsroot.branch=refs/pull-requests/14/from",
+        ] {
+            check_with(&format!("{ROOT}{parameters}"), "acme/kit", "pull/14");
         }
     }
 

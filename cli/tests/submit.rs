@@ -415,13 +415,14 @@ fn errors_name_the_option_that_helps() {
 }
 
 #[test]
-fn reports_may_be_excluded() {
+fn reports_may_be_matched_and_excluded_however_their_paths_are_written() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("old")).unwrap();
     for name in ["a.xml", "b.xml", "old/c.xml"] {
         let report = format!("<testsuite name='{name}'><testcase name='a'/></testsuite>");
         fs::write(folder.path().join(name), report).unwrap();
     }
+    let absolute = folder.path().join(".//old/./*.xml");
     let submit = |reports: &[&str]| {
         let mut command = command(folder.path());
         command.args([
@@ -443,6 +444,14 @@ fn reports_may_be_excluded() {
         (&["!./b.xml", "./**/*.xml"], 2),
         (&["**/*.xml", "!**/old/**", "!**/b.xml"], 1),
         (&["**/*.xml", "!old"], 2),
+        (&["./old/**/*.xml"], 1),
+        (&["./old/*.xml", "old//*.xml", "old/./*.xml"], 1),
+        (&["./*.xml"], 2),
+        (&[absolute.to_str().unwrap()], 1),
+        (&["**/*.xml", "!old/"], 2),
+        (&["**/*.xml", "!old/./c.xml"], 2),
+        (&["./**/*.xml", "!old//c.xml"], 2),
+        (&["*.xml", ".//old//./c.xml", "!old/*.xml"], 2),
     ] {
         let output = submit(reports);
         assert!(

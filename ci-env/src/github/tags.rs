@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::Event;
 
+const V: [char; 2] = ['v', 'V'];
+
 impl Event {
     /// The tag, if the event shows that the triggering run was for a tag. A tag that is not named like a version looks
     /// like a branch.
@@ -47,15 +49,24 @@ impl Event {
     }
 }
 
-/// Whether a name is a full version, with at least three numbers: `v1.2.3`, `1.2.3-rc.1`, `kit@1.2.3`. Branches are
-/// called `1.2`, `v1.2.x` or `release/1.2.3`.
+/// Whether a name is or ends with a full version: `v1.2.3`, `1.2.3-rc.1`, `kit@1.2.3`, `kit-v1.2.3` of release-please,
+/// `kit/v1.2.3` of Go modules. Branches are called `1.2`, `v1.2.x` or `release/1.2.3`.
 fn is_version(name: &str) -> bool {
-    let version = name.rsplit_once('@').map_or(name, |(_, version)| version);
-    let version = version.strip_prefix(['v', 'V']).unwrap_or(version);
+    let name = name.rsplit_once('@').map_or(name, |(_, version)| version);
+    let mut tails = name.rmatch_indices(['/', '-']).filter_map(|(index, _)| name.get(index + 1..));
+    let after_name = tails.find(|tail| tail.strip_prefix(V).is_some_and(starts_with_digit));
+    has_three_numbers(name) || after_name.is_some_and(has_three_numbers)
+}
+
+/// Whether a version has at least three numbers. The last one may have a suffix without a separator: `1.2.3rc1`.
+fn has_three_numbers(version: &str) -> bool {
+    let version = version.strip_prefix(V).unwrap_or(version);
     let core = version.split(['-', '+']).next().unwrap_or_default();
-    // The last number may have a suffix without a separator: `1.2.3rc1`.
-    let starts_with_digit = |part: &str| part.starts_with(|character: char| character.is_ascii_digit());
     core.split('.').count() >= 3 && core.split('.').all(starts_with_digit)
+}
+
+fn starts_with_digit(text: &str) -> bool {
+    text.starts_with(|character: char| character.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -69,7 +80,18 @@ mod tests {
         {
             assert!(is_version(name), "{name}");
         }
-        assert!(is_version("kit@1.2.3") && is_version("@acme/kit@1.2.3"));
+        for name in [
+            "kit@1.2.3",
+            "@acme/kit@1.2.3",
+            "kit-v1.2.3",
+            "my-kit-v1.2.3-rc.1",
+            "kit/v1.2.3",
+            "libs/kit/v1.2.3",
+            "libs/kit-v1.2.3",
+            "1.2.3-v2",
+        ] {
+            assert!(is_version(name), "{name}");
+        }
         for name in [
             "main",
             "v1",
@@ -82,7 +104,13 @@ mod tests {
             "bump-1.2.3",
             "a.b.c",
             "dependabot/npm/kit-1.2.3",
-            "feature/v1.2.3",
+            "feature/v1.2",
+            "kit-v1",
+            "fix-v1.2.x",
+            "kit-dev1.2.3",
+            "kit-version1.2.3",
+            "kit/1.2.3",
+            "kit-v",
             "1..2",
             "",
             "v",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use badgesmith_domain::test_result::{Counts, FailedTest};
 use glob::{MatchOptions, Pattern};
@@ -77,7 +77,7 @@ pub(crate) fn collect(patterns: &[String], repetitions: Repetitions) -> Result<C
     let (stdin, patterns): (Vec<_>, Vec<_>) = patterns.iter().partition(|pattern| *pattern == "-");
     let (excluding, patterns): (Vec<_>, Vec<_>) =
         patterns.into_iter().partition(|pattern| pattern.starts_with('!') && !Path::new(pattern).exists());
-    let excluded = excluding.into_iter().map(|pattern| parse(pattern.trim_start_matches('!')));
+    let excluded = excluding.into_iter().map(|pattern| parse(&normalized(pattern.trim_start_matches('!'))));
     let excluded = excluded.collect::<Result<Vec<_>, _>>()?;
     let mut paths = BTreeMap::new();
     for pattern in patterns {
@@ -138,15 +138,20 @@ fn read_report(path: &str, reader: impl Read, reports: &mut Reports) -> Result<(
     Ok(())
 }
 
-fn parse(pattern: &str) -> Result<Pattern, CollectError> {
-    let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
-    Pattern::new(pattern)
-        .map_err(|error| CollectError::Pattern { pattern: pattern.to_owned(), reason: error.msg })
+/// A path without `.` components, and without repeated and trailing slashes, so that equal paths have equal text.
+fn normalized(path: impl AsRef<Path>) -> PathBuf {
+    path.as_ref().components().filter(|component| *component != Component::CurDir).collect()
+}
+
+fn parse(pattern: &Path) -> Result<Pattern, CollectError> {
+    let pattern = pattern.to_string_lossy();
+    Pattern::new(&pattern)
+        .map_err(|error| CollectError::Pattern { pattern: pattern.into_owned(), reason: error.msg })
 }
 
 /// Whether a file or one of its directories matches a pattern.
 fn is_excluded(path: &Path, patterns: &[Pattern]) -> bool {
-    let path = path.strip_prefix(".").unwrap_or(path);
+    let path = normalized(path);
     let matches = |part: &Path| patterns.iter().any(|pattern| pattern.matches_path_with(part, WHOLE_NAMES));
     path.ancestors().any(matches)
 }
@@ -166,29 +171,29 @@ fn matching_files(pattern: &str) -> Result<Vec<PathBuf>, CollectError> {
     if path.exists() {
         return Err(CollectError::NotAFile(path.to_owned()));
     }
-    let glob = parse(pattern)?;
+    let path = normalized(path);
+    let glob = parse(&path)?;
     let without_wildcards =
         path.components().take_while(|part| !part.as_os_str().to_string_lossy().contains(WILDCARDS));
     let root: PathBuf = without_wildcards.collect();
-    let is_current = root.as_os_str().is_empty();
+    let start = if root.as_os_str().is_empty() { Path::new(".") } else { &root };
     let (mut files, mut directory) = (Vec::new(), None);
-    for entry in WalkDir::new(if is_current { Path::new(".") } else { &root }) {
+    for entry in WalkDir::new(start) {
         let entry = match entry {
             Ok(entry) => entry,
             // The root does not exist, so nothing matches.
             Err(error) if error.depth() == 0 => break,
             Err(error) => {
-                let path = error.path().unwrap_or(&root).display().to_string();
+                let path = error.path().unwrap_or(start).display().to_string();
                 return Err(CollectError::Read { path, source: error.into() });
             }
         };
-        let path =
-            if is_current { entry.path().strip_prefix(".").unwrap_or(entry.path()) } else { entry.path() };
-        if glob.matches_path_with(path, WHOLE_NAMES) {
+        let path = normalized(entry.path());
+        if glob.matches_path_with(&path, WHOLE_NAMES) {
             if path.is_file() {
-                files.push(path.to_owned());
+                files.push(path);
             } else if path.is_dir() {
-                directory = Some(path.to_owned());
+                directory = Some(path);
             }
         }
     }

@@ -68,18 +68,21 @@ enum Status {
 impl FromStr for Status {
     type Err = ();
 
-    /// The words of GitHub Actions, GitLab (`CI_JOB_STATUS`), Azure Pipelines (`AGENT_JOBSTATUS`) and Jenkins
-    /// (`currentBuild.currentResult`), in any case, and exit codes.
+    /// The words of GitHub Actions, GitLab (`CI_JOB_STATUS`), Azure Pipelines (`AGENT_JOBSTATUS`), Jenkins
+    /// (`currentBuild.currentResult`), Drone and Woodpecker, in any case, and exit codes, which are negative after a crash
+    /// on Windows.
     fn from_str(text: &str) -> Result<Self, ()> {
         Ok(match text.to_ascii_lowercase().as_str() {
             "success" | "succeeded" | "succeededwithissues" | "passed" | "0" => {
                 Self::Concluded(Conclusion::Success)
             }
-            "failure" | "failed" | "unstable" => Self::Concluded(Conclusion::Failure),
+            "failure" | "failed" | "error" | "killed" | "timed_out" | "unstable" => {
+                Self::Concluded(Conclusion::Failure)
+            }
             "cancelled" | "canceled" | "aborted" => Self::Cancelled,
             "skipped" | "not_built" => Self::Skipped,
             exit_code => {
-                exit_code.parse::<u32>().map(|_| Self::Concluded(Conclusion::Failure)).map_err(|_| ())?
+                exit_code.parse::<i64>().map(|_| Self::Concluded(Conclusion::Failure)).map_err(|_| ())?
             }
         })
     }
@@ -211,6 +214,26 @@ mod tests {
             }
             Ok(Decision::Skip(_)) => "nothing".to_owned(),
             Err(_) => "error".to_owned(),
+        }
+    }
+
+    #[test]
+    fn statuses_are_the_words_and_exit_codes_of_ci_systems() {
+        let statuses = |texts: &[&str]| texts.iter().map(|text| text.parse()).collect::<Vec<_>>();
+        for (texts, expected) in [
+            (
+                &["success", "Succeeded", "SucceededWithIssues", "passed", "0"][..],
+                Ok(Status::Concluded(Conclusion::Success)),
+            ),
+            (
+                &["failure", "Failed", "UNSTABLE", "error", "killed", "timed_out", "1", "-1", "-1073741819"],
+                Ok(Status::Concluded(Conclusion::Failure)),
+            ),
+            (&["cancelled", "Canceled", "ABORTED"], Ok(Status::Cancelled)),
+            (&["skipped", "NOT_BUILT"], Ok(Status::Skipped)),
+            (&["red", "1.0", "--1"], Err(())),
+        ] {
+            assert_eq!(statuses(texts), vec![expected; texts.len()], "{texts:?}");
         }
     }
 
