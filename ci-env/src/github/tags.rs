@@ -50,8 +50,11 @@ impl Event {
 }
 
 /// Whether a name is or ends with a full version: `v1.2.3`, `1.2.3-rc.1`, `kit@1.2.3`, `kit-v1.2.3` of release-please,
-/// `kit/v1.2.3` of Go modules. Branches are called `1.2`, `v1.2.x` or `release/1.2.3`.
+/// `kit/v1.2.3` of Go modules. Branches are called `1.2`, `v1.2.x`, or as git-flow does: `release/v1.2.3`.
 fn is_version(name: &str) -> bool {
+    if ["feature/", "hotfix/", "release/", "releases/"].iter().any(|prefix| name.starts_with(prefix)) {
+        return false;
+    }
     let name = name.rsplit_once('@').map_or(name, |(_, version)| version);
     let mut tails = name.rmatch_indices(['/', '-']).filter_map(|(index, _)| name.get(index + 1..));
     let after_name = tails.find(|tail| tail.strip_prefix(V).is_some_and(starts_with_digit));
@@ -105,6 +108,7 @@ mod tests {
             "a.b.c",
             "dependabot/npm/kit-1.2.3",
             "feature/v1.2",
+            "release/v1.2.3",
             "kit-v1",
             "fix-v1.2.x",
             "kit-dev1.2.3",

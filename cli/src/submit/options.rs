@@ -85,13 +85,13 @@ pub(crate) struct Options {
     ///
     /// With `failure`, the run is a failure whatever the reports say, even without reports. With `cancelled`, nothing
     /// is submitted. `skipped` and an empty value are ignored.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) conclusion: Option<String>,
     /// Status of the whole job, for jobs without tests: success, failure, cancelled or skipped
     ///
     /// Used only if there are no reports, or no tests in them: `failure` then submits a failed run. With `cancelled`,
     /// nothing is submitted.
-    #[arg(long, value_name = "STATUS", env = "BADGESMITH_JOB_STATUS")]
+    #[arg(long, value_name = "STATUS", env = "BADGESMITH_JOB_STATUS", allow_negative_numbers = true)]
     pub(crate) job_status: Option<String>,
     /// Accept reports without tests
     #[arg(long)]

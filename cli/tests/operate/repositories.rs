@@ -104,6 +104,18 @@ async fn an_own_secret_is_rotated_and_replaced_by_a_derived_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leaked_own_secret_is_replaced_even_by_a_derived_key() {
+    let world = World::start().await;
+    let leaked = key(&world, &["repo", "add", "acme/kit", "--own-secret"]).await;
+    let rotated = world.run(&["repo", "rotate", "acme/kit", "--derived", "--compromised"]).await;
+    assert!(rotated.stderr.contains("The secret badge/repo/acme/kit still exists"), "{rotated:?}");
+    // The secret is registered again, as another stack might.
+    world.run(&["repo", "remove", "acme/kit", "--yes"]).await.ok();
+    let secret = world.server.aws().secrets().current("badge/repo/acme/kit").unwrap().unwrap();
+    assert!(!secret.contains(&leaked));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn import_registers_every_secret_as_it_is() {
     let world = World::start().await;
     let key_text = "correct horse battery staple";

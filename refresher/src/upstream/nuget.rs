@@ -115,13 +115,15 @@ impl NuGet {
         name: &PackageName,
         known: &Validators,
     ) -> Result<FetchOutcome, FetchError> {
+        let is_known = |bases: &[Url]| indexes(bases, name).any(|url| known.contains_key(url.as_str()));
         let is_unchanged = known.values().any(Validator::is_conditional)
             && matches!(self.registration(feed, registrations, name, known).await?, Registration::Unchanged)
             && (flat_container.is_empty()
-                || matches!(
-                    self.flat_container(feed, flat_container, name, known).await?,
-                    FlatContainer::Unchanged
-                ));
+                || match self.flat_container(feed, flat_container, name, known).await? {
+                    FlatContainer::Unchanged => true,
+                    FlatContainer::NotFound => !is_known(flat_container),
+                    FlatContainer::Found { .. } => false,
+                });
         if is_unchanged {
             return Ok(FetchOutcome::Unchanged);
         }
@@ -129,6 +131,8 @@ impl NuGet {
         let (mut listed, unlisted, mut validators) =
             match self.registration(feed, registrations, name, &none).await? {
                 Registration::Found { listed, unlisted, validators } => (listed, unlisted, validators),
+                // Half of what is known would replace all of it.
+                Registration::NotFound if is_known(registrations) => return Ok(FetchOutcome::NotFound),
                 Registration::NotFound | Registration::Unchanged => Default::default(),
             };
         let is_registered = !validators.is_empty();
@@ -137,16 +141,21 @@ impl NuGet {
             Version::SemVer(_) | Version::Tag(_) => None,
         });
         let known_versions: HashSet<_> = of_registration.chain(unlisted).collect();
-        if !flat_container.is_empty()
-            && let FlatContainer::Found { versions, validators: of_flat_container } =
-                self.flat_container(feed, flat_container, name, &none).await?
-        {
-            let is_left_out = |version: &Version| match version {
-                Version::NuGet(version, _) => version.is_sem_ver_2() && !known_versions.contains(version),
-                Version::SemVer(_) | Version::Tag(_) => false,
-            };
-            listed.extend(versions.into_iter().filter(is_left_out));
-            validators.extend(of_flat_container);
+        if !flat_container.is_empty() {
+            match self.flat_container(feed, flat_container, name, &none).await? {
+                FlatContainer::Found { versions, validators: of_flat_container } => {
+                    let is_left_out = |version: &Version| match version {
+                        Version::NuGet(version, _) => {
+                            version.is_sem_ver_2() && !known_versions.contains(version)
+                        }
+                        Version::SemVer(_) | Version::Tag(_) => false,
+                    };
+                    listed.extend(versions.into_iter().filter(is_left_out));
+                    validators.extend(of_flat_container);
+                }
+                FlatContainer::NotFound if is_known(flat_container) => return Ok(FetchOutcome::NotFound),
+                FlatContainer::NotFound | FlatContainer::Unchanged => {}
+            }
         }
         let exists = is_registered || !listed.is_empty();
         Ok(if exists { found(listed, validators) } else { FetchOutcome::NotFound })

@@ -69,6 +69,15 @@ async fn versions_that_old_registrations_leave_out_come_from_the_flat_container(
     assert_eq!(refresh(&world, FRESH_FOR).await.changed, 1);
     world.restart_functions();
     assert_eq!(world.version("nuget/tool?prerelease").await, "7.0.0-rc.2");
+    // One half disappears for a moment.
+    for part in ["/hive/tool/", "/flat/tool/"] {
+        let gone = UpstreamFault::Status { status: 404, headers: Vec::new(), body: String::new() };
+        upstream.plan_fault(part, gone, 2);
+        refresh(&world, FRESH_FOR).await;
+        world.restart_functions();
+        assert_eq!(world.version("nuget/tool").await, "5.0.0", "without {part}");
+        assert_eq!(world.version("nuget/tool?prerelease").await, "7.0.0-rc.2", "without {part}");
+    }
     // Everything needs Semantic Versioning 2.0.0.
     serve(&upstream, "/flat/next/", &json!({ "versions": ["1.0.0-alpha.1"] }));
     assert_eq!(world.look_up("nuget/next").await, "1.0.0-alpha.1");
