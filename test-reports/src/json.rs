@@ -47,7 +47,7 @@ enum ResultMarks {
 }
 
 /// Reads the first object of a known format. Returns whether there is one.
-pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<bool, Located> {
+pub(crate) fn read(text: &str, recorder: &mut Recorder) -> Result<bool, Located> {
     let starts = text::lines(text).filter(|(_, line)| line.trim_start().starts_with('{'));
     for (offset, _) in starts.take(OBJECTS_MAX) {
         let object = text.get(offset..).unwrap_or_default();
@@ -135,7 +135,7 @@ struct CtrfSummary {
 }
 
 impl Ctrf<'_> {
-    fn record(&self, recorder: &mut Recorder<'_>) {
+    fn record(&self, recorder: &mut Recorder) {
         recorder.format(Format::Ctrf);
         let since = recorder.tests.len();
         let mut shown = Shown::default();
@@ -143,9 +143,9 @@ impl Ctrf<'_> {
             let outcome = outcome(&CTRF, &test.status, recorder);
             let suite = test.suite.as_ref().map(ToString::to_string).unwrap_or_default();
             let file = test.file_path.as_deref().unwrap_or_default();
-            let class = if suite.is_empty() && file.is_empty() { suite } else { format!("{file}\n{suite}") };
             let retried = test.flaky == Some(true) || test.retries.is_some_and(|retries| retries >= 1.0);
-            let scope = if class.is_empty() { Scope::Project } else { Scope::Suite(&class) };
+            let has_scope = !suite.is_empty() || !file.is_empty();
+            let scope = if has_scope { Scope::hashed(hash((file, suite))) } else { Scope::FILE };
             recorder.test(&Test {
                 variant: hash((&test.id, &test.browser)),
                 retried,
@@ -200,17 +200,19 @@ struct MochaTest<'a> {
 }
 
 impl Mocha<'_> {
-    fn record(&self, recorder: &mut Recorder<'_>) {
+    fn record(&self, recorder: &mut Recorder) {
         recorder.format(Format::Mocha);
         let lists = [("failures", &self.failures), ("pending", &self.pending), ("passes", &self.passes)];
         for (list, tests) in lists {
             let outcome = MOCHA.outcome(list).unwrap_or(Outcome::Failed);
             for test in tests {
                 let file = test.file.as_deref().unwrap_or_default();
-                let scope = if file.is_empty() { Scope::Project } else { Scope::Suite(file) };
+                // Different tests may have the same title.
+                let variant = recorder.next_suite();
                 recorder.test(&Test {
+                    variant,
                     retried: test.current_retry.is_some_and(|retry| retry >= 1.0),
-                    ..Test::new(scope, &test.full_title, outcome)
+                    ..Test::new(Scope::suite(file), &test.full_title, outcome)
                 });
             }
         }
@@ -234,6 +236,7 @@ struct Example<'a> {
     status: Cow<'a, str>,
     #[serde(borrow)]
     file_path: Option<Cow<'a, str>>,
+    line_number: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -243,14 +246,14 @@ struct RSpecSummary {
 }
 
 impl RSpec<'_> {
-    fn record(&self, recorder: &mut Recorder<'_>) {
+    fn record(&self, recorder: &mut Recorder) {
         recorder.format(Format::RSpec);
         for example in &self.examples {
             let outcome = outcome(&RSPEC, &example.status, recorder);
             let file = example.file_path.as_deref().unwrap_or_default();
-            let scope = if file.is_empty() { Scope::Project } else { Scope::Suite(file) };
-            let test = Test::new(scope, &example.full_description, outcome);
-            recorder.test(&Test { variant: hash(&example.id), ..test });
+            let test = Test::new(Scope::suite(file), &example.full_description, outcome);
+            let variant = hash((&example.id, example.line_number.map(f64::to_bits)));
+            recorder.test(&Test { variant, ..test });
         }
         if self.summary.errors_outside_of_examples_count >= 1.0 {
             recorder.fail_run();
@@ -258,7 +261,7 @@ impl RSpec<'_> {
     }
 }
 
-fn outcome(words: &Vocabulary, word: &str, recorder: &mut Recorder<'_>) -> Outcome {
+fn outcome(words: &Vocabulary, word: &str, recorder: &mut Recorder) -> Outcome {
     words.outcome(word).unwrap_or_else(|| {
         recorder.unknown_word(words, word, Outcome::Skipped);
         Outcome::Skipped

@@ -27,9 +27,9 @@ use crate::stated::{Shown, Stated};
 use crate::vocabulary::{JUNIT_ELEMENTS, JUNIT_NOT_RUN, JUNIT_STATUS, JUNIT_TYPES};
 use crate::xml::{Document, Element};
 
-struct Reader<'d, 'a, 'r, 'f> {
+struct Reader<'d, 'a, 'r> {
     document: &'d mut Document<'a>,
-    recorder: &'r mut Recorder<'f>,
+    recorder: &'r mut Recorder,
 }
 
 /// The contents of a suite.
@@ -43,16 +43,16 @@ struct Contents {
 pub(crate) fn read(
     document: &mut Document<'_>,
     root: &Element<'_>,
-    recorder: &mut Recorder<'_>,
+    recorder: &mut Recorder,
 ) -> Result<(), Located> {
     recorder.format(Format::JUnit);
-    Reader { document, recorder }.suite(root, "").map(|_| ())
+    Reader { document, recorder }.suite(root, Scope::FILE).map(|_| ())
 }
 
-impl Reader<'_, '_, '_, '_> {
-    fn suite(&mut self, suite: &Element<'_>, parent: &str) -> Result<(Shown, Stated), Located> {
+impl Reader<'_, '_, '_> {
+    fn suite(&mut self, suite: &Element<'_>, parent: Scope<'_>) -> Result<(Shown, Stated), Located> {
         let name = suite.text("name");
-        let name = if name.is_empty() { parent } else { &name };
+        let scope = Scope::suite(&name).or(parent);
         let id = self.recorder.next_suite();
         let since = self.recorder.tests.len();
         let mut contents = Contents::default();
@@ -61,19 +61,19 @@ impl Reader<'_, '_, '_, '_> {
             match child.name() {
                 "testsuite" | "testsuites" => {
                     any = true;
-                    let (shown, stated) = self.suite(&child, name)?;
+                    let (shown, stated) = self.suite(&child, scope)?;
                     contents.add(shown);
                     contents.inner = Some(contents.inner.unwrap_or_default().plus(stated));
                 }
                 "testcase" => {
                     any = true;
-                    let shown = self.case(&child, name, id)?;
+                    let shown = self.case(&child, scope, id)?;
                     contents.add(shown);
                 }
                 "failure" | "error" => {
                     any = true;
                     contents.shown.failure = true;
-                    self.recorder.failure(name);
+                    self.recorder.failure(&name);
                     self.document.skip()?;
                 }
                 // The root of `DejaGnu`'s reports, which have tests instead of test cases.
@@ -99,7 +99,7 @@ impl Reader<'_, '_, '_, '_> {
         Ok((shown, stated.max(contents.inner.unwrap_or_default())))
     }
 
-    fn case(&mut self, case: &Element<'_>, suite: &str, suite_id: u64) -> Result<Shown, Located> {
+    fn case(&mut self, case: &Element<'_>, scope: Scope<'_>, suite: u64) -> Result<Shown, Located> {
         let children = Children::read(self.document)?;
         let outcome = match children.outcome {
             Some(Outcome::Skipped) if children.could_not_run && is_not_run(case) => Outcome::Failed,
@@ -109,9 +109,10 @@ impl Reader<'_, '_, '_, '_> {
         let (class, name) = (case.text("classname"), case.text("name"));
         let retried = children.failed_attempt || case.text("flaky") == "true";
         self.recorder.test(&Test {
-            variant: hash((suite_id, case.text("file"), case.text("line"))),
+            suite,
+            variant: hash((case.text("file"), case.text("line"))),
             retried,
-            ..Test::new(Scope::of(&class, suite), &name, outcome)
+            ..Test::new(Scope::class(&class).or(scope), &name, outcome)
         });
         let failure = retried || children.failed || outcome == Outcome::Failed;
         Ok(Shown { tests: 1, failure, skipped: outcome == Outcome::Skipped })
@@ -186,8 +187,8 @@ fn is_not_run(case: &Element<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::Counts;
     use crate::tests::{check, check_counts};
+    use crate::{Counts, Repetitions, Reports};
 
     #[test]
     fn test_cases_count_instead_of_attributes() {
@@ -327,6 +328,26 @@ mod tests {
             let case = |children: &&str| format!("<testcase classname='K' name='a'>{children}</testcase>");
             let cases = attempts.iter().map(case).collect::<Vec<_>>().concat();
             check_counts(&format!("<testsuite name='s'>{cases}</testsuite>"), counts);
+        }
+    }
+
+    #[test]
+    fn a_suite_in_which_a_test_passed_twice_has_no_attempts() {
+        let suite = |tests: &str| {
+            let case = |test: char| {
+                let failure = if test.is_uppercase() { "" } else { "<failure/>" };
+                format!("<testcase classname='K' name='{}'>{failure}</testcase>", test.to_ascii_lowercase())
+            };
+            format!("<testsuite name='s'>{}</testsuite>", tests.chars().map(case).collect::<String>())
+        };
+        check_counts(&suite("aBAB"), (1, 1, 0));
+        check_counts(&suite("aASSS"), (1, 1, 0));
+        check_counts(&suite("aAS"), (2, 0, 0));
+        check_counts(&format!("<testsuites>{}{}</testsuites>", suite("BB"), suite("aA")), (2, 0, 0));
+        for (tests, retried) in [("AA", 0), ("aA", 1), ("aa", 0)] {
+            let mut reports = Reports::new(Repetitions::Merge);
+            reports.add("r.xml", suite(tests).as_bytes()).unwrap();
+            assert_eq!(reports.summary(0).retried, retried, "{tests}");
         }
     }
 

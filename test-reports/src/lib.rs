@@ -63,7 +63,7 @@ pub struct ReadReport {
     pub notes: Vec<Note>,
 }
 
-fn read_into(recorder: &mut Recorder<'_>, content: &[u8]) -> Result<(), ReportError> {
+fn read_into(recorder: &mut Recorder, content: &[u8]) -> Result<(), ReportError> {
     let text::Decoded { text, unknown_encoding } = text::decode(content);
     if text.trim().is_empty() {
         return Err(ReportError::Empty);
@@ -86,7 +86,7 @@ fn read_into(recorder: &mut Recorder<'_>, content: &[u8]) -> Result<(), ReportEr
 }
 
 /// Reads a text in any format. Records nothing if the format is unknown.
-fn read_text(recorder: &mut Recorder<'_>, text: &str) -> Result<(), Located> {
+fn read_text(recorder: &mut Recorder, text: &str) -> Result<(), Located> {
     let start = text.len() - text.trim_start().len();
     let at = |start: usize| move |error: Located| Located { offset: error.offset + start, ..error };
     let document = text.get(start..).unwrap_or_default();

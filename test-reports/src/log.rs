@@ -18,7 +18,7 @@ struct Readers<'a> {
 }
 
 /// Reads all results in a log.
-pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<(), Located> {
+pub(crate) fn read(text: &str, recorder: &mut Recorder) -> Result<(), Located> {
     let plain = text::without_colors(text);
     let mut readers = Readers::default();
     let mut spans = spans::find(&plain).into_iter().peekable();
@@ -65,7 +65,7 @@ pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<(), Locate
 
 impl<'a> Readers<'a> {
     /// Reads the first or the last line of a run.
-    fn read_edge(&mut self, tool: Tool, line: &'a str, recorder: &mut Recorder<'_>) {
+    fn read_edge(&mut self, tool: Tool, line: &'a str, recorder: &mut Recorder) {
         match tool {
             Tool::Cargo => drop(self.cargo.read(line, recorder)),
             Tool::Nextest => drop(self.nextest.read(line, recorder)),
@@ -86,7 +86,7 @@ impl<'a> Readers<'a> {
     }
 
     /// Reads a line outside completed runs.
-    fn read(&mut self, line: &'a str, recorder: &mut Recorder<'_>) {
+    fn read(&mut self, line: &'a str, recorder: &mut Recorder) {
         let is_read = self.go.read(line, recorder)
             || self.go.is_running()
             || self.nextest.read(line, recorder)
@@ -99,7 +99,7 @@ impl<'a> Readers<'a> {
     }
 
     /// Ends all runs. TAP comes last, because it depends on whether the log has anything else.
-    fn finish(self, recorder: &mut Recorder<'_>) {
+    fn finish(self, recorder: &mut Recorder) {
         self.nextest.finish(recorder);
         self.cargo.finish(recorder);
         self.go.finish(recorder);

@@ -27,7 +27,7 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads a line outside of other tools' runs. Returns whether it belongs to this format.
-    pub(crate) fn read(&mut self, line: &'a str, recorder: &mut Recorder<'_>) -> bool {
+    pub(crate) fn read(&mut self, line: &'a str, recorder: &mut Recorder) -> bool {
         if announced(line).is_some() {
             self.end(recorder);
             self.running = Some(Vec::new());
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Ends a run that has no summary.
-    fn end(&mut self, recorder: &mut Recorder<'_>) {
+    fn end(&mut self, recorder: &mut Recorder) {
         if let Some(tests) = self.running.take() {
             record(&tests, recorder);
             recorder.fail_run();
@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn finish(mut self, recorder: &mut Recorder<'_>) {
+    pub(crate) fn finish(mut self, recorder: &mut Recorder) {
         self.end(recorder);
         if self.any {
             recorder.format(Format::Nextest);
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Records each test by its last line.
-fn record(tests: &[(&str, &str, Outcome, bool)], recorder: &mut Recorder<'_>) -> Counts {
+fn record(tests: &[(&str, &str, Outcome, bool)], recorder: &mut Recorder) -> Counts {
     let mut last = std::collections::HashMap::new();
     for (index, (binary, name, ..)) in tests.iter().enumerate() {
         last.insert((binary, name), index);
@@ -77,7 +77,7 @@ fn record(tests: &[(&str, &str, Outcome, bool)], recorder: &mut Recorder<'_>) ->
     for (index, (binary, name, outcome, retried)) in tests.iter().enumerate() {
         if last.get(&(binary, name)) == Some(&index) {
             shown += (*outcome).into();
-            recorder.test(&Test { retried: *retried, ..Test::new(Scope::Suite(binary), name, *outcome) });
+            recorder.test(&Test { retried: *retried, ..Test::new(Scope::suite(binary), name, *outcome) });
         }
     }
     shown

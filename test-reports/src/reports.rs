@@ -75,7 +75,7 @@ impl Reports {
         let location = Location::new(path);
         let mut recorder = Recorder::new(self.repetitions, &location.name);
         read_into(&mut recorder, content)?;
-        recorder.note_repetitions();
+        recorder.finish();
         let counts = recorder.counts();
         let file = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         self.files.push(File {
@@ -165,7 +165,7 @@ mod tests {
         check(&[("r/3.xml", "C"), ("r/1.xml", "Abc"), ("r/2.xml", "Bc")], (3, 0, 2));
         check(&[("r/a.xml", "aB"), ("r/again/a.xml", "A")], (2, 0, 1));
         check(&[("r/a.xml", "aB"), ("r/b.xml", "a")], (1, 1, 0));
-        check(&[("r/a.xml", "a"), ("r/b.xml", "A")], (1, 0, 1));
+        check(&[("r/a.xml", "ab"), ("r/b.xml", "A")], (1, 1, 1));
     }
 
     #[test]
@@ -178,6 +178,17 @@ mod tests {
     fn a_failure_in_one_of_two_complete_runs_stays_a_failure() {
         check(&[("r/python311.xml", "Ab"), ("r/python312.xml", "AB")], (1, 1, 0));
         check(&[("r/python311.xml", "AB"), ("r/python312.xml", "AB")], (2, 0, 0));
+        check(&[("r/chrome.xml", "ab"), ("r/firefox.xml", "AB")], (0, 2, 0));
+        check(&[("r/full.xml", "ABCD"), ("r/smoke.xml", "a")], (3, 1, 0));
+        check(&[("r/1.xml", "abC"), ("r/2.xml", "aB"), ("r/3.xml", "Ab")], (1, 2, 0));
+    }
+
+    #[test]
+    fn a_directory_without_a_number_shows_no_attempt() {
+        check(&[("k/retry/chrome.xml", "ab"), ("k/retry/firefox.xml", "AB")], (0, 2, 0));
+        check(&[("k/x.xml", "aB"), ("k/retry/x.xml", "AB")], (1, 1, 0));
+        check(&[("k/retry/x.xml", "Ab"), ("k/x.xml", "ABC")], (2, 1, 0));
+        check(&[("k/x.xml", "Ab"), ("k/x-retry.xml", "AB")], (2, 0, 1));
     }
 
     #[test]

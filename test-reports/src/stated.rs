@@ -60,7 +60,7 @@ impl Stated {
     }
 
     /// Counts a suite that shows nothing. Returns whether a failure is stated.
-    pub(crate) fn count_alone(self, recorder: &mut Recorder<'_>) -> Shown {
+    pub(crate) fn count_alone(self, recorder: &mut Recorder) -> Shown {
         let tests = self.tests.unwrap_or(self.failed().saturating_add(self.skipped));
         let failed = self.failed().min(tests);
         let skipped = self.skipped.min(tests - failed);
@@ -79,7 +79,7 @@ impl Stated {
         inner: Option<Self>,
         shown: Shown,
         since: usize,
-        recorder: &mut Recorder<'_>,
+        recorder: &mut Recorder,
     ) -> Shown {
         let rest = self.without(inner.unwrap_or_default());
         let mut now = shown;

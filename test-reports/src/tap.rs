@@ -231,7 +231,7 @@ impl Reader {
     }
 
     /// Records all streams that are certain, or, if the log has nothing else, those that are likely.
-    pub(crate) fn finish(mut self, recorder: &mut Recorder<'_>) {
+    pub(crate) fn finish(mut self, recorder: &mut Recorder) {
         self.end_stream();
         let only_certain = !recorder.formats.is_empty() || self.ended.iter().any(|stream| stream.is_certain);
         let mut any = false;
@@ -261,12 +261,12 @@ impl Reader {
 }
 
 impl LevelPoint {
-    fn record(&self, variant: u64, recorder: &mut Recorder<'_>) {
+    fn record(&self, variant: u64, recorder: &mut Recorder) {
         if self.number > 1 {
             recorder.add(Counts::of(self.outcome, self.number));
             return;
         }
-        let test = Test::new(Scope::File, &self.name, self.outcome);
+        let test = Test::new(Scope::FILE, &self.name, self.outcome);
         recorder.test(&Test { variant, retried: self.retried, ..test });
     }
 }

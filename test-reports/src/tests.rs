@@ -303,6 +303,46 @@ proptest! {
     }
 }
 
+#[test]
+fn many_tests_with_one_long_name_take_linear_time() {
+    let name = "k".repeat(1 << 20);
+    let junit =
+        (format!("<testsuite name='{name}'>"), "<testcase name='{}'><failure/></testcase>", "</testsuite>");
+    let suites = (
+        format!("<testsuites name='{name}'>"),
+        "<testsuite><testcase name='{}'/></testsuite>",
+        "</testsuites>",
+    );
+    let failures = (format!("<testsuite name='{name}'>"), "<failure/>", "</testsuite>");
+    let nunit = (
+        format!("<test-run><test-suite fullname='{name}'>"),
+        "<test-case name='{}' result='Failed'/>",
+        "</test-suite></test-run>",
+    );
+    let trx = (
+        format!(
+            "<TestRun><TestDefinitions><UnitTest id='1'><TestMethod className='{name}'/></UnitTest></TestDefinitions><Results>"
+        ),
+        "<UnitTestResult testId='1' testName='{}' outcome='Failed'/>",
+        "</Results></TestRun>",
+    );
+    let cargo = (
+        format!("Running {name} (x)\nrunning 20000 tests\n"),
+        "test t{} ... FAILED\n",
+        "test result: FAILED. 0 passed; 20000 failed",
+    );
+    let go = (String::new(), "=== RUN   T{}\n--- FAIL: T{} (0.00s)\n", &*format!("FAIL\t{name}\t0.1s\n"));
+    for (start, test, end) in [junit, suites, failures, nunit, trx, cargo, go] {
+        let tests: String = (0..20_000).map(|number| test.replace("{}", &number.to_string())).collect();
+        let content = [&start, &*tests, end].concat();
+        for repetitions in [Repetitions::Merge, Repetitions::Count] {
+            let start = std::time::Instant::now();
+            assert_eq!(summary(repetitions, &content).counts.total(), 20_000, "{test}");
+            assert!(start.elapsed() < std::time::Duration::from_secs(10), "{test}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_do_not_panic(content in prop::collection::vec(any::<u8>(), 0..400)) {

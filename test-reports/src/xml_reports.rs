@@ -41,7 +41,7 @@ const ROOT_BYTES_MAX: usize = 4096;
 
 /// Reads the document that begins at a line of a log, if it is a report. Returns the offset up to which no other
 /// document begins, so that time is linear.
-pub(crate) fn read_in_log(text: &str, recorder: &mut Recorder<'_>) -> Result<InLog, Located> {
+pub(crate) fn read_in_log(text: &str, recorder: &mut Recorder) -> Result<InLog, Located> {
     let start = text.get(..text.floor_char_boundary(ROOT_BYTES_MAX)).unwrap_or_default();
     match Document::new(start).root() {
         Ok(root) if ROOTS.contains(&root.name()) => {
@@ -67,7 +67,7 @@ pub(crate) enum InLog {
 }
 
 /// Reads the document with which a file begins. Returns its length.
-pub(crate) fn read_file(text: &str, recorder: &mut Recorder<'_>) -> Result<usize, Located> {
+pub(crate) fn read_file(text: &str, recorder: &mut Recorder) -> Result<usize, Located> {
     let mut document = Document::new(text);
     let root = document.root()?;
     if ROOTS.contains(&root.name()) {
@@ -87,7 +87,7 @@ pub(crate) fn read_file(text: &str, recorder: &mut Recorder<'_>) -> Result<usize
 fn read_root(
     document: &mut Document<'_>,
     root: &Element<'_>,
-    recorder: &mut Recorder<'_>,
+    recorder: &mut Recorder,
 ) -> Result<(), Located> {
     match root.name() {
         "TestRun" => read_test_run(document, root, recorder),
@@ -102,7 +102,7 @@ fn read_root(
 fn read_test_run(
     document: &mut Document<'_>,
     root: &Element<'_>,
-    recorder: &mut Recorder<'_>,
+    recorder: &mut Recorder,
 ) -> Result<(), Located> {
     let unknown = || root.located(ReportErrorKind::UnknownContent { element: excerpt(root.name()) });
     match document.child()? {

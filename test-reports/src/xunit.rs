@@ -18,15 +18,15 @@ use crate::stated::{Shown, Stated};
 use crate::vocabulary::XUNIT;
 use crate::xml::{Document, Element};
 
-struct Reader<'d, 'a, 'r, 'f> {
+struct Reader<'d, 'a, 'r> {
     document: &'d mut Document<'a>,
-    recorder: &'r mut Recorder<'f>,
+    recorder: &'r mut Recorder,
 }
 
 pub(crate) fn read(
     document: &mut Document<'_>,
     root: &Element<'_>,
-    recorder: &mut Recorder<'_>,
+    recorder: &mut Recorder,
 ) -> Result<(), Located> {
     recorder.format(Format::XUnit);
     let mut reader = Reader { document, recorder };
@@ -42,7 +42,7 @@ pub(crate) fn read(
     Ok(())
 }
 
-impl Reader<'_, '_, '_, '_> {
+impl Reader<'_, '_, '_> {
     fn assembly(&mut self, assembly: &Element<'_>) -> Result<(), Located> {
         let since = self.recorder.tests.len();
         let id =
@@ -109,10 +109,8 @@ impl Reader<'_, '_, '_, '_> {
             by_elements
         });
         let (class, name, id) = (test.text("type"), test.text("name"), test.text("id"));
-        self.recorder.test(&Test {
-            variant: hash((assembly, id)),
-            ..Test::new(Scope::of(&class, ""), &name, outcome)
-        });
+        self.recorder
+            .test(&Test { variant: hash((assembly, id)), ..Test::new(Scope::class(&class), &name, outcome) });
         shown.tests += 1;
         shown.failure |= outcome == Outcome::Failed;
         shown.skipped |= outcome == Outcome::Skipped;

@@ -24,7 +24,7 @@ struct Event<'a> {
 
 impl Reader {
     /// Reads a line of JSON. A truncated line is ignored, because its package then has no end.
-    pub(super) fn read_event(&mut self, line: &str, recorder: &mut Recorder<'_>) -> bool {
+    pub(super) fn read_event(&mut self, line: &str, recorder: &mut Recorder) -> bool {
         if !line.starts_with('{') || !line.contains(r#""Action""#) {
             return false;
         }

@@ -23,7 +23,7 @@ impl Pending {
 }
 
 impl Reader {
-    pub(super) fn read_text(&mut self, line: &str, recorder: &mut Recorder<'_>) -> bool {
+    pub(super) fn read_text(&mut self, line: &str, recorder: &mut Recorder) -> bool {
         if let Some(name) = line.strip_prefix("=== RUN ") {
             self.format(Format::GoText);
             self.pending.running.insert(name.trim().to_owned());
@@ -61,7 +61,7 @@ impl Reader {
         is_end.then_some((name, outcome))
     }
 
-    fn end_package(&mut self, name: &str, outcome: Outcome, recorder: &mut Recorder<'_>) {
+    fn end_package(&mut self, name: &str, outcome: Outcome, recorder: &mut Recorder) {
         let pending = std::mem::take(&mut self.pending);
         if pending.lines.is_empty() && outcome != Outcome::Failed {
             return;
@@ -80,7 +80,7 @@ impl Reader {
     }
 
     /// Ends the tests of a binary that ran by itself, without `go test`.
-    pub(super) fn end_text(&mut self, recorder: &mut Recorder<'_>) {
+    pub(super) fn end_text(&mut self, recorder: &mut Recorder) {
         let has_run = self.pending.lines.iter().any(|(_, outcome)| outcome.is_none());
         if !has_run {
             self.pending = Pending::default();
@@ -155,6 +155,11 @@ mod tests {
         let run = "=== RUN   TestA\n--- FAIL: TestA (0.00s)\n=== RUN   TestA\n--- PASS: TestA (0.00s)\nFAIL\nFAIL\tkit\t0.01s\n";
         check_counts(run, (0, 1, 0));
         check_repetitions(run, (1, 1, 0));
+        let first = "=== RUN   TestA\n--- FAIL: TestA (0.00s)\n=== RUN   TestB\n--- PASS: TestB (0.00s)\nFAIL\nFAIL\tkit\t0.01s\n";
+        let retry = "=== RUN   TestA\n--- PASS: TestA (0.00s)\nPASS\nok  \tkit\t0.01s\n";
+        check_counts(&[first, retry].concat(), (2, 0, 0));
+        let all = first.replace("FAIL\tkit", "ok  \tkit").replace("FAIL", "PASS");
+        check_counts(&[first, &all].concat(), (1, 1, 0));
     }
 
     #[test]
