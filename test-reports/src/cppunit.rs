@@ -31,7 +31,7 @@ pub(crate) fn read(
             Some(outcome) => {
                 let number = tests(document, outcome, recorder)?;
                 shown.tests += number;
-                shown.failure |= number > 0 && outcome == Outcome::Failed;
+                shown.failures += if outcome == Outcome::Failed { number } else { 0 };
             }
             None if child.name() == "Statistics" => stated = statistics(document)?,
             None => document.skip()?,

@@ -45,8 +45,9 @@ pub(crate) fn read(
     root: &Element<'_>,
     recorder: &mut Recorder,
 ) -> Result<(), Located> {
+    Reader { document, recorder }.suite(root, Scope::FILE)?;
     recorder.format(Format::JUnit);
-    Reader { document, recorder }.suite(root, Scope::FILE).map(|_| ())
+    Ok(())
 }
 
 impl Reader<'_, '_, '_> {
@@ -62,17 +63,17 @@ impl Reader<'_, '_, '_> {
                 "testsuite" | "testsuites" => {
                     any = true;
                     let (shown, stated) = self.suite(&child, scope)?;
-                    contents.add(shown);
+                    contents.shown.add(shown);
                     contents.inner = Some(contents.inner.unwrap_or_default().plus(stated));
                 }
                 "testcase" => {
                     any = true;
                     let shown = self.case(&child, scope, id)?;
-                    contents.add(shown);
+                    contents.shown.add(shown);
                 }
                 "failure" | "error" => {
                     any = true;
-                    contents.shown.failure = true;
+                    contents.shown.failures += 1;
                     self.recorder.failure(&name);
                     self.document.skip()?;
                 }
@@ -82,6 +83,7 @@ impl Reader<'_, '_, '_> {
                         suite.located(ReportErrorKind::UnknownContent { element: excerpt(suite.name()) })
                     );
                 }
+                "properties" => contents.shown.has_messages = self.is_qt()?,
                 _ => self.document.skip()?,
             }
         }
@@ -114,8 +116,18 @@ impl Reader<'_, '_, '_> {
             retried,
             ..Test::new(Scope::class(&class).or(scope), &name, outcome)
         });
-        let failure = retried || children.failed || outcome == Outcome::Failed;
-        Ok(Shown { tests: 1, failure, skipped: outcome == Outcome::Skipped })
+        let failures = children.failures.max(u64::from(retried || outcome == Outcome::Failed));
+        Ok(Shown { tests: 1, failures, skipped: outcome == Outcome::Skipped, has_messages: false })
+    }
+
+    /// Whether the properties of a suite are those of Qt.
+    fn is_qt(&mut self) -> Result<bool, Located> {
+        let mut is_qt = false;
+        while let Some(property) = self.document.child()? {
+            is_qt |= property.text("name") == "QtVersion";
+            self.document.skip()?;
+        }
+        Ok(is_qt)
     }
 
     /// The outcome in the attributes of a test whose children decide nothing.
@@ -133,20 +145,12 @@ impl Reader<'_, '_, '_> {
     }
 }
 
-impl Contents {
-    fn add(&mut self, shown: Shown) {
-        self.shown.tests += shown.tests;
-        self.shown.failure |= shown.failure;
-        self.shown.skipped |= shown.skipped;
-    }
-}
-
 /// What the elements in a test case decide.
 #[derive(Default)]
 struct Children {
     outcome: Option<Outcome>,
-    /// Whether there is a failure, even if it does not decide.
-    failed: bool,
+    /// The number of failures and failed attempts, even if they do not decide.
+    failures: u64,
     failed_attempt: bool,
     could_not_run: bool,
 }
@@ -157,11 +161,13 @@ impl Children {
         let mut todo = false;
         while let Some(child) = document.child()? {
             let name = child.name();
-            children.failed_attempt |=
-                matches!(name, "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError");
+            if matches!(name, "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError") {
+                children.failed_attempt = true;
+                children.failures += 1;
+            }
             if let Some(outcome) = JUNIT_ELEMENTS.outcome(name) {
                 let kind = child.text("type");
-                children.failed |= outcome == Outcome::Failed;
+                children.failures += u64::from(outcome == Outcome::Failed);
                 todo |= outcome == Outcome::Skipped && kind == "todo";
                 children.could_not_run |= JUNIT_NOT_RUN.prefix(&child.text("message")).is_some();
                 match JUNIT_TYPES.suffix(&kind).unwrap_or(outcome) {
@@ -240,8 +246,20 @@ mod tests {
                 (0, 2, 0),
                 false,
             ),
-            // Messages.
-            ("<testsuite tests='1' errors='5'><testcase/></testsuite>", (1, 0, 0), false),
+            // An error outside of the tests, and messages of Qt.
+            ("<testsuite tests='1' errors='1'><testcase/></testsuite>", (1, 0, 0), true),
+            (
+                "<testsuite tests='1' errors='5'><properties><property name='QtVersion'/></properties><testcase/></testsuite>",
+                (1, 0, 0),
+                false,
+            ),
+            // More failures than the retried tests show.
+            (
+                "<testsuite tests='3' failures='2'><testcase><flakyFailure/></testcase></testsuite>",
+                (1, 1, 0),
+                false,
+            ),
+            ("<testsuite tests='2' failures='1.0'><testcase/></testsuite>", (1, 1, 0), false),
             // Skipped tests, with and without room for them.
             (
                 "<testsuite tests='2' skipped='1'><testcase name='a'/><testcase name='b'/></testsuite>",

@@ -94,9 +94,5 @@ fn read_text(recorder: &mut Recorder, text: &str) -> Result<(), Located> {
         let end = start + xml_reports::read_file(document, recorder).map_err(at(start))?;
         return log::read(text.get(end..).unwrap_or_default(), recorder).map_err(at(end));
     }
-    log::read(text, recorder)?;
-    if recorder.formats.is_empty() {
-        json::read(text, recorder)?;
-    }
-    Ok(())
+    log::read(text, recorder)
 }

@@ -3,8 +3,7 @@
 use crate::error::Located;
 use crate::recorder::Recorder;
 use crate::spans::{self, Span, Tool};
-use crate::xml_reports::InLog;
-use crate::{cargo, dart, go, libtest, nextest, tap, text, xml_reports};
+use crate::{cargo, dart, go, json, libtest, nextest, tap, text, xml_reports};
 
 /// A reader for each format.
 #[derive(Default)]
@@ -17,13 +16,62 @@ struct Readers<'a> {
     tap: tap::Reader,
 }
 
+/// A document at a line of a log. No other begins in the text of its length, so that time is linear.
+pub(crate) enum InLog {
+    Report {
+        length: usize,
+    },
+    /// Not a report; its lines are read like others.
+    Other {
+        length: usize,
+    },
+    /// A report that cannot be read; its lines are read like others.
+    Invalid {
+        length: usize,
+        error: Located,
+    },
+}
+
+/// The documents of a log.
+#[derive(Default)]
+struct Documents {
+    no_xml_before: usize,
+    no_json_before: usize,
+    /// The error in the first report that cannot be read.
+    error: Option<Located>,
+}
+
+impl Documents {
+    /// Reads the document that begins at a line, if it is a report. Returns the offset of its end.
+    fn read(&mut self, text: &str, offset: usize, line: &str, recorder: &mut Recorder) -> Option<usize> {
+        let content = text.get(offset..).unwrap_or_default();
+        let (document, no_other_before) = if offset >= self.no_xml_before && xml_reports::detects(line) {
+            (xml_reports::read_in_log(content, recorder), &mut self.no_xml_before)
+        } else if offset >= self.no_json_before && json::detects(line) {
+            (json::read_in_log(content, recorder), &mut self.no_json_before)
+        } else {
+            return None;
+        };
+        match document {
+            InLog::Report { length } => return Some(offset + length),
+            InLog::Other { length } => *no_other_before = offset + length,
+            InLog::Invalid { length, error } => {
+                *no_other_before = offset + length;
+                self.error.get_or_insert(Located { offset: error.offset + offset, ..error });
+            }
+        }
+        None
+    }
+}
+
 /// Reads all results in a log.
 pub(crate) fn read(text: &str, recorder: &mut Recorder) -> Result<(), Located> {
     let plain = text::without_colors(text);
     let mut readers = Readers::default();
+    let mut documents = Documents::default();
     let mut spans = spans::find(&plain).into_iter().peekable();
     let mut enclosing: Option<Span> = None;
-    let (mut skip_to, mut no_xml_before) = (0, 0);
+    let mut skip_to = 0;
     for (offset, line) in text::lines(&plain) {
         if offset < skip_to {
             continue;
@@ -48,19 +96,15 @@ pub(crate) fn read(text: &str, recorder: &mut Recorder) -> Result<(), Located> {
                 readers.read_edge(span.tool, line, recorder);
             }
             Some(span) => readers.read_output(span.tool, line),
-            None if offset >= no_xml_before && !readers.is_in_output() && xml_reports::detects(line) => {
-                let document = plain.get(offset..).unwrap_or_default();
-                let read = xml_reports::read_in_log(document, recorder);
-                match read.map_err(|error| Located { offset: error.offset + offset, ..error })? {
-                    InLog::Report { length } => skip_to = offset + length,
-                    InLog::Other { length } => no_xml_before = offset + length,
-                }
-            }
-            None => readers.read(line, recorder),
+            None if readers.is_in_output() => readers.read(line, recorder),
+            None => match documents.read(&plain, offset, line, recorder) {
+                Some(end) => skip_to = end,
+                None => readers.read(line, recorder),
+            },
         }
     }
     readers.finish(recorder);
-    Ok(())
+    documents.error.filter(|_| recorder.formats.is_empty()).map_or(Ok(()), Err)
 }
 
 impl<'a> Readers<'a> {
@@ -144,6 +188,7 @@ mod tests {
             "{\"type\":\"suite\",\"event\":\"failed\"}\n",
             "FAIL\tis not a package\n",
             "    PASS [ok] everything\n",
+            "<testsuite is what a test prints\n",
         ] {
             check_counts(&["make\n", noise, CARGO, noise, TAP, noise].concat(), (2, 1, 0));
             check_counts(&["make\n", noise, GO, noise].concat(), (1, 0, 0));

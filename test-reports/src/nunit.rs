@@ -70,7 +70,7 @@ impl Reader<'_, '_, '_> {
         let stated = Stated { skipped, ..stated };
         let now = if any {
             stated.count_rest(Some(Stated::default()), shown, since, self.recorder)
-        } else if shown.failure {
+        } else if shown.failures > 0 {
             shown
         } else {
             let tests = stated.tests.or_else(|| {
@@ -79,7 +79,7 @@ impl Reader<'_, '_, '_> {
             });
             Stated { tests, ..stated }.count_alone(self.recorder)
         };
-        if root.text("result").starts_with("Failed") && !now.failure {
+        if root.text("result").starts_with("Failed") && now.failures == 0 {
             self.recorder.fail_run();
         }
         Ok(())
@@ -103,12 +103,13 @@ impl Reader<'_, '_, '_> {
             self.words.outcome(result.split(':').next().unwrap_or_default()) == Some(Outcome::Failed);
         let site = suite.text("site");
         has_failure &= failed && !matches!(&*site, "Child" | "Parent");
-        if has_failure && (site == "TearDown" || !shown.failure) && !is_root {
+        let is_shown = shown.failures > 0;
+        if has_failure && (site == "TearDown" || !is_shown) && !is_root {
             self.recorder.failure(&name);
-            shown.failure = true;
-        } else if failed && !shown.failure && !is_root && !matches!(&*site, "Parent") {
+            shown.failures += 1;
+        } else if failed && !is_shown && !is_root && !matches!(&*site, "Parent") {
             self.recorder.fail_run();
-            shown.failure = true;
+            shown.failures += 1;
         }
         Ok((shown, any))
     }
@@ -121,14 +122,12 @@ impl Reader<'_, '_, '_> {
                 "test-suite" => {
                     *any = true;
                     let (inner, _) = self.suite(&child, class, false)?;
-                    shown.tests += inner.tests;
-                    shown.failure |= inner.failure;
+                    shown.add(inner);
                 }
                 "test-case" => {
                     *any = true;
                     let outcome = self.case(&child, class)?;
-                    shown.tests += 1;
-                    shown.failure |= outcome == Outcome::Failed;
+                    shown.test(outcome);
                 }
                 "results" => has_failure |= self.children(class, shown, any)?,
                 name => {

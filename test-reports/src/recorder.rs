@@ -299,6 +299,11 @@ impl Recorder {
         number - left
     }
 
+    /// Whether any test recorded at or after `since` has failed in the end.
+    pub(crate) fn failed_since(&self, since: usize) -> bool {
+        self.tests.iter().skip(since).any(|test| test.outcome == Outcome::Failed)
+    }
+
     /// The counts of this file by itself.
     pub(crate) fn counts(&self) -> Counts {
         self.tests.iter().map(|test| Counts::from(test.outcome)).sum::<Counts>() + self.unnamed

@@ -68,7 +68,7 @@ pub(crate) fn read(
 
 impl Reader<'_, '_, '_> {
     fn finish(self, definitions: &Definitions, summary: Summary) {
-        let since = self.recorder.tests.len();
+        let (since, unnamed) = (self.recorder.tests.len(), self.recorder.unnamed.failed);
         let mut shown = Shown { tests: self.parents, ..Shown::default() };
         let scopes: HashMap<&str, Scope<'_>> = definitions
             .iter()
@@ -76,16 +76,14 @@ impl Reader<'_, '_, '_> {
             .collect();
         for Row { id, name, outcome } in &self.rows {
             shown.tests += 1;
-            shown.failure |= *outcome == Outcome::Failed;
+            shown.failures += u64::from(*outcome == Outcome::Failed);
             let scope = scopes.get(id.as_str()).copied().unwrap_or(Scope::FILE);
             self.recorder.test(&Test { variant: hash(id), ..Test::new(scope, name, *outcome) });
         }
-        let now = if shown.tests == 0 {
-            summary.counters.count_alone(self.recorder)
-        } else {
-            summary.counters.count_rest(Some(Stated::default()), shown, since, self.recorder)
-        };
-        if summary.failed && !now.failure {
+        summary.counters.count(shown, since, self.recorder);
+        let failed = self.recorder.failed_since(since) || self.recorder.unnamed.failed > unnamed;
+        // A failed result that passed in a later attempt does not show why the run failed.
+        if summary.failed && !failed {
             self.recorder.fail_run();
         }
     }
@@ -229,6 +227,9 @@ mod tests {
             Counts { passed: 1, failed: 0, skipped: 0 },
             true,
         );
+        let retried =
+            "<UnitTestResult testName='a' outcome='Failed'/><UnitTestResult testName='a' outcome='Passed'/>";
+        check(&run(retried, crashed), Counts { passed: 1, failed: 0, skipped: 0 }, true);
         let counted =
             "<ResultSummary outcome='Failed'><Counters total='4' passed='1' failed='2'/></ResultSummary>";
         check(&run("", counted), Counts { passed: 1, failed: 2, skipped: 1 }, false);

@@ -1,6 +1,7 @@
 //! Reports in XML: which format a document has, and reading it.
 
 use crate::error::{Located, ReportErrorKind, excerpt};
+use crate::log::InLog;
 use crate::note::Note;
 use crate::recorder::Recorder;
 use crate::xml::{Document, Element};
@@ -39,31 +40,25 @@ pub(crate) fn detects(line: &str) -> bool {
 /// The maximum distance of the root from the start of a document in a log, in bytes.
 const ROOT_BYTES_MAX: usize = 4096;
 
-/// Reads the document that begins at a line of a log, if it is a report. Returns the offset up to which no other
-/// document begins, so that time is linear.
-pub(crate) fn read_in_log(text: &str, recorder: &mut Recorder) -> Result<InLog, Located> {
+/// Reads the document that begins at a line of a log, if it is a report.
+pub(crate) fn read_in_log(text: &str, recorder: &mut Recorder) -> InLog {
     let start = text.get(..text.floor_char_boundary(ROOT_BYTES_MAX)).unwrap_or_default();
     match Document::new(start).root() {
-        Ok(root) if ROOTS.contains(&root.name()) => {
-            let mut document = Document::new(text);
-            let root = document.root()?;
-            read_root(&mut document, &root, recorder)?;
-            Ok(InLog::Report { length: document.offset() })
-        }
-        Ok(root) => Ok(InLog::Other { length: root.offset() }),
-        Err(_) => Ok(InLog::Other { length: start.len() }),
+        Ok(root) if ROOTS.contains(&root.name()) => {}
+        Ok(root) => return InLog::Other { length: root.offset() },
+        Err(_) => return InLog::Other { length: start.len() },
     }
-}
-
-/// A document in a log.
-pub(crate) enum InLog {
-    Report {
-        length: usize,
-    },
-    /// Not a report; its lines are read like others.
-    Other {
-        length: usize,
-    },
+    // Nothing is recorded of a document that does not end.
+    let mut document = Document::new(text);
+    if let Err(error) = document.root().and_then(|_| document.skip()) {
+        return InLog::Invalid { length: document.offset(), error };
+    }
+    let length = document.offset();
+    let mut document = Document::new(text);
+    match document.root().and_then(|root| read_root(&mut document, &root, recorder)) {
+        Ok(()) => InLog::Report { length },
+        Err(error) => InLog::Invalid { length, error },
+    }
 }
 
 /// Reads the document with which a file begins. Returns its length.

@@ -28,17 +28,18 @@ pub(crate) fn read(
     root: &Element<'_>,
     recorder: &mut Recorder,
 ) -> Result<(), Located> {
-    recorder.format(Format::XUnit);
     let mut reader = Reader { document, recorder };
     if root.name() == "assembly" {
-        return reader.assembly(root);
-    }
-    while let Some(child) = reader.document.child()? {
-        match child.name() {
-            "assembly" => reader.assembly(&child)?,
-            _ => reader.document.skip()?,
+        reader.assembly(root)?;
+    } else {
+        while let Some(child) = reader.document.child()? {
+            match child.name() {
+                "assembly" => reader.assembly(&child)?,
+                _ => reader.document.skip()?,
+            }
         }
     }
+    reader.recorder.format(Format::XUnit);
     Ok(())
 }
 
@@ -86,7 +87,7 @@ impl Reader<'_, '_, '_> {
                 // Only version 1 has a failure here: that of a class.
                 "error" | "failure" => {
                     self.recorder.failure(&child.text("name"));
-                    shown.failure = true;
+                    shown.failures += 1;
                     self.document.skip()?;
                 }
                 _ => self.document.skip()?,
@@ -111,9 +112,7 @@ impl Reader<'_, '_, '_> {
         let (class, name, id) = (test.text("type"), test.text("name"), test.text("id"));
         self.recorder
             .test(&Test { variant: hash((assembly, id)), ..Test::new(Scope::class(&class), &name, outcome) });
-        shown.tests += 1;
-        shown.failure |= outcome == Outcome::Failed;
-        shown.skipped |= outcome == Outcome::Skipped;
+        shown.test(outcome);
         Ok(())
     }
 }
