@@ -29,9 +29,35 @@ pub(crate) struct Reader<'a> {
     /// The name of the binary that comes next.
     next: Option<&'a str>,
     any: bool,
-    any_failed: bool,
+    /// Whether there is more than the announcements of tests.
+    is_certain: bool,
+    /// The announced tests of binaries that show nothing else.
+    silent: u64,
     /// The first error of a target.
     target_failure: Option<&'a str>,
+}
+
+/// What counts only if nothing else does.
+pub(crate) struct Rest<'a> {
+    is_certain: bool,
+    silent: u64,
+    target_failure: Option<&'a str>,
+}
+
+impl Rest<'_> {
+    pub(crate) fn finish(self, recorder: &mut Recorder) {
+        // Without other signs of `cargo`, the results of another tool show that this is its output.
+        if self.silent > 0 && (self.is_certain || recorder.formats.is_empty()) {
+            recorder.format(Format::CargoTest);
+            recorder.add(Counts::failed(self.silent));
+        }
+        if let Some(error) = self.target_failure
+            && recorder.counts().failed == 0
+            && !recorder.run_failed
+        {
+            recorder.failure(error.trim_start_matches("error: "));
+        }
+    }
 }
 
 /// A test binary that has announced its tests and not summed them up yet.
@@ -69,11 +95,14 @@ impl<'a> Reader<'a> {
                 lists_output: false,
             });
         } else if let Some(summary) = summary(line) {
+            self.is_certain = true;
             self.sum_up(summary, recorder);
         } else if let Some(name) = binary_name(line) {
             self.next = Some(name);
+            self.is_certain = true;
             return false;
         } else if is_target_failure(line) {
+            self.is_certain = true;
             self.target_failure.get_or_insert(line);
         } else if let Some(binary) = &mut self.running {
             return binary.read(line);
@@ -94,16 +123,19 @@ impl<'a> Reader<'a> {
     /// Ends the binary that is running: it crashed.
     fn end(&mut self, recorder: &mut Recorder) {
         let Some(binary) = self.running.take() else { return };
+        if binary.tests.is_empty() {
+            self.silent += binary.announced.max(1);
+            return;
+        }
+        self.is_certain = true;
         let known: Counts = binary.tests.iter().map(|(_, outcome)| Counts::from(*outcome)).sum();
         let failed = binary.announced.saturating_sub(known.passed + known.skipped).max(1);
         let lost = Counts::failed(failed.saturating_sub(known.failed));
         Self::record(&binary, recorder);
         recorder.add(lost);
-        self.any_failed = true;
     }
 
     fn sum_up(&mut self, summary: Counts, recorder: &mut Recorder) {
-        self.any_failed |= summary.failed > 0;
         let Some(binary) = self.running.take() else {
             recorder.add(summary);
             return;
@@ -133,16 +165,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn finish(mut self, recorder: &mut Recorder) {
+    /// Ends the last binary. Other tools end before [`Rest::finish`].
+    pub(crate) fn finish(mut self, recorder: &mut Recorder) -> Rest<'a> {
         self.end(recorder);
-        if let Some(error) = self.target_failure
-            && !self.any_failed
-        {
-            recorder.failure(error.trim_start_matches("error: "));
-        }
-        if self.any {
+        let Self { any, is_certain, silent, target_failure, .. } = self;
+        if any && is_certain {
             recorder.format(Format::CargoTest);
         }
+        Rest { is_certain, silent, target_failure }
     }
 }
 

@@ -9,6 +9,7 @@
 //! - A test that started and did not end failed with its package: it panicked or timed out.
 //! - A package that failed without a failed test counts as one failed test: it does not build, or its
 //!   `TestMain` or `init` failed. A package without an end, because the run was cut short, counts the same.
+//! - Without `-v`, a failed package counts as one failed test, too, unless its failed tests show.
 //! - `FAIL example.com/kit [build failed]` is all that Go before 1.20 prints for a package that does not build.
 //! - Other lines are output of other programs.
 
@@ -32,7 +33,9 @@ pub(crate) struct Reader {
     /// Tests in the text whose package is not known yet.
     pending: Pending,
     formats: Vec<Format>,
-    has_build_failure: bool,
+    has_failed_package: bool,
+    /// The first package that the events show as not built.
+    not_built: Option<String>,
     incomplete: bool,
 }
 
@@ -102,15 +105,21 @@ impl Reader {
 
     pub(crate) fn finish(mut self, recorder: &mut Recorder) {
         self.end_text(recorder);
-        if self.has_build_failure && self.formats.is_empty() {
+        if self.has_failed_package && self.formats.is_empty() {
             self.format(Format::GoText);
         }
-        // A line such as `FAIL	kit	0.1s` alone shows no test.
+        // A line such as `ok	kit	0.1s` alone shows no test.
         if self.formats.is_empty() {
             return;
         }
         for package in &self.packages {
             package.record(recorder);
+        }
+        let failed = |package: &Package| package.outcome == Some(Outcome::Failed);
+        if let Some(name) = self.not_built
+            && !self.packages.iter().any(failed)
+        {
+            recorder.failure(&name);
         }
         if self.incomplete {
             recorder.note(Note::Incomplete(Format::GoText));

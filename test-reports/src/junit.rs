@@ -12,7 +12,7 @@
 //!   <https://nexte.st/docs/machine-readable/junit/>): they do not count.
 //! - `<skipped>` is skipped; with a failure as well, the test has failed, as when pytest's teardown fails
 //!   after a skip. Node's failing `todo` has both, with `type="todo"`, and is skipped
-//!   (<https://nodejs.org/api/test.html#todo-tests>).
+//!   (<https://nodejs.org/api/test.html#todo-tests>). So is a test of Catch2 that may fail.
 //! - Without such children, `status` or `result` decide. `GoogleTest`
 //!   (<https://google.github.io/googletest/advanced.html#generating-an-xml-report>), `CTest`
 //!   (<https://cmake.org/cmake/help/latest/manual/ctest.1.html#cmdoption-ctest-output-junit>) and Qt use them.
@@ -65,6 +65,12 @@ impl Reader<'_, '_, '_> {
                     let (shown, stated) = self.suite(&child, scope)?;
                     contents.shown.add(shown);
                     contents.inner = Some(contents.inner.unwrap_or_default().plus(stated));
+                }
+                // The specifications of tests that TestLink exports.
+                "testcase" if child.attribute("internalid").is_some() => {
+                    return Err(
+                        child.located(ReportErrorKind::UnknownContent { element: excerpt(child.name()) })
+                    );
                 }
                 "testcase" => {
                     any = true;
@@ -138,7 +144,10 @@ impl Reader<'_, '_, '_> {
                 Some(Outcome::Passed) => {}
                 Some(outcome) => return outcome,
                 None if word.is_empty() => {}
-                None => self.recorder.unknown_word(&JUNIT_STATUS, &word, Outcome::Passed),
+                None => {
+                    self.recorder.unknown_word(&JUNIT_STATUS, &word, Outcome::Skipped);
+                    return Outcome::Skipped;
+                }
             }
         }
         Outcome::Passed
@@ -168,8 +177,11 @@ impl Children {
             if let Some(outcome) = JUNIT_ELEMENTS.outcome(name) {
                 let kind = child.text("type");
                 children.failures += u64::from(outcome == Outcome::Failed);
-                todo |= outcome == Outcome::Skipped && kind == "todo";
-                children.could_not_run |= JUNIT_NOT_RUN.prefix(&child.text("message")).is_some();
+                let message = child.text("message");
+                // Node and Catch2 add the failure that they allow.
+                let may_fail = kind == "todo" || message.ends_with("!mayfail");
+                todo |= outcome == Outcome::Skipped && may_fail;
+                children.could_not_run |= JUNIT_NOT_RUN.prefix(&message).is_some();
                 match JUNIT_TYPES.suffix(&kind).unwrap_or(outcome) {
                     Outcome::Passed => {}
                     Outcome::Failed => children.outcome = Some(Outcome::Failed),
@@ -286,6 +298,11 @@ mod tests {
             ("<skipped/>", (0, 0, 1)),
             ("<skipped type='pytest.skip'/><error/>", (0, 1, 0)),
             ("<skipped type='todo'/><failure/>", (0, 0, 1)),
+            ("<skipped message='TEST_CASE tagged with !mayfail'/><failure/>", (0, 0, 1)),
+            ("<timeout/>", (0, 1, 0)),
+            ("<blocked/>", (0, 0, 1)),
+            ("<failure type='PHPUnit\\Framework\\SyntheticSkippedError'/>", (0, 0, 1)),
+            ("<error type='PHPUnit\\Framework\\OutputError'/>", (1, 0, 0)),
             ("<system-out><failure/></system-out><warning/>", (1, 0, 0)),
             ("<error type='Kit\\RiskyTestError'/>", (1, 0, 0)),
             ("<error type='PHPUnit_Framework_IncompleteTestError'/>", (0, 0, 1)),
@@ -306,7 +323,9 @@ mod tests {
             ("status='ERROR'", (0, 1, 0)),
             ("result='timed_out'", (0, 1, 0)),
             ("result='bfail'", (0, 0, 1)),
-            ("status='splendid'", (1, 0, 0)),
+            ("status='splendid'", (0, 0, 1)),
+            ("status='not ok'", (0, 1, 0)),
+            ("result='allowed to fail'", (0, 0, 1)),
         ] {
             check_counts(&format!("<testsuite><testcase {attributes}/></testsuite>"), counts);
         }

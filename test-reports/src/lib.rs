@@ -72,16 +72,9 @@ fn read_into(recorder: &mut Recorder, content: &[u8]) -> Result<(), ReportError>
         recorder.note(Note::UnknownEncoding(encoding));
     }
     read_text(recorder, &text).map_err(|error| error.in_text(&text))?;
-    if !recorder.formats.is_empty() || !recorder.notes.is_empty() {
-        return Ok(());
-    }
-    for source in text::without_prefixes(&text::without_colors(&text)) {
-        read_text(recorder, &source).map_err(|error| error.in_text(&source))?;
-    }
-    if recorder.formats.is_empty() {
+    if recorder.formats.is_empty() && recorder.notes.is_empty() {
         return Err(ReportError::UnknownFormat);
     }
-    recorder.note(Note::Prefixed);
     Ok(())
 }
 

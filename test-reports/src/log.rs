@@ -1,8 +1,10 @@
 //! The output of test runners, mixed with that of other programs. Every line belongs to one tool, or to none.
 
 use crate::error::Located;
+use crate::note::Note;
 use crate::recorder::Recorder;
 use crate::spans::{self, Span, Tool};
+use crate::text::Prefixed;
 use crate::{cargo, dart, go, json, libtest, nextest, tap, text, xml_reports};
 
 /// A reader for each format.
@@ -64,15 +66,35 @@ impl Documents {
     }
 }
 
-/// Reads all results in a log.
+/// Reads all results in a log, and then those behind prefixes.
 pub(crate) fn read(text: &str, recorder: &mut Recorder) -> Result<(), Located> {
     let plain = text::without_colors(text);
+    let (mut error, prefixed) = read_lines(&plain, false, recorder);
+    let (before, is_first) = (recorder.results(), recorder.formats.is_empty());
+    for source in prefixed.sources.values() {
+        // If other lines have no prefix either, a source needs more than a line that looks like a result.
+        let (in_source, _) = read_lines(source, !prefixed.is_most(), recorder);
+        error = error.or(in_source);
+    }
+    if recorder.results() != before || is_first && !recorder.formats.is_empty() {
+        recorder.note(Note::Prefixed);
+    }
+    error.filter(|_| recorder.formats.is_empty()).map_or(Ok(()), Err)
+}
+
+/// Reads all results in lines. Returns the first error in a document, and the lines with a prefix.
+fn read_lines<'a>(
+    plain: &'a str,
+    only_certain: bool,
+    recorder: &mut Recorder,
+) -> (Option<Located>, Prefixed<'a>) {
+    let mut prefixed = Prefixed::default();
     let mut readers = Readers::default();
     let mut documents = Documents::default();
-    let mut spans = spans::find(&plain).into_iter().peekable();
+    let mut spans = spans::find(plain).into_iter().peekable();
     let mut enclosing: Option<Span> = None;
     let mut skip_to = 0;
-    for (offset, line) in text::lines(&plain) {
+    for (offset, line) in text::lines(plain) {
         if offset < skip_to {
             continue;
         }
@@ -86,6 +108,7 @@ pub(crate) fn read(text: &str, recorder: &mut Recorder) -> Result<(), Located> {
             } else {
                 // The output of a test.
                 skip_to = span.end + 1;
+                readers.nextest.end_output();
             }
         }
         if offset < skip_to {
@@ -96,15 +119,20 @@ pub(crate) fn read(text: &str, recorder: &mut Recorder) -> Result<(), Located> {
                 readers.read_edge(span.tool, line, recorder);
             }
             Some(span) => readers.read_output(span.tool, line),
-            None if readers.is_in_output() => readers.read(line, recorder),
-            None => match documents.read(&plain, offset, line, recorder) {
-                Some(end) => skip_to = end,
-                None => readers.read(line, recorder),
-            },
+            None => {
+                let is_in_output = readers.is_in_output();
+                let document =
+                    if is_in_output { None } else { documents.read(plain, offset, line, recorder) };
+                if let Some(end) = document {
+                    skip_to = end;
+                } else if !readers.read(line, recorder) {
+                    prefixed.read(line);
+                }
+            }
         }
     }
-    readers.finish(recorder);
-    documents.error.filter(|_| recorder.formats.is_empty()).map_or(Ok(()), Err)
+    readers.finish(only_certain, recorder);
+    (documents.error, prefixed)
 }
 
 impl<'a> Readers<'a> {
@@ -126,11 +154,14 @@ impl<'a> Readers<'a> {
 
     /// Whether lines are the output of a test.
     fn is_in_output(&self) -> bool {
-        self.go.is_running() || self.cargo.is_listing()
+        self.go.is_running() || self.cargo.is_listing() || self.nextest.is_in_output()
     }
 
-    /// Reads a line outside completed runs.
-    fn read(&mut self, line: &'a str, recorder: &mut Recorder) {
+    /// Reads a line outside completed runs. Returns whether it belongs to a tool.
+    fn read(&mut self, line: &'a str, recorder: &mut Recorder) -> bool {
+        if self.nextest.is_in_output() {
+            return self.nextest.read(line, recorder) || self.nextest.is_in_output();
+        }
         let is_read = self.go.read(line, recorder)
             || self.go.is_running()
             || self.nextest.read(line, recorder)
@@ -140,16 +171,18 @@ impl<'a> Readers<'a> {
         if !is_read && !self.is_in_output() {
             self.tap.read(line);
         }
+        is_read || self.is_in_output()
     }
 
-    /// Ends all runs. TAP comes last, because it depends on whether the log has anything else.
-    fn finish(self, recorder: &mut Recorder) {
+    /// Ends all runs. TAP depends on whether the log has anything else, and so does what is left of cargo.
+    fn finish(self, only_certain: bool, recorder: &mut Recorder) {
         self.nextest.finish(recorder);
-        self.cargo.finish(recorder);
+        let cargo = self.cargo.finish(recorder);
         self.go.finish(recorder);
         self.libtest.finish(recorder);
         self.dart.finish(recorder);
-        self.tap.finish(recorder);
+        self.tap.finish(only_certain, recorder);
+        cargo.finish(recorder);
     }
 }
 
@@ -188,6 +221,8 @@ mod tests {
             "{\"type\":\"suite\",\"event\":\"failed\"}\n",
             "FAIL\tis not a package\n",
             "    PASS [ok] everything\n",
+            "=== RUN the unit tests ===\n",
+            "Summary [of changes] 4 tests run: 3 passed, 1 failed\n",
             "<testsuite is what a test prints\n",
         ] {
             check_counts(&["make\n", noise, CARGO, noise, TAP, noise].concat(), (2, 1, 0));
@@ -220,5 +255,27 @@ mod tests {
             check_counts(&prefixed(prefix, &[CARGO, TAP].concat()), (2, 1, 0));
         }
         check_counts(&[prefixed("a-1  | ", CARGO), prefixed("b-1 | ", TAP)].concat(), (2, 1, 0));
+        let mixed = [CARGO, &prefixed("e2e-1  | ", TAP), &"building\n".repeat(20)].concat();
+        check_counts(&mixed, (2, 1, 0));
+        check_counts(&mixed.replace(CARGO, ""), (1, 1, 0));
+        check_counts(&[CARGO, "e2e-1  | not ok\ne2e-1  | ok 1\n"].concat(), (1, 0, 0));
+    }
+
+    #[test]
+    fn one_failure_counts_once() {
+        let error = "error: test failed, to rerun pass `--test custom`\n";
+        check_counts(&[TAP, error].concat(), (1, 1, 0));
+        let libtest = "{ \"type\": \"suite\", \"event\": \"started\", \"test_count\": 1 }\n\
+            { \"type\": \"test\", \"name\": \"b\", \"event\": \"failed\" }\n\
+            { \"type\": \"suite\", \"event\": \"failed\" }\n";
+        check_counts(&[libtest, error].concat(), (0, 1, 0));
+        check_counts(&[GO, error].concat(), (1, 1, 0));
+    }
+
+    #[test]
+    fn an_announcement_alone_is_other_output() {
+        check_counts(&[GO, "running 3 tests\n"].concat(), (1, 0, 0));
+        check_counts(&["running 3 tests\n", TAP].concat(), (1, 1, 0));
+        check_counts("running 3 tests\n", (0, 3, 0));
     }
 }

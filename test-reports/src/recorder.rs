@@ -299,6 +299,11 @@ impl Recorder {
         number - left
     }
 
+    /// Changes with each result.
+    pub(crate) fn results(&self) -> (usize, Counts, bool) {
+        (self.tests.len(), self.unnamed, self.run_failed)
+    }
+
     /// Whether any test recorded at or after `since` has failed in the end.
     pub(crate) fn failed_since(&self, since: usize) -> bool {
         self.tests.iter().skip(since).any(|test| test.outcome == Outcome::Failed)

@@ -231,9 +231,10 @@ impl Reader {
     }
 
     /// Records all streams that are certain, or, if the log has nothing else, those that are likely.
-    pub(crate) fn finish(mut self, recorder: &mut Recorder) {
+    pub(crate) fn finish(mut self, only_certain: bool, recorder: &mut Recorder) {
         self.end_stream();
-        let only_certain = !recorder.formats.is_empty() || self.ended.iter().any(|stream| stream.is_certain);
+        let only_certain =
+            only_certain || !recorder.formats.is_empty() || self.ended.iter().any(|stream| stream.is_certain);
         let mut any = false;
         let mut failed = false;
         for (index, stream) in self.ended.into_iter().enumerate() {

@@ -169,6 +169,8 @@ fn known_files_that_are_not_reports_are_ignored() {
         ("<failsafe-summary result='null'/>", "it is Failsafe's summary of other reports"),
         ("<!DOCTYPE suite SYSTEM 'x.dtd'><suite name='s'/>", "it is a TestNG suite definition"),
         ("<report name='kit'><package name='k'/></report>", "it is a coverage report (JaCoCo)"),
+        ("<report name='kit'/>", "it is a coverage report (JaCoCo)"),
+        ("<e:events xmlns:e='e'/>", "it is Open Test Reporting, which JUnit's XML reports repeat"),
         ("<?xml version='1.0'?><coverage line-rate='1'/>", "it is a coverage report (Cobertura or Clover)"),
     ] {
         let report = read(content.as_bytes()).unwrap();

@@ -124,6 +124,10 @@ mod tests {
             "<testsuite> has no content of a known report format at line 1, column 1",
         );
         check_error(
+            "<testsuite><testcase internalid='3' name='a'><steps/></testcase></testsuite>",
+            "<testcase> has no content of a known report format at line 1, column 12",
+        );
+        check_error(
             "<assembly manifestVersion='1.0'><dependency/></assembly>",
             "<assembly> has no content of a known report format at line 1, column 1",
         );

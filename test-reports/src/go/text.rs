@@ -24,17 +24,19 @@ impl Pending {
 
 impl Reader {
     pub(super) fn read_text(&mut self, line: &str, recorder: &mut Recorder) -> bool {
-        if let Some(name) = line.strip_prefix("=== RUN ") {
+        if let Some(name) = test_start(line) {
             self.format(Format::GoText);
-            self.pending.running.insert(name.trim().to_owned());
-            self.pending.lines.push((name.trim().to_owned(), None));
+            self.pending.running.insert(name.to_owned());
+            self.pending.lines.push((name.to_owned(), None));
         } else if let Some((name, outcome)) = self.test_end(line) {
             self.incomplete |= !self.pending.running.remove(name) && outcome != Outcome::Skipped;
             self.pending.lines.push((name.to_owned(), Some(outcome)));
         } else if let Some((package, outcome)) = package_end(line) {
+            self.incomplete |= outcome == Outcome::Failed && self.pending.lines.is_empty();
+            self.has_failed_package |= outcome == Outcome::Failed;
             self.end_package(package, outcome, recorder);
         } else if let Some(package) = build_failure(line) {
-            self.has_build_failure = true;
+            self.has_failed_package = true;
             self.end_package(package, Outcome::Failed, recorder);
         } else if !self.pending.lines.is_empty() && matches!(line, "PASS" | "FAIL") {
             self.pending.running.clear();
@@ -98,6 +100,12 @@ impl Reader {
             package.end(outcome);
         }
     }
+}
+
+/// The name in `=== RUN   TestA/x`. Go writes a space in a name as `_`.
+fn test_start(line: &str) -> Option<&str> {
+    let name = line.strip_prefix("=== RUN   ")?.trim_end();
+    (!name.is_empty() && !name.contains(char::is_whitespace)).then_some(name)
 }
 
 /// The package in `ok example.com/kit 0.01s` or `FAIL example.com/kit 0.02s`, with tabs between.
@@ -174,6 +182,7 @@ mod tests {
             "--- FAIL: TestA (0.00s)\n    a_test.go:3: no\nFAIL\nFAIL\tkit\t0.01s\nok  \tkit/b\t0.01s\n",
             (0, 1, 0),
         );
+        check_counts("FAIL\nFAIL\tkit\t0.12s\nok  \tkit/b\t0.01s\nFAIL\n", (0, 1, 0));
         check_error(
             "ok  \texample.com/kit\t0.01s\n",
             "not a test report: neither XML nor JSON of a known format, nor the output of a known test runner",
