@@ -229,6 +229,31 @@ mod tests {
     }
 
     #[test]
+    fn the_files_of_a_retried_trx_run_are_attempts() {
+        let run = |tests: &str| {
+            let results = tests.chars().map(|test| {
+                let outcome = if test.is_uppercase() { "Passed" } else { "Failed" };
+                format!("<UnitTestResult testName='{}' outcome='{outcome}'/>", test.to_ascii_lowercase())
+            });
+            format!("<TestRun><Results>{}</Results></TestRun>", results.collect::<String>())
+        };
+        let mut reports = Reports::new(Repetitions::Merge);
+        reports.add("TestResults/Retries/k3/1/kit.trx", run("AbC").as_bytes()).unwrap();
+        reports.add("TestResults/kit.trx", run("B").as_bytes()).unwrap();
+        assert_eq!(reports.summary(0).counts, Counts { passed: 3, failed: 0, skipped: 0 });
+    }
+
+    #[test]
+    fn tests_of_different_packages_are_different() {
+        let report =
+            |status: &str| format!(r#"{{"results": {{"tests": [{{"name": "a", "status": "{status}"}}]}}}}"#);
+        let mut reports = Reports::new(Repetitions::Merge);
+        reports.add("r/a.json", report("failed").as_bytes()).unwrap();
+        reports.add("r/b.json", report("passed").as_bytes()).unwrap();
+        assert_eq!(reports.summary(0).counts, Counts { passed: 1, failed: 1, skipped: 0 });
+    }
+
+    #[test]
     fn intentional_repetitions_all_count() {
         let mut reports = Reports::new(Repetitions::Count);
         reports.add("a.xml", report("aAAb").as_bytes()).unwrap();
