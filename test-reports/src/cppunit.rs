@@ -20,7 +20,7 @@ pub(crate) fn detects(element: &Element<'_>) -> bool {
 pub(crate) fn read(
     document: &mut Document<'_>,
     first: &Element<'_>,
-    recorder: &mut Recorder<'_>,
+    recorder: &mut Recorder,
 ) -> Result<(), Located> {
     recorder.format(Format::CppUnit);
     let since = recorder.tests.len();
@@ -31,7 +31,7 @@ pub(crate) fn read(
             Some(outcome) => {
                 let number = tests(document, outcome, recorder)?;
                 shown.tests += number;
-                shown.failure |= number > 0 && outcome == Outcome::Failed;
+                shown.failures += if outcome == Outcome::Failed { number } else { 0 };
             }
             None if child.name() == "Statistics" => stated = statistics(document)?,
             None => document.skip()?,
@@ -42,7 +42,7 @@ pub(crate) fn read(
     Ok(())
 }
 
-fn tests(document: &mut Document<'_>, outcome: Outcome, recorder: &mut Recorder<'_>) -> Result<u64, Located> {
+fn tests(document: &mut Document<'_>, outcome: Outcome, recorder: &mut Recorder) -> Result<u64, Located> {
     let mut number = 0;
     while document.child()?.is_some() {
         let mut name = String::new();
@@ -53,7 +53,7 @@ fn tests(document: &mut Document<'_>, outcome: Outcome, recorder: &mut Recorder<
                 document.skip()?;
             }
         }
-        recorder.test(&Test::new(Scope::Project, &name, outcome));
+        recorder.test(&Test::new(Scope::FILE, &name, outcome));
         number += 1;
     }
     Ok(number)

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::counts::Outcome;
 use crate::format::Format;
-use crate::recorder::{Recorder, Scope, Test};
+use crate::recorder::{Recorder, Scope, Test, hash};
 use crate::vocabulary::DART;
 
 #[derive(Deserialize)]
@@ -57,14 +57,15 @@ pub(crate) struct Reader {
     is_running: bool,
     /// The number of the run.
     run: u64,
-    suites: HashMap<u64, (String, String)>,
+    /// The scope of each suite: the hash of its path and its platform.
+    suites: HashMap<u64, u64>,
     tests: BTreeMap<u64, StartedTest>,
     failed: bool,
 }
 
 impl Reader {
     /// Reads a line outside of other tools' runs. Returns whether it belongs to this format.
-    pub(crate) fn read(&mut self, line: &str, recorder: &mut Recorder<'_>) -> bool {
+    pub(crate) fn read(&mut self, line: &str, recorder: &mut Recorder) -> bool {
         if !line.starts_with('{') || !(self.is_running || line.contains(r#""protocolVersion""#)) {
             return false;
         }
@@ -77,7 +78,7 @@ impl Reader {
                 recorder.format(Format::Dart);
             }
             ("suite", _, Some(suite), _) => {
-                self.suites.insert(suite.id, (suite.path.unwrap_or_default(), suite.platform));
+                self.suites.insert(suite.id, hash((suite.path, suite.platform)));
             }
             ("testStart", Some(test), ..) => drop(self.tests.insert(test.id, test)),
             ("testDone", .., Some(id)) => {
@@ -107,22 +108,22 @@ impl Reader {
         true
     }
 
-    fn record(&mut self, test: &StartedTest, outcome: Outcome, recorder: &mut Recorder<'_>) {
+    fn record(&mut self, test: &StartedTest, outcome: Outcome, recorder: &mut Recorder) {
         self.failed |= outcome == Outcome::Failed;
         let suite = test.suite.and_then(|suite| self.suites.get(&suite));
-        let (path, platform) = suite.map_or(("", ""), |(path, platform)| (path, platform));
-        let scope = format!("{path}\n{platform}");
-        recorder.test(&Test { variant: self.run, ..Test::new(Scope::Suite(&scope), &test.name, outcome) });
+        let scope = suite.map_or(Scope::FILE, |suite| Scope::hashed(*suite));
+        let (suite, variant) = (self.run, test.id);
+        recorder.test(&Test { suite, variant, ..Test::new(scope, &test.name, outcome) });
     }
 
-    fn tests_without_end(&mut self, recorder: &mut Recorder<'_>) {
+    fn tests_without_end(&mut self, recorder: &mut Recorder) {
         for (_, test) in std::mem::take(&mut self.tests) {
             self.record(&test, Outcome::Failed, recorder);
         }
     }
 
     /// Ends a truncated run.
-    fn end(&mut self, recorder: &mut Recorder<'_>) {
+    fn end(&mut self, recorder: &mut Recorder) {
         if self.is_running {
             self.tests_without_end(recorder);
             recorder.fail_run();
@@ -132,7 +133,7 @@ impl Reader {
         self.is_running = false;
     }
 
-    pub(crate) fn finish(mut self, recorder: &mut Recorder<'_>) {
+    pub(crate) fn finish(mut self, recorder: &mut Recorder) {
         self.end(recorder);
     }
 }

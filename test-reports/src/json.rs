@@ -6,21 +6,17 @@
 //! - **`RSpec`** (<https://rspec.info/features/3-13/rspec-core/formatters/json-formatter/>): each example counts
 //!   by its `status`, and errors outside examples fail the run.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::counts::Outcome;
 use crate::error::{Located, ReportErrorKind, excerpt};
 use crate::format::Format;
+use crate::log::InLog;
 use crate::recorder::{Recorder, Scope, Test, hash};
 use crate::stated::{Shown, Stated};
-use crate::text;
 use crate::vocabulary::{CTRF, MOCHA, RSPEC, Vocabulary};
-
-/// The maximum number of objects that are read, so that time is linear.
-const OBJECTS_MAX: usize = 16;
 
 /// The fields that identify a format.
 #[derive(Deserialize)]
@@ -39,45 +35,52 @@ struct Marks {
 enum ResultMarks {
     Ctrf {
         #[expect(dead_code, reason = "only its presence matters")]
-        tests: IgnoredAny,
-        #[expect(dead_code, reason = "only its presence matters")]
-        summary: IgnoredAny,
+        tests: Vec<IgnoredAny>,
     },
     Other(IgnoredAny),
 }
 
-/// Reads the first object of a known format. Returns whether there is one.
-pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<bool, Located> {
-    let starts = text::lines(text).filter(|(_, line)| line.trim_start().starts_with('{'));
-    for (offset, _) in starts.take(OBJECTS_MAX) {
-        let object = text.get(offset..).unwrap_or_default();
-        let malformed = |error: serde_json::Error| Located {
-            offset: offset + position(object, &error),
-            kind: ReportErrorKind::MalformedJson(excerpt(
-                error.to_string().split(" at line ").next().unwrap_or_default(),
-            )),
-        };
-        match first::<Marks>(object) {
-            Ok(Marks { results: Some(ResultMarks::Ctrf { .. }), .. }) => {
-                first::<Ctrf<'_>>(object).map_err(malformed)?.record(recorder);
-            }
-            Ok(Marks { stats: Some(_), passes: Some(_), failures: Some(_), .. }) => {
-                first::<Mocha<'_>>(object).map_err(malformed)?.record(recorder);
-            }
-            Ok(Marks { examples: Some(_), summary: Some(_), .. }) => {
-                first::<RSpec<'_>>(object).map_err(malformed)?.record(recorder);
-            }
-            Err(error) if error.is_eof() && has_marks(object) => return Err(malformed(error)),
-            Ok(_) | Err(_) => continue,
-        }
-        return Ok(true);
-    }
-    Ok(false)
+/// Whether an object may begin with this line of a log.
+pub(crate) fn detects(line: &str) -> bool {
+    line.trim_start().starts_with('{')
 }
 
-/// The first value in a text.
-fn first<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
-    T::deserialize(&mut serde_json::Deserializer::from_str(text))
+/// Reads the object at the start of a text, if it is a report.
+pub(crate) fn read_in_log(text: &str, recorder: &mut Recorder) -> InLog {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Marks>();
+    let marks = match values.next() {
+        Some(Ok(marks)) => marks,
+        Some(Err(error)) if error.is_eof() && has_marks(text) => {
+            return InLog::Invalid { length: text.len(), error: malformed(text, &error) };
+        }
+        // Another object may begin within the text that was read, but not if all of it was.
+        Some(Err(error)) => return InLog::Other { length: position(text, &error).max(1) },
+        None => return InLog::Other { length: text.len() },
+    };
+    let length = values.byte_offset();
+    let object = text.get(..length).unwrap_or(text);
+    let read = match marks {
+        Marks { results: Some(ResultMarks::Ctrf { .. }), .. } => {
+            serde_json::from_str::<Ctrf>(object).map(|report| report.record(recorder))
+        }
+        Marks { stats: Some(_), passes: Some(_), failures: Some(_), .. } => {
+            serde_json::from_str::<Mocha>(object).map(|report| report.record(recorder))
+        }
+        Marks { examples: Some(_), summary: Some(_), .. } => {
+            serde_json::from_str::<RSpec>(object).map(|report| report.record(recorder))
+        }
+        Marks { .. } => return InLog::Other { length },
+    };
+    match read {
+        Ok(()) => InLog::Report { length },
+        Err(error) => InLog::Invalid { length, error: malformed(object, &error) },
+    }
+}
+
+fn malformed(object: &str, error: &serde_json::Error) -> Located {
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    Located { offset: position(object, error), kind: ReportErrorKind::MalformedJson(excerpt(message)) }
 }
 
 /// Whether a truncated object looks like a report.
@@ -91,174 +94,216 @@ fn position(object: &str, error: &serde_json::Error) -> usize {
     object.floor_char_boundary(before + error.column().saturating_sub(1))
 }
 
-#[derive(Deserialize)]
-struct Ctrf<'a> {
-    #[serde(borrow)]
-    results: CtrfResults<'a>,
+/// Writers disagree about types: a number may be a string, and anything may be null.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        value @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => value.to_string(),
+    })
+}
+
+/// A number that counts tests; at most that of 32 bits.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within the limits")]
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = text(deserializer)?.trim().parse::<f64>().unwrap_or_default();
+    Ok(number.clamp(0.0, f64::from(u32::MAX)) as u64)
 }
 
 #[derive(Deserialize)]
-struct CtrfResults<'a> {
-    #[serde(borrow)]
-    tests: Vec<CtrfTest<'a>>,
-    #[serde(default)]
-    summary: CtrfSummary,
+struct Ctrf {
+    results: CtrfResults,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CtrfTest<'a> {
-    #[serde(borrow, default)]
-    name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    status: Cow<'a, str>,
+struct CtrfResults {
+    tests: Vec<CtrfTest>,
+    summary: Option<CtrfSummary>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct CtrfTest {
+    #[serde(deserialize_with = "text")]
+    name: String,
+    #[serde(deserialize_with = "text")]
+    status: String,
     /// A string in early versions, and a list since then.
-    suite: Option<serde_json::Value>,
-    #[serde(borrow)]
-    file_path: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    browser: Option<Cow<'a, str>>,
-    flaky: Option<bool>,
-    retries: Option<f64>,
+    #[serde(deserialize_with = "text")]
+    suite: String,
+    #[serde(deserialize_with = "text")]
+    file_path: String,
+    #[serde(deserialize_with = "text")]
+    id: String,
+    #[serde(deserialize_with = "text")]
+    browser: String,
+    #[serde(deserialize_with = "text")]
+    flaky: String,
+    #[serde(deserialize_with = "number")]
+    retries: u64,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct CtrfSummary {
-    tests: Option<f64>,
-    failed: Option<f64>,
-    skipped: Option<f64>,
-    pending: Option<f64>,
-    other: Option<f64>,
+    #[serde(deserialize_with = "number")]
+    tests: u64,
+    #[serde(deserialize_with = "number")]
+    failed: u64,
+    #[serde(deserialize_with = "number")]
+    skipped: u64,
+    #[serde(deserialize_with = "number")]
+    pending: u64,
+    #[serde(deserialize_with = "number")]
+    other: u64,
 }
 
-impl Ctrf<'_> {
-    fn record(&self, recorder: &mut Recorder<'_>) {
+impl Ctrf {
+    fn record(&self, recorder: &mut Recorder) {
         recorder.format(Format::Ctrf);
         let since = recorder.tests.len();
         let mut shown = Shown::default();
         for test in &self.results.tests {
             let outcome = outcome(&CTRF, &test.status, recorder);
-            let suite = test.suite.as_ref().map(ToString::to_string).unwrap_or_default();
-            let file = test.file_path.as_deref().unwrap_or_default();
-            let class = if suite.is_empty() && file.is_empty() { suite } else { format!("{file}\n{suite}") };
-            let retried = test.flaky == Some(true) || test.retries.is_some_and(|retries| retries >= 1.0);
-            let scope = if class.is_empty() { Scope::Project } else { Scope::Suite(&class) };
+            let has_scope = !test.suite.is_empty() || !test.file_path.is_empty();
+            let scope =
+                if has_scope { Scope::hashed(hash((&test.file_path, &test.suite))) } else { Scope::FILE };
+            let retried = test.flaky == "true" || test.retries > 0;
             recorder.test(&Test {
                 variant: hash((&test.id, &test.browser)),
                 retried,
                 ..Test::new(scope, &test.name, outcome)
             });
-            shown.tests += 1;
-            shown.failure |= outcome == Outcome::Failed || retried;
-            shown.skipped |= outcome == Outcome::Skipped;
+            shown.test(outcome);
+            shown.failures += u64::from(retried && outcome != Outcome::Failed);
         }
-        let summary = &self.results.summary;
-        let stated = Stated {
-            tests: summary.tests.map(whole),
-            failures: whole(summary.failed.unwrap_or_default()),
-            errors: 0,
-            skipped: [summary.skipped, summary.pending, summary.other]
-                .into_iter()
-                .map(|number| whole(number.unwrap_or_default()))
-                .sum(),
-        };
-        if shown.tests == 0 {
-            stated.count_alone(recorder);
-        } else {
-            stated.count_rest(Some(Stated::default()), shown, since, recorder);
+        if let Some(summary) = &self.results.summary {
+            let stated = Stated {
+                tests: Some(summary.tests),
+                failures: summary.failed,
+                errors: 0,
+                skipped: summary.skipped + summary.pending + summary.other,
+            };
+            stated.count(shown, since, recorder);
         }
     }
 }
 
-/// A number that counts tests; at most that of 32 bits.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within the limits")]
-fn whole(number: f64) -> u64 {
-    number.clamp(0.0, f64::from(u32::MAX)) as u64
-}
-
 #[derive(Deserialize)]
-struct Mocha<'a> {
-    #[serde(borrow)]
-    passes: Vec<MochaTest<'a>>,
-    #[serde(borrow)]
-    failures: Vec<MochaTest<'a>>,
-    #[serde(borrow, default)]
-    pending: Vec<MochaTest<'a>>,
+struct Mocha {
+    stats: MochaStats,
+    passes: Vec<MochaTest>,
+    failures: Vec<MochaTest>,
+    #[serde(default)]
+    pending: Vec<MochaTest>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct MochaTest<'a> {
-    #[serde(borrow, default)]
-    full_title: Cow<'a, str>,
-    #[serde(borrow)]
-    file: Option<Cow<'a, str>>,
-    current_retry: Option<f64>,
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct MochaStats {
+    #[serde(deserialize_with = "number")]
+    tests: u64,
+    #[serde(deserialize_with = "number")]
+    failures: u64,
+    #[serde(deserialize_with = "number")]
+    pending: u64,
 }
 
-impl Mocha<'_> {
-    fn record(&self, recorder: &mut Recorder<'_>) {
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct MochaTest {
+    #[serde(deserialize_with = "text")]
+    full_title: String,
+    #[serde(deserialize_with = "text")]
+    file: String,
+    #[serde(deserialize_with = "number")]
+    current_retry: u64,
+}
+
+impl Mocha {
+    fn record(&self, recorder: &mut Recorder) {
         recorder.format(Format::Mocha);
+        let since = recorder.tests.len();
+        let mut shown = Shown::default();
         let lists = [("failures", &self.failures), ("pending", &self.pending), ("passes", &self.passes)];
         for (list, tests) in lists {
             let outcome = MOCHA.outcome(list).unwrap_or(Outcome::Failed);
             for test in tests {
-                let file = test.file.as_deref().unwrap_or_default();
-                let scope = if file.is_empty() { Scope::Project } else { Scope::Suite(file) };
+                // Different tests may have the same title.
+                let variant = recorder.next_suite();
                 recorder.test(&Test {
-                    retried: test.current_retry.is_some_and(|retry| retry >= 1.0),
-                    ..Test::new(scope, &test.full_title, outcome)
+                    variant,
+                    retried: test.current_retry > 0,
+                    ..Test::new(Scope::suite(&test.file), &test.full_title, outcome)
                 });
+                shown.test(outcome);
             }
         }
+        let MochaStats { tests, failures, pending } = self.stats;
+        Stated { tests: Some(tests), failures, errors: 0, skipped: pending }.count(shown, since, recorder);
     }
 }
 
 #[derive(Deserialize)]
-struct RSpec<'a> {
-    #[serde(borrow)]
-    examples: Vec<Example<'a>>,
+struct RSpec {
+    examples: Vec<Example>,
     summary: RSpecSummary,
 }
 
-#[derive(Deserialize)]
-struct Example<'a> {
-    #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    full_description: Cow<'a, str>,
-    #[serde(borrow, default)]
-    status: Cow<'a, str>,
-    #[serde(borrow)]
-    file_path: Option<Cow<'a, str>>,
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Example {
+    #[serde(deserialize_with = "text")]
+    id: String,
+    #[serde(deserialize_with = "text")]
+    full_description: String,
+    #[serde(deserialize_with = "text")]
+    status: String,
+    #[serde(deserialize_with = "text")]
+    file_path: String,
+    #[serde(deserialize_with = "number")]
+    line_number: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 struct RSpecSummary {
-    #[serde(default)]
-    errors_outside_of_examples_count: f64,
+    #[serde(rename = "example_count", deserialize_with = "number")]
+    examples: u64,
+    #[serde(rename = "failure_count", deserialize_with = "number")]
+    failures: u64,
+    #[serde(rename = "pending_count", deserialize_with = "number")]
+    pending: u64,
+    #[serde(rename = "errors_outside_of_examples_count", deserialize_with = "number")]
+    errors: u64,
 }
 
-impl RSpec<'_> {
-    fn record(&self, recorder: &mut Recorder<'_>) {
+impl RSpec {
+    fn record(&self, recorder: &mut Recorder) {
         recorder.format(Format::RSpec);
+        let since = recorder.tests.len();
+        let mut shown = Shown::default();
         for example in &self.examples {
             let outcome = outcome(&RSPEC, &example.status, recorder);
-            let file = example.file_path.as_deref().unwrap_or_default();
-            let scope = if file.is_empty() { Scope::Project } else { Scope::Suite(file) };
-            let test = Test::new(scope, &example.full_description, outcome);
-            recorder.test(&Test { variant: hash(&example.id), ..test });
+            let test = Test::new(Scope::suite(&example.file_path), &example.full_description, outcome);
+            recorder.test(&Test { variant: hash((&example.id, example.line_number)), ..test });
+            shown.test(outcome);
         }
-        if self.summary.errors_outside_of_examples_count >= 1.0 {
+        let summary = &self.summary;
+        let stated = Stated {
+            tests: Some(summary.examples),
+            failures: summary.failures,
+            errors: 0,
+            skipped: summary.pending,
+        };
+        stated.count(shown, since, recorder);
+        if summary.errors > 0 {
             recorder.fail_run();
         }
     }
 }
 
-fn outcome(words: &Vocabulary, word: &str, recorder: &mut Recorder<'_>) -> Outcome {
+fn outcome(words: &Vocabulary, word: &str, recorder: &mut Recorder) -> Outcome {
     words.outcome(word).unwrap_or_else(|| {
         recorder.unknown_word(words, word, Outcome::Skipped);
         Outcome::Skipped
@@ -287,6 +332,8 @@ mod tests {
             (1, 2, 0),
         );
         check_counts(&report("", r#""tests": 3, "failed": 1, "skipped": 1"#), (1, 1, 1));
+        let odd = r#"{"results": {"tests": [{"name": null, "status": "failed", "retries": "1", "id": 7}]}}"#;
+        check_counts(odd, (0, 1, 0));
     }
 
     #[test]
@@ -303,6 +350,21 @@ mod tests {
 npm error"#;
         check_counts(report, (1, 2, 1));
         check_failed(report, &["kit b", "kit hook"]);
+        let same = r#"{"stats": {}, "failures": [{"fullTitle": "a"}], "passes": [{"fullTitle": "a"}]}"#;
+        check_counts(same, (1, 1, 0));
+        let stated = r#"{"stats": {"tests": 3, "failures": 2}, "failures": [], "passes": []}"#;
+        check_counts(stated, (1, 2, 0));
+    }
+
+    #[test]
+    fn every_object_in_a_log_counts() {
+        const CARGO: &str =
+            "running 1 test\ntest a ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured\n";
+        let report =
+            "{\n  \"stats\": {},\n  \"passes\": [{}],\n  \"failures\": [{\"fullTitle\": \"b\"}]\n}\n";
+        let noise = "{\n{ not JSON\n{\"level\": 1}\n".repeat(20);
+        check_counts(&[CARGO, &noise, report, &noise, report, CARGO].concat(), (4, 2, 0));
+        check_counts(&[CARGO, "{\"stats\": {}, \"passes\": [\n"].concat(), (1, 0, 0));
     }
 
     #[test]
@@ -316,6 +378,7 @@ npm error"#;
         };
         check_counts(&report(0), (1, 1, 1));
         check(&report(1), Counts { passed: 1, failed: 1, skipped: 1 }, true);
+        check_counts(r#"{"examples": [], "summary": {"example_count": 3, "failure_count": 1}}"#, (2, 1, 0));
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //!   <https://nexte.st/docs/machine-readable/junit/>): they do not count.
 //! - `<skipped>` is skipped; with a failure as well, the test has failed, as when pytest's teardown fails
 //!   after a skip. Node's failing `todo` has both, with `type="todo"`, and is skipped
-//!   (<https://nodejs.org/api/test.html#todo-tests>).
+//!   (<https://nodejs.org/api/test.html#todo-tests>). So is a test of Catch2 that may fail.
 //! - Without such children, `status` or `result` decide. `GoogleTest`
 //!   (<https://google.github.io/googletest/advanced.html#generating-an-xml-report>), `CTest`
 //!   (<https://cmake.org/cmake/help/latest/manual/ctest.1.html#cmdoption-ctest-output-junit>) and Qt use them.
@@ -27,9 +27,9 @@ use crate::stated::{Shown, Stated};
 use crate::vocabulary::{JUNIT_ELEMENTS, JUNIT_NOT_RUN, JUNIT_STATUS, JUNIT_TYPES};
 use crate::xml::{Document, Element};
 
-struct Reader<'d, 'a, 'r, 'f> {
+struct Reader<'d, 'a, 'r> {
     document: &'d mut Document<'a>,
-    recorder: &'r mut Recorder<'f>,
+    recorder: &'r mut Recorder,
 }
 
 /// The contents of a suite.
@@ -43,16 +43,17 @@ struct Contents {
 pub(crate) fn read(
     document: &mut Document<'_>,
     root: &Element<'_>,
-    recorder: &mut Recorder<'_>,
+    recorder: &mut Recorder,
 ) -> Result<(), Located> {
+    Reader { document, recorder }.suite(root, Scope::FILE)?;
     recorder.format(Format::JUnit);
-    Reader { document, recorder }.suite(root, "").map(|_| ())
+    Ok(())
 }
 
-impl Reader<'_, '_, '_, '_> {
-    fn suite(&mut self, suite: &Element<'_>, parent: &str) -> Result<(Shown, Stated), Located> {
+impl Reader<'_, '_, '_> {
+    fn suite(&mut self, suite: &Element<'_>, parent: Scope<'_>) -> Result<(Shown, Stated), Located> {
         let name = suite.text("name");
-        let name = if name.is_empty() { parent } else { &name };
+        let scope = Scope::suite(&name).or(parent);
         let id = self.recorder.next_suite();
         let since = self.recorder.tests.len();
         let mut contents = Contents::default();
@@ -61,19 +62,25 @@ impl Reader<'_, '_, '_, '_> {
             match child.name() {
                 "testsuite" | "testsuites" => {
                     any = true;
-                    let (shown, stated) = self.suite(&child, name)?;
-                    contents.add(shown);
+                    let (shown, stated) = self.suite(&child, scope)?;
+                    contents.shown.add(shown);
                     contents.inner = Some(contents.inner.unwrap_or_default().plus(stated));
+                }
+                // The specifications of tests that TestLink exports.
+                "testcase" if child.attribute("internalid").is_some() => {
+                    return Err(
+                        child.located(ReportErrorKind::UnknownContent { element: excerpt(child.name()) })
+                    );
                 }
                 "testcase" => {
                     any = true;
-                    let shown = self.case(&child, name, id)?;
-                    contents.add(shown);
+                    let shown = self.case(&child, scope, id)?;
+                    contents.shown.add(shown);
                 }
                 "failure" | "error" => {
                     any = true;
-                    contents.shown.failure = true;
-                    self.recorder.failure(name);
+                    contents.shown.failures += 1;
+                    self.recorder.failure(&name);
                     self.document.skip()?;
                 }
                 // The root of `DejaGnu`'s reports, which have tests instead of test cases.
@@ -82,6 +89,7 @@ impl Reader<'_, '_, '_, '_> {
                         suite.located(ReportErrorKind::UnknownContent { element: excerpt(suite.name()) })
                     );
                 }
+                "properties" => contents.shown.has_messages = self.is_qt()?,
                 _ => self.document.skip()?,
             }
         }
@@ -99,7 +107,7 @@ impl Reader<'_, '_, '_, '_> {
         Ok((shown, stated.max(contents.inner.unwrap_or_default())))
     }
 
-    fn case(&mut self, case: &Element<'_>, suite: &str, suite_id: u64) -> Result<Shown, Located> {
+    fn case(&mut self, case: &Element<'_>, scope: Scope<'_>, suite: u64) -> Result<Shown, Located> {
         let children = Children::read(self.document)?;
         let outcome = match children.outcome {
             Some(Outcome::Skipped) if children.could_not_run && is_not_run(case) => Outcome::Failed,
@@ -109,12 +117,23 @@ impl Reader<'_, '_, '_, '_> {
         let (class, name) = (case.text("classname"), case.text("name"));
         let retried = children.failed_attempt || case.text("flaky") == "true";
         self.recorder.test(&Test {
-            variant: hash((suite_id, case.text("file"), case.text("line"))),
+            suite,
+            variant: hash((case.text("file"), case.text("line"))),
             retried,
-            ..Test::new(Scope::of(&class, suite), &name, outcome)
+            ..Test::new(Scope::class(&class).or(scope), &name, outcome)
         });
-        let failure = retried || children.failed || outcome == Outcome::Failed;
-        Ok(Shown { tests: 1, failure, skipped: outcome == Outcome::Skipped })
+        let failures = children.failures.max(u64::from(retried || outcome == Outcome::Failed));
+        Ok(Shown { tests: 1, failures, skipped: outcome == Outcome::Skipped, has_messages: false })
+    }
+
+    /// Whether the properties of a suite are those of Qt.
+    fn is_qt(&mut self) -> Result<bool, Located> {
+        let mut is_qt = false;
+        while let Some(property) = self.document.child()? {
+            is_qt |= property.text("name") == "QtVersion";
+            self.document.skip()?;
+        }
+        Ok(is_qt)
     }
 
     /// The outcome in the attributes of a test whose children decide nothing.
@@ -125,18 +144,13 @@ impl Reader<'_, '_, '_, '_> {
                 Some(Outcome::Passed) => {}
                 Some(outcome) => return outcome,
                 None if word.is_empty() => {}
-                None => self.recorder.unknown_word(&JUNIT_STATUS, &word, Outcome::Passed),
+                None => {
+                    self.recorder.unknown_word(&JUNIT_STATUS, &word, Outcome::Skipped);
+                    return Outcome::Skipped;
+                }
             }
         }
         Outcome::Passed
-    }
-}
-
-impl Contents {
-    fn add(&mut self, shown: Shown) {
-        self.shown.tests += shown.tests;
-        self.shown.failure |= shown.failure;
-        self.shown.skipped |= shown.skipped;
     }
 }
 
@@ -144,8 +158,8 @@ impl Contents {
 #[derive(Default)]
 struct Children {
     outcome: Option<Outcome>,
-    /// Whether there is a failure, even if it does not decide.
-    failed: bool,
+    /// The number of failures and failed attempts, even if they do not decide.
+    failures: u64,
     failed_attempt: bool,
     could_not_run: bool,
 }
@@ -156,13 +170,18 @@ impl Children {
         let mut todo = false;
         while let Some(child) = document.child()? {
             let name = child.name();
-            children.failed_attempt |=
-                matches!(name, "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError");
+            if matches!(name, "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError") {
+                children.failed_attempt = true;
+                children.failures += 1;
+            }
             if let Some(outcome) = JUNIT_ELEMENTS.outcome(name) {
                 let kind = child.text("type");
-                children.failed |= outcome == Outcome::Failed;
-                todo |= outcome == Outcome::Skipped && kind == "todo";
-                children.could_not_run |= JUNIT_NOT_RUN.prefix(&child.text("message")).is_some();
+                children.failures += u64::from(outcome == Outcome::Failed);
+                let message = child.text("message");
+                // Node and Catch2 add the failure that they allow.
+                let may_fail = kind == "todo" || message.ends_with("!mayfail");
+                todo |= outcome == Outcome::Skipped && may_fail;
+                children.could_not_run |= JUNIT_NOT_RUN.prefix(&message).is_some();
                 match JUNIT_TYPES.suffix(&kind).unwrap_or(outcome) {
                     Outcome::Passed => {}
                     Outcome::Failed => children.outcome = Some(Outcome::Failed),
@@ -186,8 +205,8 @@ fn is_not_run(case: &Element<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::Counts;
     use crate::tests::{check, check_counts};
+    use crate::{Counts, Repetitions, Reports};
 
     #[test]
     fn test_cases_count_instead_of_attributes() {
@@ -239,8 +258,20 @@ mod tests {
                 (0, 2, 0),
                 false,
             ),
-            // Messages.
-            ("<testsuite tests='1' errors='5'><testcase/></testsuite>", (1, 0, 0), false),
+            // An error outside of the tests, and messages of Qt.
+            ("<testsuite tests='1' errors='1'><testcase/></testsuite>", (1, 0, 0), true),
+            (
+                "<testsuite tests='1' errors='5'><properties><property name='QtVersion'/></properties><testcase/></testsuite>",
+                (1, 0, 0),
+                false,
+            ),
+            // More failures than the retried tests show.
+            (
+                "<testsuite tests='3' failures='2'><testcase><flakyFailure/></testcase></testsuite>",
+                (1, 1, 0),
+                false,
+            ),
+            ("<testsuite tests='2' failures='1.0'><testcase/></testsuite>", (1, 1, 0), false),
             // Skipped tests, with and without room for them.
             (
                 "<testsuite tests='2' skipped='1'><testcase name='a'/><testcase name='b'/></testsuite>",
@@ -267,6 +298,11 @@ mod tests {
             ("<skipped/>", (0, 0, 1)),
             ("<skipped type='pytest.skip'/><error/>", (0, 1, 0)),
             ("<skipped type='todo'/><failure/>", (0, 0, 1)),
+            ("<skipped message='TEST_CASE tagged with !mayfail'/><failure/>", (0, 0, 1)),
+            ("<timeout/>", (0, 1, 0)),
+            ("<blocked/>", (0, 0, 1)),
+            ("<failure type='PHPUnit\\Framework\\SyntheticSkippedError'/>", (0, 0, 1)),
+            ("<error type='PHPUnit\\Framework\\OutputError'/>", (1, 0, 0)),
             ("<system-out><failure/></system-out><warning/>", (1, 0, 0)),
             ("<error type='Kit\\RiskyTestError'/>", (1, 0, 0)),
             ("<error type='PHPUnit_Framework_IncompleteTestError'/>", (0, 0, 1)),
@@ -287,7 +323,9 @@ mod tests {
             ("status='ERROR'", (0, 1, 0)),
             ("result='timed_out'", (0, 1, 0)),
             ("result='bfail'", (0, 0, 1)),
-            ("status='splendid'", (1, 0, 0)),
+            ("status='splendid'", (0, 0, 1)),
+            ("status='not ok'", (0, 1, 0)),
+            ("result='allowed to fail'", (0, 0, 1)),
         ] {
             check_counts(&format!("<testsuite><testcase {attributes}/></testsuite>"), counts);
         }
@@ -327,6 +365,26 @@ mod tests {
             let case = |children: &&str| format!("<testcase classname='K' name='a'>{children}</testcase>");
             let cases = attempts.iter().map(case).collect::<Vec<_>>().concat();
             check_counts(&format!("<testsuite name='s'>{cases}</testsuite>"), counts);
+        }
+    }
+
+    #[test]
+    fn a_suite_in_which_a_test_passed_twice_has_no_attempts() {
+        let suite = |tests: &str| {
+            let case = |test: char| {
+                let failure = if test.is_uppercase() { "" } else { "<failure/>" };
+                format!("<testcase classname='K' name='{}'>{failure}</testcase>", test.to_ascii_lowercase())
+            };
+            format!("<testsuite name='s'>{}</testsuite>", tests.chars().map(case).collect::<String>())
+        };
+        check_counts(&suite("aBAB"), (1, 1, 0));
+        check_counts(&suite("aASSS"), (1, 1, 0));
+        check_counts(&suite("aAS"), (2, 0, 0));
+        check_counts(&format!("<testsuites>{}{}</testsuites>", suite("BB"), suite("aA")), (2, 0, 0));
+        for (tests, retried) in [("AA", 0), ("aA", 1), ("aa", 0)] {
+            let mut reports = Reports::new(Repetitions::Merge);
+            reports.add("r.xml", suite(tests).as_bytes()).unwrap();
+            assert_eq!(reports.summary(0).retried, retried, "{tests}");
         }
     }
 

@@ -63,7 +63,7 @@ pub struct ReadReport {
     pub notes: Vec<Note>,
 }
 
-fn read_into(recorder: &mut Recorder<'_>, content: &[u8]) -> Result<(), ReportError> {
+fn read_into(recorder: &mut Recorder, content: &[u8]) -> Result<(), ReportError> {
     let text::Decoded { text, unknown_encoding } = text::decode(content);
     if text.trim().is_empty() {
         return Err(ReportError::Empty);
@@ -72,21 +72,14 @@ fn read_into(recorder: &mut Recorder<'_>, content: &[u8]) -> Result<(), ReportEr
         recorder.note(Note::UnknownEncoding(encoding));
     }
     read_text(recorder, &text).map_err(|error| error.in_text(&text))?;
-    if !recorder.formats.is_empty() || !recorder.notes.is_empty() {
-        return Ok(());
-    }
-    for source in text::without_prefixes(&text::without_colors(&text)) {
-        read_text(recorder, &source).map_err(|error| error.in_text(&source))?;
-    }
-    if recorder.formats.is_empty() {
+    if recorder.formats.is_empty() && recorder.notes.is_empty() {
         return Err(ReportError::UnknownFormat);
     }
-    recorder.note(Note::Prefixed);
     Ok(())
 }
 
 /// Reads a text in any format. Records nothing if the format is unknown.
-fn read_text(recorder: &mut Recorder<'_>, text: &str) -> Result<(), Located> {
+fn read_text(recorder: &mut Recorder, text: &str) -> Result<(), Located> {
     let start = text.len() - text.trim_start().len();
     let at = |start: usize| move |error: Located| Located { offset: error.offset + start, ..error };
     let document = text.get(start..).unwrap_or_default();
@@ -94,9 +87,5 @@ fn read_text(recorder: &mut Recorder<'_>, text: &str) -> Result<(), Located> {
         let end = start + xml_reports::read_file(document, recorder).map_err(at(start))?;
         return log::read(text.get(end..).unwrap_or_default(), recorder).map_err(at(end));
     }
-    log::read(text, recorder)?;
-    if recorder.formats.is_empty() {
-        json::read(text, recorder)?;
-    }
-    Ok(())
+    log::read(text, recorder)
 }

@@ -40,7 +40,7 @@ struct Suite {
 
 impl Reader {
     /// Reads a line outside of other tools' runs. Returns whether it belongs to this format.
-    pub(crate) fn read(&mut self, line: &str, recorder: &mut Recorder<'_>) -> bool {
+    pub(crate) fn read(&mut self, line: &str, recorder: &mut Recorder) -> bool {
         if !line.starts_with('{')
             || !line.contains(r#""type""#)
             || !line.contains(r#""event""#) && !line.contains(r#""bench""#)
@@ -70,21 +70,21 @@ impl Reader {
                 };
                 suite.ended += 1;
                 suite.failed |= outcome == Outcome::Failed;
-                let test = Test::new(Scope::File, &event.name, outcome);
-                recorder.test(&Test { variant: self.suite, ..test });
+                let test = Test::new(Scope::FILE, &event.name, outcome);
+                recorder.test(&Test { suite: self.suite, ..test });
             }
             _ => return false,
         }
         true
     }
 
-    fn end(&mut self, recorder: &mut Recorder<'_>) {
+    fn end(&mut self, recorder: &mut Recorder) {
         if let Some(suite) = self.running.take() {
             recorder.add(Counts::failed(suite.tests.saturating_sub(suite.ended).max(1)));
         }
     }
 
-    pub(crate) fn finish(mut self, recorder: &mut Recorder<'_>) {
+    pub(crate) fn finish(mut self, recorder: &mut Recorder) {
         self.end(recorder);
     }
 }

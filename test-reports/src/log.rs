@@ -1,10 +1,11 @@
 //! The output of test runners, mixed with that of other programs. Every line belongs to one tool, or to none.
 
 use crate::error::Located;
+use crate::note::Note;
 use crate::recorder::Recorder;
 use crate::spans::{self, Span, Tool};
-use crate::xml_reports::InLog;
-use crate::{cargo, dart, go, libtest, nextest, tap, text, xml_reports};
+use crate::text::Prefixed;
+use crate::{cargo, dart, go, json, libtest, nextest, tap, text, xml_reports};
 
 /// A reader for each format.
 #[derive(Default)]
@@ -17,14 +18,83 @@ struct Readers<'a> {
     tap: tap::Reader,
 }
 
-/// Reads all results in a log.
-pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<(), Located> {
+/// A document at a line of a log. No other begins in the text of its length, so that time is linear.
+pub(crate) enum InLog {
+    Report {
+        length: usize,
+    },
+    /// Not a report; its lines are read like others.
+    Other {
+        length: usize,
+    },
+    /// A report that cannot be read; its lines are read like others.
+    Invalid {
+        length: usize,
+        error: Located,
+    },
+}
+
+/// The documents of a log.
+#[derive(Default)]
+struct Documents {
+    no_xml_before: usize,
+    no_json_before: usize,
+    /// The error in the first report that cannot be read.
+    error: Option<Located>,
+}
+
+impl Documents {
+    /// Reads the document that begins at a line, if it is a report. Returns the offset of its end.
+    fn read(&mut self, text: &str, offset: usize, line: &str, recorder: &mut Recorder) -> Option<usize> {
+        let content = text.get(offset..).unwrap_or_default();
+        let (document, no_other_before) = if offset >= self.no_xml_before && xml_reports::detects(line) {
+            (xml_reports::read_in_log(content, recorder), &mut self.no_xml_before)
+        } else if offset >= self.no_json_before && json::detects(line) {
+            (json::read_in_log(content, recorder), &mut self.no_json_before)
+        } else {
+            return None;
+        };
+        match document {
+            InLog::Report { length } => return Some(offset + length),
+            InLog::Other { length } => *no_other_before = offset + length,
+            InLog::Invalid { length, error } => {
+                *no_other_before = offset + length;
+                self.error.get_or_insert(Located { offset: error.offset + offset, ..error });
+            }
+        }
+        None
+    }
+}
+
+/// Reads all results in a log, and then those behind prefixes.
+pub(crate) fn read(text: &str, recorder: &mut Recorder) -> Result<(), Located> {
     let plain = text::without_colors(text);
+    let (mut error, prefixed) = read_lines(&plain, false, recorder);
+    let (before, is_first) = (recorder.results(), recorder.formats.is_empty());
+    for source in prefixed.sources.values() {
+        // If other lines have no prefix either, a source needs more than a line that looks like a result.
+        let (in_source, _) = read_lines(source, !prefixed.is_most(), recorder);
+        error = error.or(in_source);
+    }
+    if recorder.results() != before || is_first && !recorder.formats.is_empty() {
+        recorder.note(Note::Prefixed);
+    }
+    error.filter(|_| recorder.formats.is_empty()).map_or(Ok(()), Err)
+}
+
+/// Reads all results in lines. Returns the first error in a document, and the lines with a prefix.
+fn read_lines<'a>(
+    plain: &'a str,
+    only_certain: bool,
+    recorder: &mut Recorder,
+) -> (Option<Located>, Prefixed<'a>) {
+    let mut prefixed = Prefixed::default();
     let mut readers = Readers::default();
-    let mut spans = spans::find(&plain).into_iter().peekable();
+    let mut documents = Documents::default();
+    let mut spans = spans::find(plain).into_iter().peekable();
     let mut enclosing: Option<Span> = None;
-    let (mut skip_to, mut no_xml_before) = (0, 0);
-    for (offset, line) in text::lines(&plain) {
+    let mut skip_to = 0;
+    for (offset, line) in text::lines(plain) {
         if offset < skip_to {
             continue;
         }
@@ -38,6 +108,7 @@ pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<(), Locate
             } else {
                 // The output of a test.
                 skip_to = span.end + 1;
+                readers.nextest.end_output();
             }
         }
         if offset < skip_to {
@@ -48,24 +119,25 @@ pub(crate) fn read(text: &str, recorder: &mut Recorder<'_>) -> Result<(), Locate
                 readers.read_edge(span.tool, line, recorder);
             }
             Some(span) => readers.read_output(span.tool, line),
-            None if offset >= no_xml_before && !readers.is_in_output() && xml_reports::detects(line) => {
-                let document = plain.get(offset..).unwrap_or_default();
-                let read = xml_reports::read_in_log(document, recorder);
-                match read.map_err(|error| Located { offset: error.offset + offset, ..error })? {
-                    InLog::Report { length } => skip_to = offset + length,
-                    InLog::Other { length } => no_xml_before = offset + length,
+            None => {
+                let is_in_output = readers.is_in_output();
+                let document =
+                    if is_in_output { None } else { documents.read(plain, offset, line, recorder) };
+                if let Some(end) = document {
+                    skip_to = end;
+                } else if !readers.read(line, recorder) {
+                    prefixed.read(line);
                 }
             }
-            None => readers.read(line, recorder),
         }
     }
-    readers.finish(recorder);
-    Ok(())
+    readers.finish(only_certain, recorder);
+    (documents.error, prefixed)
 }
 
 impl<'a> Readers<'a> {
     /// Reads the first or the last line of a run.
-    fn read_edge(&mut self, tool: Tool, line: &'a str, recorder: &mut Recorder<'_>) {
+    fn read_edge(&mut self, tool: Tool, line: &'a str, recorder: &mut Recorder) {
         match tool {
             Tool::Cargo => drop(self.cargo.read(line, recorder)),
             Tool::Nextest => drop(self.nextest.read(line, recorder)),
@@ -82,11 +154,14 @@ impl<'a> Readers<'a> {
 
     /// Whether lines are the output of a test.
     fn is_in_output(&self) -> bool {
-        self.go.is_running() || self.cargo.is_listing()
+        self.go.is_running() || self.cargo.is_listing() || self.nextest.is_in_output()
     }
 
-    /// Reads a line outside completed runs.
-    fn read(&mut self, line: &'a str, recorder: &mut Recorder<'_>) {
+    /// Reads a line outside completed runs. Returns whether it belongs to a tool.
+    fn read(&mut self, line: &'a str, recorder: &mut Recorder) -> bool {
+        if self.nextest.is_in_output() {
+            return self.nextest.read(line, recorder) || self.nextest.is_in_output();
+        }
         let is_read = self.go.read(line, recorder)
             || self.go.is_running()
             || self.nextest.read(line, recorder)
@@ -96,16 +171,18 @@ impl<'a> Readers<'a> {
         if !is_read && !self.is_in_output() {
             self.tap.read(line);
         }
+        is_read || self.is_in_output()
     }
 
-    /// Ends all runs. TAP comes last, because it depends on whether the log has anything else.
-    fn finish(self, recorder: &mut Recorder<'_>) {
+    /// Ends all runs. TAP depends on whether the log has anything else, and so does what is left of cargo.
+    fn finish(self, only_certain: bool, recorder: &mut Recorder) {
         self.nextest.finish(recorder);
-        self.cargo.finish(recorder);
+        let cargo = self.cargo.finish(recorder);
         self.go.finish(recorder);
         self.libtest.finish(recorder);
         self.dart.finish(recorder);
-        self.tap.finish(recorder);
+        self.tap.finish(only_certain, recorder);
+        cargo.finish(recorder);
     }
 }
 
@@ -144,6 +221,9 @@ mod tests {
             "{\"type\":\"suite\",\"event\":\"failed\"}\n",
             "FAIL\tis not a package\n",
             "    PASS [ok] everything\n",
+            "=== RUN the unit tests ===\n",
+            "Summary [of changes] 4 tests run: 3 passed, 1 failed\n",
+            "<testsuite is what a test prints\n",
         ] {
             check_counts(&["make\n", noise, CARGO, noise, TAP, noise].concat(), (2, 1, 0));
             check_counts(&["make\n", noise, GO, noise].concat(), (1, 0, 0));
@@ -175,5 +255,27 @@ mod tests {
             check_counts(&prefixed(prefix, &[CARGO, TAP].concat()), (2, 1, 0));
         }
         check_counts(&[prefixed("a-1  | ", CARGO), prefixed("b-1 | ", TAP)].concat(), (2, 1, 0));
+        let mixed = [CARGO, &prefixed("e2e-1  | ", TAP), &"building\n".repeat(20)].concat();
+        check_counts(&mixed, (2, 1, 0));
+        check_counts(&mixed.replace(CARGO, ""), (1, 1, 0));
+        check_counts(&[CARGO, "e2e-1  | not ok\ne2e-1  | ok 1\n"].concat(), (1, 0, 0));
+    }
+
+    #[test]
+    fn one_failure_counts_once() {
+        let error = "error: test failed, to rerun pass `--test custom`\n";
+        check_counts(&[TAP, error].concat(), (1, 1, 0));
+        let libtest = "{ \"type\": \"suite\", \"event\": \"started\", \"test_count\": 1 }\n\
+            { \"type\": \"test\", \"name\": \"b\", \"event\": \"failed\" }\n\
+            { \"type\": \"suite\", \"event\": \"failed\" }\n";
+        check_counts(&[libtest, error].concat(), (0, 1, 0));
+        check_counts(&[GO, error].concat(), (1, 1, 0));
+    }
+
+    #[test]
+    fn an_announcement_alone_is_other_output() {
+        check_counts(&[GO, "running 3 tests\n"].concat(), (1, 0, 0));
+        check_counts(&["running 3 tests\n", TAP].concat(), (1, 1, 0));
+        check_counts("running 3 tests\n", (0, 3, 0));
     }
 }

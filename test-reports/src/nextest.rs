@@ -16,6 +16,8 @@ use crate::vocabulary::NEXTEST;
 pub(crate) struct Summary {
     /// How many tests were announced.
     pub(crate) tests: u64,
+    /// Whether fewer tests ran.
+    is_canceled: bool,
     counts: Counts,
 }
 
@@ -23,12 +25,20 @@ pub(crate) struct Summary {
 pub(crate) struct Reader<'a> {
     running: Option<Vec<(&'a str, &'a str, Outcome, bool)>>,
     any: bool,
+    /// Whether the output of a test follows, after the summary.
+    is_in_output: bool,
 }
 
 impl<'a> Reader<'a> {
     /// Reads a line outside of other tools' runs. Returns whether it belongs to this format.
-    pub(crate) fn read(&mut self, line: &'a str, recorder: &mut Recorder<'_>) -> bool {
-        if announced(line).is_some() {
+    pub(crate) fn read(&mut self, line: &'a str, recorder: &mut Recorder) -> bool {
+        if self.any && self.running.is_none() && line.ends_with(" ---") && line.starts_with("--- STDOUT: ") {
+            self.is_in_output = true;
+        } else if line.starts_with("--- STDERR: ") || line.starts_with("error: test run failed") {
+            self.is_in_output = false;
+            return false;
+        } else if announced(line).is_some() {
+            self.is_in_output = false;
             self.end(recorder);
             self.running = Some(Vec::new());
             self.any = true;
@@ -37,10 +47,22 @@ impl<'a> Reader<'a> {
             let tests = self.running.take().unwrap_or_default();
             let shown = record(&tests, recorder);
             recorder.add(summary.counts.without(shown));
+            if summary.is_canceled && summary.counts.failed == 0 {
+                recorder.fail_run();
+            }
         } else {
             return self.read_output(line);
         }
         true
+    }
+
+    pub(crate) fn is_in_output(&self) -> bool {
+        self.is_in_output
+    }
+
+    /// Ends the output of a test, which is a run of libtest with this test.
+    pub(crate) fn end_output(&mut self) {
+        self.is_in_output = false;
     }
 
     /// Reads a line between the first and the last line of a run. Returns whether it is the result of a test.
@@ -51,7 +73,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Ends a run that has no summary.
-    fn end(&mut self, recorder: &mut Recorder<'_>) {
+    fn end(&mut self, recorder: &mut Recorder) {
         if let Some(tests) = self.running.take() {
             record(&tests, recorder);
             recorder.fail_run();
@@ -59,7 +81,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn finish(mut self, recorder: &mut Recorder<'_>) {
+    pub(crate) fn finish(mut self, recorder: &mut Recorder) {
         self.end(recorder);
         if self.any {
             recorder.format(Format::Nextest);
@@ -68,7 +90,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Records each test by its last line.
-fn record(tests: &[(&str, &str, Outcome, bool)], recorder: &mut Recorder<'_>) -> Counts {
+fn record(tests: &[(&str, &str, Outcome, bool)], recorder: &mut Recorder) -> Counts {
     let mut last = std::collections::HashMap::new();
     for (index, (binary, name, ..)) in tests.iter().enumerate() {
         last.insert((binary, name), index);
@@ -77,7 +99,7 @@ fn record(tests: &[(&str, &str, Outcome, bool)], recorder: &mut Recorder<'_>) ->
     for (index, (binary, name, outcome, retried)) in tests.iter().enumerate() {
         if last.get(&(binary, name)) == Some(&index) {
             shown += (*outcome).into();
-            recorder.test(&Test { retried: *retried, ..Test::new(Scope::Suite(binary), name, *outcome) });
+            recorder.test(&Test { retried: *retried, ..Test::new(Scope::suite(binary), name, *outcome) });
         }
     }
     shown
@@ -94,10 +116,12 @@ pub(crate) fn announced(line: &str) -> Option<u64> {
 /// The numbers in `Summary [   0.100s] 4 tests run: 3 passed (1 slow, 1 flaky), 1 failed, 2 skipped`. A run that was
 /// canceled has `2/4 tests run`.
 pub(crate) fn summary(line: &str) -> Option<Summary> {
-    let (_, rest) = line.trim_start().strip_prefix("Summary [")?.split_once("] ")?;
+    let (time, rest) = line.trim_start().strip_prefix("Summary [")?.split_once("] ")?;
+    time.trim().strip_suffix('s')?.parse::<f64>().ok()?;
     let (number, mut parts) = rest.split_once(" run: ")?;
     let number = number.strip_suffix(" tests").or_else(|| number.strip_suffix(" test"))?;
-    let tests: u32 = number.rsplit('/').next()?.parse().ok()?;
+    let (run, tests) = number.split_once('/').unwrap_or((number, number));
+    let (run, tests): (u32, u32) = (run.parse().ok()?, tests.parse().ok()?);
     let mut counts = Counts::default();
     while let Some((number, rest)) = parts.trim_start().split_once(' ') {
         let Ok(number) = number.parse::<u32>() else { break };
@@ -112,7 +136,7 @@ pub(crate) fn summary(line: &str) -> Option<Summary> {
         let rest = rest.strip_prefix('(').map_or(rest, |inner| inner.split_once(')').unwrap_or_default().1);
         parts = rest.strip_prefix(',').unwrap_or(rest);
     }
-    Some(Summary { tests: tests.into(), counts })
+    Some(Summary { tests: tests.into(), is_canceled: run < tests, counts })
 }
 
 /// The binary, the name and the outcome in `PASS [   0.017s] (1/4) kit::api gets`, and whether it was retried.
@@ -157,6 +181,30 @@ mod tests {
             test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured\n\
             Summary [   0.100s] 7/9 tests run: 6 passed, 1 failed, 0 skipped\n";
         check_counts(log, (6, 1, 0));
+    }
+
+    #[test]
+    fn a_canceled_run_failed() {
+        let log = "Starting 4 tests across 1 binary\n  PASS [   0.010s] kit a\n  PASS [   0.010s] kit b\n\
+            Summary [   1.100s] 2/4 tests run: 2 passed, 0 skipped\n";
+        check(log, Counts { passed: 2, failed: 0, skipped: 0 }, true);
+        check_counts(
+            "Starting 1 test across 1 binary\n  XFAIL [   0.010s] kit a\nSummary [ 1s] 1 test run: 0 passed, 1 exec failed\n",
+            (0, 1, 0),
+        );
+    }
+
+    #[test]
+    fn the_output_after_the_summary_does_not_count() {
+        let output = "--- STDOUT:              kit b ---\n\nrunning 1 test\ntest b ... FAILED\n\nfailures:\n    b\n\n\
+            test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured\n";
+        let log = format!(
+            "Starting 1 test across 1 binary\n  FAIL [   0.010s] kit b\nSummary [   0.100s] 1 test run: 0 passed, 1 failed\n\
+            {output}--- STDERR:              kit b ---\npanicked\n{output}"
+        );
+        check_counts(&log, (0, 1, 0));
+        let doctests = "running 1 test\ntest x ... FAILED\ntest result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured\n";
+        check_counts(&[&log, "   Doc-tests kit\n\n", doctests].concat(), (0, 2, 0));
     }
 
     #[test]

@@ -22,8 +22,7 @@ pub enum Note {
         /// `passed`, `failed` or `skipped`.
         counts_as: &'static str,
     },
-    /// A suite states errors, but lists all its tests, and none of them ended with an error. Some runners count
-    /// messages.
+    /// A suite states errors, but lists all its tests, and none of them ended with an error. Qt counts messages.
     ErrorsWithoutTests(u64),
     /// A log does not list every test. Only those that it lists were counted.
     Incomplete(Format),

@@ -21,9 +21,9 @@ use crate::stated::{Shown, Stated};
 use crate::vocabulary::{NUNIT, NUNIT2, Vocabulary};
 use crate::xml::{Document, Element};
 
-struct Reader<'d, 'a, 'r, 'f> {
+struct Reader<'d, 'a, 'r> {
     document: &'d mut Document<'a>,
-    recorder: &'r mut Recorder<'f>,
+    recorder: &'r mut Recorder,
     words: &'static Vocabulary,
 }
 
@@ -31,7 +31,7 @@ struct Reader<'d, 'a, 'r, 'f> {
 pub(crate) fn read(
     document: &mut Document<'_>,
     run: &Element<'_>,
-    recorder: &mut Recorder<'_>,
+    recorder: &mut Recorder,
 ) -> Result<(), Located> {
     recorder.format(Format::NUnit);
     let stated = Stated {
@@ -47,7 +47,7 @@ pub(crate) fn read(
 pub(crate) fn read_version_2(
     document: &mut Document<'_>,
     results: &Element<'_>,
-    recorder: &mut Recorder<'_>,
+    recorder: &mut Recorder,
 ) -> Result<(), Located> {
     recorder.format(Format::NUnit2);
     let not_run = results.sum(&["not-run"]).max(results.sum(&["ignored", "skipped", "invalid"]));
@@ -61,16 +61,16 @@ pub(crate) fn read_version_2(
     Reader { document, recorder, words: &NUNIT2 }.root(results, stated)
 }
 
-impl Reader<'_, '_, '_, '_> {
+impl Reader<'_, '_, '_> {
     fn root(&mut self, root: &Element<'_>, stated: Stated) -> Result<(), Located> {
         let since = self.recorder.tests.len();
-        let (shown, any) = self.suite(root, "", true)?;
+        let (shown, any) = self.suite(root, Scope::FILE, true)?;
         // A version 2 with `total` of all tests would leave room for those that did not run.
         let skipped = if shown.tests > 0 { 0 } else { stated.skipped };
         let stated = Stated { skipped, ..stated };
         let now = if any {
             stated.count_rest(Some(Stated::default()), shown, since, self.recorder)
-        } else if shown.failure {
+        } else if shown.failures > 0 {
             shown
         } else {
             let tests = stated.tests.or_else(|| {
@@ -79,18 +79,23 @@ impl Reader<'_, '_, '_, '_> {
             });
             Stated { tests, ..stated }.count_alone(self.recorder)
         };
-        if root.text("result").starts_with("Failed") && !now.failure {
+        if root.text("result").starts_with("Failed") && now.failures == 0 {
             self.recorder.fail_run();
         }
         Ok(())
     }
 
     /// Reads a suite. Returns what it shows, and whether there are tests or suites in it.
-    fn suite(&mut self, suite: &Element<'_>, class: &str, is_root: bool) -> Result<(Shown, bool), Located> {
+    fn suite(
+        &mut self,
+        suite: &Element<'_>,
+        class: Scope<'_>,
+        is_root: bool,
+    ) -> Result<(Shown, bool), Located> {
         let full_name = suite.text("fullname");
         let is_group = matches!(&*suite.text("type"), "ParameterizedMethod" | "GenericMethod" | "Theory");
         let name = if full_name.is_empty() { suite.text("name") } else { full_name };
-        let class = if is_root || is_group || name.is_empty() { class } else { &name };
+        let class = if is_root || is_group { class } else { Scope::class(&name).or(class) };
         let (mut shown, mut any) = (Shown::default(), false);
         let mut has_failure = self.children(class, &mut shown, &mut any)?;
         let result = suite.text("result");
@@ -98,32 +103,31 @@ impl Reader<'_, '_, '_, '_> {
             self.words.outcome(result.split(':').next().unwrap_or_default()) == Some(Outcome::Failed);
         let site = suite.text("site");
         has_failure &= failed && !matches!(&*site, "Child" | "Parent");
-        if has_failure && (site == "TearDown" || !shown.failure) && !is_root {
+        let is_shown = shown.failures > 0;
+        if has_failure && (site == "TearDown" || !is_shown) && !is_root {
             self.recorder.failure(&name);
-            shown.failure = true;
-        } else if failed && !shown.failure && !is_root && !matches!(&*site, "Parent") {
+            shown.failures += 1;
+        } else if failed && !is_shown && !is_root && !matches!(&*site, "Parent") {
             self.recorder.fail_run();
-            shown.failure = true;
+            shown.failures += 1;
         }
         Ok((shown, any))
     }
 
     /// Reads what is in a suite. Returns whether it has a `<failure>`.
-    fn children(&mut self, class: &str, shown: &mut Shown, any: &mut bool) -> Result<bool, Located> {
+    fn children(&mut self, class: Scope<'_>, shown: &mut Shown, any: &mut bool) -> Result<bool, Located> {
         let mut has_failure = false;
         while let Some(child) = self.document.child()? {
             match child.name() {
                 "test-suite" => {
                     *any = true;
                     let (inner, _) = self.suite(&child, class, false)?;
-                    shown.tests += inner.tests;
-                    shown.failure |= inner.failure;
+                    shown.add(inner);
                 }
                 "test-case" => {
                     *any = true;
                     let outcome = self.case(&child, class)?;
-                    shown.tests += 1;
-                    shown.failure |= outcome == Outcome::Failed;
+                    shown.test(outcome);
                 }
                 "results" => has_failure |= self.children(class, shown, any)?,
                 name => {
@@ -135,7 +139,7 @@ impl Reader<'_, '_, '_, '_> {
         Ok(has_failure)
     }
 
-    fn case(&mut self, case: &Element<'_>, suite: &str) -> Result<Outcome, Located> {
+    fn case(&mut self, case: &Element<'_>, suite: Scope<'_>) -> Result<Outcome, Located> {
         let mut children = Outcome::Skipped;
         while let Some(child) = self.document.child()? {
             if child.name() == "failure" {
@@ -145,11 +149,10 @@ impl Reader<'_, '_, '_, '_> {
         }
         let outcome = self.outcome(case, children);
         let (class, full_name) = (case.text("classname"), case.text("fullname"));
-        let class = if class.is_empty() { suite } else { &class };
         let name = if full_name.is_empty() { case.text("name") } else { full_name };
         self.recorder.test(&Test {
             variant: hash(case.text("id")),
-            ..Test::new(Scope::of(class, ""), &name, outcome)
+            ..Test::new(Scope::class(&class).or(suite), &name, outcome)
         });
         Ok(outcome)
     }

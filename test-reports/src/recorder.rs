@@ -1,10 +1,10 @@
 //! The tests of one file, each counted once.
 //!
-//! Results with the same name in a file are attempts of one test. The test passed if all of them passed, or if only the
-//! last one did. A test is not retried after a pass, so a second pass shows that they are not attempts, and then a
-//! failure among them stays a failure. A skipped attempt decides nothing.
+//! Results with the same name in a suite are attempts of one test. The test passed if all of them passed, or if only the
+//! last one did. A test is not retried after a pass, so a second pass of any test shows that the suite repeats its tests
+//! for another reason, and then each of its failures stays a failure. A skipped attempt decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::counts::{Counts, Outcome};
@@ -20,17 +20,13 @@ const NAME_BYTES_MAX: usize = 1024;
 /// The maximum number of notes about a report.
 const NOTES_MAX: usize = 20;
 
-/// The scope in which the name of a test is unique.
-#[derive(Debug, Clone, Copy, Hash)]
-pub(crate) enum Scope<'a> {
-    /// Its class, package or module, whose name is unique in the project.
-    Class(&'a str),
-    /// Its suite.
-    Suite(&'a str),
-    /// The whole project.
-    Project,
-    /// Its report file.
-    File,
+/// The scope in which the name of a test is unique. Its hash is computed once, because many tests may share a long name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    /// The class, package or module, which is a part of the full name.
+    class: &'a str,
+    /// `None` for the report file.
+    hash: Option<u64>,
 }
 
 /// A test, or an attempt of one.
@@ -39,7 +35,9 @@ pub(crate) struct Test<'a> {
     pub(crate) scope: Scope<'a>,
     /// If empty, the test is different from all others.
     pub(crate) name: &'a str,
-    /// Tests of one file with the same name are different tests if this differs: the suite, a line or an ID.
+    /// The number of its suite, from [`Recorder::next_suite`]. Zero if the scope is the suite.
+    pub(crate) suite: u64,
+    /// Tests of one suite with the same name are different tests if this differs: a line, an ID or a position.
     pub(crate) variant: u64,
     pub(crate) outcome: Outcome,
     /// Whether the report shows a failed attempt before this one.
@@ -48,32 +46,56 @@ pub(crate) struct Test<'a> {
 
 impl<'a> Test<'a> {
     pub(crate) fn new(scope: Scope<'a>, name: &'a str, outcome: Outcome) -> Self {
-        Self { scope, name, variant: 0, outcome, retried: false }
+        Self { scope, name, suite: 0, variant: 0, outcome, retried: false }
     }
 
     fn full_name(&self) -> String {
-        let mut name = match self.scope {
-            Scope::Class(class) => {
-                let class = class.lines().next().unwrap_or_default();
-                let separator = if class.is_empty() || self.name.starts_with(class) { "" } else { "." };
-                let class = if separator.is_empty() { "" } else { class };
-                [class, separator, self.name].concat()
-            }
-            Scope::Suite(_) | Scope::Project | Scope::File => self.name.to_owned(),
-        };
+        let class = self.scope.class;
+        let has_class = class.is_empty() || self.name.starts_with(class);
+        let (class, separator) = if has_class { ("", "") } else { (shortened(class), ".") };
+        let mut name = [class, separator, shortened(self.name)].concat();
         name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
         name
     }
 }
 
+fn shortened(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default()
+}
+
 impl<'a> Scope<'a> {
-    /// The class if there is one, or else the suite.
-    pub(crate) fn of(class: &'a str, suite: &'a str) -> Self {
-        match (class, suite) {
-            ("", "") => Self::File,
-            ("", suite) => Self::Suite(suite),
-            (class, _) => Self::Class(class),
-        }
+    /// The report file.
+    pub(crate) const FILE: Self = Self { class: "", hash: None };
+
+    /// A class, package or module, whose name is unique in the project; the file if there is no name.
+    pub(crate) fn class(class: &'a str) -> Self {
+        Self::class_in(class, "")
+    }
+
+    /// A class in one of several assemblies.
+    pub(crate) fn class_in(class: &'a str, assembly: &str) -> Self {
+        let is_file = class.is_empty() && assembly.is_empty();
+        Self { class, hash: (!is_file).then(|| hash(("class", class, assembly))) }
+    }
+
+    /// A class whose hash is known.
+    pub(crate) fn class_hashed(class: &'a str, hash: u64) -> Self {
+        if class.is_empty() { Self::FILE } else { Self { class, hash: Some(hash) } }
+    }
+
+    /// A suite; the file if there is no name.
+    pub(crate) fn suite(name: &str) -> Self {
+        if name.is_empty() { Self::FILE } else { Self::hashed(hash(("suite", name))) }
+    }
+
+    /// A suite that is identified by a hash.
+    pub(crate) fn hashed(hash: u64) -> Self {
+        Self { class: "", hash: Some(hash) }
+    }
+
+    /// This scope, or another if this is the file.
+    pub(crate) fn or(self, other: Self) -> Self {
+        if self.hash.is_none() { other } else { self }
     }
 }
 
@@ -84,32 +106,27 @@ pub(crate) struct Recorded {
     /// one in ten million.
     pub(crate) key: u64,
     pub(crate) outcome: Outcome,
-    /// Whether it had another attempt.
+    /// Whether it had a failed attempt.
     pub(crate) retried: bool,
+    /// The hash of its suite.
+    suite: u64,
     passes: u32,
-    failures: u32,
+    /// Whether any attempt failed.
+    failed: bool,
     /// How many results it has.
     results: u32,
 }
 
 impl Recorded {
     fn add(&mut self, outcome: Outcome) {
-        self.count(outcome);
         self.results = self.results.saturating_add(1);
         match outcome {
-            Outcome::Skipped => {}
-            Outcome::Passed if self.failures > 0 && self.passes > 1 => self.outcome = Outcome::Failed,
-            Outcome::Passed | Outcome::Failed => self.outcome = outcome,
-        }
-        self.retried |= self.passes + self.failures > 1;
-    }
-
-    fn count(&mut self, outcome: Outcome) {
-        match outcome {
             Outcome::Passed => self.passes = self.passes.saturating_add(1),
-            Outcome::Failed => self.failures = self.failures.saturating_add(1),
-            Outcome::Skipped => {}
+            Outcome::Failed => self.failed = true,
+            Outcome::Skipped => return,
         }
+        self.outcome = outcome;
+        self.retried |= self.failed;
     }
 }
 
@@ -122,10 +139,10 @@ pub(crate) struct FailedName {
 
 /// Collects the tests of one file.
 #[derive(Debug)]
-pub(crate) struct Recorder<'a> {
+pub(crate) struct Recorder {
     repetitions: Repetitions,
     /// Distinguishes tests without a class and a suite from those of other files.
-    file: &'a str,
+    file: u64,
     pub(crate) formats: Vec<Format>,
     pub(crate) tests: Vec<Recorded>,
     /// The tests without a name.
@@ -137,7 +154,7 @@ pub(crate) struct Recorder<'a> {
     pub(crate) run_failed: bool,
     pub(crate) notes: Vec<Note>,
     suites: u64,
-    positions: HashMap<(u64, u64), usize>,
+    positions: HashMap<(u64, u64, u64), usize>,
     variants: HashMap<u64, u64>,
 }
 
@@ -147,11 +164,11 @@ pub(crate) fn hash(value: impl Hash) -> u64 {
     hasher.finish()
 }
 
-impl<'a> Recorder<'a> {
-    pub(crate) fn new(repetitions: Repetitions, file: &'a str) -> Self {
+impl Recorder {
+    pub(crate) fn new(repetitions: Repetitions, file: &str) -> Self {
         Self {
             repetitions,
-            file,
+            file: hash(("file", file)),
             formats: Vec::new(),
             tests: Vec::new(),
             unnamed: Counts::default(),
@@ -190,11 +207,11 @@ impl<'a> Recorder<'a> {
             }
             return;
         }
-        let file = if matches!(test.scope, Scope::File) { self.file } else { "" };
-        let scope = hash((file, test.scope, test.name));
-        let position = match self.positions.get(&(scope, test.variant)) {
+        let scope = test.scope.hash.unwrap_or(self.file);
+        let name = hash((scope, test.name));
+        let position = match self.positions.get(&(name, test.suite, test.variant)) {
             Some(position) => *position,
-            None => self.first_attempt(scope, test),
+            None => self.first_attempt(scope, name, test),
         };
         let Some(recorded) = self.tests.get_mut(position) else { return };
         recorded.add(test.outcome);
@@ -206,13 +223,14 @@ impl<'a> Recorder<'a> {
     }
 
     /// Adds a test, and returns its position.
-    fn first_attempt(&mut self, scope: u64, test: &Test<'_>) -> usize {
-        let variant = self.variants.entry(scope).or_default();
-        let key = hash((scope, *variant));
+    fn first_attempt(&mut self, scope: u64, name: u64, test: &Test<'_>) -> usize {
+        let variant = self.variants.entry(name).or_default();
+        let key = hash((name, *variant));
         *variant += 1;
-        self.positions.insert((scope, test.variant), self.tests.len());
+        self.positions.insert((name, test.suite, test.variant), self.tests.len());
+        let suite = if test.suite == 0 { scope } else { hash(test.suite) };
         let (retried, outcome) = (test.retried, Outcome::Skipped);
-        self.tests.push(Recorded { key, outcome, retried, passes: 0, failures: 0, results: 0 });
+        self.tests.push(Recorded { key, outcome, retried, suite, passes: 0, failed: false, results: 0 });
         self.tests.len() - 1
     }
 
@@ -231,7 +249,7 @@ impl<'a> Recorder<'a> {
 
     /// Keeps the name of a failed test that is counted without it.
     pub(crate) fn failed_name(&mut self, name: &str) {
-        self.keep_name(None, || Test::new(Scope::File, name, Outcome::Failed).full_name());
+        self.keep_name(None, || Test::new(Scope::FILE, name, Outcome::Failed).full_name());
     }
 
     pub(crate) fn fail_run(&mut self) {
@@ -244,7 +262,15 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    pub(crate) fn note_repetitions(&mut self) {
+    /// Decides which results are attempts, after the last test.
+    pub(crate) fn finish(&mut self) {
+        let repeated = self.tests.iter().filter(|test| test.passes > 1);
+        let repeating: HashSet<u64> = repeated.map(|test| test.suite).collect();
+        for test in self.tests.iter_mut().filter(|test| test.failed) {
+            if repeating.contains(&test.suite) {
+                test.outcome = Outcome::Failed;
+            }
+        }
         let repeated = self.tests.iter().filter(|test| test.results > 1).count();
         if repeated > 0 {
             self.note(Note::Repeated(u64::try_from(repeated).unwrap_or(u64::MAX)));
@@ -271,6 +297,16 @@ impl<'a> Recorder<'a> {
             }
         }
         number - left
+    }
+
+    /// Changes with each result.
+    pub(crate) fn results(&self) -> (usize, Counts, bool) {
+        (self.tests.len(), self.unnamed, self.run_failed)
+    }
+
+    /// Whether any test recorded at or after `since` has failed in the end.
+    pub(crate) fn failed_since(&self, since: usize) -> bool {
+        self.tests.iter().skip(since).any(|test| test.outcome == Outcome::Failed)
     }
 
     /// The counts of this file by itself.

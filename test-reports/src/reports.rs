@@ -75,7 +75,7 @@ impl Reports {
         let location = Location::new(path);
         let mut recorder = Recorder::new(self.repetitions, &location.name);
         read_into(&mut recorder, content)?;
-        recorder.note_repetitions();
+        recorder.finish();
         let counts = recorder.counts();
         let file = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         self.files.push(File {
@@ -165,7 +165,7 @@ mod tests {
         check(&[("r/3.xml", "C"), ("r/1.xml", "Abc"), ("r/2.xml", "Bc")], (3, 0, 2));
         check(&[("r/a.xml", "aB"), ("r/again/a.xml", "A")], (2, 0, 1));
         check(&[("r/a.xml", "aB"), ("r/b.xml", "a")], (1, 1, 0));
-        check(&[("r/a.xml", "a"), ("r/b.xml", "A")], (1, 0, 1));
+        check(&[("r/a.xml", "ab"), ("r/b.xml", "A")], (1, 1, 1));
     }
 
     #[test]
@@ -178,6 +178,17 @@ mod tests {
     fn a_failure_in_one_of_two_complete_runs_stays_a_failure() {
         check(&[("r/python311.xml", "Ab"), ("r/python312.xml", "AB")], (1, 1, 0));
         check(&[("r/python311.xml", "AB"), ("r/python312.xml", "AB")], (2, 0, 0));
+        check(&[("r/chrome.xml", "ab"), ("r/firefox.xml", "AB")], (0, 2, 0));
+        check(&[("r/full.xml", "ABCD"), ("r/smoke.xml", "a")], (3, 1, 0));
+        check(&[("r/1.xml", "abC"), ("r/2.xml", "aB"), ("r/3.xml", "Ab")], (1, 2, 0));
+    }
+
+    #[test]
+    fn a_directory_without_a_number_shows_no_attempt() {
+        check(&[("k/retry/chrome.xml", "ab"), ("k/retry/firefox.xml", "AB")], (0, 2, 0));
+        check(&[("k/x.xml", "aB"), ("k/retry/x.xml", "AB")], (1, 1, 0));
+        check(&[("k/retry/x.xml", "Ab"), ("k/x.xml", "ABC")], (2, 1, 0));
+        check(&[("k/x.xml", "Ab"), ("k/x-retry.xml", "AB")], (2, 0, 1));
     }
 
     #[test]
@@ -215,6 +226,31 @@ mod tests {
         tap(&mut reports, "t/a.tap", "1..2\nnot ok 1 - works\nok 2 - works\n");
         tap(&mut reports, "t/a-retry.tap", "1..1\nok 1 - works\n");
         assert_eq!(reports.summary(0).counts, Counts { passed: 2, failed: 0, skipped: 0 });
+    }
+
+    #[test]
+    fn the_files_of_a_retried_trx_run_are_attempts() {
+        let run = |tests: &str| {
+            let results = tests.chars().map(|test| {
+                let outcome = if test.is_uppercase() { "Passed" } else { "Failed" };
+                format!("<UnitTestResult testName='{}' outcome='{outcome}'/>", test.to_ascii_lowercase())
+            });
+            format!("<TestRun><Results>{}</Results></TestRun>", results.collect::<String>())
+        };
+        let mut reports = Reports::new(Repetitions::Merge);
+        reports.add("TestResults/Retries/k3/1/kit.trx", run("AbC").as_bytes()).unwrap();
+        reports.add("TestResults/kit.trx", run("B").as_bytes()).unwrap();
+        assert_eq!(reports.summary(0).counts, Counts { passed: 3, failed: 0, skipped: 0 });
+    }
+
+    #[test]
+    fn tests_of_different_packages_are_different() {
+        let report =
+            |status: &str| format!(r#"{{"results": {{"tests": [{{"name": "a", "status": "{status}"}}]}}}}"#);
+        let mut reports = Reports::new(Repetitions::Merge);
+        reports.add("r/a.json", report("failed").as_bytes()).unwrap();
+        reports.add("r/b.json", report("passed").as_bytes()).unwrap();
+        assert_eq!(reports.summary(0).counts, Counts { passed: 1, failed: 1, skipped: 0 });
     }
 
     #[test]

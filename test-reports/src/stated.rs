@@ -1,9 +1,9 @@
 //! The totals that a report states, besides the tests that it shows.
 //!
-//! - Tests that are shown count by their outcome. Failures and skipped tests that are only stated count if no test
-//!   shows one, up to the room that the stated number of tests leaves.
-//! - A stated failure without room fails a test that is shown as passed, or else the run.
-//! - Stated errors without room, in a suite that shows all its tests, are something else, such as messages.
+//! - Tests that are shown count by their outcome. Failures beyond those that are shown, and skipped tests if none is
+//!   shown, count up to the room that the stated number of tests leaves.
+//! - If no failure is shown, a stated one without room fails a test that is shown as passed, or else the run.
+//! - Qt states the messages of its tests as errors.
 
 use crate::counts::{Counts, Outcome};
 use crate::note::Note;
@@ -21,9 +21,25 @@ pub(crate) struct Stated {
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Shown {
     pub(crate) tests: u64,
-    /// Whether any failure or failed attempt shows, even if it does not count in the end.
-    pub(crate) failure: bool,
+    /// The number of failures and failed attempts, even if they do not count in the end.
+    pub(crate) failures: u64,
     pub(crate) skipped: bool,
+    /// Whether its errors may be messages.
+    pub(crate) has_messages: bool,
+}
+
+impl Shown {
+    pub(crate) fn test(&mut self, outcome: Outcome) {
+        self.tests += 1;
+        self.failures += u64::from(outcome == Outcome::Failed);
+        self.skipped |= outcome == Outcome::Skipped;
+    }
+
+    pub(crate) fn add(&mut self, inner: Self) {
+        self.tests += inner.tests;
+        self.failures += inner.failures;
+        self.skipped |= inner.skipped;
+    }
 }
 
 impl Stated {
@@ -60,7 +76,7 @@ impl Stated {
     }
 
     /// Counts a suite that shows nothing. Returns whether a failure is stated.
-    pub(crate) fn count_alone(self, recorder: &mut Recorder<'_>) -> Shown {
+    pub(crate) fn count_alone(self, recorder: &mut Recorder) -> Shown {
         let tests = self.tests.unwrap_or(self.failed().saturating_add(self.skipped));
         let failed = self.failed().min(tests);
         let skipped = self.skipped.min(tests - failed);
@@ -68,7 +84,16 @@ impl Stated {
         if self.failed() > 0 && failed == 0 {
             recorder.fail_run();
         }
-        Shown { tests, failure: self.failed() > 0, skipped: skipped > 0 }
+        Shown { tests, failures: self.failed(), skipped: skipped > 0, has_messages: false }
+    }
+
+    /// Counts what a whole report states but does not show.
+    pub(crate) fn count(self, shown: Shown, since: usize, recorder: &mut Recorder) -> Shown {
+        if shown.tests == 0 && shown.failures == 0 {
+            self.count_alone(recorder)
+        } else {
+            self.count_rest(Some(Self::default()), shown, since, recorder)
+        }
     }
 
     /// Counts what a suite states but does not show. `inner` is what the suites in it state, if there are any. The
@@ -79,31 +104,32 @@ impl Stated {
         inner: Option<Self>,
         shown: Shown,
         since: usize,
-        recorder: &mut Recorder<'_>,
+        recorder: &mut Recorder,
     ) -> Shown {
         let rest = self.without(inner.unwrap_or_default());
         let mut now = shown;
         let mut room = self.tests.unwrap_or_default().saturating_sub(shown.tests);
-        if !shown.failure && rest.failed() > 0 {
-            let failures = rest.failures.min(room);
-            let errors = rest.errors.min(room - failures);
+        let left = self.failed().saturating_sub(shown.failures.max(inner.unwrap_or_default().failed()));
+        if left > 0 {
+            let (left_failures, left_errors) = (rest.failures.min(left), left.saturating_sub(rest.failures));
+            let failures = left_failures.min(room);
+            let errors = left_errors.min(room - failures);
             room -= failures + errors;
             now.tests += failures + errors;
             recorder.add(Counts::failed(failures + errors));
-            now.failure = failures + errors > 0;
-            if rest.failures > failures {
-                let more = self.failures_of_shown(rest.failures - failures, inner.is_some());
-                now.failure = true;
-                if recorder.relabel(since, more, Outcome::Failed) + failures == 0 {
+            let mut failed = failures + errors;
+            if shown.failures == 0 {
+                let more = self.failures_of_shown(left_failures - failures, inner.is_some());
+                failed += recorder.relabel(since, more, Outcome::Failed);
+            }
+            now.failures += failed;
+            if shown.failures == 0 && failed == 0 {
+                if left_failures == 0 && shown.has_messages {
+                    recorder.note(Note::ErrorsWithoutTests(left_errors));
+                } else {
                     recorder.fail_run();
+                    now.failures += left;
                 }
-            } else if rest.errors > errors && inner.is_some() {
-                now.failure = true;
-                recorder.fail_run();
-            } else if rest.errors > errors && shown.tests == 0 {
-                recorder.fail_run();
-            } else if rest.errors > errors {
-                recorder.note(Note::ErrorsWithoutTests(rest.errors - errors));
             }
         }
         if !shown.skipped && rest.skipped > 0 {

@@ -24,9 +24,9 @@ mod line;
 
 use self::level::{Level, Point as LevelPoint};
 use self::line::{Line, Point};
-use crate::counts::{Counts, Outcome};
+use crate::counts::Counts;
 use crate::format::Format;
-use crate::recorder::{Recorder, Scope, Test, hash};
+use crate::recorder::{Recorder, Scope, Test};
 
 /// How deep subtests may nest. Lines that are indented more are output.
 const DEPTH_MAX: usize = 64;
@@ -231,26 +231,30 @@ impl Reader {
     }
 
     /// Records all streams that are certain, or, if the log has nothing else, those that are likely.
-    pub(crate) fn finish(mut self, recorder: &mut Recorder<'_>) {
+    pub(crate) fn finish(mut self, only_certain: bool, recorder: &mut Recorder) {
         self.end_stream();
-        let only_certain = !recorder.formats.is_empty() || self.ended.iter().any(|stream| stream.is_certain);
-        let mut any = false;
-        let mut failed = false;
-        for (index, stream) in self.ended.into_iter().enumerate() {
+        let only_certain =
+            only_certain || !recorder.formats.is_empty() || self.ended.iter().any(|stream| stream.is_certain);
+        let (mut any, mut failed) = (false, false);
+        let failed_before = recorder.counts().failed;
+        for stream in self.ended {
             if if only_certain { !stream.is_certain } else { !stream.is_likely } {
                 continue;
             }
             any = true;
-            failed |= stream.counts.failed > 0 || stream.run_failed;
             recorder.add(stream.counts);
             if stream.run_failed {
                 recorder.fail_run();
+                failed = true;
             }
-            for (position, point) in stream.points.iter().enumerate() {
-                failed |= point.outcome == Outcome::Failed;
-                point.record(hash((index, position)), recorder);
+            let suite = recorder.next_suite();
+            let mut position = 0;
+            for point in &stream.points {
+                position += u64::from(!point.repeats);
+                point.record(suite, position, recorder);
             }
         }
+        failed |= recorder.counts().failed > failed_before;
         if any {
             recorder.format(Format::Tap);
             if self.harness_failed && !failed {
@@ -261,13 +265,13 @@ impl Reader {
 }
 
 impl LevelPoint {
-    fn record(&self, variant: u64, recorder: &mut Recorder<'_>) {
+    fn record(&self, suite: u64, position: u64, recorder: &mut Recorder) {
         if self.number > 1 {
             recorder.add(Counts::of(self.outcome, self.number));
             return;
         }
-        let test = Test::new(Scope::File, &self.name, self.outcome);
-        recorder.test(&Test { variant, retried: self.retried, ..test });
+        let test = Test::new(Scope::FILE, &self.name, self.outcome);
+        recorder.test(&Test { suite, variant: position, ..test });
     }
 }
 
@@ -371,6 +375,7 @@ mod tests {
     #[test]
     fn a_repeated_number_is_an_attempt() {
         check_counts("1..2\nnot ok 1 - a\nok 1 - a\nok 2 - b\n", (2, 0, 0));
+        check_counts("1..2\nnot ok 1 - a\nok 1 - a\nok 1 - a\nok 2 - b\n", (1, 1, 0));
         check_counts("1..2\nok 1 - works\nok 2 - works\n", (2, 0, 0));
         check_failed("1..2\nok 1 - works\nnot ok 2 - fails # time=3ms\n", &["fails"]);
     }

@@ -169,6 +169,8 @@ fn known_files_that_are_not_reports_are_ignored() {
         ("<failsafe-summary result='null'/>", "it is Failsafe's summary of other reports"),
         ("<!DOCTYPE suite SYSTEM 'x.dtd'><suite name='s'/>", "it is a TestNG suite definition"),
         ("<report name='kit'><package name='k'/></report>", "it is a coverage report (JaCoCo)"),
+        ("<report name='kit'/>", "it is a coverage report (JaCoCo)"),
+        ("<e:events xmlns:e='e'/>", "it is Open Test Reporting, which JUnit's XML reports repeat"),
         ("<?xml version='1.0'?><coverage line-rate='1'/>", "it is a coverage report (Cobertura or Clover)"),
     ] {
         let report = read(content.as_bytes()).unwrap();
@@ -259,6 +261,9 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "\ntest result: ok. 1 passed; 2 failed; 3 ignored\n",
         "\n{\"Action\":\"run\",\"Package\":\"a\",\"Test\":\"b\"}\n",
         "\nFAIL\ta [build failed]\n",
+        "\nFAIL\ta\t0.1s\n",
+        "\n{\"Action\":\"build-fail\",\"ImportPath\":\"a\"}\n",
+        "\n--- STDOUT: a b ---\n",
         "\n=== RUN   TestA\n",
         "\n--- PASS: TestA (0.00s)\n",
         "\nok  \ta\t0.1s\n",
@@ -271,6 +276,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "\n{\"test\":{\"id\":1},\"type\":\"testStart\"}\n",
         "\n{\"testID\":1,\"result\":\"error\",\"type\":\"testDone\"}\n",
         "\n{\"stats\":{},\"passes\":[",
+        "],\"failures\":[{}]}\n",
         "\n{\"results\":{\"tests\":[],\"summary\":{\"tests\":1e300}}}\n",
         "\n<?xml version='1.0'?>\n",
         "\n<testsuite\n",
@@ -300,6 +306,46 @@ proptest! {
         let start = std::time::Instant::now();
         let _ = read(&content);
         prop_assert!(start.elapsed() < std::time::Duration::from_secs(20), "{pieces:?}");
+    }
+}
+
+#[test]
+fn many_tests_with_one_long_name_take_linear_time() {
+    let name = "k".repeat(1 << 20);
+    let junit =
+        (format!("<testsuite name='{name}'>"), "<testcase name='{}'><failure/></testcase>", "</testsuite>");
+    let suites = (
+        format!("<testsuites name='{name}'>"),
+        "<testsuite><testcase name='{}'/></testsuite>",
+        "</testsuites>",
+    );
+    let failures = (format!("<testsuite name='{name}'>"), "<failure/>", "</testsuite>");
+    let nunit = (
+        format!("<test-run><test-suite fullname='{name}'>"),
+        "<test-case name='{}' result='Failed'/>",
+        "</test-suite></test-run>",
+    );
+    let trx = (
+        format!(
+            "<TestRun><TestDefinitions><UnitTest id='1'><TestMethod className='{name}'/></UnitTest></TestDefinitions><Results>"
+        ),
+        "<UnitTestResult testId='1' testName='{}' outcome='Failed'/>",
+        "</Results></TestRun>",
+    );
+    let cargo = (
+        format!("Running {name} (x)\nrunning 20000 tests\n"),
+        "test t{} ... FAILED\n",
+        "test result: FAILED. 0 passed; 20000 failed",
+    );
+    let go = (String::new(), "=== RUN   T{}\n--- FAIL: T{} (0.00s)\n", &*format!("FAIL\t{name}\t0.1s\n"));
+    for (start, test, end) in [junit, suites, failures, nunit, trx, cargo, go] {
+        let tests: String = (0..20_000).map(|number| test.replace("{}", &number.to_string())).collect();
+        let content = [&start, &*tests, end].concat();
+        for repetitions in [Repetitions::Merge, Repetitions::Count] {
+            let start = std::time::Instant::now();
+            assert_eq!(summary(repetitions, &content).counts.total(), 20_000, "{test}");
+            assert!(start.elapsed() < std::time::Duration::from_secs(10), "{test}");
+        }
     }
 }
 

@@ -80,23 +80,31 @@ pub(crate) fn without_colors(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// The lines of each source, without the prefix that names the source or the time; empty if most lines have no prefix.
-/// `docker compose` adds `service-1  | ` to each line, `concurrently` adds `[0] `, the kernel `[    0.123456] `, and CI
-/// systems a time.
-pub(crate) fn without_prefixes(text: &str) -> Vec<String> {
-    let (mut prefixed, mut others) = (0, 0);
-    let mut sources: BTreeMap<&str, String> = BTreeMap::new();
-    for (_, line) in lines(text).filter(|(_, line)| !line.trim().is_empty()) {
+/// The lines of each source, without the prefix that names the source or the time. `docker compose` adds `service-1  | `
+/// to each line, `concurrently` adds `[0] `, the kernel `[    0.123456] `, and CI systems a time.
+#[derive(Default)]
+pub(crate) struct Prefixed<'a> {
+    pub(crate) sources: BTreeMap<&'a str, String>,
+    lines: u64,
+    others: u64,
+}
+
+impl<'a> Prefixed<'a> {
+    pub(crate) fn read(&mut self, line: &'a str) {
         if let Some((source, rest)) = split_prefix(line) {
-            prefixed += 1;
-            let lines = sources.entry(source).or_default();
+            self.lines += 1;
+            let lines = self.sources.entry(source).or_default();
             lines.push_str(rest);
             lines.push('\n');
         } else {
-            others += 1;
+            self.others += u64::from(!line.trim().is_empty());
         }
     }
-    if prefixed > others { sources.into_values().collect() } else { Vec::new() }
+
+    /// Whether most lines have a prefix.
+    pub(crate) fn is_most(&self) -> bool {
+        self.lines > self.others
+    }
 }
 
 /// The source of a line, and the rest of it. All lines with a time have one source.
@@ -187,10 +195,17 @@ mod tests {
 
     #[test]
     fn prefixes_are_removed_by_source() {
-        assert_eq!(without_prefixes("a-1  | x\nb-1  | y\na-1  |  z\na-1 exited\n"), ["x\n z\n", "y\n"]);
-        assert_eq!(without_prefixes("[0] x\n[1] y\n"), ["x\n", "y\n"]);
-        assert_eq!(without_prefixes("[    0.12] x\n[    0.13]     y\n"), ["x\n    y\n"]);
-        assert_eq!(without_prefixes("2026-01-05T10:00:00.1Z x\n2026-01-05T10:00:01.1Z y\n"), ["x\ny\n"]);
-        assert!(without_prefixes("x\ny | z\n").is_empty());
+        let sources = |text: &str| {
+            let mut prefixed = Prefixed::default();
+            lines(text).for_each(|(_, line)| prefixed.read(line));
+            (prefixed.is_most(), prefixed.sources.values().cloned().collect::<Vec<_>>())
+        };
+        let of = |sources: &[&str]| sources.iter().map(|source| (*source).to_owned()).collect::<Vec<_>>();
+        assert_eq!(sources("a-1  | x\nb-1  | y\na-1  |  z\na-1 exited\n"), (true, of(&["x\n z\n", "y\n"])));
+        assert_eq!(sources("[0] x\n[1] y\n"), (true, of(&["x\n", "y\n"])));
+        assert_eq!(sources("[    0.12] x\n[    0.13]     y\n"), (true, of(&["x\n    y\n"])));
+        let times = "2026-01-05T10:00:00.1Z x\n2026-01-05T10:00:01.1Z y\n";
+        assert_eq!(sources(times), (true, of(&["x\ny\n"])));
+        assert_eq!(sources("x\ny | z\n"), (false, of(&["z\n"])));
     }
 }

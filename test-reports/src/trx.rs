@@ -35,9 +35,9 @@ struct Row {
 /// The class and the assembly of each test, by its ID.
 type Definitions = HashMap<String, (String, String)>;
 
-struct Reader<'d, 'a, 'r, 'f> {
+struct Reader<'d, 'a, 'r> {
     document: &'d mut Document<'a>,
-    recorder: &'r mut Recorder<'f>,
+    recorder: &'r mut Recorder,
     rows: Vec<Row>,
     /// The number of results whose inner results count instead. Counters include them.
     parents: u64,
@@ -47,7 +47,7 @@ struct Reader<'d, 'a, 'r, 'f> {
 pub(crate) fn read(
     document: &mut Document<'_>,
     first: &Element<'_>,
-    recorder: &mut Recorder<'_>,
+    recorder: &mut Recorder,
 ) -> Result<(), Located> {
     recorder.format(Format::Trx);
     let mut reader = Reader { document, recorder, rows: Vec::new(), parents: 0 };
@@ -66,23 +66,25 @@ pub(crate) fn read(
     Ok(())
 }
 
-impl Reader<'_, '_, '_, '_> {
+impl Reader<'_, '_, '_> {
     fn finish(self, definitions: &Definitions, summary: Summary) {
-        let since = self.recorder.tests.len();
+        let (since, unnamed) = (self.recorder.tests.len(), self.recorder.unnamed.failed);
         let mut shown = Shown { tests: self.parents, ..Shown::default() };
+        let scopes: HashMap<&str, Scope<'_>> = definitions
+            .iter()
+            .map(|(id, (class, assembly))| (id.as_str(), Scope::class_in(class, assembly)))
+            .collect();
         for Row { id, name, outcome } in &self.rows {
             shown.tests += 1;
-            shown.failure |= *outcome == Outcome::Failed;
-            let class = definitions.get(id).map(|(class, assembly)| format!("{class}\n{assembly}"));
-            let scope = class.as_deref().map_or(Scope::Project, Scope::Class);
+            shown.failures += u64::from(*outcome == Outcome::Failed);
+            // Without a definition, the name alone is that of the test, in other files of a retried run as well.
+            let scope = scopes.get(id.as_str()).copied().unwrap_or(Scope::hashed(0));
             self.recorder.test(&Test { variant: hash(id), ..Test::new(scope, name, *outcome) });
         }
-        let now = if shown.tests == 0 {
-            summary.counters.count_alone(self.recorder)
-        } else {
-            summary.counters.count_rest(Some(Stated::default()), shown, since, self.recorder)
-        };
-        if summary.failed && !now.failure {
+        summary.counters.count(shown, since, self.recorder);
+        let failed = self.recorder.failed_since(since) || self.recorder.unnamed.failed > unnamed;
+        // A failed result that passed in a later attempt does not show why the run failed.
+        if summary.failed && !failed {
             self.recorder.fail_run();
         }
     }
@@ -226,6 +228,9 @@ mod tests {
             Counts { passed: 1, failed: 0, skipped: 0 },
             true,
         );
+        let retried =
+            "<UnitTestResult testName='a' outcome='Failed'/><UnitTestResult testName='a' outcome='Passed'/>";
+        check(&run(retried, crashed), Counts { passed: 1, failed: 0, skipped: 0 }, true);
         let counted =
             "<ResultSummary outcome='Failed'><Counters total='4' passed='1' failed='2'/></ResultSummary>";
         check(&run("", counted), Counts { passed: 1, failed: 2, skipped: 1 }, false);

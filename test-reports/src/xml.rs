@@ -158,7 +158,10 @@ impl Element<'_> {
 
     /// The number in an attribute; `None` if there is none, or no number.
     pub(crate) fn number(&self, attribute: &str) -> Option<u64> {
-        self.attribute(attribute)?.trim().parse::<u32>().ok().map(u64::from)
+        let value = self.attribute(attribute)?;
+        let (whole, fraction) = value.trim().split_once('.').unwrap_or((value.trim(), ""));
+        let is_whole = fraction.bytes().all(|digit| digit == b'0');
+        whole.parse::<u32>().ok().filter(|_| is_whole).map(u64::from)
     }
 
     /// The sum of the `attributes` that are numbers. Each has 32 bits, so that sums of any document fit.

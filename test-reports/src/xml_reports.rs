@@ -1,6 +1,7 @@
 //! Reports in XML: which format a document has, and reading it.
 
 use crate::error::{Located, ReportErrorKind, excerpt};
+use crate::log::InLog;
 use crate::note::Note;
 use crate::recorder::Recorder;
 use crate::xml::{Document, Element};
@@ -39,35 +40,29 @@ pub(crate) fn detects(line: &str) -> bool {
 /// The maximum distance of the root from the start of a document in a log, in bytes.
 const ROOT_BYTES_MAX: usize = 4096;
 
-/// Reads the document that begins at a line of a log, if it is a report. Returns the offset up to which no other
-/// document begins, so that time is linear.
-pub(crate) fn read_in_log(text: &str, recorder: &mut Recorder<'_>) -> Result<InLog, Located> {
+/// Reads the document that begins at a line of a log, if it is a report.
+pub(crate) fn read_in_log(text: &str, recorder: &mut Recorder) -> InLog {
     let start = text.get(..text.floor_char_boundary(ROOT_BYTES_MAX)).unwrap_or_default();
     match Document::new(start).root() {
-        Ok(root) if ROOTS.contains(&root.name()) => {
-            let mut document = Document::new(text);
-            let root = document.root()?;
-            read_root(&mut document, &root, recorder)?;
-            Ok(InLog::Report { length: document.offset() })
-        }
-        Ok(root) => Ok(InLog::Other { length: root.offset() }),
-        Err(_) => Ok(InLog::Other { length: start.len() }),
+        Ok(root) if ROOTS.contains(&root.name()) => {}
+        Ok(root) => return InLog::Other { length: root.offset() },
+        Err(_) => return InLog::Other { length: start.len() },
+    }
+    // Nothing is recorded of a document that does not end.
+    let mut document = Document::new(text);
+    if let Err(error) = document.root().and_then(|_| document.skip()) {
+        return InLog::Invalid { length: document.offset(), error };
+    }
+    let length = document.offset();
+    let mut document = Document::new(text);
+    match document.root().and_then(|root| read_root(&mut document, &root, recorder)) {
+        Ok(()) => InLog::Report { length },
+        Err(error) => InLog::Invalid { length, error },
     }
 }
 
-/// A document in a log.
-pub(crate) enum InLog {
-    Report {
-        length: usize,
-    },
-    /// Not a report; its lines are read like others.
-    Other {
-        length: usize,
-    },
-}
-
 /// Reads the document with which a file begins. Returns its length.
-pub(crate) fn read_file(text: &str, recorder: &mut Recorder<'_>) -> Result<usize, Located> {
+pub(crate) fn read_file(text: &str, recorder: &mut Recorder) -> Result<usize, Located> {
     let mut document = Document::new(text);
     let root = document.root()?;
     if ROOTS.contains(&root.name()) {
@@ -87,7 +82,7 @@ pub(crate) fn read_file(text: &str, recorder: &mut Recorder<'_>) -> Result<usize
 fn read_root(
     document: &mut Document<'_>,
     root: &Element<'_>,
-    recorder: &mut Recorder<'_>,
+    recorder: &mut Recorder,
 ) -> Result<(), Located> {
     match root.name() {
         "TestRun" => read_test_run(document, root, recorder),
@@ -102,7 +97,7 @@ fn read_root(
 fn read_test_run(
     document: &mut Document<'_>,
     root: &Element<'_>,
-    recorder: &mut Recorder<'_>,
+    recorder: &mut Recorder,
 ) -> Result<(), Located> {
     let unknown = || root.located(ReportErrorKind::UnknownContent { element: excerpt(root.name()) });
     match document.child()? {
@@ -127,6 +122,10 @@ mod tests {
         check_error(
             "<testsuite><test><result>PASS</result></test></testsuite>",
             "<testsuite> has no content of a known report format at line 1, column 1",
+        );
+        check_error(
+            "<testsuite><testcase internalid='3' name='a'><steps/></testcase></testsuite>",
+            "<testcase> has no content of a known report format at line 1, column 12",
         );
         check_error(
             "<assembly manifestVersion='1.0'><dependency/></assembly>",

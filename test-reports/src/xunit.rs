@@ -18,31 +18,32 @@ use crate::stated::{Shown, Stated};
 use crate::vocabulary::XUNIT;
 use crate::xml::{Document, Element};
 
-struct Reader<'d, 'a, 'r, 'f> {
+struct Reader<'d, 'a, 'r> {
     document: &'d mut Document<'a>,
-    recorder: &'r mut Recorder<'f>,
+    recorder: &'r mut Recorder,
 }
 
 pub(crate) fn read(
     document: &mut Document<'_>,
     root: &Element<'_>,
-    recorder: &mut Recorder<'_>,
+    recorder: &mut Recorder,
 ) -> Result<(), Located> {
-    recorder.format(Format::XUnit);
     let mut reader = Reader { document, recorder };
     if root.name() == "assembly" {
-        return reader.assembly(root);
-    }
-    while let Some(child) = reader.document.child()? {
-        match child.name() {
-            "assembly" => reader.assembly(&child)?,
-            _ => reader.document.skip()?,
+        reader.assembly(root)?;
+    } else {
+        while let Some(child) = reader.document.child()? {
+            match child.name() {
+                "assembly" => reader.assembly(&child)?,
+                _ => reader.document.skip()?,
+            }
         }
     }
+    reader.recorder.format(Format::XUnit);
     Ok(())
 }
 
-impl Reader<'_, '_, '_, '_> {
+impl Reader<'_, '_, '_> {
     fn assembly(&mut self, assembly: &Element<'_>) -> Result<(), Located> {
         let since = self.recorder.tests.len();
         let id =
@@ -86,7 +87,7 @@ impl Reader<'_, '_, '_, '_> {
                 // Only version 1 has a failure here: that of a class.
                 "error" | "failure" => {
                     self.recorder.failure(&child.text("name"));
-                    shown.failure = true;
+                    shown.failures += 1;
                     self.document.skip()?;
                 }
                 _ => self.document.skip()?,
@@ -109,13 +110,9 @@ impl Reader<'_, '_, '_, '_> {
             by_elements
         });
         let (class, name, id) = (test.text("type"), test.text("name"), test.text("id"));
-        self.recorder.test(&Test {
-            variant: hash((assembly, id)),
-            ..Test::new(Scope::of(&class, ""), &name, outcome)
-        });
-        shown.tests += 1;
-        shown.failure |= outcome == Outcome::Failed;
-        shown.skipped |= outcome == Outcome::Skipped;
+        self.recorder
+            .test(&Test { variant: hash((assembly, id)), ..Test::new(Scope::class(&class), &name, outcome) });
+        shown.test(outcome);
         Ok(())
     }
 }

@@ -20,22 +20,29 @@ struct Event<'a> {
     package: Cow<'a, str>,
     #[serde(borrow, default)]
     test: Cow<'a, str>,
+    #[serde(borrow, default)]
+    import_path: Cow<'a, str>,
 }
 
 impl Reader {
     /// Reads a line of JSON. A truncated line is ignored, because its package then has no end.
-    pub(super) fn read_event(&mut self, line: &str, recorder: &mut Recorder<'_>) -> bool {
+    pub(super) fn read_event(&mut self, line: &str, recorder: &mut Recorder) -> bool {
         if !line.starts_with('{') || !line.contains(r#""Action""#) {
             return false;
         }
         let Ok(event) = serde_json::from_str::<Event<'_>>(line) else { return false };
+        if event.action == "build-fail" && !event.import_path.is_empty() {
+            self.format(Format::GoTest);
+            self.not_built.get_or_insert_with(|| event.import_path.into_owned());
+            return true;
+        }
         let is_known = self.positions.contains_key(&*event.package);
         if event.package.is_empty() && event.test.is_empty() && !is_known {
             return false;
         }
         let outcome = match &*event.action {
             "start" | "run" => None,
-            // "output", "pause", "cont", "attr", "build-output", "build-fail" and future ones.
+            // "output", "pause", "cont", "attr", "build-output" and future ones.
             action => match GO_JSON.outcome(action) {
                 Some(outcome) => Some(outcome),
                 None => return is_known,
@@ -105,6 +112,7 @@ mod tests {
         let new = r#"{"ImportPath":"kit [kit.test]","Action":"build-fail"}"#.to_owned()
             + "\n{\"Action\":\"fail\",\"Package\":\"kit\",\"Elapsed\":0,\"FailedBuild\":\"kit [kit.test]\"}";
         check_counts(&new, (0, 1, 0));
+        check_counts(new.lines().next().unwrap(), (0, 1, 0));
     }
 
     #[test]

@@ -23,18 +23,20 @@ impl Pending {
 }
 
 impl Reader {
-    pub(super) fn read_text(&mut self, line: &str, recorder: &mut Recorder<'_>) -> bool {
-        if let Some(name) = line.strip_prefix("=== RUN ") {
+    pub(super) fn read_text(&mut self, line: &str, recorder: &mut Recorder) -> bool {
+        if let Some(name) = test_start(line) {
             self.format(Format::GoText);
-            self.pending.running.insert(name.trim().to_owned());
-            self.pending.lines.push((name.trim().to_owned(), None));
+            self.pending.running.insert(name.to_owned());
+            self.pending.lines.push((name.to_owned(), None));
         } else if let Some((name, outcome)) = self.test_end(line) {
             self.incomplete |= !self.pending.running.remove(name) && outcome != Outcome::Skipped;
             self.pending.lines.push((name.to_owned(), Some(outcome)));
         } else if let Some((package, outcome)) = package_end(line) {
+            self.incomplete |= outcome == Outcome::Failed && self.pending.lines.is_empty();
+            self.has_failed_package |= outcome == Outcome::Failed;
             self.end_package(package, outcome, recorder);
         } else if let Some(package) = build_failure(line) {
-            self.has_build_failure = true;
+            self.has_failed_package = true;
             self.end_package(package, Outcome::Failed, recorder);
         } else if !self.pending.lines.is_empty() && matches!(line, "PASS" | "FAIL") {
             self.pending.running.clear();
@@ -61,7 +63,7 @@ impl Reader {
         is_end.then_some((name, outcome))
     }
 
-    fn end_package(&mut self, name: &str, outcome: Outcome, recorder: &mut Recorder<'_>) {
+    fn end_package(&mut self, name: &str, outcome: Outcome, recorder: &mut Recorder) {
         let pending = std::mem::take(&mut self.pending);
         if pending.lines.is_empty() && outcome != Outcome::Failed {
             return;
@@ -80,7 +82,7 @@ impl Reader {
     }
 
     /// Ends the tests of a binary that ran by itself, without `go test`.
-    pub(super) fn end_text(&mut self, recorder: &mut Recorder<'_>) {
+    pub(super) fn end_text(&mut self, recorder: &mut Recorder) {
         let has_run = self.pending.lines.iter().any(|(_, outcome)| outcome.is_none());
         if !has_run {
             self.pending = Pending::default();
@@ -98,6 +100,12 @@ impl Reader {
             package.end(outcome);
         }
     }
+}
+
+/// The name in `=== RUN   TestA/x`. Go writes a space in a name as `_`.
+fn test_start(line: &str) -> Option<&str> {
+    let name = line.strip_prefix("=== RUN   ")?.trim_end();
+    (!name.is_empty() && !name.contains(char::is_whitespace)).then_some(name)
 }
 
 /// The package in `ok example.com/kit 0.01s` or `FAIL example.com/kit 0.02s`, with tabs between.
@@ -155,6 +163,11 @@ mod tests {
         let run = "=== RUN   TestA\n--- FAIL: TestA (0.00s)\n=== RUN   TestA\n--- PASS: TestA (0.00s)\nFAIL\nFAIL\tkit\t0.01s\n";
         check_counts(run, (0, 1, 0));
         check_repetitions(run, (1, 1, 0));
+        let first = "=== RUN   TestA\n--- FAIL: TestA (0.00s)\n=== RUN   TestB\n--- PASS: TestB (0.00s)\nFAIL\nFAIL\tkit\t0.01s\n";
+        let retry = "=== RUN   TestA\n--- PASS: TestA (0.00s)\nPASS\nok  \tkit\t0.01s\n";
+        check_counts(&[first, retry].concat(), (2, 0, 0));
+        let all = first.replace("FAIL\tkit", "ok  \tkit").replace("FAIL", "PASS");
+        check_counts(&[first, &all].concat(), (1, 1, 0));
     }
 
     #[test]
@@ -169,6 +182,7 @@ mod tests {
             "--- FAIL: TestA (0.00s)\n    a_test.go:3: no\nFAIL\nFAIL\tkit\t0.01s\nok  \tkit/b\t0.01s\n",
             (0, 1, 0),
         );
+        check_counts("FAIL\nFAIL\tkit\t0.12s\nok  \tkit/b\t0.01s\nFAIL\n", (0, 1, 0));
         check_error(
             "ok  \texample.com/kit\t0.01s\n",
             "not a test report: neither XML nor JSON of a known format, nor the output of a known test runner",

@@ -4,12 +4,14 @@
 //! have tests with the same names because they come from another module, target or machine. The rules here:
 //!
 //! - Files are related if they are in the same directory, or one is in a directory below the other. Parts of a path
-//!   with a word such as `attempt` or `retry` are ignored.
+//!   that show an attempt, such as `attempt_1`, are ignored.
 //! - A file is a subset of a related one, its base, if it has no test that the base lacks. The tests of both count
 //!   once.
-//! - A test that failed in one of them and passed in another has passed if only failures were retried: no test passed
-//!   in both. If tests that had passed ran again, it has passed only if a path shows an attempt, and all tests of the
-//!   file with the pass passed. Otherwise it has failed: the runs differ, for example in the version of a language.
+//! - A test that failed in one of them has passed if it passed in a smaller one that retried only failures: no test
+//!   passed in both.
+//! - If a path shows that one of them is an attempt, it has passed if only failures were retried, or if all tests of
+//!   the file with the pass passed.
+//! - Otherwise it has failed: the runs differ, for example in the browser or the version of a language.
 
 use std::collections::{HashMap, HashSet};
 
@@ -143,21 +145,22 @@ impl Reruns<'_> {
     fn merge_group(&self, entries: &[Entry]) -> Option<Entry> {
         let first = entries.first()?;
         let of = |outcome| entries.iter().filter(move |entry| entry.outcome == outcome);
-        let repeats = |entry: &Entry| self.repeat_passes.contains(&entry.file);
-        let shows_attempt = |entry: &Entry| self.files.get(entry.file).is_some_and(|file| file.shows_attempt);
-        let has_failures = |entry: &Entry| self.files.get(entry.file).is_none_or(|file| file.has_failures);
-        let failed_in_rerun = of(Outcome::Failed).any(repeats);
-        let failed_in_other_run = of(Outcome::Failed).any(|entry| repeats(entry) && !shows_attempt(entry));
+        let file = |entry: &Entry| self.files.get(entry.file);
+        let shows_attempt = |entry: &Entry| file(entry).is_some_and(|file| file.shows_attempt);
+        let has_failures = |entry: &Entry| file(entry).is_none_or(|file| file.has_failures);
+        let failed_runs = of(Outcome::Failed).filter(|entry| !shows_attempt(entry));
+        let smallest_failed = failed_runs.map(|entry| self.files.size(entry.file)).min();
         let ends_failure = |pass: &Entry| {
-            !failed_in_rerun
-                || !repeats(pass)
-                || (!has_failures(pass) && (shows_attempt(pass) || !failed_in_other_run))
+            let repeats = self.repeat_passes.contains(&pass.file);
+            let is_smaller =
+                smallest_failed.is_none_or(|failed| !repeats && self.files.size(pass.file) < failed);
+            (!repeats || !has_failures(pass)) && (shows_attempt(pass) || is_smaller)
         };
         let failed = of(Outcome::Failed).next().is_some();
-        let outcome = if of(Outcome::Passed).any(ends_failure) {
-            Outcome::Passed
-        } else if failed {
+        let outcome = if failed && !of(Outcome::Passed).any(ends_failure) {
             Outcome::Failed
+        } else if of(Outcome::Passed).next().is_some() {
+            Outcome::Passed
         } else {
             Outcome::Skipped
         };

@@ -27,32 +27,49 @@ impl Location {
         let mut parts: Vec<&str> =
             path.split(['/', '\\']).filter(|part| !part.is_empty() && *part != ".").collect();
         let file = parts.pop().unwrap_or_default();
+        let stem = file.split('.').next().unwrap_or_default();
+        // A directory with the word alone may be a package; in `Retries/k3/1`, the number comes later.
+        let last_number = parts.iter().rposition(|part| is_number(part));
+        let last_number = if is_number(stem) { parts.len() } else { last_number.unwrap_or_default() };
+        let without = without_attempt(file);
         let mut shows_attempt = false;
         let mut directory = Vec::new();
-        for part in parts {
-            let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
-            if without_attempt(part).is_none() && !(shows_attempt && is_number) {
-                directory.push(part.to_owned());
-            } else {
+        for (position, part) in parts.iter().enumerate() {
+            let is_word = without_attempt(part)
+                .is_some_and(|words| words.has_number || position < last_number || without.is_some());
+            if is_word || (shows_attempt && is_number(part)) {
                 shows_attempt = true;
+            } else {
+                directory.push((*part).to_owned());
             }
         }
-        let without = without_attempt(file);
         shows_attempt |= without.is_some();
-        let name = format!("{}/{}", directory.join("/"), without.as_deref().unwrap_or(file));
+        let name = format!("{}/{}", directory.join("/"), without.as_ref().map_or(file, |words| &words.rest));
         Self { directory: Directory(directory), name, shows_attempt }
     }
 }
 
-/// The words of `part` without the first that shows an attempt and the number after it; `None` if no word shows one.
-fn without_attempt(part: &str) -> Option<String> {
+/// The words of a part of a path that shows an attempt.
+struct Words {
+    /// Whether a number follows the word that shows it.
+    has_number: bool,
+    /// The words without these.
+    rest: String,
+}
+
+fn is_number(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `None` if no word shows an attempt.
+fn without_attempt(part: &str) -> Option<Words> {
     let words = words(part);
     let position =
         words.iter().position(|word| ATTEMPT_WORDS.contains(&word.to_ascii_lowercase().as_str()))?;
-    let is_number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
-    let after = if words.get(position + 1).is_some_and(is_number) { 2 } else { 1 };
+    let has_number = words.get(position + 1).is_some_and(|word| is_number(word));
     let (before, rest) = words.split_at(position);
-    Some([before, rest.get(after..).unwrap_or_default()].concat().join("."))
+    let rest = rest.get(1 + usize::from(has_number)..).unwrap_or_default();
+    Some(Words { has_number, rest: [before, rest].concat().join(".") })
 }
 
 /// The sequences of letters, and those of digits.

@@ -9,17 +9,18 @@ pub(super) struct Point {
     pub(super) name: String,
     pub(super) outcome: Outcome,
     pub(super) number: u64,
-    pub(super) retried: bool,
+    /// Whether it is another attempt of the point before it.
+    pub(super) repeats: bool,
 }
 
 impl Point {
     fn new(point: &line::Point<'_>) -> Self {
-        Self { name: point.description.to_owned(), outcome: point.outcome, number: 1, retried: false }
+        Self { name: point.description.to_owned(), outcome: point.outcome, number: 1, repeats: false }
     }
 
     /// Planned points that are missing.
     pub(super) fn missing(number: u64) -> Option<Self> {
-        (number > 0).then(|| Self { name: String::new(), outcome: Outcome::Failed, number, retried: false })
+        (number > 0).then(|| Self { name: String::new(), outcome: Outcome::Failed, number, repeats: false })
     }
 }
 
@@ -59,16 +60,13 @@ impl Level {
     pub(super) fn skip_all(&mut self) {
         self.skips_all = true;
         let (name, outcome) = (String::new(), Outcome::Skipped);
-        self.points.push(Point { name, outcome, number: 1, retried: false });
+        self.points.push(Point { name, outcome, number: 1, repeats: false });
     }
 
     /// Counts a test point, with the subtest before it.
     pub(super) fn point(&mut self, point: &line::Point<'_>, subtest: Option<Vec<Point>>) {
         if subtest.is_none() && self.repeats(point) {
-            if let Some(last) = self.points.last_mut() {
-                last.outcome = point.outcome;
-                last.retried = true;
-            }
+            self.points.push(Point { repeats: true, ..Point::new(point) });
             return;
         }
         self.number_of_points += 1;

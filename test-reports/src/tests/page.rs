@@ -28,7 +28,11 @@ fn words_table() -> String {
 fn other_files_table() -> String {
     let mut roots: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (root, child, what) in other_files::XML {
-        let child = child.map(|child| format!(" with `<{child}>`")).unwrap_or_default();
+        let child = match child {
+            None => String::new(),
+            Some("") => " without elements".to_owned(),
+            Some(child) => format!(" with `<{child}>`"),
+        };
         roots.entry(what).or_default().push(format!("`<{root}>`{child}"));
     }
     let rows = roots.into_iter().map(|(what, roots)| format!("| {what} | {} |\n", roots.join(", ")));
