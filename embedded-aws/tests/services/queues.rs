@@ -207,7 +207,7 @@ async fn a_queue_has_a_url_attributes_and_a_retention_period() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_hides_no_message() {
+async fn a_clock_that_is_set_back_loses_no_message() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Storage::Directory(folder.path().to_owned());
     let Served { aws, clock, config, stop, server } = serve(&storage).await;
