@@ -26,12 +26,12 @@ use crate::repository_keys::{RepositoryKeys, ValidKeys};
 use crate::secret_cache::SecretCache;
 use crate::submission::{Submission, Unverified};
 
-/// A submission makes at most seven calls one after the other: it reads the registration and the secret, twice, reads
-/// another secret if the registration has changed, makes the reservation, sends the message, and marks the reservation
-/// as enqueued. Together they take less than the function's timeout of 12 s, which in turn is less than
-/// [`Nonces::LEASE`].
+/// A submission makes at most nine calls one after the other. Six read the registration and two secrets: if the cached
+/// copies of both secrets have expired, that is two calls each, and the registration is read before and after them.
+/// Three make the reservation, send the message, and mark the reservation as enqueued. Together they take less than the
+/// function's timeout of 12 s, which in turn is less than [`Nonces::LEASE`].
 const CALL_TIMEOUTS: CallTimeouts =
-    CallTimeouts { attempt: Duration::from_millis(600), call: Duration::from_millis(1500) };
+    CallTimeouts { attempt: Duration::from_millis(600), call: Duration::from_millis(1300) };
 
 /// Where the function finds its resources.
 #[derive(Debug, Clone)]
