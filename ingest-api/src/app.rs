@@ -141,12 +141,25 @@ impl App {
         let now = self.clock.now();
         submission.check_fresh(now)?;
         // Only after the proof, so that nobody can use up the limit of another repository.
-        let repository = &submission.result.run.repository;
+        let repository = submission.result.run.repository.clone();
         self.rate_limits
-            .take(repository, posts_per_minute, now)
+            .take(&repository, posts_per_minute, now)
             .map_err(|wait| SubmitError::RateLimited(repository.clone(), wait))?;
+        let accepted = self.accept(submission, now, request.header("x-amzn-trace-id")).await;
+        if accepted.is_err() {
+            self.rate_limits.give_back(&repository);
+        }
+        accepted
+    }
+
+    async fn accept(
+        &self,
+        submission: Submission,
+        now: Timestamp,
+        trace: Option<&str>,
+    ) -> Result<TestResult, SubmitError> {
         let reservation = self.reserve(&submission, now).await?;
-        self.enqueue(submission, &reservation, request.header("x-amzn-trace-id")).await
+        self.enqueue(submission, &reservation, trace).await
     }
 
     /// Verifies the signature. Returns how many results the repository may submit in a minute, too.
