@@ -11,16 +11,18 @@ use std::num::NonZeroU32;
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_domain::ids::{Branch, Repository};
-use badgesmith_domain::registration::Registration;
+use badgesmith_domain::registration::{ActiveRegistration, Registration};
 use clap::{Args, Subcommand};
 
-use self::output::{RegistrationList, RemovedRepository, RepositoryDescription, ShownKey};
+use self::output::{RegistrationList, RemovedRepository, RepositoryDescription, ShownKey, UpdatedRepository};
 pub(crate) use self::store::RepositoryStore;
 use crate::error::CliError;
 use crate::help;
 use crate::output::Output;
 use crate::stack::Target;
 use crate::terminal;
+
+const IN_FORCE: &str = "In force within 5 minutes: running functions cache registrations for that long.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -39,6 +41,11 @@ pub(crate) enum Command {
     /// List the registered repositories, and those that were removed
     #[command(after_long_help = help::with_examples(LIST))]
     List(Target),
+    /// Change how many results a repository may submit
+    ///
+    /// In force within 5 minutes. The key stays the same.
+    #[command(after_long_help = help::with_examples(UPDATE))]
+    Update(Update),
     /// Replace the key of a repository, and print the new one
     ///
     /// The new key is usable within 1 minute. The old key stays valid for 24 hours. To avoid rejected results, switch
@@ -89,6 +96,8 @@ const SHOW: &str = "    badgesmith repo show acme/kit --stack badgesmith
 
 const LIST: &str = "    badgesmith repo list --stack badgesmith";
 
+const UPDATE: &str = "    badgesmith repo update acme/monorepo --posts-per-minute 1000 --stack badgesmith";
+
 const ROTATE: &str = "  Rotate without rejected results:
     KEY=$(badgesmith repo rotate acme/kit --stack badgesmith) && sleep 60 &&
       printf %s \"$KEY\" | gh secret set BADGESMITH_KEY --repo acme/kit
@@ -135,6 +144,15 @@ pub(crate) struct Show {
     /// Print the current derived key instead
     #[arg(long)]
     key: bool,
+    #[command(flatten)]
+    args: RepositoryArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// Maximum number of results in a minute, and at once
+    #[arg(long, value_name = "COUNT")]
+    posts_per_minute: NonZeroU32,
     #[command(flatten)]
     args: RepositoryArgs,
 }
@@ -192,6 +210,7 @@ impl Command {
         match self {
             Self::Add(options) => &options.args.target,
             Self::Show(options) => &options.args.target,
+            Self::Update(options) => &options.args.target,
             Self::Rotate(options) => &options.args.target,
             Self::Remove(options) => &options.args.target,
             Self::Erase(options) => &options.confirmed.args.target,
@@ -207,6 +226,7 @@ impl Command {
             Self::Add(options) => add::add(&store, options).await,
             Self::Show(options) => show(&store, options).await,
             Self::List(_) => list(&store).await,
+            Self::Update(options) => update(&store, options).await,
             Self::Rotate(options) => rotate::rotate(&store, options).await,
             Self::Remove(options) => remove(&store, options).await,
             Self::Import(_) => import::import(&store).await,
@@ -240,6 +260,16 @@ async fn list(store: &RepositoryStore) -> Result<Output, CliError> {
     Ok(Output::new(&RegistrationList::new(&registrations, Clock::System.now())))
 }
 
+async fn update(store: &RepositoryStore, options: &Update) -> Result<Output, CliError> {
+    let Update { posts_per_minute, args: RepositoryArgs { repository, .. } } = options;
+    let (record, active) = store.active(repository).await?;
+    let registration = ActiveRegistration { posts_per_minute: *posts_per_minute, ..active };
+    store.put(repository, &Registration::Active(registration), Some(&record)).await?;
+    let updated =
+        UpdatedRepository { repository: repository.to_string(), posts_per_minute: posts_per_minute.get() };
+    Ok(Output::new(&updated).note(IN_FORCE))
+}
+
 async fn remove(store: &RepositoryStore, options: &Confirmed) -> Result<Output, CliError> {
     let Confirmed { yes, args: RepositoryArgs { repository, .. } } = options;
     let (record, active) = store.active(repository).await?;
@@ -248,7 +278,7 @@ async fn remove(store: &RepositoryStore, options: &Confirmed) -> Result<Output, 
     store.put(repository, &Registration::Removed(removed_at), Some(&record)).await?;
     let secret_note = active.proofs.own_secret.map(|_| store.secret_note(repository));
     Ok(Output::new(&RemovedRepository { repository: repository.to_string(), removed_at })
-        .note("In force within 5 minutes: running functions cache registrations for that long.")
+        .note(IN_FORCE)
         .note(format!("Badges and history stay; `badgesmith repo erase {repository}` deletes them."))
         .notes(secret_note))
 }
