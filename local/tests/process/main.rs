@@ -16,8 +16,12 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use aws_types::SdkConfig;
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::secrets_manager::{SecretsManager, Stage};
+use badgesmith_aws::dynamodb::Registrations;
+use badgesmith_aws::secrets_manager::{SecretsManager, Stage, repository_secret};
+use badgesmith_domain::registration::{ActiveRegistration, Registration};
+use local::stack::SECRETS_TABLE;
 use serde_json::json;
 use tempfile::TempDir;
 use tests::client::{KEY, Post, REPOSITORY, result, with};
@@ -61,11 +65,28 @@ impl Local {
         Self { process, stdout, url }
     }
 
+    /// The configuration of an SDK that calls the AWS port.
+    fn aws_config(&mut self) -> SdkConfig {
+        let credentials = Credentials::new("any", "any", None, None, "test");
+        let http_client = aws_smithy_http_client::Builder::new().build_http();
+        let config = badgesmith_aws::sdk::config("us-east-1".to_owned(), credentials, http_client);
+        config.into_builder().endpoint_url(self.aws_url()).build()
+    }
+
     /// The address of the AWS port, from the second line.
     fn aws_url(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line.trim().strip_prefix("AWS at ").expect("the second line").to_owned()
+    }
+
+    /// The lines of stdout up to one that contains `end`.
+    fn read_until(&mut self, end: &str) -> String {
+        let mut lines = String::new();
+        while !lines.contains(end) {
+            assert_ne!(self.stdout.read_line(&mut lines).unwrap(), 0, "{lines}");
+        }
+        lines
     }
 
     fn api(&self) -> Api {
@@ -104,7 +125,6 @@ fn data_directory() -> TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
-/// The ids in the history of acme/kit.
 /// The ids of all results of [`REPOSITORIES`].
 async fn history(api: &Api) -> Vec<String> {
     let mut ids = Vec::new();
@@ -121,10 +141,7 @@ async fn the_demo_shows_a_badge_and_survives_a_restart() {
     let data = folder.path().join("data");
     for _ in 0..2 {
         let mut local = Local::start(&["--data-dir", data.to_str().unwrap()]);
-        let mut demo = String::new();
-        while !demo.contains("Stop with Ctrl-C") {
-            assert_ne!(local.stdout.read_line(&mut demo).unwrap(), 0, "{demo}");
-        }
+        let demo = local.read_until("Stop with Ctrl-C");
         assert!(demo.contains(r#""message":"190 passed""#), "{demo}");
         assert!(demo.contains("openssl dgst -sha256 -hmac"), "{demo}");
         let badge = "/badges/tests/linux/demo/badgesmith/main";
@@ -133,6 +150,63 @@ async fn the_demo_shows_a_badge_and_survives_a_restart() {
         let history = local.api().history("demo/badgesmith", "", 200).await.unwrap();
         assert_eq!(history.len(), 1, "sent on the first start only");
         assert_eq!(local.stop("-INT"), (Some(0), String::new()));
+    }
+}
+
+/// What operators' commands do while the program runs stays in force after a restart with the same options.
+#[tokio::test]
+async fn a_restart_brings_back_no_removed_repository_and_no_replaced_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = tempfile::tempfile().unwrap();
+    let options = ["--data-dir", folder.path().to_str().unwrap(), "--aws-port", "0"];
+    let secrets = REPOSITORIES.map(|repository| format!("{repository}={KEY}"));
+    let arguments: Vec<_> =
+        options.into_iter().chain(secrets.iter().flat_map(|secret| ["--secret", secret])).collect();
+    let [removed, replaced, ..] = REPOSITORIES;
+
+    let mut local = Local::start(&arguments);
+    let config = local.aws_config();
+    let registrations = Registrations::new(&config, SECRETS_TABLE.to_owned());
+    local.read_until("Stop with Ctrl-C");
+    for repository in [removed, "demo/badgesmith"] {
+        let repository = repository.parse().unwrap();
+        let record = registrations.find(&repository).await.unwrap();
+        let tombstone = Registration::Removed(Clock::System.now());
+        assert!(registrations.put(&repository, &tombstone, record.as_ref()).await.unwrap());
+    }
+    // `badgesmith repo rotate --compromised` does the same.
+    let repository = replaced.parse().unwrap();
+    let record = registrations.find(&repository).await.unwrap().unwrap();
+    let Registration::Active(active) = record.registration.clone() else { panic!("{record:?}") };
+    let rotated = ActiveRegistration { rotated: Some(Clock::System.now()), ..active };
+    assert!(registrations.put(&repository, &Registration::Active(rotated), Some(&record)).await.unwrap());
+    let secrets = SecretsManager::new(&config);
+    for key in ["a key that nobody ever sees", "a new battery and an old horse"] {
+        let name = format!("badge/repo/{replaced}");
+        assert!(secrets.put_value(&name, &repository_secret(key)).await.unwrap());
+    }
+    assert_eq!(local.stop("-TERM").0, Some(0));
+
+    let mut local = Local::start_with_stderr(&arguments, log.try_clone().unwrap().into());
+    let demo = local.read_until("demo/badgesmith");
+    assert!(demo.contains("no demo: demo/badgesmith was removed"), "{demo}");
+    let verdict = async |repository: &str, key: &str| {
+        let (owner, repo) = repository.split_once('/').unwrap();
+        let post = Post::json(&with(result(Clock::System.now()), &json!({ "owner": owner, "repo": repo })));
+        local.api().send(&post.signed(key)).await.unwrap().verdict()
+    };
+    assert_eq!(verdict(removed, KEY).await, "401 UNAUTHORIZED");
+    assert_eq!(verdict(replaced, KEY).await, "401 UNAUTHORIZED");
+    assert_eq!(verdict(replaced, "a new battery and an old horse").await, "202");
+    assert_eq!(local.stop("-TERM").0, Some(0));
+    let mut lines = String::new();
+    log.rewind().unwrap();
+    log.read_to_string(&mut lines).unwrap();
+    for (repository, reason) in [(removed, "was removed"), (replaced, "has set another key")] {
+        let is_warned = |line: &str| {
+            line.contains("--secret is ignored") && line.contains(reason) && line.contains(repository)
+        };
+        assert!(lines.lines().any(is_warned), "{repository}: {lines}");
     }
 }
 
@@ -206,10 +280,7 @@ async fn the_aws_port_serves_sdks_and_logs_requests() {
     let mut log = tempfile::tempfile().unwrap();
     let arguments = ["--ephemeral", "--no-demo", "--aws-port", "0", "--secret", SECRET];
     let mut local = Local::start_with_stderr(&arguments, log.try_clone().unwrap().into());
-    let credentials = Credentials::new("any", "any", None, None, "test");
-    let http_client = aws_smithy_http_client::Builder::new().build_http();
-    let config = badgesmith_aws::sdk::config("us-east-1".to_owned(), credentials, http_client);
-    let config = config.into_builder().endpoint_url(local.aws_url()).build();
+    let config = local.aws_config();
     let secrets = SecretsManager::new(&config);
     let key = secrets.read("badge/repo/acme/kit", Stage::Current).await.unwrap().unwrap();
     assert!(key.value.contains("correct horse battery staple"));
