@@ -28,14 +28,14 @@ const IN_FORCE: &str = "In force within 5 minutes: running functions cache regis
 pub(crate) enum Command {
     /// Register a repository, and print its key
     ///
-    /// The key is alone on stdout, 32 bytes in base64. It is derived from the stack's master key, so it costs nothing to
-    /// keep. With --own-secret, it is a secret in Secrets Manager instead. Results are accepted within 1 minute. A
-    /// repository that was removed gets another key than before.
+    /// Prints only the key on stdout: 32 bytes in base64. The key is derived from the stack's master key, so storing it
+    /// costs nothing. With --own-secret, it is stored in Secrets Manager instead. It is usable within 1 minute. A
+    /// repository that was removed before gets a new key.
     #[command(after_long_help = help::with_examples(ADD))]
     Add(Add),
     /// Show how a repository is registered
     ///
-    /// Prints no key, except with --key.
+    /// Does not print the key, except with --key.
     #[command(after_long_help = help::with_examples(SHOW))]
     Show(Show),
     /// List the registered repositories, and those that were removed
@@ -54,27 +54,27 @@ pub(crate) enum Command {
     Rotate(Rotate),
     /// Stop accepting results of a repository
     ///
-    /// In force within 5 minutes. Badges and history stay. The name stays known as removed, so that nothing but `repo add`
-    /// registers it again, with another key.
+    /// In force within 5 minutes. Badges and history stay. `repo list` shows the name as removed, and only `repo add`
+    /// registers it again, with a new key.
     #[command(after_long_help = help::with_examples(REMOVE))]
     Remove(Confirmed),
     /// Register all repositories that have their own secret
     ///
-    /// Registers the secrets PREFIX/repo/OWNER/REPO as they are. Repositories that are registered or were removed stay as
-    /// they are.
+    /// Finds the secrets PREFIX/repo/OWNER/REPO, and registers these repositories. Their keys stay valid. Does not change
+    /// repositories that are registered or were removed.
     #[command(after_long_help = help::with_examples(IMPORT))]
     Import(Target),
     /// Move a repository to another name, and print its new key
     ///
-    /// Moves the registration and the latest results, which badges show. The history until now stays under the old name.
-    /// The new key is usable within 1 minute. The old name is removed, in force within 5 minutes. If the new name is
-    /// registered and the old one is removed, only moves what is left under the old name.
+    /// Moves the registration and the latest results, which badges show. The history up to now stays under the old name.
+    /// The new key is usable within 1 minute, and results of the old name are rejected within 5 minutes. Run the command
+    /// again to move results that arrived in the meantime, or after it was interrupted.
     #[command(after_long_help = help::with_examples(RENAME))]
     Rename(Rename),
     /// Delete the results of a repository, or of one branch
     ///
-    /// Deletes history and latest results permanently. Badges follow within 90 seconds. The registration stays: use
-    /// `repo remove` first if no more results should arrive.
+    /// Deletes history and latest results permanently. Badges change within 90 seconds. The registration stays: to stop
+    /// new results, run `repo remove` first.
     #[command(after_long_help = help::with_examples(ERASE))]
     Erase(Erase),
 }
@@ -186,7 +186,7 @@ pub(crate) struct Rename {
     /// Repository to rename
     #[arg(value_name = "OLD")]
     from: Repository,
-    /// Its new name
+    /// New name of the repository
     #[arg(value_name = "NEW")]
     to: Repository,
     /// Skip the confirmation
@@ -198,7 +198,7 @@ pub(crate) struct Rename {
 
 #[derive(Debug, Args)]
 pub(crate) struct Erase {
-    /// Only this branch
+    /// Branch whose results to delete, instead of those of all branches
     #[arg(long)]
     branch: Option<Branch>,
     #[command(flatten)]
