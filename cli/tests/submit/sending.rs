@@ -1,4 +1,4 @@
-//! Results that a service accepts or rejects.
+//! Results that a `local` in this process accepts or rejects.
 
 use std::fs;
 
