@@ -48,6 +48,7 @@ pub struct Options {
     /// OWNER/REPO takes the key from the environment variable BADGESMITH_KEY, OWNER/REPO=@FILE takes it from a file, and
     /// OWNER/REPO=KEY is for keys that are not secret, since every program on this machine can read arguments. Clients
     /// sign results with the key. It is stored in the data directory. The key that it replaces stays valid for 24 hours.
+    /// After `badgesmith repo` has removed the repository or replaced its key, the option is ignored.
     // `Options::secrets` parses it, because clap prints malformed values with the key.
     #[arg(long = "secret", value_name = "OWNER/REPO[=KEY]")]
     secret: Vec<String>,

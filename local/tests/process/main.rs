@@ -8,6 +8,8 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod restarts;
+
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
@@ -69,6 +71,15 @@ impl Local {
         line.trim().strip_prefix("AWS at ").expect("the second line").to_owned()
     }
 
+    /// The lines of stdout up to one that contains `end`.
+    fn read_until(&mut self, end: &str) -> String {
+        let mut lines = String::new();
+        while !lines.contains(end) {
+            assert_ne!(self.stdout.read_line(&mut lines).unwrap(), 0, "{lines}");
+        }
+        lines
+    }
+
     fn api(&self) -> Api {
         Api::new(&self.url)
     }
@@ -105,7 +116,6 @@ fn data_directory() -> TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
-/// The ids in the history of acme/kit.
 /// The ids of all results of [`REPOSITORIES`].
 async fn history(api: &Api) -> Vec<String> {
     let mut ids = Vec::new();
@@ -114,27 +124,6 @@ async fn history(api: &Api) -> Vec<String> {
         ids.extend(results.iter().map(|result| result["test_result_id"].as_str().unwrap().to_owned()));
     }
     ids
-}
-
-#[tokio::test]
-async fn the_demo_shows_a_badge_and_survives_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    for _ in 0..2 {
-        let mut local = Local::start(&["--data-dir", data.to_str().unwrap()]);
-        let mut demo = String::new();
-        while !demo.contains("Stop with Ctrl-C") {
-            assert_ne!(local.stdout.read_line(&mut demo).unwrap(), 0, "{demo}");
-        }
-        assert!(demo.contains(r#""message":"190 passed""#), "{demo}");
-        assert!(demo.contains("openssl dgst -sha256 -hmac"), "{demo}");
-        let badge = "/badges/tests/linux/demo/badgesmith/main";
-        assert!(demo.contains(&format!("{}{badge}", local.url)), "{demo}");
-        assert_eq!(local.api().get(badge).await.unwrap().json()["message"], "190 passed");
-        let history = local.api().history("demo/badgesmith", "", 200).await.unwrap();
-        assert_eq!(history.len(), 1, "sent on the first start only");
-        assert_eq!(local.stop("-INT"), (Some(0), String::new()));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
