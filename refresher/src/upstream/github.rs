@@ -142,9 +142,12 @@ impl GitHub {
             path.is_some_and(|path| path.starts_with("orgs/") || path.starts_with("users/"))
         };
         let found_as = known.keys().filter(is_of_owner).find_map(|url| spelling_in(url, name));
-        let mut spellings: Vec<&str> = found_as.as_deref().into_iter().chain(spelling).collect();
-        spellings.push(name.as_str());
-        spellings.dedup();
+        let mut spellings = Vec::new();
+        for spelling in [found_as.as_deref(), spelling, Some(name.as_str())].into_iter().flatten() {
+            if !spellings.contains(&spelling) {
+                spellings.push(spelling);
+            }
+        }
         let owner_kinds = self.owner_kinds(known)?;
         for owner_kind in owner_kinds {
             for spelling in &spellings {
