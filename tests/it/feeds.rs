@@ -85,7 +85,7 @@ async fn a_package_of_a_feed_with_credentials_is_shown_only_if_it_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_feed_that_gets_credentials_later_hides_its_packages_until_they_are_allowed() {
+async fn packages_of_a_feed_that_gets_credentials_later_are_not_found_until_they_are_allowed() {
     let (_, other, mut world) = two_feeds();
     world.add_feed("later", &other.nuget_service_index(), None).await;
     other.publish("denied", &["7.0.0"]);
