@@ -95,8 +95,8 @@ Examples:
         --queue-url http://127.0.0.1:9475/000000000000/badge-results-dlq
 
 Exit codes:
-  0  stopped by Ctrl-C or SIGTERM, after all accepted results were processed
-  1  failed, or stopped by a second signal before that
+  0  stopped by Ctrl-C or SIGTERM, after all accepted results were stored
+  1  failed, or stopped before that: by a second signal, or because a result cannot be stored now
   2  invalid options, or a port or data directory that cannot be used";
 
 impl Options {
