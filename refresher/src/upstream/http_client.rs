@@ -58,6 +58,10 @@ impl HttpClient {
         }
     }
 
+    pub(super) fn timeouts(&self) -> &UpstreamTimeouts {
+        &self.timeouts
+    }
+
     /// Sends a request, with retries.
     ///
     /// # Errors
