@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_types::SdkConfig;
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::dynamodb::table_status;
+use badgesmith_aws::dynamodb::{TableDescription, describe_table};
 use badgesmith_aws::env;
 use badgesmith_aws::sdk::{AwsError, AwsErrorKind, causes};
 use badgesmith_domain::ids::{ParseError, Platform, Repository};
@@ -127,8 +127,19 @@ impl Options {
     }
 
     async fn resources(&self, stack: &Stack, checks: &mut Checks) {
+        let mut unprotected = Vec::new();
         for resource in Resource::TABLES {
-            checks.add(resource.name(), table(stack, resource).await);
+            let description = table(stack, resource).await;
+            if let Ok((name, description)) = &description
+                && is_at_risk(resource, description)
+            {
+                unprotected.push(name.clone());
+            }
+            checks.add(resource.name(), description.map(|(name, _)| name));
+        }
+        // Only the template sets it.
+        if self.target.stack().is_some() {
+            checks.add_deletion_protection(&unprotected);
         }
         for resource in Resource::QUEUES {
             checks.add(resource.name(), queue(stack, resource).await);
@@ -144,7 +155,19 @@ impl Checks {
         self.progress.show(name);
         let ok = outcome.is_ok();
         let (Ok(detail) | Err(detail)) = outcome;
-        self.report.checks.push(Check { name, ok, detail });
+        self.report.checks.push(Check { name, ok, warning: false, detail });
+    }
+
+    fn add_deletion_protection(&mut self, unprotected: &[String]) {
+        let name = "deletion protection";
+        if unprotected.is_empty() {
+            return self.add(name, Ok("on, or no data yet".to_owned()));
+        }
+        let detail = format!(
+            "off for {}, which has data; set DeletionProtection to true in samconfig.toml, and run `sam deploy`",
+            unprotected.join(" and ")
+        );
+        self.report.checks.push(Check { name, ok: true, warning: true, detail });
     }
 
     fn output(&self) -> Output {
@@ -171,12 +194,20 @@ async fn credentials(config: &SdkConfig) -> Result<String, String> {
     Ok(format!("access key {}, region {region}", credentials.access_key_id()))
 }
 
-async fn table(stack: &Stack, resource: Resource) -> Result<String, String> {
+async fn table(stack: &Stack, resource: Resource) -> Result<(String, TableDescription), String> {
     let name = stack.name_of(resource).map_err(|error| error.to_string())?;
-    match table_status(&stack.config, &name).await.map_err(with_hint)? {
-        status if status == "ACTIVE" => Ok(name),
+    let description = describe_table(&stack.config, &name).await.map_err(with_hint)?;
+    match description.status.as_str() {
+        "ACTIVE" => Ok((name, description)),
         status => Err(format!("{name} is {status}; wait until it is ACTIVE")),
     }
+}
+
+/// Whether the table has data that cannot be recreated, and may be deleted by mistake.
+fn is_at_risk(resource: Resource, description: &TableDescription) -> bool {
+    matches!(resource, Resource::TestResultsTable | Resource::SecretsTable)
+        && description.items > 0
+        && !description.has_deletion_protection
 }
 
 async fn queue(stack: &Stack, resource: Resource) -> Result<String, String> {

@@ -16,6 +16,9 @@ pub(super) struct Check {
     #[serde(rename = "check")]
     pub(super) name: &'static str,
     pub(super) ok: bool,
+    /// Whether the service works, but the operator should act.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) warning: bool,
     /// What was found, or what is wrong.
     pub(super) detail: String,
 }
@@ -23,8 +26,12 @@ pub(super) struct Check {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
-        for (number, Check { name, ok, detail }) in self.checks.iter().enumerate() {
-            let mark = if *ok { Paint::Green.on("ok    ") } else { Paint::Red.on("FAILED") };
+        for (number, Check { name, ok, warning, detail }) in self.checks.iter().enumerate() {
+            let mark = match (ok, warning) {
+                (false, _) => Paint::Red.on("FAILED"),
+                (true, true) => Paint::Yellow.on("WARN  "),
+                (true, false) => Paint::Green.on("ok    "),
+            };
             let line_break = if number == 0 { "" } else { "\n" };
             write!(f, "{line_break}{mark}  {name:width$}  {}", printable(detail))?;
         }
@@ -43,14 +50,22 @@ mod tests {
                 Check {
                     name: "credentials",
                     ok: true,
+                    warning: false,
                     detail: "access key AKIA, region us-east-1".to_owned(),
                 },
-                Check { name: "clock", ok: false, detail: "no\u{7} answer".to_owned() },
+                Check {
+                    name: "deletion protection",
+                    ok: true,
+                    warning: true,
+                    detail: "off for t".to_owned(),
+                },
+                Check { name: "clock", ok: false, warning: false, detail: "no\u{7} answer".to_owned() },
             ],
         };
         insta::assert_snapshot!(report, @r"
-        ok      credentials  access key AKIA, region us-east-1
-        FAILED  clock        no� answer
+        ok      credentials          access key AKIA, region us-east-1
+        WARN    deletion protection  off for t
+        FAILED  clock                no� answer
         ");
         insta::assert_json_snapshot!(report, @r#"
         {
@@ -59,6 +74,12 @@ mod tests {
               "check": "credentials",
               "ok": true,
               "detail": "access key AKIA, region us-east-1"
+            },
+            {
+              "check": "deletion protection",
+              "ok": true,
+              "warning": true,
+              "detail": "off for t"
             },
             {
               "check": "clock",

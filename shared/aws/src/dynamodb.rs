@@ -22,7 +22,7 @@ mod slots;
 mod update_expression;
 
 #[cfg(feature = "admin")]
-pub use admin::table_status;
+pub use admin::{TableDescription, describe_table};
 pub use feeds::{Feeds, RegisteredFeed};
 #[cfg(feature = "admin")]
 pub use feeds_admin::Feed;

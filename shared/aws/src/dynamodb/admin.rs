@@ -16,15 +16,32 @@ const ORGANIZATION: &str = "Org";
 const PACKAGE: &str = "Package";
 const CREATED_AT: &str = "CreatedAt";
 
-/// The status of a table: `ACTIVE` once it can be used.
+/// What `DescribeTable` says about a table.
+#[derive(Debug, Clone)]
+pub struct TableDescription {
+    /// `ACTIVE` once the table can be used.
+    pub status: String,
+    /// The number of items, which DynamoDB updates every six hours.
+    pub items: i64,
+    pub has_deletion_protection: bool,
+}
+
+/// Describes a table.
 ///
 /// # Errors
 /// [`AwsError`] when the call failed, or the table does not exist.
-pub async fn table_status(config: &SdkConfig, name: &str) -> Result<String, AwsError> {
+pub async fn describe_table(config: &SdkConfig, name: &str) -> Result<TableDescription, AwsError> {
     let described = Client::new(config).describe_table().table_name(name).send().await;
     let output = described.map_err(|error| AwsError::new("dynamodb:DescribeTable", error))?;
-    let status = output.table.and_then(|table| table.table_status);
-    Ok(status.map_or_else(|| "unknown".to_owned(), |status| status.as_str().to_owned()))
+    let table = output.table;
+    let status = table.as_ref().and_then(|table| table.table_status.clone());
+    Ok(TableDescription {
+        status: status.map_or_else(|| "unknown".to_owned(), |status| status.as_str().to_owned()),
+        items: table.as_ref().and_then(|table| table.item_count).unwrap_or_default(),
+        has_deletion_protection: table
+            .and_then(|table| table.deletion_protection_enabled)
+            .unwrap_or_default(),
+    })
 }
 
 impl SecretMappings {
