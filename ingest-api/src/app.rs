@@ -17,7 +17,8 @@ use badgesmith_aws::sqs::Queue;
 use badgesmith_domain::message::ResultMessage;
 use badgesmith_domain::test_result::{TestResult, TestResultId, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
+use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 
 use crate::error::{Reason, SubmitError};
@@ -32,6 +33,9 @@ use crate::submission::{Submission, Unverified};
 /// function's timeout of 12 s, which in turn is less than [`Nonces::LEASE`].
 const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_millis(600), call: Duration::from_millis(1300) };
+
+/// The header with the X-Ray trace.
+const TRACE_HEADER: &str = "x-amzn-trace-id";
 
 /// Where the function finds its resources.
 #[derive(Debug, Clone)]
@@ -103,6 +107,16 @@ impl App {
         tokio::join!(sdk::warm_up(keys), sdk::warm_up(self.nonces.warm_up()));
     }
 
+    /// Handles one invocation. Its trace header replaces that of the request, which names neither the parent segment nor
+    /// whether the trace is sampled.
+    pub async fn invoke(&self, event: LambdaEvent<ApiGatewayV2httpRequest>) -> ApiGatewayV2httpResponse {
+        let LambdaEvent { mut payload, context } = event;
+        if let Some(trace) = context.xray_trace_id.and_then(|trace| HeaderValue::try_from(trace).ok()) {
+            payload.headers.insert(TRACE_HEADER, trace);
+        }
+        self.handle(payload).await
+    }
+
     /// Handles one request. A failure becomes an error response.
     pub async fn handle(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let request = Request::new(&event);
@@ -145,7 +159,7 @@ impl App {
         self.rate_limits
             .take(&repository, posts_per_minute, now)
             .map_err(|wait| SubmitError::RateLimited(repository.clone(), wait))?;
-        let accepted = self.accept(submission, now, request.header("x-amzn-trace-id")).await;
+        let accepted = self.accept(submission, now, request.header(TRACE_HEADER)).await;
         if accepted.is_err() {
             self.rate_limits.give_back(&repository);
         }

@@ -11,9 +11,8 @@ fn main() -> Result<(), Error> {
     telemetry::start();
     let app = App::new(&sdk::config_from_env()?, Settings::from_env()?, Clock::System);
     let app = &app;
-    let handler = service_fn(move |event: LambdaEvent<_>| async move {
-        Ok::<_, Infallible>(app.handle(event.payload).await)
-    });
+    let handler =
+        service_fn(move |event: LambdaEvent<_>| async move { Ok::<_, Infallible>(app.invoke(event).await) });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(app.warm_up());
     runtime.block_on(lambda_runtime::run(handler))

@@ -255,6 +255,18 @@ async fn a_message_carries_the_trace_header() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn on_lambda_a_message_carries_the_trace_header_of_the_invocation() {
+    let world = World::new();
+    let root = "Root=1-5759e988-bd862e3fe1be46a994272793";
+    let trace = format!("{root};Parent=53995c3f42cd8ad8;Sampled=1");
+    let post = world.post().header("x-amzn-trace-id", root);
+    assert_eq!(world.submit_in_trace(&post, &trace).await, 202);
+    let calls = world.faults.take_calls();
+    let send = calls.iter().find(|call| call.operation == "SendMessage").unwrap();
+    assert_eq!(send.body["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"], trace);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_result_that_fails_for_an_hour_can_be_replayed_from_the_dead_letter_queue() {
     let world = World::new();
     world.submit(&world.post()).await;

@@ -23,7 +23,9 @@ use bytes::Bytes;
 use embedded_aws::template::Template;
 use embedded_aws::{self, Aws, Queues, Storage};
 use http::{Method, Request};
+use lambda_runtime::{Context, LambdaEvent};
 use local::config::{GitHubToken, Secret};
+use local::gateway;
 use local::stack::{
     EVENT_BUS, MASTER_KEY, PACKAGES_TABLE, REFRESH_DEAD_LETTER_QUEUE, REFRESH_QUEUE,
     RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRETS_TABLE, Stack, UpstreamConfig,
@@ -300,6 +302,14 @@ impl World {
 
     pub async fn submit(&self, post: &Post) -> Answer {
         self.stack.gateway.answer(post.request()).await.into()
+    }
+
+    /// Sends a post to ingest-api in an invocation with this trace header, as Lambda does. Returns the status.
+    pub async fn submit_in_trace(&self, post: &Post, trace: &str) -> i64 {
+        let event = gateway::event(&post.request(), &self.clock).expect("an event");
+        let mut context = Context::default();
+        context.xray_trace_id = Some(trace.to_owned());
+        self.stack.gateway.ingest_api.invoke(LambdaEvent::new(event, context)).await.status_code
     }
 
     /// Sends a request without a body.
