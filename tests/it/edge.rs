@@ -51,7 +51,7 @@ fn only_the_cdn_and_the_http_api_may_call_badge_api() {
     let cdn = "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/${Cdn}";
     let api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${HttpApi}/*";
     let permissions = all("AWS::Lambda::Permission");
-    let allowed = permissions.iter().filter(|permission| permission["FunctionName"] == "BadgeApi");
+    let allowed = permissions.iter().filter(|permission| permission["FunctionName"] == "BadgeApi.Alias");
     let allowed: Vec<_> = allowed
         .map(|permission| {
             let names = ["Action", "Principal", "SourceArn"];
@@ -94,19 +94,33 @@ fn the_http_api_has_routes_for_results_only_and_a_throttle_for_each() {
     assert_eq!(routes, expected.map(|(key, target)| (key.to_owned(), target.to_owned())).into());
 
     let stage = &resources()["HttpApiStage"]["Properties"];
-    let limit = |limit: &str| json!({ "ThrottlingRateLimit": limit, "ThrottlingBurstLimit": limit });
-    assert_eq!(stage["DefaultRouteSettings"], limit("PostsPerSecond"));
+    let posts = json!({ "ThrottlingRateLimit": "PostsPerSecond", "ThrottlingBurstLimit": "PostsPerSecond" });
+    assert_eq!(stage["DefaultRouteSettings"], posts);
     let throttled: BTreeSet<_> = stage["RouteSettings"].as_object().unwrap().keys().cloned().collect();
     let reads: BTreeSet<_> =
         routes.into_iter().filter(|(_, target)| target == reads).map(|(key, _)| key).collect();
     assert_eq!(throttled, reads);
     for settings in stage["RouteSettings"].as_object().unwrap().values() {
-        assert_eq!(*settings, limit("HistoryReadsPerSecond"));
+        assert_eq!(*settings, json!({ "ThrottlingRateLimit": 10, "ThrottlingBurstLimit": 10 }), "numbers");
     }
 }
 
 /// How badge-api reads a parameter of a query.
 const READS: [&str; 4] = ["query.get(\"", "query.flag(\"", "parameter(query, \"", "parameter(&query, \""];
+
+#[test]
+fn the_cdn_has_the_firewall_and_the_log_bucket_of_the_parameters() {
+    let config = distribution();
+    assert_eq!(config["WebACLId"], json!(["HasWebAcl", "WebAclArn", "AWS::NoValue"]));
+    assert_eq!(config["Logging"][1]["Bucket"], "${CdnLogBucket}.s3.amazonaws.com");
+    let companion = fs::read_to_string(root().join("us-east-1.yaml")).unwrap();
+    for parameter in ["WebAclArn", "CdnLogBucket"] {
+        assert!(
+            companion.contains(&format!("\n  {parameter}:\n")),
+            "us-east-1.yaml has no output {parameter}"
+        );
+    }
+}
 
 #[test]
 fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {

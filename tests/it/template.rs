@@ -50,6 +50,39 @@ fn a_function_has_exactly_the_variables_that_it_reads() {
 }
 
 #[test]
+fn every_parameter_is_in_one_group_of_the_console() {
+    let template = template::document().unwrap();
+    let groups = &template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"];
+    let groups = groups.as_array().unwrap().iter();
+    let mut grouped: Vec<_> = groups.flat_map(|group| texts(&group["Parameters"])).collect();
+    grouped.sort();
+    let mut parameters: Vec<_> = template["Parameters"].as_object().unwrap().keys().cloned().collect();
+    parameters.sort();
+    assert_eq!(grouped, parameters);
+}
+
+#[test]
+fn requests_and_events_go_to_the_alias_that_deployments_move() {
+    let template = template::document().unwrap();
+    let function = &template["Globals"]["Function"];
+    assert_eq!(function["AutoPublishAlias"], "live");
+    // Otherwise, a changed parameter or timeout would not reach the alias.
+    assert_eq!(function["AutoPublishAliasAllProperties"], true);
+    for alarm in texts(&function["DeploymentPreference"]["Alarms"]) {
+        assert_eq!(template["Resources"][&alarm]["Type"], "AWS::CloudWatch::Alarm", "{alarm}");
+    }
+    for (id, resource) in template["Resources"].as_object().unwrap() {
+        let properties = &resource["Properties"];
+        let called = match resource["Type"].as_str().unwrap() {
+            "AWS::ApiGatewayV2::Integration" => &properties["IntegrationUri"],
+            "AWS::Lambda::Permission" => &properties["FunctionName"],
+            _ => continue,
+        };
+        assert!(called.as_str().unwrap().ends_with(".Alias"), "{id}");
+    }
+}
+
+#[test]
 fn a_name_with_the_longest_prefix_is_within_the_limits_of_aws() {
     let template = template::document().unwrap();
     let prefix = &template["Parameters"]["TablePrefix"];

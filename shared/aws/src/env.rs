@@ -37,6 +37,8 @@ pub const AWS_SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 pub const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 /// The endpoint for all AWS services, for emulators. Unset in production.
 pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+/// A file with the trust anchors for AWS, instead of Amazon's, which are compiled in. Usually unset.
+pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 
 /// A required variable is unset or empty.
 #[derive(Debug, thiserror::Error)]

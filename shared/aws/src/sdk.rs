@@ -41,9 +41,10 @@ pub fn config_from_env() -> Result<SdkConfig, Missing> {
         "environment",
     );
     let region = env::required(env::AWS_REGION)?;
+    let trust_store = trust_store::of_aws(&region, env::optional(env::SSL_CERT_FILE).as_deref());
     Ok(match env::optional(env::AWS_ENDPOINT_URL) {
         Some(url) => config(region, credentials, https_client()).into_builder().endpoint_url(url).build(),
-        None => config(region.clone(), credentials, client_with(trust_store::of_aws(&region))),
+        None => config(region, credentials, client_with(trust_store)),
     })
 }
 
@@ -106,8 +107,8 @@ impl CallTimeouts {
     }
 }
 
-/// Makes `call` during the init phase, where Lambda provides a full CPU regardless of the function's memory. The
-/// first request then finds an open connection and code that has run before. Waits at most 300 ms. The result of
+/// Makes `call` during the init phase, where Lambda seems to provide a full CPU regardless of the function's memory
+/// (measured by others, not documented). The first request then finds an open connection and code that has run before. Waits at most 300 ms. The result of
 /// the call does not matter.
 pub async fn warm_up<E: Display>(call: impl Future<Output = Result<(), E>>) {
     match tokio::time::timeout(WARM_UP_MAX, call).await {

@@ -21,9 +21,11 @@ const AMAZON: [(&str, &str); 5] = [
 ];
 
 /// The trust anchors for AWS's endpoints in `region`. Endpoints in public regions use Amazon Trust Services. China,
-/// the sovereign and the isolated partitions may use others, so there the platform's trust anchors apply.
-pub(super) fn of_aws(region: &str) -> TrustStore {
-    if !is_public(region) {
+/// the sovereign and the isolated partitions may use others, so there the platform's trust anchors apply. They also
+/// apply if the operator names a file with them, because Amazon has changed its own: the platform's default reads
+/// `SSL_CERT_FILE`.
+pub(super) fn of_aws(region: &str, ssl_cert_file: Option<&str>) -> TrustStore {
+    if ssl_cert_file.is_some() || !is_public(region) {
         return TrustStore::default();
     }
     AMAZON.iter().fold(TrustStore::empty(), |store, (_, pem)| store.with_pem_certificate(*pem))
@@ -70,6 +72,13 @@ mod tests {
             assert!(subject.ends_with(name.as_bytes()), "{name}: the common name is the last of a subject");
             assert!(expiry_year(certificate) >= this_year + YEARS_LEFT_MIN, "{name} expires");
         }
+    }
+
+    #[test]
+    fn a_file_of_the_operator_replaces_the_roots_of_amazon() {
+        let platform = format!("{:?}", TrustStore::default());
+        assert_eq!(format!("{:?}", of_aws("us-east-1", Some("/etc/ca.crt"))), platform);
+        assert_ne!(format!("{:?}", of_aws("us-east-1", None)), platform);
     }
 
     #[test]
