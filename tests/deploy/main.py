@@ -1,27 +1,34 @@
-"""Lints template.yaml, builds the functions for deployment, deploys them to a local AWS emulator, runs the black-box
-tests through its CDN, injects faults, and deletes everything."""
+"""Lints template.yaml, makes the archive for AWS, deploys it to a local AWS emulator, runs the black-box tests through
+its CDN, injects faults, upgrades, deletes and restores the stack, and deletes everything."""
 
 import os
+import re
 import signal
 import sys
 import tempfile
 import time
-import zipfile
 from pathlib import Path
 
 import faults
+import lifecycle
 from client import OWNER, REPO
 from emulator import CREDENTIALS, Emulator, free_port
-from stack import GITHUB_TOKEN, METRICS, delete, deploy
-from tools import run
+from stack import GITHUB_TOKEN, METRICS, deploy, unpack
+from tools import background, run
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILT = ROOT / "target/deploy/build"
-FUNCTIONS = ("IngestApi", "Processor", "Refresher", "BadgeApi")
+BUILT = ROOT / "target/deploy"
 # The tables, queues and event bus, without the prefix.
 NAMES = (
     "badge-test-results", "hmac-nonce", "badge-packages", "badge-secrets", "badge-results", "badge-results-dlq", "badge-refresh",
     "badge-refresh-dlq", "badge-refresh-events-dlq", "badge-events",
+)
+EM_AARCH64 = 183
+# Those that docs/deployment.md names.
+REGIONS = (
+    "af-south-1", "ap-east-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1",
+    "ap-southeast-2", "ap-southeast-3", "ca-central-1", "eu-central-1", "eu-north-1", "eu-south-1", "eu-west-1", "eu-west-2",
+    "eu-west-3", "me-south-1", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
 )
 # The schedule first runs about a minute after the deployment.
 METRICS_SECONDS_MAX = 180
@@ -35,27 +42,39 @@ def lint():
     """Runs two linters for valid CloudFormation and one for security."""
     step("lint the template")
     run("sam", "validate", "--lint", "--template-file", "template.yaml", cwd=ROOT, environment=CREDENTIALS)
-    run("cfn-lint", "template.yaml", cwd=ROOT)
+    run("cfn-lint", "template.yaml", "--regions", *REGIONS, cwd=ROOT)
+    run("cfn-lint", "us-east-1.yaml", "--regions", "us-east-1", cwd=ROOT)
     run("checkov", "--config-file", ".checkov.yaml", cwd=ROOT)
 
 
 def build():
-    """Builds for the architecture of this machine, and returns its name."""
-    step("build the program, and the functions with sam")
+    """Makes the archive for the architecture of this machine, as a release does. Returns its path."""
+    step("build the program and the archive")
     # Building the tests also builds the program. `--package` would rebuild dependencies with fewer features.
     run("cargo", "test", "--no-run", "--test", "operate", cwd=ROOT)
     architecture = {"aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
-    run(
-        "sam", "build", "--build-dir", BUILT, "--parameter-overrides", f"Architecture={architecture}",
-        cwd=ROOT, environment=CREDENTIALS,
+    run(ROOT / ".ci/aws-archive", architecture, BUILT)
+    return BUILT / f"badgesmith-aws-{architecture}.tar.gz"
+
+
+def build_from_source():
+    """Starts to cross-compile one function for arm64, as docs/build-from-source.md says, while the stack is tested."""
+    system = run("cargo", "lambda", "system", cwd=ROOT, capture=True)
+    assert re.search(r"version: '\d", system), f"cargo-lambda finds no zig: {system}"
+    # Optimizations would take three times as long.
+    profile = {"LTO": "off", "OPT_LEVEL": "0", "CODEGEN_UNITS": "16"}
+    return background(
+        "sam", "build", "BadgeApi", "--build-dir", BUILT / "arm64", cwd=ROOT, log=BUILT / "arm64.log",
+        environment={**CREDENTIALS, **{f"CARGO_PROFILE_RELEASE_{name}": value for name, value in profile.items()}},
     )
-    for function in FUNCTIONS:
-        binary = BUILT / function / "bootstrap"
-        with tempfile.TemporaryFile() as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-                archive.write(binary, "bootstrap")
-            print(f"{function}: {binary.stat().st_size / 1e6:.2f} MB, zipped {file.tell() / 1e6:.2f} MB")
-    return architecture
+
+
+def check_built_from_source(wait):
+    step("check the function for arm64")
+    wait()
+    header = (BUILT / "arm64/BadgeApi/bootstrap").read_bytes()[:20]
+    # e_machine, as `readelf --file-header` shows it.
+    assert header[:4] == b"\x7fELF" and int.from_bytes(header[18:20], "little") == EM_AARCH64, header
 
 
 def check_names(stack, prefix):
@@ -77,11 +96,8 @@ def check_secrets(stack, other):
 
 def run_doctor(stack):
     step("run badgesmith doctor")
-    # The emulator serves the stack at another address than its outputs.
-    checks = stack.operate(
-        "doctor", "--repo", f"{OWNER}/{REPO}", "--url", stack.url, environment={"BADGESMITH_KEY": stack.client.key}
-    )["checks"]
-    print(", ".join(check["check"] for check in checks), checks[-1]["detail"], sep="; ")
+    checks = stack.doctor()
+    print(", ".join(checks), checks["round trip"]["detail"], sep="; ")
 
 
 def run_black_box_tests(stack, upstream):
@@ -115,7 +131,7 @@ def check_metrics(stack):
 def delete_stacks(emulator, *stacks):
     step("delete the stacks; the tables with results and secret mappings remain")
     for stack in stacks:
-        delete(emulator, stack.name)
+        stack.delete()
     retained = {stack.outputs[table] for stack in stacks for table in ("TestResultsTableName", "SecretsTableName")}
     tables = set(emulator.client("dynamodb").list_tables()["TableNames"])
     assert tables == retained, f"expected the tables {retained}, got {tables}"
@@ -135,19 +151,20 @@ def wait_for_interrupt(emulator, stack):
 def main(keep):
     started = time.monotonic()
     lint()
-    architecture = build()
-    with tempfile.TemporaryDirectory() as folder, Emulator(Path(folder)) as emulator:
+    archive = build()
+    with build_from_source() as built, tempfile.TemporaryDirectory() as folder, Emulator(Path(folder)) as emulator:
         try:
             step("deploy two stacks")
             upstream = f"127.0.0.1:{free_port()}"
             parameters = {
-                "Architecture": architecture, "EndpointUrl": emulator.proxy_url, "DeletionProtection": "false",
+                "EndpointUrl": emulator.proxy_url,
                 "NuGetServiceIndex": f"http://{upstream}/v3/index.json", "GitHubApi": f"http://{upstream}/github",
                 "RefreshSchedule": "rate(1 minute)",
             }
-            stack = deploy(emulator, "badgesmith", BUILT, parameters)
+            stack = deploy(emulator, unpack(archive, Path(folder) / "badgesmith"), "badgesmith", parameters)
             prefixes = {"TablePrefix": "staging", "SecretPrefix": "staging"}
-            other = deploy(emulator, "badgesmith-staging", BUILT, {**parameters, **prefixes})
+            staging = unpack(archive, Path(folder) / "staging")
+            other = deploy(emulator, staging, "badgesmith-staging", {**parameters, **prefixes})
             for deployed, prefix in ((stack, "badgesmith"), (other, "staging")):
                 check_names(deployed, prefix)
             shared = set(stack.outputs.values()) & set(other.outputs.values())
@@ -162,7 +179,12 @@ def main(keep):
             inject_faults(stack)
             check_metrics(stack)
             assert other.metrics() <= {"RefreshLag"}, "the other stack has processed something"
+            step("protect the stack and upgrade it")
+            stack = lifecycle.protect_and_upgrade(stack, archive)
+            step("delete the stack and restore it from what it retains")
+            stack = lifecycle.delete_and_restore(stack)
             delete_stacks(emulator, stack, other)
+            check_built_from_source(built)
         except BaseException:
             if not keep:
                 print(*emulator.logs(), sep="\n", file=sys.stderr)

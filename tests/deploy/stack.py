@@ -1,6 +1,7 @@
 """A deployed stack, with its resources and the operator commands on it."""
 
 import json
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -21,8 +22,10 @@ METRICS = {
 
 
 class Stack:
-    def __init__(self, emulator, name):
-        self.emulator, self.name = emulator, name
+    """A stack that was deployed from the unpacked archive in `folder`."""
+
+    def __init__(self, emulator, name, folder):
+        self.emulator, self.name, self.folder = emulator, name, folder
         cloudformation = emulator.client("cloudformation")
         stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -35,14 +38,14 @@ class Stack:
         """Makes the stack accessible at `url`, after checking that its function URL rejects unsigned requests."""
         api, functions = self.resources["HttpApi"], self.emulator.client("lambda")
         function = self.resources["BadgeApi"]
-        function_url = functions.get_function_url_config(FunctionName=function)["FunctionUrl"]
+        function_url = functions.get_function_url_config(FunctionName=function, Qualifier="live")["FunctionUrl"]
         function_url = function_url.removeprefix("https://").split(".")[0]
         self.edge = Edge(self.emulator.port, self.outputs["CdnDomainName"], api, function_url)
         for path, host in ((f"{self.edge.function_path}/health", "127.0.0.1"), ("/badges/tests/all/acme/kit/main", None)):
             status, _, _ = self.edge.request("GET", path, host=host)
             assert status == 403, f"expected status 403 for unsigned requests to the function URL, got {status}"
         # The emulator's CDN does not sign its requests.
-        functions.update_function_url_config(FunctionName=function, AuthType="NONE")
+        functions.update_function_url_config(FunctionName=function, Qualifier="live", AuthType="NONE")
         status, _, _ = self.edge.request("GET", f"/tests/results/{OWNER}/{REPO}")
         assert status == 502, f"expected that the emulator's CDN cannot reach the HTTP API, got status {status}"
         # The emulator answers OPTIONS itself, like API Gateway with CORS settings, which the template does not have.
@@ -59,6 +62,14 @@ class Stack:
         self.client = Client(self.url, self.operate("repo", "add", f"{OWNER}/{REPO}", "--posts-per-minute", "10000")["key"])
         self.operate("token", "set", OWNER, environment={"BADGESMITH_GITHUB_TOKEN": GITHUB_TOKEN})
 
+    def doctor(self):
+        """Returns the checks of `badgesmith doctor` by name."""
+        # The emulator serves the stack at another address than its outputs.
+        output = self.operate(
+            "doctor", "--repo", f"{OWNER}/{REPO}", "--url", self.url, environment={"BADGESMITH_KEY": self.client.key}
+        )
+        return {check["check"]: check for check in output["checks"]}
+
     def operate(self, *command, environment=None):
         """Runs a `badgesmith` command on this stack, and returns its JSON output."""
         output = run(
@@ -66,6 +77,25 @@ class Stack:
             environment={**self.emulator.environment(), **(environment or {})}, capture=True,
         )
         return json.loads(output)
+
+    def deploy(self, *options):
+        """Deploys it again, and returns it."""
+        sam(self.emulator, self.folder, "deploy", *options)
+        deployed = Stack(self.emulator, self.name, self.folder)
+        deployed.client, deployed.edge = self.client, self.edge
+        return deployed
+
+    def delete(self):
+        sam(self.emulator, self.folder, "delete", "--no-prompts")
+
+    def save_parameters(self, **parameters):
+        """Changes parameters in samconfig.toml."""
+        file = self.folder / "samconfig.toml"
+        text = file.read_text()
+        for name, value in parameters.items():
+            text, found = re.subn(rf'\b{name}=\\"[^"\\]*\\"', rf'{name}=\\"{value}\\"', text)
+            assert found == 1, f"expected {name} once in {text}"
+        file.write_text(text)
 
     def processes_of(self, function):
         return list(self.emulator.processes_of(f"{self.name}-{function}"))
@@ -124,21 +154,25 @@ class Stack:
         return names
 
 
-def deploy(emulator, name, built, parameters):
-    """Deploys the built functions with the command that users run."""
-    overrides = [f'{key}="{value}"' for key, value in parameters.items()]
-    run(
-        "sam", "deploy", "--template-file", built / "template.yaml", "--stack-name", name, "--resolve-s3",
-        "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
-        "--parameter-overrides", *overrides,
-        environment={**emulator.environment(), "SAM_CLI_POLL_DELAY": "0.5"}, quiet=True,
-    )
-    return Stack(emulator, name)
+def sam(emulator, folder, *command, answers=None):
+    environment = {**emulator.environment(), "SAM_CLI_POLL_DELAY": "0.5"}
+    run("sam", *command, cwd=folder, environment=environment, quiet=True, answers=answers)
 
 
-def delete(emulator, name):
-    """Deletes a stack with the command that users run."""
-    run(
-        "sam", "delete", "--stack-name", name, "--no-prompts", "--region", REGION,
-        environment=emulator.environment(), quiet=True,
-    )
+def unpack(archive, folder):
+    """Unpacks an archive for AWS, over an older one if there is one, and returns its directory."""
+    folder.mkdir(exist_ok=True)
+    run("tar", "xzf", archive, "-C", folder)
+    return folder / archive.name.removesuffix(".tar.gz")
+
+
+def deploy(emulator, folder, name, parameters):
+    """Deploys with `sam deploy --guided`, which saves the answers."""
+    section = (folder / "template.yaml").read_text().split("\nParameters:\n")[1].split("\nRules:\n")[0]
+    asked = re.findall(r"^  (\w+):$", section, re.MULTILINE)
+    unknown = parameters.keys() - set(asked)
+    assert not unknown, f"the template has no parameters {unknown}"
+    # The parameters, then: confirm changes, allow roles, disable rollback, save, file, environment.
+    answers = [name, REGION, *(parameters.get(parameter, "") for parameter in asked), "n", "y", "n", "y", "", ""]
+    sam(emulator, folder, "deploy", "--guided", answers=answers)
+    return Stack(emulator, name, folder)

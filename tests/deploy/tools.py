@@ -3,17 +3,40 @@
 import os
 import signal
 import subprocess
+from contextlib import contextmanager
 
 
-def run(*command, cwd=None, environment=None, quiet=False, capture=False):
-    """Runs a command. With `quiet`, prints its output only if it fails. With `capture`, returns its standard output."""
+@contextmanager
+def background(*command, cwd, environment, log):
+    """Runs a command with low priority during the `with` block, which gets a function that waits for it."""
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            ["nice", "-n", "19", *map(str, command)], cwd=cwd, env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+        )
+
+    def wait():
+        if process.wait():
+            raise SystemExit(f"error: {' '.join(map(str, command))} failed with status {process.returncode}:\n{log.read_text()}")
+
+    try:
+        yield wait
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def run(*command, cwd=None, environment=None, quiet=False, capture=False, answers=None):
+    """Runs a command. With `quiet`, prints its output only if it fails. With `capture`, returns its standard output.
+    `answers` are the lines of its standard input, which is empty otherwise."""
     stdout = subprocess.PIPE if quiet or capture else None
     process = subprocess.Popen(
         [str(part) for part in command], cwd=cwd, env={**os.environ, **(environment or {})}, text=True,
-        stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.STDOUT if quiet else None, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.STDOUT if quiet else None, start_new_session=True,
     )
     try:
-        output, _ = process.communicate()
+        output, _ = process.communicate("".join(f"{answer}\n" for answer in answers or []))
     except BaseException:
         # Kill the process group, because compilers are grandchildren.
         os.killpg(process.pid, signal.SIGKILL)

@@ -28,11 +28,11 @@ fn bytes_max(function: Function) -> u64 {
     }
 }
 
-/// Checks the functions in a directory that `sam build` has filled.
+/// Checks the functions in a directory of `target/functions`, where `.ci/aws-archive` builds them.
 pub(crate) async fn run(built: &Path) -> io::Result<()> {
     let mut faults = Vec::new();
     for function in Function::ALL {
-        let program = built.join(function.logical_id()).join("bootstrap");
+        let program = built.join(function.name()).join("bootstrap");
         let found = check(function, &program).await;
         let found = found.map_err(|error| io::Error::other(format!("{}: {error}", program.display())))?;
         faults.extend(found.into_iter().map(|fault| format!("{}: {fault}", function.name())));

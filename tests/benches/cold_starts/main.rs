@@ -58,7 +58,7 @@ struct Options {
     /// Start from a cold page cache, as on a machine that has not run the function before
     #[arg(long)]
     evict: bool,
-    /// Check the sizes, CPU times and calls of the functions in the output of `sam build`
+    /// Check the sizes, CPU times and calls of the functions in a directory of `target/functions`
     #[arg(long, value_name = "DIR")]
     check: Option<PathBuf>,
     /// Passed by `cargo bench`, but not by `cargo test --benches`
