@@ -38,14 +38,14 @@ class Stack:
         """Makes the stack accessible at `url`, after checking that its function URL rejects unsigned requests."""
         api, functions = self.resources["HttpApi"], self.emulator.client("lambda")
         function = self.resources["BadgeApi"]
-        function_url = functions.get_function_url_config(FunctionName=function, Qualifier="live")["FunctionUrl"]
+        function_url = functions.get_function_url_config(FunctionName=function)["FunctionUrl"]
         function_url = function_url.removeprefix("https://").split(".")[0]
         self.edge = Edge(self.emulator.port, self.outputs["CdnDomainName"], api, function_url)
         for path, host in ((f"{self.edge.function_path}/health", "127.0.0.1"), ("/badges/tests/all/acme/kit/main", None)):
             status, _, _ = self.edge.request("GET", path, host=host)
             assert status == 403, f"expected status 403 for unsigned requests to the function URL, got {status}"
         # The emulator's CDN does not sign its requests.
-        functions.update_function_url_config(FunctionName=function, Qualifier="live", AuthType="NONE")
+        functions.update_function_url_config(FunctionName=function, AuthType="NONE")
         status, _, _ = self.edge.request("GET", f"/tests/results/{OWNER}/{REPO}")
         assert status == 502, f"expected that the emulator's CDN cannot reach the HTTP API, got status {status}"
         # The emulator answers OPTIONS itself, like API Gateway with CORS settings, which the template does not have.

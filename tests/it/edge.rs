@@ -51,7 +51,7 @@ fn only_the_cdn_and_the_http_api_may_call_badge_api() {
     let cdn = "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/${Cdn}";
     let api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${HttpApi}/*";
     let permissions = all("AWS::Lambda::Permission");
-    let allowed = permissions.iter().filter(|permission| permission["FunctionName"] == "BadgeApi.Alias");
+    let allowed = permissions.iter().filter(|permission| permission["FunctionName"] == "BadgeApi");
     let allowed: Vec<_> = allowed
         .map(|permission| {
             let names = ["Action", "Principal", "SourceArn"];

@@ -62,27 +62,6 @@ fn every_parameter_is_in_one_group_of_the_console() {
 }
 
 #[test]
-fn requests_and_events_go_to_the_alias_that_deployments_move() {
-    let template = template::document().unwrap();
-    let function = &template["Globals"]["Function"];
-    assert_eq!(function["AutoPublishAlias"], "live");
-    // Otherwise, a changed parameter or timeout would not reach the alias.
-    assert_eq!(function["AutoPublishAliasAllProperties"], true);
-    for alarm in texts(&function["DeploymentPreference"]["Alarms"]) {
-        assert_eq!(template["Resources"][&alarm]["Type"], "AWS::CloudWatch::Alarm", "{alarm}");
-    }
-    for (id, resource) in template["Resources"].as_object().unwrap() {
-        let properties = &resource["Properties"];
-        let called = match resource["Type"].as_str().unwrap() {
-            "AWS::ApiGatewayV2::Integration" => &properties["IntegrationUri"],
-            "AWS::Lambda::Permission" => &properties["FunctionName"],
-            _ => continue,
-        };
-        assert!(called.as_str().unwrap().ends_with(".Alias"), "{id}");
-    }
-}
-
-#[test]
 fn a_name_with_the_longest_prefix_is_within_the_limits_of_aws() {
     let template = template::document().unwrap();
     let prefix = &template["Parameters"]["TablePrefix"];
