@@ -3,7 +3,9 @@ its CDN, injects faults, upgrades, deletes and restores the stack, and deletes e
 
 import os
 import re
+import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +26,7 @@ NAMES = (
     "badge-refresh-dlq", "badge-refresh-events-dlq", "badge-events",
 )
 EM_AARCH64 = 183
+ARM64_LIBRARIES = Path("/usr/aarch64-linux-gnu")
 # Those that docs/deployment.md names.
 REGIONS = (
     "af-south-1", "ap-east-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1",
@@ -72,9 +75,15 @@ def build_from_source():
 def check_built_from_source(wait):
     step("check the function for arm64")
     wait()
-    header = (BUILT / "arm64/BadgeApi/bootstrap").read_bytes()[:20]
+    program = BUILT / "arm64/BadgeApi/bootstrap"
+    header = program.read_bytes()[:20]
     # e_machine, as `readelf --file-header` shows it.
     assert header[:4] == b"\x7fELF" and int.from_bytes(header[18:20], "little") == EM_AARCH64, header
+    # Debian's packages qemu-user and libc6-arm64-cross, if they are there.
+    if shutil.which("qemu-aarch64") and ARM64_LIBRARIES.is_dir():
+        started = subprocess.run(["qemu-aarch64", "-L", ARM64_LIBRARIES, program], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+        assert "AWS_ACCESS_KEY_ID" in started.stderr, f"it does not ask for Lambda's variables: {started}"
+        print("started with qemu")
 
 
 def check_names(stack, prefix):
