@@ -27,7 +27,7 @@ use crate::error::CliError;
 use crate::help;
 use crate::output::Output;
 use crate::stack::{Resource, Stack, Target};
-use crate::submit::{self, Service, ServiceUrl};
+use crate::submit::{self, Proof, Service, ServiceUrl};
 use crate::terminal::Progress;
 use ci_env::Provider;
 
@@ -245,7 +245,8 @@ impl RoundTrip<'_> {
         let Self { repository, key, base } = *self;
         let result = result(repository).map_err(|ParseError { expected }| format!("expected {expected}"))?;
         let started = Instant::now();
-        let service = Service { url: base, key, retry_for: Duration::ZERO, clock: Clock::System };
+        let proof = Proof::Key(key.clone());
+        let service = Service { url: base, proof: &proof, retry_for: Duration::ZERO, clock: Clock::System };
         let accepted = submit::send(&service, &result, |_, _| ()).await.map_err(|error| error.to_string())?;
         let id = accepted.test_result_id.to_string();
         let accepted_after = started.elapsed().as_millis();

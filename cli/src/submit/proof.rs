@@ -1,0 +1,194 @@
+//! How a submission proves its repository: with the repository's key, or with an OIDC token of the job.
+
+use std::path::Path;
+
+use badgesmith_domain::signature::HmacKey;
+use badgesmith_domain::test_result::TestRun;
+use ci_env::{CiRun, Provider, TokenBranches};
+
+use super::id_token::{InvalidEndpoint, TokenEndpoint};
+use super::key::{KeyError, read_key};
+
+#[derive(Debug, Clone)]
+pub(crate) enum Proof {
+    Key(HmacKey),
+    /// Each request needs a new token.
+    IdToken(TokenEndpoint),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProofError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Endpoint(#[from] InvalidEndpoint),
+}
+
+/// A submission that a token of the job cannot prove.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a result for {result} needs a key: {reason}; set BADGESMITH_KEY to the key of {repository}, or pass --key-file"
+)]
+pub(crate) struct NeedsKey {
+    result: String,
+    reason: String,
+    repository: String,
+}
+
+/// Why there is neither a key nor a token, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("no key{missing}: {advice}set BADGESMITH_KEY to the key of {repository}, or pass --key-file{hint}")]
+pub(crate) struct NoProof {
+    missing: &'static str,
+    advice: &'static str,
+    repository: String,
+    hint: String,
+}
+
+impl Proof {
+    /// The key, or else the job's tokens. `None` without either.
+    pub(crate) fn find(key_file: Option<&Path>, provider: Provider) -> Result<Option<Self>, ProofError> {
+        match read_key(key_file, provider)? {
+            Some(key) => Ok(Some(Self::Key(key))),
+            None => Ok(TokenEndpoint::from_environment()?.map(Self::IdToken)),
+        }
+    }
+}
+
+/// The run with the branch that its token proves, where that is a certain one. With a key, the result of a pull request
+/// counts for its head; a token proves only its number.
+pub(crate) fn with_proven_branch(ci_run: &CiRun) -> CiRun {
+    let mut run = ci_run.clone();
+    if let Some(TokenBranches::One(branch)) = &run.token_branches {
+        run.branch = Ok(branch.clone());
+    }
+    run
+}
+
+/// Checks that a token of the job can prove `test_run`, as far as the job knows.
+pub(crate) fn check_token(ci_run: &CiRun, test_run: &TestRun) -> Result<(), NeedsKey> {
+    let TestRun { repository, branch, .. } = test_run;
+    let needs_key =
+        |result: String, reason: String| Err(NeedsKey { result, reason, repository: repository.to_string() });
+    if let Ok(own) = &ci_run.repository
+        && own != repository
+    {
+        return needs_key(repository.to_string(), format!("without one, this job submits only for {own}"));
+    }
+    let reason = match &ci_run.token_branches {
+        Some(branches) if !branches.contain(branch) => match branches {
+            TokenBranches::One(own) => format!("without one, this job submits only for branch {own}"),
+            TokenBranches::OfForks { event } => {
+                format!("without one, a job for {event:?} submits only for branches of forks (OWNER:BRANCH)")
+            }
+            TokenBranches::None(reason) => reason.to_string(),
+        },
+        Some(_) | None => return Ok(()),
+    };
+    needs_key(format!("branch {branch}"), reason)
+}
+
+impl NoProof {
+    pub(crate) fn new(ci_run: &CiRun, repository: String) -> Self {
+        let advice = if ci_run.provider == Provider::GitHubActions {
+            "add to the job or the workflow\n\npermissions:\n  id-token: write\n\n(with `contents: read` for \
+             actions/checkout, because a job has only the permissions that are listed), or "
+        } else if ci_run.provider == Provider::Forgejo {
+            "add `enable-openid-connect: true` to the job or the workflow, or "
+        } else {
+            ""
+        };
+        let missing = if advice.is_empty() { "" } else { ", and no permission to request an OIDC token" };
+        let hint = ci_run.no_secret_reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        Self { missing, advice, repository, hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ci_env::detect;
+
+    use super::super::payload::testing::test_run;
+    use super::*;
+
+    fn ci_run(event: &str, reference: &str) -> CiRun {
+        let variable = |name: &str| {
+            let value = match name {
+                "GITHUB_ACTIONS" => "true",
+                "GITHUB_REPOSITORY" => "acme/kit",
+                "GITHUB_EVENT_NAME" => event,
+                "GITHUB_REF" => reference,
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        detect(variable, |_| None)
+    }
+
+    #[test]
+    fn what_needs_a_key_is_said_before_anything_is_sent() {
+        for (event, reference, repository, branch, expected) in [
+            ("push", "refs/heads/main", "Acme/Kit", "main", None),
+            ("pull_request", "refs/pull/14/merge", "acme/kit", "pull/14", None),
+            ("workflow_run", "refs/heads/main", "acme/kit", "mona:main", None),
+            (
+                "push",
+                "refs/heads/main",
+                "acme/other",
+                "main",
+                Some(
+                    "acme/other needs a key: without one, this job submits only for acme/kit; set BADGESMITH_KEY to the key of acme/other",
+                ),
+            ),
+            (
+                "push",
+                "refs/heads/main",
+                "acme/kit",
+                "dev",
+                Some("branch dev needs a key: without one, this job submits only for branch main"),
+            ),
+            (
+                "pull_request",
+                "refs/pull/14/merge",
+                "acme/kit",
+                "feature/x",
+                Some("branch feature/x needs a key: without one, this job submits only for branch pull/14"),
+            ),
+            (
+                "push",
+                "refs/tags/v1",
+                "acme/kit",
+                "main",
+                Some(r#"branch main needs a key: this is a build of the tag "v1""#),
+            ),
+            (
+                "workflow_run",
+                "refs/heads/main",
+                "acme/kit",
+                "main",
+                Some(
+                    r#"branch main needs a key: without one, a job for "workflow_run" submits only for branches of forks"#,
+                ),
+            ),
+        ] {
+            let run = TestRun {
+                repository: repository.parse().unwrap(),
+                branch: branch.parse().unwrap(),
+                ..test_run()
+            };
+            let error = check_token(&ci_run(event, reference), &run).err().map(|error| error.to_string());
+            match (&error, expected) {
+                (Some(error), Some(expected)) => assert!(error.contains(expected), "{error}"),
+                _ => assert_eq!(error.as_deref(), expected, "{event} {branch}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_pull_request_without_a_key_counts_for_its_number() {
+        let branch = |event, reference| with_proven_branch(&ci_run(event, reference)).branch.ok();
+        assert_eq!(branch("pull_request", "refs/pull/14/merge"), "pull/14".parse().ok());
+        assert_eq!(branch("push", "refs/heads/main"), "main".parse().ok());
+        assert_eq!(branch("push", "refs/tags/v1"), None);
+    }
+}
