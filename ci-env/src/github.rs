@@ -12,13 +12,14 @@ mod tags;
 
 use std::str::FromStr;
 
+use badgesmith_domain::id_token::Job;
 use badgesmith_domain::test_result::{Commit, HttpsUrl};
 use serde_json::Value;
 
 use crate::branches;
 use crate::environment::Environment;
 use crate::provider::Provider;
-use crate::run::{CiRun, MissingReason, NoSecretReason, TokenBranches, parse};
+use crate::run::{CiRun, MissingReason, NoSecretReason};
 
 /// The run that the variables describe. For `workflow_run` it is the run that triggered this one.
 pub(crate) fn run(provider: Provider, environment: &Environment<'_>) -> CiRun {
@@ -34,7 +35,11 @@ pub(crate) fn run(provider: Provider, environment: &Environment<'_>) -> CiRun {
         default_branch: event.parse("/repository/default_branch"),
         // `Linux`, `Windows` or `macOS`.
         platform: environment.parse("RUNNER_OS"),
-        token_branches: Some(event.token_branches(environment)),
+        // The claims `event_name` and `ref`: https://docs.github.com/en/actions/reference/security/oidc
+        token_job: Some(Job {
+            reference: environment.get("GITHUB_REF").unwrap_or_default(),
+            event: event.name,
+        }),
         ..run
     }
 }
@@ -156,25 +161,6 @@ impl Event {
             run_attempt: self.number("/workflow_run/run_attempt").and_then(|number| number.try_into().ok()),
             ..new_run(provider, environment, branch)
         }
-    }
-
-    /// The token's claims `event_name` and `ref` are `GITHUB_EVENT_NAME` and `GITHUB_REF`:
-    /// <https://docs.github.com/en/actions/reference/security/oidc>. The head of a pull request proves nothing, because
-    /// anybody who may push a branch can open one from `main` into it.
-    fn token_branches(&self, environment: &Environment<'_>) -> TokenBranches {
-        let reference = environment.require("GITHUB_REF");
-        let branch = match (self.name.as_str(), reference) {
-            ("push" | "schedule" | "workflow_dispatch" | "repository_dispatch", reference) => {
-                reference.and_then(|reference| branches::from_reference(&reference))
-            }
-            ("pull_request", Ok(reference)) if reference.starts_with("refs/pull/") => {
-                branches::from_reference(&reference)
-            }
-            // A merged pull request has its target as reference.
-            ("pull_request", _) => Err(MissingReason::NotInEvent),
-            (event, _) => return TokenBranches::OfForks { event: event.to_owned() },
-        };
-        branch.and_then(parse).map_or_else(TokenBranches::None, TokenBranches::One)
     }
 
     /// Whether the repository at `pointer` is not the workflow's, or is unknown. `fork` in the payload does not

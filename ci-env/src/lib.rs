@@ -58,7 +58,7 @@ use std::path::Path;
 use environment::Environment;
 pub use git_url::repository_from_url;
 pub use provider::Provider;
-pub use run::{CiRun, MissingReason, NoSecretReason, TokenBranches};
+pub use run::{CiRun, MissingReason, NoSecretReason};
 
 /// Detects the CI system and reads its description of the run.
 ///

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use badgesmith_domain::id_token::Job;
 use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
 use badgesmith_domain::test_result::{Commit, HttpsUrl, RunAttempt, RunId};
 
@@ -34,8 +35,8 @@ pub struct CiRun {
     pub platform: Option<Platform>,
     /// Why the job may have no secrets. Meaningless for a job that has them.
     pub no_secret_reason: Option<NoSecretReason>,
-    /// The branches that an OIDC token of the job proves. `None` without such tokens.
-    pub token_branches: Option<TokenBranches>,
+    /// What an OIDC token of the job says about what started it. `None` without such tokens.
+    pub token_job: Option<Job>,
 }
 
 impl CiRun {
@@ -57,33 +58,7 @@ impl CiRun {
             default_branch: None,
             platform: None,
             no_secret_reason: None,
-            token_branches: None,
-        }
-    }
-}
-
-/// The branches that an OIDC token of a job proves, by its claims `event_name` and `ref`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenBranches {
-    /// The branch that the run is for, or `pull/NUMBER`.
-    One(Branch),
-    /// Branches of forks, `OWNER:BRANCH`. A run for this event may have run code of a fork, although its token names the
-    /// default branch.
-    OfForks { event: String },
-    /// None, for this reason.
-    None(MissingReason),
-}
-
-impl TokenBranches {
-    pub fn contain(&self, branch: &Branch) -> bool {
-        match self {
-            Self::One(own) => own == branch,
-            // Git forbids `:` in names.
-            Self::OfForks { .. } => branch
-                .as_str()
-                .split_once(':')
-                .is_some_and(|(owner, branch)| !owner.is_empty() && !branch.is_empty()),
-            Self::None(_) => false,
+            token_job: None,
         }
     }
 }

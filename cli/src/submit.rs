@@ -60,7 +60,7 @@ enum SubmitError {
     Outcome(#[from] OutcomeError),
     #[error(transparent)]
     Metadata(#[from] MetadataError),
-    #[error("no service URL: pass --url or set BADGESMITH_URL")]
+    #[error("no service URL: pass --url (`url` in the action), or set BADGESMITH_URL")]
     NoUrl,
     #[error(transparent)]
     Url(#[from] InvalidServiceUrl),

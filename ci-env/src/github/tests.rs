@@ -2,7 +2,6 @@
 //! those that could mislead.
 
 use crate::testing::check;
-use crate::{MissingReason, TokenBranches, detect};
 
 const ANY: &str = "GITHUB_ACTIONS=true\nCI=true\nGITHUB_REPOSITORY=acme/kit\nGITHUB_REPOSITORY_OWNER=acme\n\
     GITHUB_SHA=ffac537e6cbbf934b08745a378932722df287a53\nGITHUB_RUN_ID=16814735762\nGITHUB_RUN_NUMBER=3\n\
@@ -277,43 +276,6 @@ fn a_workflow_run_on_gitea_links_to_the_run_that_triggered_it() {
             "head_sha": "{SHA}", "head_repository": {{"full_name": "acme/kit"}}}}}}"#
     );
     check_forgejo("GITHUB_EVENT_NAME=workflow_run\nGITHUB_REF=refs/heads/main", &event, "main", "35", "");
-}
-
-#[test]
-fn a_token_proves_a_branch_only_where_no_stranger_can_choose_it() {
-    let token_branches = |event: &str, reference: &str| {
-        let variable = |name: &str| {
-            let value = match name {
-                "GITHUB_ACTIONS" => "true",
-                "GITHUB_REPOSITORY" => "acme/kit",
-                "GITHUB_EVENT_NAME" => event,
-                "GITHUB_REF" => reference,
-                _ => return None,
-            };
-            Some(value.to_owned())
-        };
-        detect(variable, |_| None).token_branches.unwrap()
-    };
-    let branch = |name: &str| name.parse().unwrap();
-    for event in ["push", "schedule", "workflow_dispatch", "repository_dispatch"] {
-        assert_eq!(token_branches(event, "refs/heads/a/b"), TokenBranches::One(branch("a/b")));
-        let tag = token_branches(event, "refs/tags/v1");
-        assert_eq!(tag, TokenBranches::None(MissingReason::Tag("v1".to_owned())));
-    }
-    let queue = token_branches("push", "refs/heads/gh-readonly-queue/main/pr-104");
-    assert_eq!(queue, TokenBranches::None(MissingReason::MergeQueue));
-    for reference in ["refs/pull/14/merge", "refs/pull/14/head"] {
-        assert_eq!(token_branches("pull_request", reference), TokenBranches::One(branch("pull/14")));
-    }
-    let merged = token_branches("pull_request", "refs/heads/main");
-    assert_eq!(merged, TokenBranches::None(MissingReason::NotInEvent));
-    for event in ["pull_request_target", "pull_request_review", "workflow_run", "merge_group", "new"] {
-        let branches = token_branches(event, "refs/heads/main");
-        assert_eq!(branches, TokenBranches::OfForks { event: event.to_owned() });
-        let contained =
-            ["mona:main", "main", "pull/14", ":main", "mona:"].map(|name| branches.contain(&branch(name)));
-        assert_eq!(contained, [true, false, false, false, false], "{event}");
-    }
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use badgesmith_domain::id_token::Job;
+use badgesmith_domain::ids::Branch;
 use badgesmith_domain::signature::HmacKey;
 use badgesmith_domain::test_result::TestRun;
-use ci_env::{CiRun, Provider, TokenBranches};
+use ci_env::{CiRun, MissingReason, Provider};
 
 use super::id_token::{InvalidEndpoint, TokenEndpoint};
 use super::key::{KeyError, read_key};
@@ -55,14 +57,25 @@ impl Proof {
     }
 }
 
-/// The run with the branch that its token proves, where that is a certain one. With a key, the result of a pull request
-/// counts for its head; a token proves only its number.
+/// The run with the branch that a token of the job proves. With a key, the result of a pull request counts for its head;
+/// a token proves only its number.
 pub(crate) fn with_proven_branch(ci_run: &CiRun) -> CiRun {
     let mut run = ci_run.clone();
-    if let Some(TokenBranches::One(branch)) = &run.token_branches {
-        run.branch = Ok(branch.clone());
+    if let Some(branch) = run.token_job.as_ref().and_then(proven_branch)
+        && !run.branch.as_ref().is_err_and(MissingReason::is_expected)
+    {
+        run.branch = Ok(branch);
     }
     run
+}
+
+/// The branch of the job's reference, or `pull/NUMBER`, if a token proves it.
+fn proven_branch(job: &Job) -> Option<Branch> {
+    let name = match job.reference.strip_prefix("refs/heads/") {
+        Some(branch) => branch.to_owned(),
+        None => format!("pull/{}", job.reference.strip_prefix("refs/pull/")?.split('/').next()?),
+    };
+    name.parse().ok().filter(|branch| job.may_report_for(branch))
 }
 
 /// Checks that a token of the job can prove `test_run`, as far as the job knows.
@@ -75,15 +88,16 @@ pub(crate) fn check_token(ci_run: &CiRun, test_run: &TestRun) -> Result<(), Need
     {
         return needs_key(repository.to_string(), format!("without one, this job submits only for {own}"));
     }
-    let reason = match &ci_run.token_branches {
-        Some(branches) if !branches.contain(branch) => match branches {
-            TokenBranches::One(own) => format!("without one, this job submits only for branch {own}"),
-            TokenBranches::OfForks { event } => {
-                format!("without one, a job for {event:?} submits only for branches of forks (OWNER:BRANCH)")
-            }
-            TokenBranches::None(reason) => reason.to_string(),
-        },
-        Some(_) | None => return Ok(()),
+    let Some(job) = ci_run.token_job.as_ref().filter(|job| !job.may_report_for(branch)) else {
+        return Ok(());
+    };
+    let reason = match (proven_branch(job), &ci_run.branch) {
+        (Some(own), _) => format!("without one, this job submits only for branch {own}"),
+        (None, Err(reason)) if reason.is_expected() => reason.to_string(),
+        (None, _) => format!(
+            "without one, a job for {:?} submits at most for branches of forks (OWNER:BRANCH)",
+            job.event
+        ),
     };
     needs_key(format!("branch {branch}"), reason)
 }
@@ -167,7 +181,7 @@ mod tests {
                 "acme/kit",
                 "main",
                 Some(
-                    r#"branch main needs a key: without one, a job for "workflow_run" submits only for branches of forks"#,
+                    r#"branch main needs a key: without one, a job for "workflow_run" submits at most for branches of forks (OWNER:BRANCH)"#,
                 ),
             ),
         ] {
