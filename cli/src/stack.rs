@@ -222,6 +222,11 @@ impl Target {
         error
     }
 
+    /// Whether there is a stack or an endpoint.
+    pub(crate) fn is_given(&self) -> bool {
+        self.stack().is_some() || self.endpoint_url.as_deref().is_some_and(|url| !url.is_empty())
+    }
+
     fn endpoint(&self) -> Result<Option<Url>, CliError> {
         let Some(text) = self.endpoint_url.as_deref().filter(|text| !text.is_empty()) else {
             return Ok(None);

@@ -31,16 +31,14 @@ use serde::Serialize;
 
 use self::annotator::Annotator;
 use self::dry_run::DryRun;
-pub(crate) use self::key::read_key;
 use self::metadata::MetadataError;
 pub(crate) use self::options::Options;
 use self::outcome::{Decision, OutcomeError, RunOutcome, outcome};
 use self::output::{NothingSent, RunnerFiles, SubmitOutput};
-pub(crate) use self::proof::Proof;
 use self::proof::{NeedsKey, NoProof, ProofError};
+pub(crate) use self::proof::{Proof, check_token, with_proven_branch};
 use self::retire::RetireError;
-use self::send::SendError;
-pub(crate) use self::send::{Service, client, send};
+pub(crate) use self::send::{SendError, Service, client, send};
 use self::slots::fetch_slots;
 use self::submission_marker::SubmissionMarker;
 use self::urls::{BadgeUrls, InvalidServiceUrl};
@@ -101,7 +99,7 @@ struct Submission {
 }
 
 pub(crate) async fn run(options: &Options) -> ExitCode {
-    let ci_run = ci_env::detect(env::optional, read_event);
+    let ci_run = ci_run();
     let annotator = Annotator { github_actions: ci_run.provider == Provider::GitHubActions };
     let done = match plan(options, &ci_run) {
         Ok(Plan::Submit(submission)) => Ok(submit(options, &annotator, &submission).await),
@@ -125,6 +123,11 @@ pub(crate) async fn run(options: &Options) -> ExitCode {
         }
         ExitCode::from(2)
     })
+}
+
+/// The run that the environment describes.
+pub(crate) fn ci_run() -> CiRun {
+    ci_env::detect(env::optional, read_event)
 }
 
 fn skip(options: &Options, annotator: &Annotator, reason: String) {
@@ -151,7 +154,7 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
     }
     let service = ServiceUrl::parse(url.ok_or(SubmitError::NoUrl)?)?;
     let has_token = matches!(proof, Some(Proof::IdToken(_)));
-    let ci_run = &if has_token { proof::with_proven_branch(ci_run) } else { ci_run.clone() };
+    let ci_run = &if has_token { with_proven_branch(ci_run) } else { ci_run.clone() };
     let RunOutcome { outcome, retried, failures } = match outcome(options)? {
         Decision::Submit(ended) => ended,
         Decision::Skip(reason) => return Ok(Plan::Skip(reason.to_owned())),
@@ -161,7 +164,7 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
         test_run => TestRun { failures, ..test_run? },
     };
     if has_token {
-        proof::check_token(ci_run, &test_run)?;
+        check_token(ci_run, &test_run)?;
     }
     if options.dry_run && options.retire {
         return Ok(Plan::Retire(service, Box::new(test_run), None));
