@@ -36,7 +36,7 @@ pub(crate) use self::options::Options;
 use self::outcome::{Decision, OutcomeError, RunOutcome, outcome};
 use self::output::{NothingSent, RunnerFiles, SubmitOutput};
 use self::proof::{NeedsKey, NoProof, ProofError};
-pub(crate) use self::proof::{Proof, check_token, with_proven_branch};
+pub(crate) use self::proof::{Proof, check_token, with_token_branch};
 use self::retire::RetireError;
 pub(crate) use self::send::{SendError, Service, client, send};
 use self::slots::fetch_slots;
@@ -154,7 +154,7 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
     }
     let service = ServiceUrl::parse(url.ok_or(SubmitError::NoUrl)?)?;
     let has_token = matches!(proof, Some(Proof::IdToken(_)));
-    let ci_run = &if has_token { with_proven_branch(ci_run) } else { ci_run.clone() };
+    let ci_run = &if has_token { with_token_branch(ci_run) } else { ci_run.clone() };
     let RunOutcome { outcome, retried, failures } = match outcome(options)? {
         Decision::Submit(ended) => ended,
         Decision::Skip(reason) => return Ok(Plan::Skip(reason.to_owned())),

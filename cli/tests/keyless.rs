@@ -86,7 +86,7 @@ impl Job {
 }
 
 #[test]
-fn what_a_token_cannot_prove_is_an_error_before_anything_is_sent() {
+fn a_result_that_needs_a_key_is_an_error_before_anything_is_sent() {
     let tag = Job::new("push", "refs/tags/v1");
     tag.check(&[], 0, r#"nothing was submitted: this is a build of the tag "v1""#);
     tag.check(&["--branch", "main"], 2, r#"branch main needs a key: this is a build of the tag "v1""#);

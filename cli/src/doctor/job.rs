@@ -19,7 +19,7 @@ pub(super) async fn check(
     ci_run: &CiRun,
     repository: &Repository,
 ) -> Result<String, String> {
-    let ci_run = submit::with_proven_branch(ci_run);
+    let ci_run = submit::with_token_branch(ci_run);
     let branch = ci_run.branch.clone().map_err(|reason| reason.to_string())?;
     let result = super::result(repository, branch).map_err(|error| error.expected.to_owned())?;
     submit::check_token(&ci_run, &result).map_err(|error| error.to_string())?;

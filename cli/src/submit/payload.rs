@@ -12,7 +12,7 @@ use super::urls::ServiceUrl;
 
 /// A request with its proof. Every retry sends the same bytes.
 #[derive(Debug, Clone)]
-pub(crate) struct ProvenRequest {
+pub(crate) struct ResultRequest {
     pub(crate) body: String,
     pub(crate) proof: ProofHeader,
     /// `OWNER/REPO`, for the header `X-Repo-Secret`.
@@ -29,7 +29,7 @@ pub(crate) enum ProofHeader {
     IdToken(IdToken),
 }
 
-impl ProvenRequest {
+impl ResultRequest {
     /// A request for `run` with the timestamp `now` and a new nonce.
     ///
     /// # Errors

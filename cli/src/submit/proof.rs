@@ -59,9 +59,9 @@ impl Proof {
 
 /// The run with the branch that a token of the job proves. With a key, the result of a pull request counts for its head;
 /// a token proves only its number.
-pub(crate) fn with_proven_branch(ci_run: &CiRun) -> CiRun {
+pub(crate) fn with_token_branch(ci_run: &CiRun) -> CiRun {
     let mut run = ci_run.clone();
-    if let Some(branch) = run.token_job.as_ref().and_then(proven_branch)
+    if let Some(branch) = run.token_job.as_ref().and_then(token_branch)
         && !run.branch.as_ref().is_err_and(MissingReason::is_expected)
     {
         run.branch = Ok(branch);
@@ -70,7 +70,7 @@ pub(crate) fn with_proven_branch(ci_run: &CiRun) -> CiRun {
 }
 
 /// The branch of the job's reference, or `pull/NUMBER`, if a token proves it.
-fn proven_branch(job: &Job) -> Option<Branch> {
+fn token_branch(job: &Job) -> Option<Branch> {
     let name = match job.reference.strip_prefix("refs/heads/") {
         Some(branch) => branch.to_owned(),
         None => format!("pull/{}", job.reference.strip_prefix("refs/pull/")?.split('/').next()?),
@@ -91,7 +91,7 @@ pub(crate) fn check_token(ci_run: &CiRun, test_run: &TestRun) -> Result<(), Need
     let Some(job) = ci_run.token_job.as_ref().filter(|job| !job.may_report_for(branch)) else {
         return Ok(());
     };
-    let reason = match (proven_branch(job), &ci_run.branch) {
+    let reason = match (token_branch(job), &ci_run.branch) {
         (Some(own), _) => format!("without one, this job submits only for branch {own}"),
         (None, Err(reason)) if reason.is_expected() => reason.to_string(),
         (None, _) => format!(
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_key_is_said_before_anything_is_sent() {
+    fn a_result_that_needs_a_key_is_rejected_before_anything_is_sent() {
         for (event, reference, repository, branch, expected) in [
             ("push", "refs/heads/main", "Acme/Kit", "main", None),
             ("pull_request", "refs/pull/14/merge", "acme/kit", "pull/14", None),
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_pull_request_without_a_key_counts_for_its_number() {
-        let branch = |event, reference| with_proven_branch(&ci_run(event, reference)).branch.ok();
+        let branch = |event, reference| with_token_branch(&ci_run(event, reference)).branch.ok();
         assert_eq!(branch("pull_request", "refs/pull/14/merge"), "pull/14".parse().ok());
         assert_eq!(branch("push", "refs/heads/main"), "main".parse().ok());
         assert_eq!(branch("push", "refs/tags/v1"), None);

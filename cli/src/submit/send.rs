@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::id_token::{TokenError, retry_after};
-use super::payload::{ProofHeader, ProvenRequest};
+use super::payload::{ProofHeader, ResultRequest};
 use super::proof::Proof;
 use super::urls::ServiceUrl;
 
@@ -158,14 +158,14 @@ async fn attempt(
     client: &Client,
     service: &Service<'_>,
     test_run: &TestRun,
-    request: &mut Option<ProvenRequest>,
+    request: &mut Option<ResultRequest>,
 ) -> Attempt {
     let Service { url, proof, clock, .. } = service;
     let now = clock.now();
     let fresh = request.take().filter(|request| now.since(request.timestamp) <= REQUEST_AGE_MAX);
     let request = request.insert(match fresh {
         Some(request) => request,
-        None => match ProvenRequest::new(client, url, test_run, proof, now).await {
+        None => match ResultRequest::new(client, url, test_run, proof, now).await {
             Ok(request) => request,
             Err(error @ TokenError::Transient { retry_after, .. }) => {
                 return Attempt::Retry(error.to_string(), retry_after);

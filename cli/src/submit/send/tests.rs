@@ -199,8 +199,8 @@ async fn a_token_is_requested_for_the_body_and_sent_with_it_until_both_are_stale
     503 Service Unavailable: the keys of the issuer are not known yet
     ");
     let requests = server.join().unwrap();
-    let [refused, first, posted, again, second, posted_anew] = requests.try_into().unwrap();
-    for (request, post) in [(first, &posted), (second, &posted_anew)] {
+    let [refused, first, posted, again, second, posted_later] = requests.try_into().unwrap();
+    for (request, post) in [(first, &posted), (second, &posted_later)] {
         let audience = audience(&url, body(post)).replace(':', "%3A").replace('/', "%2F");
         let expected = format!("GET /idtoken?api-version=2.0&audience={audience} HTTP/1.1");
         assert_eq!(request.lines().next(), Some(&*expected));
@@ -208,8 +208,8 @@ async fn a_token_is_requested_for_the_body_and_sent_with_it_until_both_are_stale
     }
     assert!(refused.starts_with("GET /idtoken?"), "{refused}");
     assert_eq!(again, posted);
-    assert_ne!(body(&posted), body(&posted_anew));
-    for (post, token) in [(posted, "first.id.token"), (posted_anew, "second.id.token")] {
+    assert_ne!(body(&posted), body(&posted_later));
+    for (post, token) in [(posted, "first.id.token"), (posted_later, "second.id.token")] {
         assert_eq!(header(&post, "x-id-token"), Some(token));
         assert_eq!((header(&post, "x-signature"), header(&post, "authorization")), (None, None));
     }
