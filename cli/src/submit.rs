@@ -93,7 +93,7 @@ struct Submission {
     /// How many of the passed tests were retried.
     retried: u64,
     proof: Proof,
-    /// Whether the service may know nothing of the repository, because the job runs for a fork.
+    /// Whether the job runs for a fork, which the service need not accept.
     is_for_fork: bool,
     marker: Option<SubmissionMarker>,
 }
@@ -208,7 +208,11 @@ async fn submit(options: &Options, annotator: &Annotator, submission: &Submissio
     if let Err(SendError::TokenRejected { .. }) = &outcome
         && *is_for_fork
     {
-        skip(options, annotator, format!("the service does not accept builds of the fork {repository}"));
+        skip(
+            options,
+            annotator,
+            "this is a build of a fork, and the service does not accept its token".to_owned(),
+        );
         return ExitCode::SUCCESS;
     }
     let urls = BadgeUrls::new(service, repository, branch);

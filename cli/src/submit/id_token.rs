@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use badgesmith_aws::env;
 use badgesmith_aws::sdk::causes;
+use badgesmith_domain::id_token::ID_TOKEN_BYTES_MAX;
+use badgesmith_domain::service_url::DIGEST_MARK;
 use badgesmith_domain::signature::Digest;
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
@@ -16,8 +18,6 @@ use super::urls::{ServiceUrl, is_this_machine};
 
 const URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
-/// API Gateway accepts 10,240 bytes of headers. GitHub's tokens have about 2,000.
-const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
 /// Where a job requests its tokens. `Debug` does not reveal the request token.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ struct TokenResponse {
 
 /// The audience of a token that submits exactly this body to this service.
 pub(crate) fn audience(service: &ServiceUrl, body: &str) -> String {
-    format!("{service}/sha256/{}", Digest::of(body.as_bytes()))
+    format!("{service}{DIGEST_MARK}{}", Digest::of(body.as_bytes()))
 }
 
 impl TokenEndpoint {
@@ -113,10 +113,10 @@ impl TokenEndpoint {
 }
 
 impl IdToken {
-    /// `None` if `text` has not the characters of a JWT, or is too long for a header.
+    /// `None` if `text` has not the characters of a JWT, or is longer than the service accepts.
     fn new(text: &str) -> Option<Self> {
         let is_jwt = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if text.is_empty() || text.len() > TOKEN_BYTES_MAX || !text.bytes().all(is_jwt) {
+        if text.is_empty() || text.len() > ID_TOKEN_BYTES_MAX || !text.bytes().all(is_jwt) {
             return None;
         }
         let mut value = HeaderValue::from_str(text).ok()?;
@@ -174,8 +174,8 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_a_jwt_that_fits_into_a_header() {
-        for text in ["", "a b", "a\r\nX: 1", "a\u{e9}", &"a".repeat(TOKEN_BYTES_MAX + 1)] {
+    fn a_token_has_the_characters_and_the_length_of_a_jwt() {
+        for text in ["", "a b", "a\r\nX: 1", "a\u{e9}", &"a".repeat(ID_TOKEN_BYTES_MAX + 1)] {
             assert!(IdToken::new(text).is_none(), "{text}");
         }
     }
