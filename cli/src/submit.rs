@@ -288,7 +288,7 @@ fn default_retry_for(proof: &Proof) -> Duration {
     }
 }
 
-fn note_retry(reason: &str, wait: Duration) {
+pub(crate) fn note_retry(reason: &str, wait: Duration) {
     terminal::note(&format!("{reason}; retrying in {:.1} s", wait.as_secs_f64()));
 }
 

@@ -5,11 +5,18 @@
 
 use std::fs;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use serde_json::json;
+use ingest_api::OidcSettings;
+use local::config::Config;
+use local::server::Server;
+use local::stack::UpstreamConfig;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::client::KEY;
+use tests::http::Api;
 use tests::id_token::request_token;
+use tests::upstream::Upstream;
 
 const SHA: &str = "4d8474bda0b16fbbb69887d0d08c3885843bbdc7";
 /// Nothing listens there.
@@ -31,6 +38,11 @@ impl Job {
         Self { folder, event, reference, issuer: Some(NOWHERE.to_owned()), variables: Vec::new() }
     }
 
+    /// With tokens of this issuer.
+    fn of(self, upstream: &Upstream) -> Self {
+        Self { issuer: Some(upstream.issuer()), ..self }
+    }
+
     fn without_permission(self) -> Self {
         Self { issuer: None, ..self }
     }
@@ -41,7 +53,7 @@ impl Job {
     }
 
     /// With this event file.
-    fn with_event(self, event: &serde_json::Value) -> Self {
+    fn with_event(self, event: &Value) -> Self {
         let path = self.folder.path().join("event.json");
         fs::write(&path, event.to_string()).unwrap();
         self.with("GITHUB_EVENT_PATH", path.to_str().unwrap())
@@ -49,8 +61,14 @@ impl Job {
 
     /// A command that submits 190 passed tests.
     fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.program();
+        command.args(["submit", "--passed", "190", "--suite", "unit"]).args(arguments);
+        command
+    }
+
+    /// The program in the environment of the job.
+    fn program(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_badgesmith"));
-        command.args(["submit", "--passed", "190", "--suite", "unit", "--retry-for", "0"]).args(arguments);
         command.current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
         command.envs([
             ("BADGESMITH_URL", NOWHERE),
@@ -71,18 +89,115 @@ impl Job {
     }
 
     fn request_token(&self) -> String {
-        request_token(&json!({ "event_name": self.event, "ref": self.reference }))
+        let repository = self.variables.iter().find(|(name, _)| *name == "GITHUB_REPOSITORY");
+        let repository = repository.map_or("acme/kit", |(_, repository)| repository);
+        request_token(&json!({ "event_name": self.event, "ref": self.reference, "repository": repository }))
     }
 
     /// Runs the command, and expects an exit code and a text in its output, which never has the request token.
     #[track_caller]
     fn check(&self, arguments: &[&str], code: i32, text: &str) {
-        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
-        let output = String::from_utf8([stdout, stderr].concat()).unwrap();
-        assert_eq!(status.code(), Some(code), "{output}");
-        assert!(output.contains(text), "{output}");
-        assert!(!output.contains(&self.request_token()), "{output}");
+        check(self.command(arguments).output().unwrap(), code, text, &self.request_token());
     }
+
+    /// The same while a service runs in this process.
+    async fn run(&self, mut command: Command, code: i32, text: &str) {
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        check(output, code, text, &self.request_token());
+    }
+}
+
+#[track_caller]
+fn check(output: Output, code: i32, text: &str, request_token: &str) {
+    let Output { status, stdout, stderr } = output;
+    let output = String::from_utf8([stdout, stderr].concat()).unwrap();
+    assert_eq!(status.code(), Some(code), "{output}");
+    assert!(output.contains(text), "{output}");
+    assert!(!output.contains(request_token), "{output}");
+    // Every token begins with the header of a JWT.
+    assert!(!output.contains("eyJ"), "{output}");
+}
+
+/// A service that registers the repositories of `acme` by tokens of the issuer, and its URL.
+async fn start(upstream: &Upstream) -> (Server, String) {
+    let oidc = OidcSettings {
+        issuer: upstream.issuer().parse().unwrap(),
+        owners: "acme".parse().unwrap(),
+        services: Vec::new(),
+    };
+    let upstreams = UpstreamConfig { oidc: Some(oidc), ..UpstreamConfig::default() };
+    let server = Server::start(Config::ephemeral(upstreams)).await.unwrap();
+    // The discovery document and the keys. Without them, the first submission would be retried after a minute.
+    while upstream.request_count() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let url = format!("http://{}", server.address());
+    (server, url)
+}
+
+/// How many results of a branch are stored, as soon as there is one.
+async fn results(url: &str, repository: &str, branch: &str) -> usize {
+    let api = Api::new(url);
+    for _ in 0..200 {
+        let history = api.get(&format!("/tests/results/{repository}?branch={branch}")).await.unwrap().json();
+        match history["results"].as_array().map_or(0, Vec::len) {
+            0 => tokio::time::sleep(Duration::from_millis(50)).await,
+            count => return count,
+        }
+    }
+    0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_needs_nothing_but_the_permission_to_request_tokens() {
+    let upstream = Upstream::start();
+    let (_server, url) = start(&upstream).await;
+    let fork = json!({ "workflow_run": { "event": "pull_request", "head_branch": "main", "head_sha": SHA, "id": 1,
+        "head_repository": { "full_name": "mona/kit" } } });
+    for (job, branch) in [
+        (Job::new("push", "refs/heads/main"), "main"),
+        (Job::new("pull_request", "refs/pull/14/merge"), "pull%2F14"),
+        (Job::new("workflow_run", "refs/heads/main").with_event(&fork), "mona%3Amain"),
+    ] {
+        let job = job.of(&upstream);
+        job.run(job.command(&["--url", &url, "--fail-on-error"]), 0, "accepted: 190 passed").await;
+        assert_eq!(results(&url, "acme/kit", branch).await, 1, "{branch}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_token_is_a_warning_that_says_what_to_check() {
+    let upstream = Upstream::start();
+    let (_server, url) = start(&upstream).await;
+    let job = || Job::new("push", "refs/heads/main").of(&upstream).with("GITHUB_REPOSITORY", "mona/kit");
+    let message = "check that it registers repositories of mona (OidcOwners)";
+    job().run(job().command(&["--url", &url]), 0, message).await;
+    job().run(job().command(&["--url", &url, "--fail-on-error"]), 1, message).await;
+    let fork = job().with_event(&json!({ "repository": { "fork": true } }));
+    let notice = "::notice title=BadgeSmith::nothing was submitted: this is a build of a fork";
+    fork.run(fork.command(&["--url", &url, "--fail-on-error"]), 0, notice).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_checks_a_job_without_sending_a_result() {
+    let upstream = Upstream::start();
+    let (_server, url) = start(&upstream).await;
+    let doctor = |job: &Job| {
+        let mut command = job.program();
+        command.args(["doctor", "--url", &url]);
+        command
+    };
+    let job = Job::new("push", "refs/heads/main").of(&upstream);
+    job.run(doctor(&job), 0, "accepts tokens of this job for acme/kit, branch main").await;
+    let other = Job::new("push", "refs/heads/main").of(&upstream).with("GITHUB_REPOSITORY", "mona/kit");
+    other.run(doctor(&other), 1, "check that it registers repositories of mona (OidcOwners)").await;
+    let tag = Job::new("push", "refs/tags/v1").of(&upstream);
+    tag.run(doctor(&tag), 1, r#"this is a build of the tag "v1""#).await;
+    let history = Api::new(&url).get("/tests/results/acme/kit").await.unwrap().json();
+    assert_eq!(history["results"], Value::Array(Vec::new()));
+    // Without permission, it is the command for operators.
+    let operator = Job::new("push", "refs/heads/main").without_permission();
+    operator.run(doctor(&operator), 2, "no stack; use --stack NAME").await;
 }
 
 #[test]
@@ -159,5 +274,5 @@ fn a_dry_run_says_which_proof_it_would_use() {
 #[test]
 fn an_endpoint_that_does_not_respond_is_reported() {
     let job = Job::new("push", "refs/heads/main");
-    job.check(&["--fail-on-error"], 1, "the CI system did not issue an OIDC token: ");
+    job.check(&["--fail-on-error", "--retry-for", "0"], 1, "the CI system did not issue an OIDC token: ");
 }

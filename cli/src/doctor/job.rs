@@ -11,6 +11,8 @@ use crate::submit::{self, Proof, SendError, Service, ServiceUrl};
 
 /// 1 January 2000, in milliseconds. The service verifies the token of a result before it rejects such a timestamp.
 const STALE: i64 = 946_684_800_000;
+/// A service that does not have the key of a token reads the keys of the issuer again after a minute.
+const RETRY_FOR: Duration = Duration::from_secs(90);
 
 /// Requests a token, and sends a result with it that is too old to be accepted, for the branch that the job proves.
 pub(super) async fn check(
@@ -24,8 +26,8 @@ pub(super) async fn check(
     let result = super::result(repository, branch).map_err(|error| error.expected.to_owned())?;
     submit::check_token(&ci_run, &result).map_err(|error| error.to_string())?;
     let clock = Clock::manual(Timestamp::from_unix_milliseconds(STALE));
-    let service = Service { url, proof, retry_for: Duration::ZERO, clock };
-    match submit::send(&service, &result, |_, _| ()).await {
+    let service = Service { url, proof, retry_for: RETRY_FOR, clock };
+    match submit::send(&service, &result, submit::note_retry).await {
         Err(SendError::ClockSkew { .. }) => {
             Ok(format!("{url} accepts tokens of this job for {repository}, branch {}", result.branch))
         }

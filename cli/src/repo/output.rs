@@ -108,7 +108,7 @@ impl RepositoryDescription {
                 now,
             },
             Registration::Active(ActiveRegistration { proofs, posts_per_minute, created, rotated }) => {
-                let Proofs { derived, own_secret } = proofs;
+                let Proofs { derived, own_secret, .. } = proofs;
                 let own_secret = own_secret.filter(|secret| secret.counts_at(now));
                 // The commands rotate the secret itself, not its registration.
                 let secret_rotated =

@@ -88,7 +88,7 @@ fn to_registration(item: &Item) -> Result<Registration, StoreError> {
             .ok_or_else(|| corrupt(item, RATE))?,
     };
     Ok(Registration::Active(ActiveRegistration {
-        proofs: Proofs { derived, own_secret },
+        proofs: Proofs { derived, own_secret, keyless: None },
         posts_per_minute,
         created: required(item, CREATED_AT)?,
         rotated: optional(item, ROTATED_AT)?,

@@ -120,7 +120,7 @@ fn to_item(repository: &Repository, registration: &Registration) -> Item {
             return item;
         }
     };
-    let ActiveRegistration { proofs: Proofs { derived, own_secret }, posts_per_minute, created, rotated } =
+    let ActiveRegistration { proofs: Proofs { derived, own_secret, .. }, posts_per_minute, created, rotated } =
         active;
     let previous = derived.and_then(|ids| ids.previous);
     let time = |(_, until): (KeyId, Timestamp)| string(until.to_string());
