@@ -3,6 +3,7 @@
 mod add;
 mod import;
 mod output;
+mod reset;
 mod results;
 mod rotate;
 mod store;
@@ -15,6 +16,7 @@ use badgesmith_domain::registration::Registration;
 use clap::{Args, Subcommand};
 
 use self::output::{RegistrationList, RemovedRepository, RepositoryDescription, ShownKey};
+use self::reset::Identity;
 pub(crate) use self::store::RepositoryStore;
 use crate::error::CliError;
 use crate::help;
@@ -27,8 +29,9 @@ pub(crate) enum Command {
     /// Register a repository, and print its key
     ///
     /// The key is alone on stdout, 32 bytes in base64. It is derived from the stack's master key, so it costs nothing to
-    /// keep. With --own-secret, it is a secret in Secrets Manager instead. Results are accepted within 1 minute. A
-    /// repository that was removed gets another key than before.
+    /// keep. With --own-secret, it is a secret in Secrets Manager instead. With --keyless there is no key: the ID tokens of
+    /// the repository's CI jobs count. Results are accepted within 1 minute. A repository that was removed gets another
+    /// key than before.
     #[command(after_long_help = help::with_examples(ADD))]
     Add(Add),
     /// Show how a repository is registered
@@ -64,6 +67,13 @@ pub(crate) enum Command {
     /// registered and the old one is removed, only moves what is left under the old name.
     #[command(after_long_help = help::with_examples(RENAME))]
     Rename(Rename),
+    /// Accept the ID tokens of another account under the same name
+    ///
+    /// The first ID token of a repository brings the ids of the repository and its owner, and later ones must have the
+    /// same. After the repository was made again, or its name was given to another account on purpose, this command lets
+    /// the next token bring new ids. In force within 5 minutes.
+    #[command(after_long_help = help::with_examples(RESET))]
+    ResetIdentity(Reset),
     /// Delete the results of a repository, or of one branch
     ///
     /// Deletes history and latest results permanently. Badges follow within 90 seconds. The registration stays: use
@@ -78,6 +88,9 @@ const ADD: &str = "  Store the key in GitHub Actions without showing it:
 
   Register a repository in a `local --aws-port 9475`:
     badgesmith repo add acme/kit --endpoint-url http://127.0.0.1:9475
+
+  Accept the ID tokens of its CI jobs instead of a key:
+    badgesmith repo add acme/kit --keyless --stack badgesmith
 
   Accept up to 1000 results a minute:
     badgesmith repo add acme/monorepo --posts-per-minute 1000 --stack badgesmith";
@@ -106,6 +119,12 @@ const IMPORT: &str = "    badgesmith repo import --stack badgesmith";
 
 const RENAME: &str = "    badgesmith repo rename acme/kit acme/toolkit --stack badgesmith";
 
+const RESET: &str = "  After the repository was deleted and made again:
+    badgesmith repo reset-identity acme/kit --stack badgesmith
+
+  After another account got the name of the owner:
+    badgesmith repo reset-identity acme --stack badgesmith";
+
 const ERASE: &str = "    badgesmith repo erase acme/kit --stack badgesmith
     badgesmith repo erase acme/kit --branch feature/x --yes --stack badgesmith";
 
@@ -123,6 +142,9 @@ pub(crate) struct Add {
     /// Store the key as the secret PREFIX/repo/OWNER/REPO in Secrets Manager instead of deriving it
     #[arg(long)]
     own_secret: bool,
+    /// Accept the ID tokens of the repository's CI jobs, and print no key; a key that it has stays valid
+    #[arg(long, conflicts_with = "own_secret")]
+    keyless: bool,
     /// Maximum number of results in a minute, and at once [default: 300]
     #[arg(long, value_name = "COUNT")]
     posts_per_minute: Option<NonZeroU32>,
@@ -179,6 +201,18 @@ pub(crate) struct Rename {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Reset {
+    /// Repository, or owner of repositories
+    #[arg(value_name = "OWNER/REPO|OWNER")]
+    identity: Identity,
+    /// Skip the confirmation
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Erase {
     /// Only this branch
     #[arg(long)]
@@ -196,6 +230,7 @@ impl Command {
             Self::Remove(options) => &options.args.target,
             Self::Erase(options) => &options.confirmed.args.target,
             Self::Rename(options) => &options.target,
+            Self::ResetIdentity(options) => &options.target,
             Self::List(target) | Self::Import(target) => target,
         }
     }
@@ -211,6 +246,7 @@ impl Command {
             Self::Remove(options) => remove(&store, options).await,
             Self::Import(_) => import::import(&store).await,
             Self::Rename(options) => results::rename(&store, &stack.results()?, options).await,
+            Self::ResetIdentity(options) => reset::reset(&store, &stack.owners()?, options).await,
             Self::Erase(options) => results::erase(&stack.results()?, options).await,
         }
     }
@@ -226,9 +262,15 @@ async fn show(store: &RepositoryStore, options: &Show) -> Result<Output, CliErro
         return Ok(Output::new(&RepositoryDescription::new(repository, &registration, secret, now)));
     }
     let Registration::Active(active) = record.registration else { return Err(store::removed(repository)) };
-    let ids = active.proofs.derived.ok_or_else(|| {
-        let name = store.secret_name(repository);
-        CliError::Failed(format!("the key of {repository} is in the secret {name}, not derived"))
+    let ids = active.proofs.derived.ok_or_else(|| match active.proofs.own_secret {
+        Some(_) => {
+            let name = store.secret_name(repository);
+            CliError::Failed(format!("the key of {repository} is in the secret {name}, not derived"))
+        }
+        None => {
+            let advice = format!("create one with `badgesmith repo rotate {repository}`");
+            CliError::Failed(format!("{repository} has no key; {advice}"))
+        }
     })?;
     let key = store.derive(repository, ids.current).await?.as_str().to_owned();
     Ok(Output::new(&ShownKey { repository: repository.to_string(), key }))

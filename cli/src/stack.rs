@@ -11,7 +11,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_types::SdkConfig;
-use badgesmith_aws::dynamodb::{Feeds, Packages, Registrations, Results, SecretMappings};
+use badgesmith_aws::dynamodb::{Feeds, Owners, Packages, Registrations, Results, SecretMappings};
 use badgesmith_aws::env;
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::sdk::{self, AwsError, AwsErrorKind, CallTimeouts};
@@ -279,6 +279,10 @@ impl Stack {
 
     pub(crate) fn registrations(&self) -> Result<Registrations, CliError> {
         Ok(Registrations::new(&self.config, self.name_of(Resource::SecretsTable)?))
+    }
+
+    pub(crate) fn owners(&self) -> Result<Owners, CliError> {
+        Ok(Owners::new(&self.config, self.name_of(Resource::SecretsTable)?))
     }
 
     pub(crate) fn queue(&self, resource: Resource) -> Result<Queue, CliError> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::StoreError;
+use badgesmith_domain::service_url::ServiceUrl;
 use bytes::Bytes;
 use embedded_aws::endpoint::Endpoint;
 use embedded_aws::listener;
@@ -69,7 +70,7 @@ impl Server {
     /// # Errors
     /// [`StartError`] when a port, the data directory, a key or a token cannot be used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let Config { storage, port, secrets, tokens, upstreams, refresh_every } = config;
+        let Config { storage, port, secrets, tokens, mut upstreams, refresh_every } = config;
         let clock = Clock::System;
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
         let unusable = |source| StartError::Port { port, source };
@@ -82,6 +83,9 @@ impl Server {
         }
         for token in tokens {
             token.register(&aws, clock.now()).await.map_err(StoreError::from)?;
+        }
+        if let Some(oidc) = &mut upstreams.oidc {
+            oidc.services.extend(own_urls(address));
         }
         let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, &clock));
         let stop_listeners = CancellationToken::new();
@@ -102,6 +106,8 @@ impl Server {
             sweep(swept.clone())
         })));
         let mut refreshers: Vec<_> = (0..POLLERS).map(|_| poll(&stack.requests)).collect();
+        let started = Arc::clone(&stack);
+        refreshers.push(tokio::spawn(async move { started.refresh_issuer_keys().await }));
         let refreshed = Arc::clone(&stack);
         refreshers.push(tokio::spawn(scheduler::every(refresh_every, stop_workers.clone(), move || {
             refresh_due(Arc::clone(&refreshed))
@@ -144,6 +150,12 @@ impl Server {
         }
         join(self.workers).await;
     }
+}
+
+/// The URLs of the pipeline on this machine.
+fn own_urls(address: SocketAddr) -> impl Iterator<Item = ServiceUrl> {
+    let hosts = [address.ip().to_string(), "localhost".to_owned()];
+    hosts.into_iter().filter_map(move |host| format!("http://{host}:{}", address.port()).parse().ok())
 }
 
 async fn join(tasks: Vec<JoinHandle<()>>) {

@@ -9,6 +9,7 @@ use badgesmith_domain::timestamp::Timestamp;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use uuid::Uuid;
@@ -99,6 +100,11 @@ pub fn claims(issuer: &str, audience: &str, now: Timestamp) -> Value {
         "job_workflow_sha": "4d8474bda0b16fbbb69887d0d08c3885843bbdc7",
         "actor": "octocat", "actor_id": "583231", "runner_environment": "github-hosted",
     })
+}
+
+/// The audience of a token for a body at the service with this URL.
+pub fn audience(service: &str, body: &str) -> String {
+    format!("{service}/sha256/{}", hex::encode(Sha256::digest(body)))
 }
 
 /// The value of `ACTIONS_ID_TOKEN_REQUEST_TOKEN` in a job whose tokens have these claims instead of those of

@@ -1,21 +1,25 @@
 //! Registers a repository.
 
 use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::RegistrationRecord;
 use badgesmith_aws::secrets_manager::{CreateOutcome, repository_secret};
 use badgesmith_domain::derived_key::KeyId;
 use badgesmith_domain::ids::Repository;
-use badgesmith_domain::registration::{ActiveRegistration, Registration};
+use badgesmith_domain::registration::{ActiveRegistration, Keyless, Proofs, Registration};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::output::NewKey;
+use super::output::{KeylessRepository, NewKey};
 use super::{Add, RepositoryArgs, RepositoryStore};
 use crate::error::CliError;
 use crate::output::Output;
 
 pub(super) async fn add(store: &RepositoryStore, options: &Add) -> Result<Output, CliError> {
-    let Add { own_secret, posts_per_minute, args: RepositoryArgs { repository, .. } } = options;
+    let Add { own_secret, keyless, posts_per_minute, args: RepositoryArgs { repository, .. } } = options;
     let record = store.registrations.find(repository).await?;
+    if *keyless {
+        return add_keyless(store, options, record).await;
+    }
     if matches!(record.as_ref().map(|record| &record.registration), Some(Registration::Active(_))) {
         let advice = format!("replace its key with `badgesmith repo rotate {repository}`");
         return Err(CliError::Failed(format!("{repository} is already registered; {advice}")));
@@ -46,6 +50,33 @@ pub(super) async fn add(store: &RepositoryStore, options: &Add) -> Result<Output
         .recovery_hint(hint)
         .note(format!("This is the key of {repository}. It is usable within 1 minute."))
         .note("Store it in the CI system as the secret BADGESMITH_KEY."))
+}
+
+/// Registers a repository whose ID tokens count, or makes them count besides its key.
+async fn add_keyless(
+    store: &RepositoryStore,
+    options: &Add,
+    record: Option<RegistrationRecord>,
+) -> Result<Output, CliError> {
+    let Add { posts_per_minute, args: RepositoryArgs { repository, .. }, .. } = options;
+    let mut registration = match record.as_ref().map(|record| &record.registration) {
+        Some(Registration::Active(active)) if active.proofs.keyless.is_some() => {
+            return Err(CliError::Failed(format!("the ID tokens of {repository} are already accepted")));
+        }
+        Some(Registration::Active(active)) => {
+            let proofs = Proofs { keyless: Some(Keyless { ids: None }), ..active.proofs.clone() };
+            ActiveRegistration { proofs, ..active.clone() }
+        }
+        Some(Registration::Removed(_)) | None => ActiveRegistration::keyless(None, Clock::System.now()),
+    };
+    let had_key = registration.proofs.derived.is_some() || registration.proofs.own_secret.is_some();
+    if let Some(rate) = posts_per_minute {
+        registration.posts_per_minute = *rate;
+    }
+    store.put(repository, &Registration::Active(registration), record.as_ref()).await?;
+    Ok(Output::new(&KeylessRepository { repository: repository.to_string() })
+        .note("ID tokens are accepted within 5 minutes. The first one brings the ids that later ones must have.")
+        .notes(had_key.then(|| "The key stays valid, too.".to_owned())))
 }
 
 /// Creates the secret of a repository's own, and returns its key. A repository that `was_removed` may still have its

@@ -3,7 +3,7 @@
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::Results;
 use badgesmith_domain::ids::Repository;
-use badgesmith_domain::registration::{ActiveRegistration, Registration};
+use badgesmith_domain::registration::{ActiveRegistration, Keyless, Registration};
 
 use super::add::new_key_id;
 use super::output::{ErasedResults, RenamedRepository};
@@ -35,10 +35,15 @@ pub(super) async fn rename(
             );
             terminal::confirm(&question, *yes)?;
             let (id, now) = (new_key_id()?, Clock::System.now());
-            let registration = ActiveRegistration {
+            let mut registration = ActiveRegistration {
                 posts_per_minute: active.posts_per_minute,
                 ..ActiveRegistration::with_derived_key(id, now)
             };
+            // The repository keeps its id. With another owner, the next ID token brings both.
+            registration.proofs.keyless = active
+                .proofs
+                .keyless
+                .map(|Keyless { ids }| Keyless { ids: ids.filter(|_| from.owner == to.owner) });
             let key = store.derive(to, id).await?;
             store.put(to, &Registration::Active(registration), new.as_ref()).await?;
             store.put(from, &Registration::Removed(now), Some(&old)).await?;

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::upstream::fetch::FetchError;
 use crate::upstream::http_client::HttpClient;
-use crate::upstream::request::{Credential, Get};
+use crate::upstream::request::{Credential, Get, Redirects};
 use crate::upstream::response::Response;
 
 /// The largest page of GitHub's API.
@@ -60,7 +60,9 @@ pub(super) async fn walk(
     let (mut url, mut names) = (first.clone(), Vec::new());
     for page in 0..PAGES_MAX {
         let validator = known.get(url.as_str()).filter(|validator| validator.versions.is_some());
-        let response = http.get(Get { url: &url, validator, credential: Some(credential) }).await?;
+        let response = http
+            .get(Get { url: &url, validator, credential: Some(credential), redirects: Redirects::SameOrigin })
+            .await?;
         let validator = match response {
             Response::NotFound => return Ok(None),
             Response::NotModified => validator.cloned().unwrap_or_default(),

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn events_of_a_branch_prove_that_branch() {
+    fn jobs_of_a_branch_report_for_that_branch() {
         for event in ["push", "schedule", "workflow_dispatch", "repository_dispatch"] {
             check(event, "refs/heads/main", "main", true);
             check(event, "refs/heads/feature/X", "feature/X", true);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pull_request_proves_only_its_number() {
+    fn a_pull_request_reports_only_for_its_number() {
         check("pull_request", "refs/pull/7/merge", "pull/7", true);
         check("pull_request", "refs/pull/7/head", "pull/7", true);
         for (reference, branch) in [
