@@ -8,6 +8,7 @@ use badgesmith_domain::package::{Package, PackageName, PackageType, Provider};
 use badgesmith_domain::package_record::{Known, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::{Comparator, Filter, Scheme, Version};
+use tokio::time::Instant;
 
 use crate::cached_package::CachedPackage;
 use crate::feed_reader::FeedReader;
@@ -30,6 +31,7 @@ pub(crate) async fn find(
     names: &str,
     now: Timestamp,
 ) -> BadgeAnswer {
+    let started = Instant::now();
     let query = request.query();
     let (organization, written) = match registry {
         Registry::NuGet => ("", names),
@@ -44,10 +46,11 @@ pub(crate) async fn find(
     let Ok(package) = package else {
         return badge(Badge::not_found(subject), CachePolicy::Brief);
     };
+    let mut is_allowed_only = false;
     if let Package::NuGet(Some(feed), _) = &package {
-        match feeds.exists(feed, now).await {
-            Ok(true) => {}
-            Ok(false) => return badge(Badge::not_found(subject), CachePolicy::Brief),
+        match feeds.find(feed, now).await {
+            Ok(Some(feed)) => is_allowed_only = feed.needs_credentials,
+            Ok(None) => return badge(Badge::not_found(subject), CachePolicy::Brief),
             Err(error) => {
                 tracing::error!(%package, %error, "failed to read a feed");
                 return BadgeAnswer::unavailable(subject);
@@ -57,7 +60,8 @@ pub(crate) async fn find(
     let Ok(query) = parse(provider.scheme(), &query, format) else {
         return badge(Badge::invalid_range(provider), CachePolicy::Brief);
     };
-    let read = PackageRead { package: &package, written, needs_versions: !query.filter.is_empty(), now };
+    let needs_versions = !query.filter.is_empty();
+    let read = PackageRead { package: &package, written, needs_versions, now, started };
     let found = match packages.get(read).await {
         Ok(Some(found)) => found,
         Ok(None) => return badge(Badge::pending(provider), CachePolicy::Pending),
@@ -66,6 +70,10 @@ pub(crate) async fn find(
             return BadgeAnswer::unavailable(subject);
         }
     };
+    // Versions from before the feed needed credentials: no operator has allowed them yet.
+    if is_allowed_only && matches!(&found.record.state, PackageState::Known(known) if !known.private) {
+        return badge(Badge::not_found(subject), CachePolicy::Brief);
+    }
     shown(provider, &found, &query)
 }
 
