@@ -140,7 +140,7 @@ async fn results(url: &str, repository: &str, branch: &str) -> usize {
     let api = Api::new(url);
     for _ in 0..200 {
         let history = api.get(&format!("/tests/results/{repository}?branch={branch}")).await.unwrap().json();
-        match history["results"].as_array().map_or(0, Vec::len) {
+        match history.get("results").and_then(Value::as_array).map_or(0, Vec::len) {
             0 => tokio::time::sleep(Duration::from_millis(50)).await,
             count => return count,
         }
