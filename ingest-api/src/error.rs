@@ -241,7 +241,7 @@ mod tests {
         Malformed -> 400
             {"message":"platform: expected something else; total: expected only once","error_details":[{"error_code":"INVALID_PLATFORM","property_name":"platform"},{"error_code":"DUPLICATE_FIELD","property_name":"total"}]}
         Unauthorized -> 401
-            {"message":"unknown repository or invalid signature","error_details":[{"error_code":"UNAUTHORIZED"}]}
+            {"message":"unknown repository, or invalid signature or ID token","error_details":[{"error_code":"UNAUTHORIZED"}]}
         NotFresh -> 401
             {"message":"timestamp is more than 5 minutes old or 1 minute ahead: sign again with the current time","error_details":[{"error_code":"TIMESTAMP_NOT_FRESH","property_name":"timestamp"}]}
         AlreadyAccepted -> 409
@@ -252,6 +252,10 @@ mod tests {
             {"message":"another attempt at this submission is in progress: send the same request again","error_details":[{"error_code":"SUBMISSION_IN_PROGRESS"}]}
         RateLimited -> 429 retry-after: 1
             {"message":"the repository submits too many results: send the same request again","error_details":[{"error_code":"RATE_LIMITED"}]}
+        OwnerLimit -> 429 retry-after: 18000
+            {"message":"the owner registers too many repositories today: have an operator register this one","error_details":[{"error_code":"TOO_MANY_REPOSITORIES"}]}
+        UnknownSigningKey -> 503 retry-after: 42
+            {"message":"the key of the ID token's issuer is not known yet: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}
         Unavailable -> 503 retry-after: 1
             {"message":"temporarily unavailable: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}
         "#);

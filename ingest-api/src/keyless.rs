@@ -74,19 +74,20 @@ impl IdTokens {
     ) -> Result<NonZeroU32, SubmitError> {
         let repository = unverified.repository();
         let unauthorized = |reason| SubmitError::Unauthorized(repository.clone(), reason);
+        // Before the registration is read, so that only jobs of the repository learn whether it has one.
+        let claims = self.keys.verify(token, now).await?.ok_or_else(|| unauthorized(Reason::NotOfIssuer))?;
+        claims
+            .check(unverified.purpose(&self.settings.services, body), now)
+            .map_err(|rejection| unauthorized(Reason::Token(rejection)))?;
         let rule = self.settings.owners.rule(&repository.owner);
+        if matches!(rule, OwnerRule::ListedWithId(id) if id != claims.ids.owner) {
+            return Err(unauthorized(Reason::OtherOwnerId));
+        }
         let known = match repositories.registration(repository, now).await? {
             Ok(active) => Some(active),
             Err(Reason::NotRegistered) if rule != OwnerRule::NotListed => None,
             Err(reason) => return Err(unauthorized(reason)),
         };
-        let claims = self.keys.verify(token, now).await?.ok_or_else(|| unauthorized(Reason::NotOfIssuer))?;
-        claims
-            .check(unverified.purpose(&self.settings.services, body), now)
-            .map_err(|rejection| unauthorized(Reason::Token(rejection)))?;
-        if matches!(rule, OwnerRule::ListedWithId(id) if id != claims.ids.owner) {
-            return Err(unauthorized(Reason::OtherOwnerId));
-        }
         let known = match known {
             Some(active) if accepts(&active.proofs, claims.ids) => return Ok(active.posts_per_minute),
             Some(_) => repositories.reload_registration(repository, now).await?.map(Some),
@@ -123,7 +124,17 @@ impl IdTokens {
                     }
                     None => return Err(unauthorized(Reason::KeysOnly)),
                 },
-                None => self.register(repository, ids, now).await?,
+                None => match self.register(repository, ids, now).await {
+                    // An operator may have registered it, or another job within the limit.
+                    Err(limit @ SubmitError::OwnerLimit(..)) => {
+                        known = repositories.latest_registration(repository, now).await?.map(Some);
+                        if matches!(known, Err(Reason::NotRegistered)) {
+                            return Err(limit);
+                        }
+                        continue;
+                    }
+                    registered => registered?,
+                },
             }
             known = repositories.latest_registration(repository, now).await?.map(Some);
         }

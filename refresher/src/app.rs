@@ -80,7 +80,7 @@ impl App {
     /// # Errors
     /// [`StoreError`] when the due packages could not be read. Packages that were refreshed before stay refreshed.
     pub async fn refresh_due(&self, deadline: Timestamp) -> Result<Report, StoreError> {
-        // The box keeps the type of the handler's future below the compiler's recursion limit.
+        // On the heap: the compiler rejects futures that are nested any deeper.
         let issuer_keys = Box::pin(self.refresh_issuer_keys());
         let (report, ()) = future::join(schedule::run(&self.refresher, deadline), issuer_keys).await;
         report

@@ -18,8 +18,6 @@ mod flood;
 mod github;
 mod history;
 mod iam;
-mod id_tokens;
-mod issuer;
 mod key_rotation;
 mod keyless;
 mod nuget;

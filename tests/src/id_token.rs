@@ -42,8 +42,8 @@ impl SigningKey {
 
     /// The public key as a JSON Web Key (RFC 7517), with the members that GitHub's have.
     pub fn jwk(&self) -> Value {
-        // The DER of an RSAPublicKey of 2048 bits (RFC 8017, A.1.1): 9 bytes, the modulus, and 5 bytes with 65537.
-        let modulus = &self.pair.public_key().as_ref()[9..265];
+        // The DER of a key of 2048 bits: 9 bytes, the modulus, and 5 bytes with 65537.
+        let modulus = &self.public_der()[9..265];
         json!({
             "kty": "RSA", "alg": "RS256", "use": "sig", "kid": self.id, "x5t": "ykNaY4qM_ta4k2TgZOCEYLkcYlA",
             "n": URL_SAFE_NO_PAD.encode(modulus), "e": "AQAB",
@@ -62,7 +62,16 @@ impl SigningKey {
 
     /// A token with any header, signed with RS256.
     pub fn token_with_header(&self, header: &Value, claims: &Value) -> String {
-        signed(&header.to_string(), &claims.to_string(), |input| self.sign(&RSA_PKCS1_SHA256, input))
+        signed(&header.to_string(), &claims.to_string(), |input| self.sign_rs256(input))
+    }
+
+    pub fn sign_rs256(&self, input: &[u8]) -> Vec<u8> {
+        self.sign(&RSA_PKCS1_SHA256, input)
+    }
+
+    /// The public key as the DER of an `RSAPublicKey` (RFC 8017, A.1.1).
+    pub fn public_der(&self) -> &[u8] {
+        self.pair.public_key().as_ref()
     }
 
     pub fn sign(&self, padding: &'static dyn RsaEncoding, input: &[u8]) -> Vec<u8> {

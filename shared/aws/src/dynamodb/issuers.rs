@@ -129,8 +129,8 @@ mod tests {
 
     #[test]
     fn records_round_trip_and_a_corrupt_one_names_the_attribute() {
-        let key =
-            format!(r#"{{"kty":"RSA","kid":"one","n":"{}","e":"AQAB"}}"#, format!("{}A", "B".repeat(341)));
+        let modulus = "B".repeat(341);
+        let key = format!(r#"{{"kty":"RSA","kid":"one","n":"{modulus}A","e":"AQAB"}}"#);
         let record = IssuerRecord {
             keys: serde_json::from_str(&format!(r#"{{"keys":[{key}]}}"#)).unwrap(),
             key_set_url: "https://issuer.test/keys".to_owned(),

@@ -6,11 +6,11 @@ use badgesmith_aws::dynamodb::Issuers;
 use badgesmith_domain::issuer::KeySet;
 use local::stack::SECRETS_TABLE;
 use serde_json::{Value, json};
-use tests::client::{Answer, Post};
+use tests::client::{Answer, Post, REPOSITORY, with};
 use tests::faults::Fault;
 use tests::id_token::{KEYS, SigningKey};
 use tests::upstream::{Upstream, UpstreamFault};
-use tests::world::{ISSUER, World};
+use tests::world::{ISSUER, KEYLESS, World};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const DISCOVERY: &str = "/.well-known/openid-configuration";
@@ -132,40 +132,51 @@ async fn known_keys_stay_when_the_issuer_fails_or_answers_nonsense() {
     assert_eq!(stored(&world, &upstream).await, parsed(&[&KEYS[1]]));
 }
 
-/// A client waits up to 300 s for a key that is not known yet, which is as long as the schedule takes.
+/// A post comes in every 10 s, and its client sends it again for up to 300 s.
 #[tokio::test]
 async fn no_post_is_lost_while_the_keys_rotate() {
-    let upstream = Upstream::start();
-    let world = World::with_issuer(&upstream, "acme");
-    let issuer = upstream.issuer();
-    world.refresh_due().await;
-    assert_eq!(submit(&world, &issuer, &KEYS[0]).await.status, 202);
-    upstream.set_key_set(&key_set(&[&KEYS[0], &KEYS[1]]));
-    for key in &*KEYS {
-        let mut waited = Duration::ZERO;
-        let post = post(&world, &issuer, key);
-        loop {
-            let answer = world.submit(&post).await;
-            if answer.status == 202 {
-                break;
+    const STEP: usize = 10;
+    const SCHEDULE: usize = 300;
+    /// The first use of the new key, 70 s after a run of the schedule.
+    const ROTATION: usize = 1270;
+    // Issuers publish a key before they use it. One that does not makes clients wait for the schedule.
+    for (published_before, longest_wait) in [(600, 0), (0, 240)] {
+        let upstream = Upstream::start();
+        let world = World::with_issuer(&upstream, "acme");
+        let (mut pending, mut waits) = (Vec::new(), Vec::new());
+        for second in (0..2400).step_by(STEP) {
+            if second == ROTATION - published_before {
+                upstream.set_key_set(&key_set(&[&KEYS[0], &KEYS[1]]));
             }
-            assert_eq!(answer.verdict(), "503 UNAVAILABLE");
-            let wait = Duration::from_secs(answer.header("retry-after").unwrap().parse().unwrap());
-            world.clock.advance(wait);
-            waited += wait;
-            assert!(waited <= Duration::from_secs(300), "the client has given up");
-            // The schedule, every 5 minutes, 3 of which have passed.
-            if waited == MINUTE * 2 {
+            // Its last tokens have expired.
+            if second == ROTATION + 600 {
+                upstream.set_key_set(&key_set(&[&KEYS[1]]));
+            }
+            if second % SCHEDULE == 0 {
                 world.refresh_due().await;
             }
+            let key = &KEYS[usize::from(second >= ROTATION)];
+            pending.push((second, second, post(&world, &upstream.issuer(), key)));
+            let (due, later): (Vec<_>, _) = pending.into_iter().partition(|(_, next, _)| *next <= second);
+            pending = later;
+            for (start, _, post) in due {
+                let answer = world.submit(&post).await;
+                if answer.status == 202 {
+                    waits.push(second - start);
+                } else {
+                    assert_eq!(answer.verdict(), "503 UNAVAILABLE");
+                    let wait: usize = answer.header("retry-after").unwrap().parse().unwrap();
+                    assert!(second + wait - start <= 300, "the client gives up");
+                    pending.push((start, second + wait, post));
+                }
+            }
+            world.clock.advance(Duration::from_secs(STEP as u64));
         }
+        assert_eq!((waits.len(), pending.len()), (240, 0));
+        assert_eq!(waits.into_iter().max(), Some(longest_wait), "published {published_before} s before");
+        world.clock.advance(Duration::from_hours(1));
+        assert_eq!(submit(&world, &upstream.issuer(), &KEYS[0]).await.status, 503, "the old key is gone");
     }
-    // The old key is gone within the hour.
-    upstream.set_key_set(&key_set(&[&KEYS[1]]));
-    world.refresh_due().await;
-    world.clock.advance(Duration::from_hours(1));
-    assert_eq!(submit(&world, &issuer, &KEYS[0]).await.status, 503);
-    assert_eq!(submit(&world, &issuer, &KEYS[1]).await.status, 202);
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,6 +208,35 @@ async fn the_keys_are_read_once_an_hour_and_once_a_minute_for_unknown_ones() {
         world.clock.advance(MINUTE * 5);
     }
     assert_eq!(reads(&world), 2, "one an hour");
+}
+
+/// Whether a repository is registered is not told to everyone who can invent a token.
+#[tokio::test(start_paused = true)]
+async fn a_forged_token_gets_the_same_answer_for_every_name_and_reads_no_registration() {
+    let world = World::keyless("acme").await;
+    assert_eq!(submit(&world, ISSUER, &KEYS[0]).await.status, 202);
+    let names = [KEYLESS, REPOSITORY, "acme/new", "other/unregistered"];
+    let answers = async |key: &SigningKey, header: &Value| {
+        let mut answers = Vec::new();
+        for name in names {
+            let (owner, repo) = name.split_once('/').unwrap();
+            let body = with(world.keyless_result(), &json!({ "owner": owner, "repo": repo }));
+            let token = key.token_with_header(header, &world.claims(ISSUER, &body));
+            answers.push(world.submit(&Post::unsigned(&body).header("x-id-token", token)).await);
+        }
+        answers
+    };
+    // The first one reads the keys again, and the others say how long that takes effect.
+    submit(&world, ISSUER, &KEYS[1]).await;
+    world.faults.take_calls();
+    let unknown_key = answers(&KEYS[1], &KEYS[1].header()).await;
+    assert_eq!(unknown_key[0].verdict(), "503 UNAVAILABLE");
+    let forged = answers(&KEYS[1], &KEYS[0].header()).await;
+    assert_eq!(forged[0].verdict(), "401 UNAUTHORIZED");
+    for same in [unknown_key, forged] {
+        assert_eq!(same, vec![same[0].clone(); names.len()]);
+    }
+    assert_eq!(world.faults.take_calls().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
