@@ -34,7 +34,8 @@ pub(crate) enum Command {
     /// costs nothing. With --own-secret, it is stored in Secrets Manager instead. It is usable within 1 minute. A
     /// repository that was removed before gets a new key.
     ///
-    /// With --keyless, there is no key: the repository's CI jobs submit with their ID tokens.
+    /// With --keyless, there is no key: the repository's CI jobs submit with their ID tokens, which are accepted within 1
+    /// minute.
     #[command(after_long_help = help::with_examples(ADD))]
     Add(Add),
     /// Show how a repository is registered
@@ -75,11 +76,11 @@ pub(crate) enum Command {
     /// again to move results that arrived in the meantime, or after it was interrupted.
     #[command(after_long_help = help::with_examples(RENAME))]
     Rename(Rename),
-    /// Accept the ID tokens of another account under the same name
+    /// Accept ID tokens with other ids under the same name
     ///
-    /// The first ID token of a repository brings the ids of the repository and its owner, and later ones must have the
-    /// same. After the repository was made again, or its name was given to another account on purpose, this command lets
-    /// the next token bring new ids. In force within 5 minutes.
+    /// The first ID token of a repository sets the ids of the repository and its owner, and later ones must have the same.
+    /// After you deleted a repository and created it again, or gave its name to another account, run this command: the
+    /// next ID token sets new ids. They count within 1 minute, and the previous ones are rejected within 5 minutes.
     #[command(after_long_help = help::with_examples(RESET))]
     ResetIdentity(Reset),
     /// Delete the results of a repository, or of one branch
@@ -129,10 +130,10 @@ const IMPORT: &str = "    badgesmith repo import --stack badgesmith";
 
 const RENAME: &str = "    badgesmith repo rename acme/kit acme/toolkit --stack badgesmith";
 
-const RESET: &str = "  After the repository was deleted and made again:
+const RESET: &str = "  After the repository was deleted and created again:
     badgesmith repo reset-identity acme/kit --stack badgesmith
 
-  After another account got the name of the owner:
+  After another account took the name of the owner:
     badgesmith repo reset-identity acme --stack badgesmith";
 
 const ERASE: &str = "    badgesmith repo erase acme/kit --stack badgesmith
@@ -152,7 +153,7 @@ pub(crate) struct Add {
     /// Store the key as the secret PREFIX/repo/OWNER/REPO in Secrets Manager instead of deriving it
     #[arg(long)]
     own_secret: bool,
-    /// Accept the ID tokens of the repository's CI jobs, and print no key; a key that it has stays valid
+    /// Accept the ID tokens of the repository's CI jobs instead of creating a key; an existing key stays valid
     #[arg(long, conflicts_with = "own_secret")]
     keyless: bool,
     /// Maximum number of results in a minute, and at once [default: 300]

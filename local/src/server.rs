@@ -33,6 +33,8 @@ const POLLERS: usize = 2;
 const SWEEP_PERIOD: Duration = Duration::from_hours(1);
 /// How long shutdown waits for fetches from upstreams.
 const REFRESHES_MAX: Duration = Duration::from_secs(3);
+/// How long the start waits for the keys of an issuer of ID tokens.
+const ISSUER_KEYS_MAX: Duration = Duration::from_secs(5);
 /// How long shutdown waits for HTTP requests.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
@@ -89,6 +91,11 @@ impl Server {
             oidc.services.extend(own_urls(address));
         }
         let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, &clock));
+        let started = Arc::clone(&stack);
+        let mut issuer_keys = tokio::spawn(async move { started.refresh_issuer_keys().await });
+        // Before the first request, because a client of one that is too early waits for a minute.
+        let issuer_keys =
+            tokio::time::timeout(ISSUER_KEYS_MAX, &mut issuer_keys).await.is_err().then_some(issuer_keys);
         let stop_listeners = CancellationToken::new();
         let served = Arc::clone(&stack);
         let listener = listener::serve(listener, stop_listeners.clone(), SHUTDOWN_MAX, move |request| {
@@ -107,8 +114,7 @@ impl Server {
             sweep(swept.clone())
         })));
         let mut refreshers: Vec<_> = (0..POLLERS).map(|_| poll(&stack.requests)).collect();
-        let started = Arc::clone(&stack);
-        refreshers.push(tokio::spawn(async move { started.refresh_issuer_keys().await }));
+        refreshers.extend(issuer_keys);
         let refreshed = Arc::clone(&stack);
         refreshers.push(tokio::spawn(scheduler::every(refresh_every, stop_workers.clone(), move || {
             refresh_due(Arc::clone(&refreshed))

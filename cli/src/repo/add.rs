@@ -20,8 +20,9 @@ pub(super) async fn add(store: &RepositoryStore, options: &Add) -> Result<Output
     if *keyless {
         return add_keyless(store, options, record).await;
     }
-    if matches!(record.as_ref().map(|record| &record.registration), Some(Registration::Active(_))) {
-        let advice = format!("replace its key with `badgesmith repo rotate {repository}`");
+    if let Some(Registration::Active(active)) = record.as_ref().map(|record| &record.registration) {
+        let verb = if has_key(&active.proofs) { "replace its" } else { "create its first" };
+        let advice = format!("{verb} key with `badgesmith repo rotate {repository}`");
         return Err(CliError::Failed(format!("{repository} is already registered; {advice}")));
     }
     let now = Clock::System.now();
@@ -55,7 +56,7 @@ pub(super) async fn add(store: &RepositoryStore, options: &Add) -> Result<Output
         .note("Store it in the CI system as the secret BADGESMITH_KEY."))
 }
 
-/// Registers a repository whose ID tokens count, or makes them count besides its key.
+/// Registers a repository for ID tokens, or accepts them besides its key.
 async fn add_keyless(
     store: &RepositoryStore,
     options: &Add,
@@ -72,14 +73,18 @@ async fn add_keyless(
         }
         Some(Registration::Removed(_)) | None => ActiveRegistration::keyless(None, Clock::System.now()),
     };
-    let had_key = registration.proofs.derived.is_some() || registration.proofs.own_secret.is_some();
+    let keeps_key = has_key(&registration.proofs);
     if let Some(rate) = posts_per_minute {
         registration.posts_per_minute = *rate;
     }
     store.put(repository, &Registration::Active(registration), record.as_ref()).await?;
     Ok(Output::new(&KeylessRepository { repository: repository.to_string() })
-        .note("ID tokens are accepted within 5 minutes. The first one brings the ids that later ones must have.")
-        .notes(had_key.then(|| "The key stays valid, too.".to_owned())))
+        .note("They count within 1 minute. The first one sets the ids of the repository and its owner.")
+        .notes(keeps_key.then(|| "The key stays valid.".to_owned())))
+}
+
+pub(super) fn has_key(proofs: &Proofs) -> bool {
+    proofs.derived.is_some() || proofs.own_secret.is_some()
 }
 
 /// The key in a secret that was created, or whose key it has replaced.

@@ -1,4 +1,4 @@
-//! Forgets which account a name belongs to, so that the next ID token says it anew.
+//! Deletes the ids of a repository or an owner, so that the next ID token sets new ones.
 
 use std::str::FromStr;
 
@@ -49,19 +49,17 @@ async fn reset_repository(
         let advice = format!("accept them with `badgesmith repo add {repository} --keyless`");
         return Err(CliError::Failed(format!("{repository} does not use ID tokens; {advice}")));
     };
-    terminal::confirm(&format!("Let the next ID token of {repository} say which repository it is?"), yes)?;
+    terminal::confirm(&format!("Accept the next ID token of {repository}, whatever its ids?"), yes)?;
     let proofs = Proofs { keyless: Some(Keyless { ids: None }), ..active.proofs.clone() };
     let registration = Registration::Active(ActiveRegistration { proofs, ..active });
     store.put(repository, &registration, Some(&record)).await?;
     let owner = &repository.owner;
     let owner_note = owners.id(owner).await?.map(|id| {
-        format!(
-            "Only an account of {owner} with the id {id} counts; `badgesmith repo reset-identity {owner}` changes that."
-        )
+        format!("The owner's id must still be {id}; `badgesmith repo reset-identity {owner}` changes that.")
     });
     let previous = ids.map(|ids| ids.repository);
     Ok(Output::new(&ResetIdentity { name: repository.to_string(), previous })
-        .note("In force within 5 minutes: running functions cache registrations for that long.")
+        .note("New ids count within 1 minute. The previous ones are rejected within 5 minutes.")
         .notes(owner_note))
 }
 
@@ -69,10 +67,9 @@ async fn reset_owner(owners: &Owners, owner: &Owner, yes: bool) -> Result<Output
     let Some(id) = owners.id(owner).await? else {
         return Err(CliError::NotFound(format!("no repository of {owner} has used an ID token")));
     };
-    terminal::confirm(&format!("Let the next ID token of {owner} say which account it is?"), yes)?;
+    terminal::confirm(&format!("Accept the next ID token of {owner}, whatever its account?"), yes)?;
     owners.reset(owner).await?;
     Ok(Output::new(&ResetIdentity { name: owner.to_string(), previous: Some(id) }).note(format!(
-        "Repositories that are registered with another account stay with it; `badgesmith repo reset-identity \
-         {owner}/REPO` changes one."
+        "Its registered repositories keep their ids; `badgesmith repo reset-identity {owner}/REPO` changes those of one."
     )))
 }

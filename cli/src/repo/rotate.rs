@@ -5,7 +5,7 @@ use badgesmith_domain::ids::Repository;
 use badgesmith_domain::registration::{ActiveRegistration, PREVIOUS_KEY_LIFETIME, Registration};
 use badgesmith_domain::timestamp::Timestamp;
 
-use super::add::{generate_key, new_key_id, put_key, replace_compromised};
+use super::add::{generate_key, has_key, new_key_id, put_key, replace_compromised};
 use super::output::NewKey;
 use super::{RepositoryArgs, RepositoryStore, Rotate};
 use crate::duration::format_duration;
@@ -18,7 +18,7 @@ pub(super) async fn rotate(store: &RepositoryStore, options: &Rotate) -> Result<
     let (record, active) = store.active(repository).await?;
     let now = Clock::System.now();
     let had_own_secret = active.proofs.own_secret.is_some();
-    let had_key = had_own_secret || active.proofs.derived.is_some();
+    let had_key = has_key(&active.proofs);
     // A repository with ID tokens gets its first key.
     let derived = *derived || !had_own_secret || active.proofs.derived.is_some();
     if !compromised {
