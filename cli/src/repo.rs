@@ -72,8 +72,8 @@ pub(crate) enum Command {
     /// Move a repository to another name, and print its new key
     ///
     /// Moves the registration and the latest results, which badges show. The history up to now stays under the old name.
-    /// The new key is usable within 1 minute, and results of the old name are rejected within 5 minutes. Run the command
-    /// again to move results that arrived in the meantime, or after it was interrupted.
+    /// The new key is usable within 1 minute, and results of the old name are rejected within 5 minutes. A repository
+    /// without a key gets none. Run the command again to move results that arrived in the meantime, or after it was interrupted.
     #[command(after_long_help = help::with_examples(RENAME))]
     Rename(Rename),
     /// Accept ID tokens with other ids under the same name

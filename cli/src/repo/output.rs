@@ -97,7 +97,7 @@ pub(super) struct ImportSummary {
 pub(super) struct RenamedRepository {
     pub(super) from: String,
     pub(super) to: String,
-    /// `None` if the new name was registered before.
+    /// `None` if the new name was registered before, or the repository has no key.
     pub(super) key: Option<String>,
     pub(super) slots: usize,
 }

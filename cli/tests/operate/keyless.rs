@@ -26,7 +26,8 @@ async fn verdict(world: &World, repo: &str, ids: AccountIds) -> String {
             "repository_owner_id": ids.owner.to_string(),
         }),
     );
-    post(world, &Post::unsigned(&body).header("x-id-token", KEYS[0].token(&claims))).await
+    let [signing_key, _] = &*KEYS;
+    post(world, &Post::unsigned(&body).header("x-id-token", signing_key.token(&claims))).await
 }
 
 async fn verdict_with_key(world: &World, key: &str) -> String {
@@ -69,7 +70,9 @@ async fn a_keyless_repository_keeps_the_ids_of_its_first_token_until_they_are_re
     assert_eq!(verdict(&world, "kit", OTHER).await, "202");
 
     // A name under the same owner is the same repository.
-    world.run(&["repo", "rename", "acme/kit", "acme/toolkit", "--yes"]).await.ok();
+    let renamed = world.run(&["repo", "rename", "acme/kit", "acme/toolkit", "--yes"]).await;
+    assert!(!renamed.stderr.contains("key"), "{renamed:?}");
+    assert_eq!(renamed.ok().trim(), "", "it has no key");
     assert_eq!(verdict(&world, "toolkit", RECREATED).await, "401 UNAUTHORIZED");
     assert_eq!(verdict(&world, "toolkit", OTHER).await, "202");
     world.run(&["repo", "remove", "acme/toolkit", "--yes"]).await.ok();
