@@ -27,7 +27,7 @@ use crate::error::CliError;
 use crate::help;
 use crate::output::Output;
 use crate::stack::{Resource, Stack, Target};
-use crate::submit::{self, Proof, Service, ServiceUrl};
+use crate::submit::{self, NoProof, Proof, Service, ServiceUrl};
 use crate::terminal::Progress;
 use ci_env::CiRun;
 
@@ -81,8 +81,12 @@ impl Options {
         } else {
             None
         };
-        if let (Some(url), Some(proof @ Proof::IdToken(_)), false) = (&url, &proof, self.target.is_given()) {
-            return Ok(self.check_job(url, proof, &ci_run).await);
+        let has_key = matches!(proof, Some(Proof::Key(_)));
+        if ci_run.token_job.is_some() && !has_key && !self.target.is_given() {
+            let url = url.ok_or_else(|| {
+                CliError::Usage("the checks of a job need the URL of the service; use --url".to_owned())
+            })?;
+            return Ok(self.check_job(&url, proof.as_ref(), &ci_run).await);
         }
         let round_trip = match (&self.repo, &proof) {
             (Some(_), _) if url.is_none() && self.target.stack().is_none() => {
@@ -143,17 +147,18 @@ impl Options {
         parsed.map_err(|error| CliError::Usage(error.to_string()))
     }
 
-    /// The checks of a job that knows nothing of the stack.
-    async fn check_job(&self, url: &ServiceUrl, proof: &Proof, ci_run: &CiRun) -> Output {
+    /// The checks of a job that knows nothing of the stack. Without a proof, it may not request tokens.
+    async fn check_job(&self, url: &ServiceUrl, proof: Option<&Proof>, ci_run: &CiRun) -> Output {
         let mut checks = Checks { report: Report { checks: Vec::new() }, progress: Progress::new() };
         checks.add("badges", health(url).await);
         let repository = match &self.repo {
             Some(repository) => Ok(repository.clone()),
             None => ci_run.repository.clone().map_err(|reason| format!("{reason}; use --repo")),
         };
-        let checked = match &repository {
-            Ok(repository) => job::check(proof, url, ci_run, repository).await,
-            Err(error) => Err(error.clone()),
+        let checked = match (repository, proof) {
+            (Ok(repository), Some(proof)) => job::check(proof, url, ci_run, &repository).await,
+            (Ok(repository), None) => Err(NoProof::new(ci_run, repository.to_string()).to_string()),
+            (Err(error), _) => Err(error),
         };
         checks.add("token", checked);
         checks.output()

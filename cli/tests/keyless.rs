@@ -191,9 +191,11 @@ async fn doctor_checks_a_job_without_sending_a_result() {
     tag.run(doctor(&tag), 1, r#"this is a build of the tag "v1""#).await;
     let history = Api::new(&url).get("/tests/results/acme/kit").await.unwrap().json();
     assert_eq!(history["results"], Value::Array(Vec::new()));
-    // Without permission, it is the command for operators.
-    let operator = Job::new("push", "refs/heads/main").without_permission();
-    operator.run(doctor(&operator), 2, "no stack; use --stack NAME").await;
+    let unable = Job::new("push", "refs/heads/main").without_permission();
+    unable.run(doctor(&unable), 1, "\n\npermissions:\n  id-token: write\n\n").await;
+    let mut without_url = job.program();
+    without_url.arg("doctor").env_remove("BADGESMITH_URL");
+    job.run(without_url, 2, "use --url").await;
 }
 
 #[test]

@@ -29,7 +29,8 @@ pub(crate) enum ProofError {
 /// A submission that a token of the job cannot prove.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "a result for {result} needs a key: {reason}; set BADGESMITH_KEY to the key of {repository}, or pass --key-file"
+    "a result for {result} needs a key: {reason}; set BADGESMITH_KEY (`key` in the action) to the key of {repository}, \
+     or pass --key-file"
 )]
 pub(crate) struct NeedsKey {
     result: String,
@@ -37,9 +38,11 @@ pub(crate) struct NeedsKey {
     repository: String,
 }
 
+const NO_PERMISSION: &str = ", and no permission to request an OIDC token";
+
 /// Why there is neither a key nor a token, and what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("no key{missing}: {advice}set BADGESMITH_KEY to the key of {repository}, or pass --key-file{hint}")]
+#[error("no key{missing}: {advice} to the key of {repository}, or pass --key-file{hint}")]
 pub(crate) struct NoProof {
     missing: &'static str,
     advice: &'static str,
@@ -104,15 +107,18 @@ pub(crate) fn check_token(ci_run: &CiRun, test_run: &TestRun) -> Result<(), Need
 
 impl NoProof {
     pub(crate) fn new(ci_run: &CiRun, repository: String) -> Self {
-        let advice = if ci_run.provider == Provider::GitHubActions {
-            "add to the job or the workflow\n\npermissions:\n  id-token: write\n\n(with `contents: read` for \
-             actions/checkout, because a job has only the permissions that are listed), or "
+        let (missing, advice) = if ci_run.provider == Provider::GitHubActions {
+            let advice = "add to the job or the workflow\n\npermissions:\n  id-token: write\n\n(with `contents: read` for \
+                          actions/checkout, because a job has only the permissions that are listed), or set \
+                          BADGESMITH_KEY (`key` in the action)";
+            (NO_PERMISSION, advice)
         } else if ci_run.provider == Provider::Forgejo {
-            "add `enable-openid-connect: true` to the job or the workflow, or "
+            let advice = "add `enable-openid-connect: true` to the job or the workflow, or set BADGESMITH_KEY (`key` in \
+                          the action)";
+            (NO_PERMISSION, advice)
         } else {
-            ""
+            ("", "set BADGESMITH_KEY")
         };
-        let missing = if advice.is_empty() { "" } else { ", and no permission to request an OIDC token" };
         let hint = ci_run.no_secret_reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         Self { missing, advice, repository, hint }
     }
@@ -151,7 +157,7 @@ mod tests {
                 "acme/other",
                 "main",
                 Some(
-                    "acme/other needs a key: without one, this job submits only for acme/kit; set BADGESMITH_KEY to the key of acme/other",
+                    "acme/other needs a key: without one, this job submits only for acme/kit; set BADGESMITH_KEY (`key` in the action) to the key of acme/other",
                 ),
             ),
             (
