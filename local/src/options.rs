@@ -86,7 +86,7 @@ pub struct Options {
     oidc_owners: Option<OidcOwners>,
 
     /// URL at which clients reach this machine, for ID tokens; those with 127.0.0.1 and localhost count anyway
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", requires = "oidc_issuer")]
     public_url: Option<ServiceUrl>,
 
     /// Seconds between refreshes of a package, 1 to 3600; badges are cached for 2 minutes
