@@ -106,7 +106,7 @@ Examples:
       Show the public packages of an organization, and one private package
   BADGESMITH_KEY=0123456789abcdef cargo run -- --port 0 --ephemeral --no-demo --secret acme/kit
       Start on a free port with one repository, without writing files
-  cargo run -- --oidc-issuer https://token.actions.githubusercontent.com --oidc-owners acme \
+  cargo run -- --oidc-issuer https://token.actions.githubusercontent.com --oidc-owners acme \\
     --public-url https://badges.example.com
       Accept results of all GitHub repositories of acme without a key
   cargo run -- --aws-port 9475
