@@ -67,7 +67,7 @@ async fn a_malformed_signature_is_rejected() {
 }
 
 #[tokio::test]
-async fn an_id_token_of_nobody_is_rejected() {
+async fn an_id_token_of_another_issuer_is_rejected() {
     let pipeline = Pipeline::open();
     let body = pipeline.result(&unique("main"), &json!({}));
     let expected = pipeline.submit(&pipeline.post(&body).signed("the key of another repository")).await;
