@@ -87,7 +87,7 @@ pub struct Options {
     oidc_owners: Option<OidcOwners>,
 
     /// URL at which clients reach this machine, for ID tokens; those with 127.0.0.1 and localhost count anyway
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", requires = "oidc_issuer")]
     public_url: Option<ServiceUrl>,
 
     /// Seconds between refreshes of a package, 1 to 3600; badges are cached for 2 minutes
@@ -107,7 +107,7 @@ Examples:
       Show the public packages of an organization, and one private package
   BADGESMITH_KEY=0123456789abcdef cargo run -- --port 0 --ephemeral --no-demo --secret acme/kit
       Start on a free port with one repository, without writing files
-  cargo run -- --oidc-issuer https://token.actions.githubusercontent.com --oidc-owners acme \
+  cargo run -- --oidc-issuer https://token.actions.githubusercontent.com --oidc-owners acme \\
     --public-url https://badges.example.com
       Accept results of all GitHub repositories of acme without a key
   cargo run -- --aws-port 9475

@@ -1,8 +1,7 @@
 //! The function that looks up packages: on a schedule, and when a badge or an operator requests one.
 //!
 //! It is the only function that calls NuGet, GitHub and the issuer of ID tokens, and the only writer of packages and of
-//! the issuer's keys. A failure upstream never
-//! removes what is known.
+//! the issuer's keys. A failure upstream never removes what is known.
 
 mod app;
 mod invocation;
