@@ -76,7 +76,7 @@ pub struct Options {
     #[arg(long = "github-token", value_name = "ORG[=TOKEN]")]
     github_token: Vec<String>,
 
-    /// Issuer whose ID tokens are accepted instead of a signature, such as https://token.actions.githubusercontent.com
+    /// Issuer whose ID tokens are accepted instead of a signature
     ///
     /// Without it, no ID token is accepted. The issuer's keys are fetched at the start, and with each refresh.
     #[arg(long, value_name = "URL")]
