@@ -83,7 +83,8 @@ impl Server {
         for token in tokens {
             token.register(&aws, clock.now()).await.map_err(StoreError::from)?;
         }
-        let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, &clock));
+        let public_url = format!("http://{address}").parse().ok();
+        let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, public_url, &clock));
         let stop_listeners = CancellationToken::new();
         let served = Arc::clone(&stack);
         let listener = listener::serve(listener, stop_listeners.clone(), SHUTDOWN_MAX, move |request| {
