@@ -21,6 +21,7 @@ mod iam;
 mod key_rotation;
 mod nuget;
 mod packages;
+mod pages;
 mod processing;
 mod refreshing;
 mod security;

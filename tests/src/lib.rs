@@ -14,6 +14,7 @@ pub mod events;
 pub mod faults;
 pub mod function;
 pub mod http;
+pub mod page;
 pub mod sandbox;
 pub mod upstream;
 pub mod world;

@@ -183,7 +183,7 @@ impl PackagePage<'_> {
             }
         }
         let link = match self.package {
-            Package::NuGet(None, name) => format!("https://www.nuget.org/packages/{name}"),
+            Package::NuGet(None, _) => format!("https://www.nuget.org/packages/{}", segment(self.written)),
             Package::NuGet(Some(_), _) | Package::GitHub(..) => site.url(self.path),
         };
         snippets::draw(&Badge { text: kind(self.package), path: &path, link: &link }, site)

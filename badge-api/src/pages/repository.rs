@@ -102,14 +102,17 @@ async fn read(
     let (page, mut chosen) =
         try_join(results.slots(repository, None, OVERVIEW_SLOTS_MAX, None), slots_of(asked.as_ref())).await?;
     let overview = Overview::new(page.unwrap_or_default(), now);
-    let is_default = asked.is_none();
-    let branch = asked.or_else(|| overview.default.clone());
-    if is_default {
-        let in_overview = overview.branches.iter().find(|state| Some(&state.branch) == branch.as_ref());
-        chosen = match in_overview {
+    let mut branch = asked;
+    if branch.is_none() {
+        let of_default =
+            overview.branches.iter().find(|state| Some(&state.branch) == overview.default.as_ref());
+        chosen = match of_default {
             Some(state) => BranchState::new(state.slots.clone(), now),
-            None => slots_of(branch.as_ref()).await?,
+            None => slots_of(overview.default.as_ref()).await?,
         };
+        // The default branch may have no results.
+        chosen = chosen.or_else(|| BranchState::new(overview.branches.first()?.slots.clone(), now));
+        branch = chosen.as_ref().map(|state| state.branch.clone());
     }
     let history = match &chosen {
         Some(state) => history(results, repository, state).await?,

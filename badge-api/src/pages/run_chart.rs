@@ -70,7 +70,8 @@ fn bars(runs: &Runs<'_>) -> Markup {
     }
     let [passed, skipped, failed] = parts;
     html! {
-        svg.runs viewBox={ "0 0 " (places * STEP) " " (HEIGHT + PART_MIN) } preserveAspectRatio="none" role="img" aria-labelledby="runs" {
+        svg.runs viewBox={ "0 0 " (places * STEP) " " (HEIGHT + PART_MIN) } preserveAspectRatio="none" role="img" {
+            title { "Passed, failed and skipped tests of each run" }
             path.green d=(passed) {} path.grey d=(skipped) {} path.red d=(failed) {}
         }
     }
