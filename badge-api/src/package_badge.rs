@@ -2,12 +2,14 @@
 
 use badgesmith_api::http::{Query, Request};
 use badgesmith_api::route::{BadgeFormat, Registry};
+use badgesmith_aws::sdk::AwsError;
 use badgesmith_domain::badge::{Badge, Subject};
 use badgesmith_domain::ids::ParseError;
 use badgesmith_domain::package::{Package, PackageName, PackageType, Provider};
 use badgesmith_domain::package_record::{Known, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::{Comparator, Filter, Scheme, Version};
+use tokio::time::Instant;
 
 use crate::cached_package::CachedPackage;
 use crate::feed_reader::FeedReader;
@@ -54,6 +56,7 @@ pub(crate) async fn find(
     names: &str,
     now: Timestamp,
 ) -> BadgeAnswer {
+    let started = Instant::now();
     let query = request.query();
     let PackageNames { provider, written, package } = PackageNames::parse(registry, names, &query);
     let subject = Subject::Package(provider);
@@ -61,15 +64,19 @@ pub(crate) async fn find(
     let Ok(package) = package else {
         return badge(Badge::not_found(subject), CachePolicy::Brief);
     };
-    match feed_exists(feeds, &package, now).await {
-        Some(true) => {}
-        Some(false) => return badge(Badge::not_found(subject), CachePolicy::Brief),
-        None => return BadgeAnswer::unavailable(subject),
-    }
+    let needs_consent = match needs_consent(feeds, &package, now).await {
+        Ok(Some(needs_consent)) => needs_consent,
+        Ok(None) => return badge(Badge::not_found(subject), CachePolicy::Brief),
+        Err(error) => {
+            tracing::error!(%package, %error, "failed to read a feed");
+            return BadgeAnswer::unavailable(subject);
+        }
+    };
     let Ok(query) = parse(provider.scheme(), &query, format) else {
         return badge(Badge::invalid_range(provider), CachePolicy::Brief);
     };
-    let read = PackageRead { package: &package, written, needs_versions: !query.filter.is_empty(), now };
+    let needs_versions = !query.filter.is_empty();
+    let read = PackageRead { package: &package, written, needs_versions, now, started };
     let found = match packages.get(read).await {
         Ok(Some(found)) => found,
         Ok(None) => return badge(Badge::pending(provider), CachePolicy::Pending),
@@ -78,14 +85,29 @@ pub(crate) async fn find(
             return BadgeAnswer::unavailable(subject);
         }
     };
+    if needs_consent && lacks_consent(&found.record.state) {
+        return badge(Badge::not_found(subject), CachePolicy::Brief);
+    }
     shown(provider, &found, &query)
 }
 
-/// Whether the feed of a package is registered; `None` if DynamoDB fails.
-pub(crate) async fn feed_exists(feeds: &FeedReader, package: &Package, now: Timestamp) -> Option<bool> {
-    let Package::NuGet(Some(feed), _) = package else { return Some(true) };
-    let found = feeds.exists(feed, now).await;
-    found.inspect_err(|error| tracing::error!(%package, %error, "failed to read a feed")).ok()
+/// Whether the feed of a package needs credentials, so that only packages are shown that an operator has allowed. `None`
+/// if the feed is not registered.
+///
+/// # Errors
+/// [`AwsError`] if DynamoDB fails.
+pub(crate) async fn needs_consent(
+    feeds: &FeedReader,
+    package: &Package,
+    now: Timestamp,
+) -> Result<Option<bool>, AwsError> {
+    let Package::NuGet(Some(feed), _) = package else { return Ok(Some(false)) };
+    Ok(feeds.find(feed, now).await?.map(|feed| feed.needs_credentials))
+}
+
+/// Whether versions are from before the feed needed credentials: no operator has allowed them yet.
+pub(crate) fn lacks_consent(state: &PackageState) -> bool {
+    matches!(state, PackageState::Known(known) if !known.private)
 }
 
 /// The badge of a version, or that no version matches.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use badgesmith_aws::dynamodb::{Packages, StoreError};
 use badgesmith_aws::event_bridge::EventBus;
+use badgesmith_aws::sdk::AwsError;
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{PackageRecord, PackageState};
 use badgesmith_domain::package_request::PackageRequest;
@@ -36,13 +37,15 @@ pub(crate) struct PackageRead<'a> {
     pub(crate) written: &'a str,
     pub(crate) needs_versions: bool,
     pub(crate) now: Timestamp,
+    /// When the answer was begun. All calls for it take a bounded time together.
+    pub(crate) started: Instant,
 }
 
 #[derive(Debug)]
 pub(crate) struct PackageReader {
     packages: Packages,
     events: EventBus,
-    /// How long a read and its request to the refresher may take together.
+    /// How long all calls for an answer may take together.
     answer_within: Duration,
     /// How long a badge may wait for the first lookup of its package, with the reads before.
     first_lookup_wait: Duration,
@@ -68,13 +71,12 @@ impl PackageReader {
     /// fails, a cached package is served regardless of its age. Requests a refresh if there is a reason to. After the
     /// first request of a package, waits for a moment for its versions.
     pub(crate) async fn get(&self, read: PackageRead<'_>) -> Result<Option<CachedPackage>, StoreError> {
-        let started = Instant::now();
-        let found = self.find(read).await?;
+        let deadline = read.started + self.answer_within;
+        let found = self.find(read, deadline).await?;
         let record = found.as_ref().map(|found| &found.record);
-        let is_requested = self.request_refresh(read, record, started + self.answer_within).await;
+        let is_requested = self.request_refresh(read, record, deadline).await;
         if is_requested && record.is_none_or(is_pending) && self.may_wait(read.now) {
-            let deadline = started + self.first_lookup_wait;
-            return Ok(tokio::time::timeout_at(deadline, self.wait(read)).await.map_or(found, Some));
+            return Ok(self.wait(read, read.started + self.first_lookup_wait).await.or(found));
         }
         Ok(found)
     }
@@ -84,20 +86,24 @@ impl PackageReader {
             && self.waits.lock().unwrap_or_else(PoisonError::into_inner).take(now)
     }
 
-    /// Reads a package until it was looked up.
-    async fn wait(&self, read: PackageRead<'_>) -> CachedPackage {
+    /// Reads a package until it was looked up; `None` if that takes until `deadline`.
+    async fn wait(&self, read: PackageRead<'_>, deadline: Instant) -> Option<CachedPackage> {
         loop {
-            tokio::time::sleep(POLL_INTERVAL).await;
+            tokio::time::timeout_at(deadline, tokio::time::sleep(POLL_INTERVAL)).await.ok()?;
             // An error is that of a later read, too, which reports it.
-            if let Ok(Some(found)) = self.find(read).await
+            if let Ok(Some(found)) = self.find(read, deadline).await
                 && !is_pending(&found.record)
             {
-                return found;
+                return Some(found);
             }
         }
     }
 
-    async fn find(&self, read: PackageRead<'_>) -> Result<Option<CachedPackage>, StoreError> {
+    async fn find(
+        &self,
+        read: PackageRead<'_>,
+        deadline: Instant,
+    ) -> Result<Option<CachedPackage>, StoreError> {
         let PackageRead { package, needs_versions, now, .. } = read;
         let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(package);
         let cached = cached.filter(|(found, _)| found.versions.is_some() || !needs_versions);
@@ -106,7 +112,9 @@ impl PackageReader {
         {
             return Ok(Some(found.clone()));
         }
-        match (self.read(package, needs_versions, now).await, cached) {
+        let found = tokio::time::timeout_at(deadline, self.read(package, needs_versions, now)).await;
+        let found = found.unwrap_or_else(|late| Err(AwsError::unexpected("reading a package", late).into()));
+        match (found, cached) {
             (Ok(mut found), cached) => {
                 if let (Some(found), Some((before, _))) = (&mut found, cached) {
                     found.keep_versions_of(before);

@@ -11,10 +11,10 @@ use std::num::NonZeroU32;
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_domain::ids::{Branch, Repository};
-use badgesmith_domain::registration::Registration;
+use badgesmith_domain::registration::{ActiveRegistration, Registration};
 use clap::{Args, Subcommand};
 
-use self::output::{RegistrationList, RemovedRepository, RepositoryDescription, ShownKey};
+use self::output::{RegistrationList, RemovedRepository, RepositoryDescription, ShownKey, UpdatedRepository};
 pub(crate) use self::store::RepositoryStore;
 use crate::error::CliError;
 use crate::help;
@@ -22,23 +22,30 @@ use crate::output::Output;
 use crate::stack::Target;
 use crate::terminal;
 
+const IN_FORCE: &str = "In force within 5 minutes: running functions cache registrations for that long.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Register a repository, and print its key
     ///
-    /// The key is alone on stdout, 32 bytes in base64. It is derived from the stack's master key, so it costs nothing to
-    /// keep. With --own-secret, it is a secret in Secrets Manager instead. Results are accepted within 1 minute. A
-    /// repository that was removed gets another key than before.
+    /// Prints only the key on stdout: 32 bytes in base64. The key is derived from the stack's master key, so storing it
+    /// costs nothing. With --own-secret, it is stored in Secrets Manager instead. It is usable within 1 minute. A
+    /// repository that was removed before gets a new key.
     #[command(after_long_help = help::with_examples(ADD))]
     Add(Add),
     /// Show how a repository is registered
     ///
-    /// Prints no key, except with --key.
+    /// Does not print the key, except with --key.
     #[command(after_long_help = help::with_examples(SHOW))]
     Show(Show),
     /// List the registered repositories, and those that were removed
     #[command(after_long_help = help::with_examples(LIST))]
     List(Target),
+    /// Change how many results a repository may submit
+    ///
+    /// In force within 5 minutes. The key stays the same.
+    #[command(after_long_help = help::with_examples(UPDATE))]
+    Update(Update),
     /// Replace the key of a repository, and print the new one
     ///
     /// The new key is usable within 1 minute. The old key stays valid for 24 hours. To avoid rejected results, switch
@@ -47,27 +54,27 @@ pub(crate) enum Command {
     Rotate(Rotate),
     /// Stop accepting results of a repository
     ///
-    /// In force within 5 minutes. Badges and history stay. The name stays known as removed, so that nothing but `repo add`
-    /// registers it again, with another key.
+    /// In force within 5 minutes. Badges and history stay. `repo list` shows the name as removed, and only `repo add`
+    /// registers it again, with a new key.
     #[command(after_long_help = help::with_examples(REMOVE))]
     Remove(Confirmed),
     /// Register all repositories that have their own secret
     ///
-    /// Registers the secrets PREFIX/repo/OWNER/REPO as they are. Repositories that are registered or were removed stay as
-    /// they are.
+    /// Finds the secrets PREFIX/repo/OWNER/REPO, and registers these repositories. Their keys stay valid. Does not change
+    /// repositories that are registered or were removed.
     #[command(after_long_help = help::with_examples(IMPORT))]
     Import(Target),
     /// Move a repository to another name, and print its new key
     ///
-    /// Moves the registration and the latest results, which badges show. The history until now stays under the old name.
-    /// The new key is usable within 1 minute. The old name is removed, in force within 5 minutes. If the new name is
-    /// registered and the old one is removed, only moves what is left under the old name.
+    /// Moves the registration and the latest results, which badges show. The history up to now stays under the old name.
+    /// The new key is usable within 1 minute, and results of the old name are rejected within 5 minutes. Run the command
+    /// again to move results that arrived in the meantime, or after it was interrupted.
     #[command(after_long_help = help::with_examples(RENAME))]
     Rename(Rename),
     /// Delete the results of a repository, or of one branch
     ///
-    /// Deletes history and latest results permanently. Badges follow within 90 seconds. The registration stays: use
-    /// `repo remove` first if no more results should arrive.
+    /// Deletes history and latest results permanently. Badges change within 90 seconds. The registration stays: to stop
+    /// new results, run `repo remove` first.
     #[command(after_long_help = help::with_examples(ERASE))]
     Erase(Erase),
 }
@@ -88,6 +95,8 @@ const SHOW: &str = "    badgesmith repo show acme/kit --stack badgesmith
     badgesmith repo show acme/kit --key --stack badgesmith";
 
 const LIST: &str = "    badgesmith repo list --stack badgesmith";
+
+const UPDATE: &str = "    badgesmith repo update acme/monorepo --posts-per-minute 1000 --stack badgesmith";
 
 const ROTATE: &str = "  Rotate without rejected results:
     KEY=$(badgesmith repo rotate acme/kit --stack badgesmith) && sleep 60 &&
@@ -140,6 +149,15 @@ pub(crate) struct Show {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// Maximum number of results in a minute, and at once
+    #[arg(long, value_name = "COUNT")]
+    posts_per_minute: NonZeroU32,
+    #[command(flatten)]
+    args: RepositoryArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Rotate {
     /// Revoke the old key within 5 minutes instead of keeping it valid for 24 hours
     #[arg(long)]
@@ -168,7 +186,7 @@ pub(crate) struct Rename {
     /// Repository to rename
     #[arg(value_name = "OLD")]
     from: Repository,
-    /// Its new name
+    /// New name of the repository
     #[arg(value_name = "NEW")]
     to: Repository,
     /// Skip the confirmation
@@ -180,7 +198,7 @@ pub(crate) struct Rename {
 
 #[derive(Debug, Args)]
 pub(crate) struct Erase {
-    /// Only this branch
+    /// Branch whose results to delete, instead of those of all branches
     #[arg(long)]
     branch: Option<Branch>,
     #[command(flatten)]
@@ -192,6 +210,7 @@ impl Command {
         match self {
             Self::Add(options) => &options.args.target,
             Self::Show(options) => &options.args.target,
+            Self::Update(options) => &options.args.target,
             Self::Rotate(options) => &options.args.target,
             Self::Remove(options) => &options.args.target,
             Self::Erase(options) => &options.confirmed.args.target,
@@ -207,6 +226,7 @@ impl Command {
             Self::Add(options) => add::add(&store, options).await,
             Self::Show(options) => show(&store, options).await,
             Self::List(_) => list(&store).await,
+            Self::Update(options) => update(&store, options).await,
             Self::Rotate(options) => rotate::rotate(&store, options).await,
             Self::Remove(options) => remove(&store, options).await,
             Self::Import(_) => import::import(&store).await,
@@ -240,6 +260,16 @@ async fn list(store: &RepositoryStore) -> Result<Output, CliError> {
     Ok(Output::new(&RegistrationList::new(&registrations, Clock::System.now())))
 }
 
+async fn update(store: &RepositoryStore, options: &Update) -> Result<Output, CliError> {
+    let Update { posts_per_minute, args: RepositoryArgs { repository, .. } } = options;
+    let (record, active) = store.active(repository).await?;
+    let registration = ActiveRegistration { posts_per_minute: *posts_per_minute, ..active };
+    store.put(repository, &Registration::Active(registration), Some(&record)).await?;
+    let updated =
+        UpdatedRepository { repository: repository.to_string(), posts_per_minute: posts_per_minute.get() };
+    Ok(Output::new(&updated).note(IN_FORCE))
+}
+
 async fn remove(store: &RepositoryStore, options: &Confirmed) -> Result<Output, CliError> {
     let Confirmed { yes, args: RepositoryArgs { repository, .. } } = options;
     let (record, active) = store.active(repository).await?;
@@ -248,7 +278,7 @@ async fn remove(store: &RepositoryStore, options: &Confirmed) -> Result<Output, 
     store.put(repository, &Registration::Removed(removed_at), Some(&record)).await?;
     let secret_note = active.proofs.own_secret.map(|_| store.secret_note(repository));
     Ok(Output::new(&RemovedRepository { repository: repository.to_string(), removed_at })
-        .note("In force within 5 minutes: running functions cache registrations for that long.")
+        .note(IN_FORCE)
         .note(format!("Badges and history stay; `badgesmith repo erase {repository}` deletes them."))
         .notes(secret_note))
 }

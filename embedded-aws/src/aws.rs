@@ -46,12 +46,13 @@ impl Aws {
     pub fn open(storage: &Storage, template: &Template, clock: &Clock) -> Result<Self, OpenError> {
         let lock = storage.lock()?;
         let database = Database::open(storage)?;
-        let path = storage.private_file("tables.sqlite3")?;
+        let path = storage.database("tables.sqlite3")?;
         let tables = Tables::open(path.as_deref(), &template.tables)
             .map_err(|error| OpenError::Tables(error.message()))?;
         let queues = Queues::open(database.clone(), &template.queues, clock.clone())?;
         let secrets = Secrets::open(database, clock.clone())?;
         template.secrets.iter().try_for_each(|name| secrets.generate(name))?;
+        storage.mark()?;
         Ok(Self(Arc::new(Services {
             tables,
             event_buses: EventBuses::new(

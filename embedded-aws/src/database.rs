@@ -14,7 +14,7 @@ pub(crate) struct Database(Arc<Mutex<Connection>>);
 
 impl Database {
     pub(crate) fn open(storage: &Storage) -> Result<Self, OpenError> {
-        let connection = match storage.private_file("services.sqlite3")? {
+        let connection = match storage.database("services.sqlite3")? {
             None => Connection::open_in_memory()?,
             Some(path) => {
                 let connection = Connection::open(path)?;

@@ -14,6 +14,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+/// How long a client may take to send a body. hyper gives it as long for the headers.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Accepts connections and answers their requests until `stop` is canceled. Requests in progress then have `grace` to
 /// finish.
 pub async fn serve<F>(
@@ -65,12 +68,42 @@ pub async fn serve<F>(
 /// Reads a body of at most `bytes_max`.
 ///
 /// # Errors
-/// The status of the response: 413 if the body is larger, 400 if the client disconnected.
+/// The status of the response: 413 if the body is larger, 408 if it takes too long, 400 if the client disconnected.
 pub async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, StatusCode> {
-    match Limited::new(body, bytes_max).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
+    let body = Limited::new(body, bytes_max).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
         // The client disconnected.
-        Err(_) => Err(StatusCode::BAD_REQUEST),
+        Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// Time advances by itself while the server waits for the rest of the body.
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_not_waited_for() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, CancellationToken::new(), BODY_TIMEOUT, |request| async {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = read(request.into_body(), 16).await.err().unwrap_or(StatusCode::OK);
+            response
+        }));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream
+            .write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf")
+            .await
+            .unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 408");
     }
 }

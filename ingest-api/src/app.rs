@@ -26,12 +26,12 @@ use crate::repository_keys::{RepositoryKeys, ValidKeys};
 use crate::secret_cache::SecretCache;
 use crate::submission::{Submission, Unverified};
 
-/// A submission makes at most seven calls one after the other: it reads the registration and the secret, twice, reads
-/// another secret if the registration has changed, makes the reservation, sends the message, and marks the reservation
-/// as enqueued. Together they take less than the function's timeout of 12 s, which in turn is less than
-/// [`Nonces::LEASE`].
+/// A submission makes at most nine calls one after the other. Six read the registration and two secrets: if the cached
+/// copies of both secrets have expired, that is two calls each, and the registration is read before and after them.
+/// Three make the reservation, send the message, and mark the reservation as enqueued. Together they take less than the
+/// function's timeout of 12 s, which in turn is less than [`Nonces::LEASE`].
 const CALL_TIMEOUTS: CallTimeouts =
-    CallTimeouts { attempt: Duration::from_millis(600), call: Duration::from_millis(1500) };
+    CallTimeouts { attempt: Duration::from_millis(600), call: Duration::from_millis(1300) };
 
 /// Where the function finds its resources.
 #[derive(Debug, Clone)]
@@ -141,12 +141,25 @@ impl App {
         let now = self.clock.now();
         submission.check_fresh(now)?;
         // Only after the proof, so that nobody can use up the limit of another repository.
-        let repository = &submission.result.run.repository;
+        let repository = submission.result.run.repository.clone();
         self.rate_limits
-            .take(repository, posts_per_minute, now)
+            .take(&repository, posts_per_minute, now)
             .map_err(|wait| SubmitError::RateLimited(repository.clone(), wait))?;
+        let accepted = self.accept(submission, now, request.header("x-amzn-trace-id")).await;
+        if accepted.is_err() {
+            self.rate_limits.give_back(&repository);
+        }
+        accepted
+    }
+
+    async fn accept(
+        &self,
+        submission: Submission,
+        now: Timestamp,
+        trace: Option<&str>,
+    ) -> Result<TestResult, SubmitError> {
         let reservation = self.reserve(&submission, now).await?;
-        self.enqueue(submission, &reservation, request.header("x-amzn-trace-id")).await
+        self.enqueue(submission, &reservation, trace).await
     }
 
     /// Verifies the signature. Returns how many results the repository may submit in a minute, too.

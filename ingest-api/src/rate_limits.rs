@@ -12,6 +12,11 @@ use lru::LruCache;
 /// Only verified repositories are counted, so nobody can evict the bucket of another one at will.
 const REPOSITORIES_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
+/// What a submission that is not accepted costs: a replay, a reused nonce, or one that failed because of AWS. Such a
+/// retry is not a result, so a matrix of jobs may make many. It is not free, because each is a write to the nonces table:
+/// a flood of them is limited to ten times the rate.
+const NOT_ACCEPTED_COST: f64 = 0.1;
+
 #[derive(Debug)]
 pub(crate) struct RateLimits(Mutex<LruCache<Repository, (NonZeroU32, TokenBucket)>>);
 
@@ -20,7 +25,7 @@ impl RateLimits {
         Self(Mutex::new(LruCache::new(REPOSITORIES_MAX)))
     }
 
-    /// Counts a submission.
+    /// Counts a verified submission as one result.
     ///
     /// # Errors
     /// The time until the next one is allowed, if this one is over the limit: that many in a minute, and at once.
@@ -38,5 +43,14 @@ impl RateLimits {
             *bucket = full();
         }
         if bucket.1.take(now) { Ok(()) } else { Err(Duration::from_secs_f64(1.0 / per_second)) }
+    }
+
+    /// Gives back most of what [`Self::take`] took, because the submission was not accepted.
+    pub(crate) fn give_back(&self, repository: &Repository) {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Absent if other repositories have evicted it in the meantime.
+        if let Some((_, bucket)) = buckets.get_mut(repository) {
+            bucket.give_back(1.0 - NOT_ACCEPTED_COST);
+        }
     }
 }

@@ -21,8 +21,8 @@ use crate::secret_cache::{Secret, SecretCache};
 
 /// Registrations and secrets are read again after this long, and never used for longer.
 pub(crate) const LIFETIME: Duration = Duration::from_mins(5);
-/// If no known key matches a signature, registration and secret are read again early, at most this often for each
-/// repository and each secret. An unregistered name is looked up again at the same interval.
+/// If no known key matches a signature, registration and secrets are read again early, each of them at most this
+/// often. An unregistered name is looked up again at the same interval.
 pub(crate) const RELOAD_AFTER: Duration = Duration::from_mins(1);
 /// The maximum number of cached registrations. The least recently used are evicted first.
 const REGISTERED_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -96,8 +96,9 @@ impl RepositoryKeys {
         self.keys(repository, &registration, now).await
     }
 
-    /// The keys of `repository` after none of those from [`Self::get`] matched. Reads its registration and its secret
-    /// again, unless that happened within the last minute.
+    /// The keys of `repository` after none of those from [`Self::get`] matched. Reads its registration and its secrets
+    /// again, except each that was reloaded within the last minute. The master key may have been reloaded for another
+    /// repository.
     ///
     /// # Errors
     /// The same as [`Self::get`].
@@ -107,12 +108,17 @@ impl RepositoryKeys {
         now: Timestamp,
     ) -> Result<ValidKeys, SubmitError> {
         let cached = self.cached(repository, now)?;
-        if let Some(Registered { registration, reloaded_at: Some(at), .. }) = &cached
-            && at.is_recent(now, RELOAD_AFTER)
-        {
-            return self.keys(repository, registration, now).await;
-        }
-        let proofs = cached.map(|cached| cached.registration.proofs).unwrap_or_default();
+        let proofs = cached.as_ref().map(|cached| cached.registration.proofs.clone()).unwrap_or_default();
+        let registration = async {
+            match cached {
+                Some(Registered { registration, reloaded_at: Some(at), .. })
+                    if at.is_recent(now, RELOAD_AFTER) =>
+                {
+                    Ok(registration)
+                }
+                Some(_) | None => self.read(repository, now, Some(now)).await,
+            }
+        };
         let master = async {
             match proofs.derived {
                 Some(_) => self.secrets.reload(&self.master_key_arn, now).await.map(drop),
@@ -127,8 +133,7 @@ impl RepositoryKeys {
                 None => Ok(()),
             }
         };
-        let (registration, master, own_secret) =
-            tokio::join!(self.read(repository, now, Some(now)), master, own_secret);
+        let (registration, master, own_secret) = tokio::join!(registration, master, own_secret);
         master.and(own_secret)?;
         self.keys(repository, &registration?, now).await
     }

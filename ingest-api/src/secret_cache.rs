@@ -77,8 +77,10 @@ impl SecretCache {
     }
 
     async fn read_both(&self, id: &str, now: Timestamp) -> Result<Option<Secret>, AwsError> {
-        let (current, previous) =
-            tokio::try_join!(self.manager.read(id, Stage::Current), self.manager.read(id, Stage::Previous))?;
+        // In this order: if the secret is rotated in between, the key that was current is read twice. In the other order
+        // or at once, it might not be read at all, and clients that still use it would be rejected.
+        let current = self.manager.read(id, Stage::Current).await?;
+        let previous = self.manager.read(id, Stage::Previous).await?;
         let secret = current.map(|current| Secret { current, previous });
         Ok(self.remember(id, CachedSecret { secret, read_at: now, both_read_at: Some(now) }))
     }

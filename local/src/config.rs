@@ -74,26 +74,39 @@ impl Secret {
         Ok(Self { repository, value, posts_per_minute: POSTS_PER_MINUTE })
     }
 
-    /// Stores the secret, and registers its repository with it.
+    /// Stores the secret, and registers its repository with it. Does nothing but log a warning if a command has removed
+    /// the repository, or replaced its key, so that a restart does not undo that.
     ///
     /// # Errors
     /// [`StoreError`] when a call fails, or the repository has a corrupt registration.
     pub async fn register(&self, aws: &Aws, now: Timestamp) -> Result<(), StoreError> {
-        let put = aws.secrets().put(&SecretNames::default().repository(&self.repository), &self.value);
-        put.map_err(|error| AwsError::unexpected("secretsmanager:PutSecretValue", error))?;
+        let Self { repository, value, posts_per_minute } = self;
         let registrations = Registrations::new(&aws.sdk_config(), SECRETS_TABLE.to_owned());
-        let record = registrations.find(&self.repository).await?;
-        if let Some(Registration::Active(active)) = record.as_ref().map(|record| &record.registration)
-            && active.proofs.own_secret == Some(OwnSecret { until: None })
-        {
-            return Ok(());
+        let registration = registrations.find(repository).await?.map(|record| record.registration);
+        match &registration {
+            None => {}
+            Some(Registration::Removed(_)) => {
+                tracing::warn!(%repository, "--secret is ignored: the repository was removed; register it with `badgesmith repo add`");
+                return Ok(());
+            }
+            Some(Registration::Active(active))
+                if active.proofs.own_secret == Some(OwnSecret { until: None })
+                    && active.rotated.is_none() => {}
+            Some(Registration::Active(_)) => {
+                tracing::warn!(%repository, "--secret is ignored: `badgesmith repo` has set another key");
+                return Ok(());
+            }
         }
-        let registration = Registration::Active(ActiveRegistration {
-            posts_per_minute: self.posts_per_minute,
-            ..ActiveRegistration::with_own_secret(now)
-        });
-        // Nobody else writes registrations before the pipeline has started.
-        registrations.put(&self.repository, &registration, record.as_ref()).await?;
+        let put = aws.secrets().put(&SecretNames::default().repository(repository), value);
+        put.map_err(|error| AwsError::unexpected("secretsmanager:PutSecretValue", error))?;
+        if registration.is_none() {
+            let registration = Registration::Active(ActiveRegistration {
+                posts_per_minute: *posts_per_minute,
+                ..ActiveRegistration::with_own_secret(now)
+            });
+            // Nobody else writes registrations before the pipeline has started.
+            registrations.put(repository, &registration, None).await?;
+        }
         Ok(())
     }
 }

@@ -30,12 +30,25 @@ const POLLS_MAX: u32 = 100;
 const POLL_PERIOD: Duration = Duration::from_millis(50);
 
 /// Registers the demo repository unless it exists, stores its history and submits its newest result unless it has
-/// results, and returns a text with its page, the badge and the next steps.
+/// results, and returns a text with its page, the badge and the next steps. If an operator has removed the repository, or
+/// it has no derived key, changes nothing, and returns a text that says so.
 ///
 /// # Errors
 /// The message for the log. The pipeline itself keeps running.
 pub async fn run(server: &Server) -> Result<String, String> {
-    let key = key(server).await?;
+    let key = match key(server).await? {
+        DemoKey::Derived(key) => key,
+        DemoKey::Removed => {
+            return Ok(format!(
+                "no demo: {REPOSITORY} was removed; `badgesmith repo add {REPOSITORY}` registers it again\n"
+            ));
+        }
+        DemoKey::NotDerived => {
+            return Ok(format!(
+                "no demo: {REPOSITORY} has no derived key; `badgesmith repo rotate {REPOSITORY} --derived` makes one\n"
+            ));
+        }
+    };
     let mut badge = get_badge(server).await?;
     if badge.contains(NO_RESULTS) {
         store_history(server).await?;
@@ -51,24 +64,35 @@ pub async fn run(server: &Server) -> Result<String, String> {
     Ok(text(server, &badge, &key))
 }
 
-/// The key of the demo repository, which is registered if necessary.
-async fn key(server: &Server) -> Result<String, String> {
+/// The key of the demo repository, or why it has none that the demo may use.
+enum DemoKey {
+    Derived(String),
+    Removed,
+    NotDerived,
+}
+
+/// The key of the demo repository, which is registered if it never was.
+async fn key(server: &Server) -> Result<DemoKey, String> {
     let repository = repository()?;
     let registrations = Registrations::new(&server.aws().sdk_config(), SECRETS_TABLE.to_owned());
     let record = registrations.find(&repository).await.map_err(|error| error.to_string())?;
-    let (now, new_id) = (Clock::System.now(), KeyId::new(Uuid::new_v4().into_bytes()));
-    let registration = match record.as_ref().map(|record| &record.registration) {
+    let id = match record.map(|record| record.registration) {
         Some(Registration::Active(active)) => match active.proofs.derived {
-            Some(ids) => return derive(server, &repository, ids.current),
-            None => active.rotated(new_id, false, now),
+            Some(ids) => ids.current,
+            None => return Ok(DemoKey::NotDerived),
         },
-        Some(Registration::Removed(_)) | None => ActiveRegistration::with_derived_key(new_id, now),
+        Some(Registration::Removed(_)) => return Ok(DemoKey::Removed),
+        None => {
+            let id = KeyId::new(Uuid::new_v4().into_bytes());
+            let registration = ActiveRegistration::with_derived_key(id, Clock::System.now());
+            let put = registrations.put(&repository, &Registration::Active(registration), None).await;
+            if !put.map_err(|error| error.to_string())? {
+                return Err("the registration of the demo has changed".to_owned());
+            }
+            id
+        }
     };
-    let put = registrations.put(&repository, &Registration::Active(registration), record.as_ref()).await;
-    if !put.map_err(|error| error.to_string())? {
-        return Err("the registration of the demo has changed".to_owned());
-    }
-    derive(server, &repository, new_id)
+    derive(server, &repository, id).map(DemoKey::Derived)
 }
 
 fn derive(server: &Server, repository: &Repository, key_id: KeyId) -> Result<String, String> {

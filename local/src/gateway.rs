@@ -6,6 +6,7 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
@@ -140,15 +141,11 @@ fn joined_headers(headers: &HeaderMap) -> Map<String, Value> {
 }
 
 fn joined_query(query: &str) -> Map<String, Value> {
-    let mut joined: Map<String, Value> = Map::new();
+    let mut values: HashMap<_, Vec<_>> = HashMap::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let value = match joined.get(name.as_ref()).and_then(Value::as_str) {
-            Some(before) => format!("{before},{value}"),
-            None => value.into_owned(),
-        };
-        joined.insert(name.into_owned(), value.into());
+        values.entry(name).or_default().push(value);
     }
-    joined
+    values.into_iter().map(|(name, values)| (name.into_owned(), values.join(",").into())).collect()
 }
 
 /// The body in an event: text and JSON unchanged, everything else in base64; `true` for base64.

@@ -51,8 +51,15 @@ async fn run(config: Config, aws_port: Option<u16>, no_demo: bool) -> ExitCode {
     }
     tracing::info!("stopping after all accepted results are processed; a second signal stops immediately");
     tokio::select! {
-        () = server.stop() => ExitCode::SUCCESS,
-        () = signals.next() => fail("stopped before all accepted results were processed", 1),
+        stopped = server.stop() => match stopped {
+            Ok(0) => ExitCode::SUCCESS,
+            Ok(1) => fail("stopped, but 1 accepted result is not stored; start again to store it", 1),
+            Ok(left) => {
+                fail(&format!("stopped, but {left} accepted results are not stored; start again to store them"), 1)
+            }
+            Err(error) => fail(&error.to_string(), 1),
+        },
+        () = signals.next() => fail("stopped before all accepted results were stored; start again to store them", 1),
     }
 }
 
@@ -122,7 +129,7 @@ fn advice(error: &StartError) -> String {
         StartError::Port { .. } => "choose another with --port, or --port 0 for a free one",
         StartError::AwsPort { .. } => "choose another with --aws-port, or --aws-port 0 for a free one",
         StartError::Open(OpenError::Directory { .. }) => {
-            "choose a writable directory with --data-dir, or use --ephemeral"
+            "correct that, choose another directory with --data-dir, or use --ephemeral"
         }
         StartError::Open(OpenError::InUse(_)) => {
             "stop that process, or choose another directory with --data-dir"

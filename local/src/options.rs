@@ -48,6 +48,7 @@ pub struct Options {
     /// OWNER/REPO takes the key from the environment variable BADGESMITH_KEY, OWNER/REPO=@FILE takes it from a file, and
     /// OWNER/REPO=KEY is for keys that are not secret, since every program on this machine can read arguments. Clients
     /// sign results with the key. It is stored in the data directory. The key that it replaces stays valid for 24 hours.
+    /// After `badgesmith repo` has removed the repository or replaced its key, the option is ignored.
     // `Options::secrets` parses it, because clap prints malformed values with the key.
     #[arg(long = "secret", value_name = "OWNER/REPO[=KEY]")]
     secret: Vec<String>,
@@ -95,8 +96,8 @@ Examples:
         --queue-url http://127.0.0.1:9475/000000000000/badge-results-dlq
 
 Exit codes:
-  0  stopped by Ctrl-C or SIGTERM, after all accepted results were processed
-  1  failed, or stopped by a second signal before that
+  0  stopped by Ctrl-C or SIGTERM, after all accepted results were stored
+  1  failed, or stopped before that: by a second signal, or because a result cannot be stored now
   2  invalid options, or a port or data directory that cannot be used";
 
 impl Options {

@@ -13,6 +13,7 @@ use embedded_aws::template::Template;
 use embedded_aws::{Aws, OpenError};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,10 +22,10 @@ use crate::config::Config;
 use crate::gateway::{self, Gateway};
 use crate::poller::Poller;
 use crate::scheduler;
-use crate::stack::Stack;
+use crate::stack::{RESULTS_QUEUE, Stack};
 
-/// The largest request body of API Gateway.
-const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// The largest request body. API Gateway has 10 MB, but a result has at most 64 KiB, and each connection may hold one.
+const BODY_BYTES_MAX: usize = 128 * 1024;
 /// Concurrent batches of a queue: the lowest `MaximumConcurrency` of an event source mapping.
 const POLLERS: usize = 2;
 /// How often expired items and messages are deleted. Each sweep scans whole tables; AWS may take days.
@@ -128,8 +129,12 @@ impl Server {
         &self.stack.gateway
     }
 
-    /// Stops accepting requests, finishes those in progress, drains the queue of results, and returns.
-    pub async fn stop(self) {
+    /// Stops accepting requests, finishes those in progress, and drains the queue of results. Returns how many results
+    /// stayed in it, because they cannot be stored now. The next start processes them.
+    ///
+    /// # Errors
+    /// [`OpenError::Sqlite`] when the queue cannot be read.
+    pub async fn stop(self) -> Result<usize, OpenError> {
         self.stop_listeners.cancel();
         join(self.listeners).await;
         self.stop_workers.cancel();
@@ -144,6 +149,7 @@ impl Server {
             }
         }
         join(self.workers).await;
+        Ok(self.aws.queues().depth(RESULTS_QUEUE)?)
     }
 }
 
@@ -171,11 +177,16 @@ async fn sweep(aws: Aws) {
 async fn answer(gateway: &Gateway, request: Request<Incoming>) -> Response<Bytes> {
     let started = Instant::now();
     let (head, body) = request.into_parts();
-    let (method, path) = (head.method.clone(), head.uri.path().to_owned());
+    let method = head.method.clone();
+    // Without characters that reorder the text of a terminal.
+    let path = utf8_percent_encode(head.uri.path(), CONTROLS).to_string();
     let response = match listener::read(body, BODY_BYTES_MAX).await {
         Ok(body) => gateway.answer(Request::from_parts(head, body)).await,
-        Err(StatusCode::PAYLOAD_TOO_LARGE) => {
-            gateway::plain(StatusCode::PAYLOAD_TOO_LARGE, r#"{"message":"Request Entity Too Large"}"#)
+        Err(status @ StatusCode::PAYLOAD_TOO_LARGE) => {
+            gateway::plain(status, r#"{"message":"Request Entity Too Large"}"#)
+        }
+        Err(status @ StatusCode::REQUEST_TIMEOUT) => {
+            gateway::plain(status, r#"{"message":"Request Timeout"}"#)
         }
         Err(status) => gateway::plain(status, r#"{"message":"Bad Request"}"#),
     };

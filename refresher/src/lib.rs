@@ -14,6 +14,7 @@ mod settings;
 mod tokens;
 mod transition;
 mod upstream;
+mod waiting_line;
 
 pub use app::App;
 pub use invocation::{Invocation, InvocationResult};

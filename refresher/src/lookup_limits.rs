@@ -10,18 +10,34 @@ use lru::LruCache;
 /// Organizations with their own bucket; the least recently requested are evicted first.
 const ORGANIZATIONS_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
-/// The lookups of unconfirmed names that are left to this instance of the function. Each of them costs some writes,
-/// and up to two requests upstream.
-#[derive(Debug)]
+/// Why an unconfirmed name is looked up. Each reason has limits of its own, so that new names, or failing ones, do not
+/// starve those that wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LookupReason {
+    /// A badge was read.
+    Requested,
+    /// The last lookup failed.
+    Retried,
+    /// The name waited in line.
+    Waited,
+}
+
+/// The lookups of unconfirmed names that are left to this instance of the function.
+#[derive(Debug, Default)]
 pub(crate) struct LookupLimits {
+    requested: Limits,
+    retried: Limits,
+    waited: Limits,
+}
+
+/// The limits of lookups for one reason. Each lookup costs some writes, and up to four requests upstream.
+#[derive(Debug)]
+struct Limits {
     nuget: TokenBucket,
     /// Organizations that may be invented themselves.
     unconfirmed: OrganizationLimits,
     /// Organizations that have packages. Invented ones neither use up their limits nor evict them.
     confirmed: OrganizationLimits,
-    /// Places in the line of names that wait. They come back more slowly than the schedule looks names up, at least 200
-    /// every 5 minutes, so that the line does not grow.
-    waiting: TokenBucket,
 }
 
 /// The limits of all organizations together, and of each.
@@ -50,21 +66,38 @@ fn organization_bucket() -> TokenBucket {
     TokenBucket::new(30.0, 10.0 / 60.0)
 }
 
-impl Default for LookupLimits {
+impl Default for Limits {
     fn default() -> Self {
         Self {
             // A page of badges; at most 173,000 names a day.
             nuget: TokenBucket::new(200.0, 2.0),
             unconfirmed: OrganizationLimits::default(),
             confirmed: OrganizationLimits::default(),
-            waiting: TokenBucket::new(500.0, 0.5),
         }
     }
 }
 
 impl LookupLimits {
-    /// Uses up one lookup of `package`; `false` when its limit is reached.
-    pub(crate) fn take(&mut self, package: &Package, now: Timestamp) -> bool {
+    /// Uses up one lookup of `package` for this reason; `false` when its limit is reached.
+    pub(crate) fn take(&mut self, reason: LookupReason, package: &Package, now: Timestamp) -> bool {
+        let limits = match reason {
+            LookupReason::Requested => &mut self.requested,
+            LookupReason::Retried => &mut self.retried,
+            LookupReason::Waited => &mut self.waited,
+        };
+        limits.take(package, now)
+    }
+
+    /// Records that `package` exists, and with it its organization.
+    pub(crate) fn confirm(&mut self, package: &Package) {
+        for limits in [&mut self.requested, &mut self.retried, &mut self.waited] {
+            limits.confirm(package);
+        }
+    }
+}
+
+impl Limits {
+    fn take(&mut self, package: &Package, now: Timestamp) -> bool {
         match package {
             Package::NuGet(..) => self.nuget.take(now),
             Package::GitHub(organization, ..) if self.confirmed.each.contains(organization) => {
@@ -74,13 +107,7 @@ impl LookupLimits {
         }
     }
 
-    /// Uses up one place in the line of names that wait; `false` when it is full.
-    pub(crate) fn take_place(&mut self, now: Timestamp) -> bool {
-        self.waiting.take(now)
-    }
-
-    /// Records that `package` exists, and with it its organization.
-    pub(crate) fn confirm(&mut self, package: &Package) {
+    fn confirm(&mut self, package: &Package) {
         if let Package::GitHub(organization, ..) = package {
             let own = self.unconfirmed.each.pop(organization).unwrap_or_else(organization_bucket);
             self.confirmed.each.get_or_insert(organization.clone(), || own);
@@ -96,7 +123,7 @@ mod tests {
 
     #[test]
     fn invented_organizations_do_not_use_up_the_limits_of_confirmed_ones() {
-        let mut limits = LookupLimits::default();
+        let mut limits = Limits::default();
         let package = |organization: &str, number: u32| -> Package {
             format!("github/{organization}/p{number}").parse().unwrap()
         };

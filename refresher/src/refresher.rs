@@ -10,9 +10,10 @@ use badgesmith_domain::package_record::{PackageState, Validators};
 use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::Versions;
 
-use crate::lookup_limits::LookupLimits;
+use crate::lookup_limits::{LookupLimits, LookupReason};
 use crate::transition::{RefreshOutcome, RefreshPolicy, Transition};
 use crate::upstream::{FetchOutcome, FetchRequest, Upstreams};
+use crate::waiting_line::WaitingLine;
 
 /// The longest fetch of one package, however many pages it has. With the reads before and the writes after it, a refresh
 /// takes less time than a lease lasts.
@@ -26,6 +27,7 @@ const UNREAD_MAX: Duration = Duration::from_hours(30 * 24);
 pub(crate) struct Refresher {
     pub(crate) packages: Packages,
     pub(crate) clock: Clock,
+    pub(crate) waiting_line: WaitingLine,
     upstreams: Upstreams,
     policy: RefreshPolicy,
     lookup_limits: Mutex<LookupLimits>,
@@ -33,22 +35,18 @@ pub(crate) struct Refresher {
 
 impl Refresher {
     pub(crate) fn new(packages: Packages, upstreams: Upstreams, policy: RefreshPolicy, clock: Clock) -> Self {
-        Self { packages, clock, upstreams, policy, lookup_limits: Mutex::default() }
+        let (waiting_line, lookup_limits) = (WaitingLine::default(), Mutex::default());
+        Self { packages, clock, waiting_line, upstreams, policy, lookup_limits }
     }
 
     /// Whether an unconfirmed name may be looked up now; uses up one of the lookups that its limit allows.
-    pub(crate) fn may_look_up(&self, package: &Package) -> bool {
+    pub(crate) fn may_look_up(&self, reason: LookupReason, package: &Package) -> bool {
         let mut limits = self.lookup_limits.lock().unwrap_or_else(PoisonError::into_inner);
-        limits.take(package, self.clock.now())
+        limits.take(reason, package, self.clock.now())
     }
 
-    /// Whether an unconfirmed name may wait for its lookup; uses up one of the places.
-    pub(crate) fn may_wait(&self) -> bool {
-        let mut limits = self.lookup_limits.lock().unwrap_or_else(PoisonError::into_inner);
-        limits.take_place(self.clock.now())
-    }
-
-    /// Fetches a leased package from its upstream, and writes the result. `spelling` is the name as its reader wrote it.
+    /// Fetches a leased package from its upstream, and writes the result. `spelling` is the name as its reader wrote it
+    /// now; without it, the stored one counts.
     ///
     /// # Errors
     /// [`StoreError`] when DynamoDB failed. The lease then ends by itself, and the package is still due.
@@ -92,6 +90,7 @@ impl Refresher {
         let now = self.clock.now();
         let timeout = deadline.since(now).saturating_sub(TIME_TO_WRITE).min(FETCH_TIME_MAX);
         let package = &lease.package;
+        let spelling = spelling.or(lease.spelling.as_deref());
         let request = FetchRequest { package, state, spelling, validators: &validators, now, timeout };
         let fetched = self.upstreams.fetch(request).await;
         let now = self.clock.now();

@@ -11,6 +11,7 @@ use badgesmith_domain::package_request::{PackageRequest, Reason};
 use badgesmith_domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 
+use crate::lookup_limits::LookupReason;
 use crate::refresher::Refresher;
 use crate::transition::RefreshOutcome;
 
@@ -90,14 +91,16 @@ async fn handle(
         }
         Reason::Unschedule => return unschedule(refresher, package, requested_at).await,
         Reason::RefreshNow => match packages.lease_now(package, Some(requested_at), clock.now()).await? {
-            LeaseOutcome::Unknown => packages.lease_or_create(package, requested_at, clock.now()).await?,
+            LeaseOutcome::Unknown => {
+                packages.lease_or_create(package, request.spelling(), requested_at, clock.now()).await?
+            }
             leased @ (LeaseOutcome::Leased(_) | LeaseOutcome::NotDue) => leased,
         },
         Reason::Stale => match packages.lease_due(package, Some(requested_at), clock.now()).await? {
-            LeaseOutcome::Unknown => lease_unconfirmed(refresher, package, requested_at).await?,
+            LeaseOutcome::Unknown => lease_unconfirmed(refresher, request).await?,
             leased @ (LeaseOutcome::Leased(_) | LeaseOutcome::NotDue) => leased,
         },
-        Reason::FirstRequested => lease_unconfirmed(refresher, package, requested_at).await?,
+        Reason::FirstRequested => lease_unconfirmed(refresher, request).await?,
     };
     if let LeaseOutcome::Leased(lease) = leased {
         let outcome = refresher.refresh(&lease, request.spelling(), deadline).await?;
@@ -111,15 +114,15 @@ async fn handle(
 /// Leases a name that may be invented, if its lookup limit allows. Otherwise, the name waits for a run of the schedule.
 async fn lease_unconfirmed(
     refresher: &Refresher,
-    package: &Package,
-    requested_at: Timestamp,
+    request: &PackageRequest,
 ) -> Result<LeaseOutcome, StoreError> {
-    if refresher.may_look_up(package) {
-        return refresher.packages.lease_or_create(package, requested_at, refresher.clock.now()).await;
+    let (Refresher { packages, waiting_line, .. }, now) = (refresher, refresher.clock.now());
+    let package = &request.package;
+    if refresher.may_look_up(LookupReason::Requested, package) {
+        let requested_at = now.min(request.requested_at);
+        return packages.lease_or_create(package, request.spelling(), requested_at, now).await;
     }
-    if refresher.may_wait() {
-        refresher.packages.wait_in_line(package, requested_at, refresher.clock.now()).await?;
-    } else {
+    if !waiting_line.put(packages, request, now).await? {
         // Its badge stays pending, and the next read requests it again.
         tracing::warn!(%package, "dropped a request for an unconfirmed name: too many of them wait");
     }

@@ -10,6 +10,7 @@ use badgesmith_domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use crate::lookup_limits::LookupReason;
 use crate::refresher::Refresher;
 use crate::report::Report;
 use crate::transition::RefreshOutcome;
@@ -18,7 +19,7 @@ use crate::transition::RefreshOutcome;
 const CONCURRENCY_MAX: usize = 32;
 /// With less time left, no refresh starts, because it could not finish.
 const TIME_MIN: Duration = Duration::from_secs(40);
-/// After this many postponed names, the run ignores the rest.
+/// After this many postponed names of a shard, the run ignores the rest of it.
 const POSTPONED_MAX: usize = 1000;
 
 /// Refreshes the due packages: first the known ones, then the unconfirmed names, and those that wait.
@@ -45,9 +46,9 @@ async fn refresh_all(
     report: &mut Report,
 ) -> Result<(), StoreError> {
     let mut running = FuturesUnordered::new();
-    let mut failure = None;
+    let (mut failure, mut postponed, mut is_over) = (None, 0, false);
     loop {
-        while running.len() < CONCURRENCY_MAX && failure.is_none() && !report.unfinished {
+        while running.len() < CONCURRENCY_MAX && failure.is_none() && !is_over {
             let now = refresher.clock.now();
             let (shard, DuePackage { package, since }) = match due.next(&refresher.packages).await {
                 Ok(Some(next)) => next,
@@ -58,13 +59,19 @@ async fn refresh_all(
                 }
             };
             if deadline.since(now) < TIME_MIN {
-                report.unfinished = true;
+                (report.unfinished, is_over) = (true, true);
                 break;
             }
-            let is_known = matches!(shard, DueShard::Known(_));
-            if !is_known && !refresher.may_look_up(&package) {
+            let reason = match shard {
+                DueShard::Known(_) => None,
+                DueShard::Unconfirmed => Some(LookupReason::Retried),
+                DueShard::Waiting => Some(LookupReason::Waited),
+            };
+            if reason.is_some_and(|reason| !refresher.may_look_up(reason, &package)) {
                 report.postponed += 1;
-                report.unfinished = report.postponed >= POSTPONED_MAX;
+                postponed += 1;
+                is_over = postponed >= POSTPONED_MAX;
+                report.unfinished |= is_over;
                 continue;
             }
             report.lag_seconds = report.lag_seconds.max(now.since(since).as_secs());

@@ -84,14 +84,10 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<Option<Token>, AwsError> {
         let is_of_feed = |token: &Token| token.service_index.as_deref() == Some(service_index);
-        if let Some(token) = self.get(secret_id, now).await?.filter(is_of_feed) {
-            return Ok(Some(token));
+        match self.get(secret_id, now).await?.filter(is_of_feed) {
+            Some(token) => Ok(Some(token)),
+            None => Ok(self.reload(secret_id, now).await?.filter(is_of_feed)),
         }
-        let token = match self.cached(secret_id) {
-            Some(CachedToken { token, read_at }) if read_at.is_recent(now, RELOAD_AFTER) => token,
-            Some(_) | None => self.read(secret_id, now).await?,
-        };
-        Ok(token.filter(is_of_feed))
     }
 
     /// The token that has replaced the token `refused` in its secret, if any.
@@ -100,11 +96,18 @@ impl Tokens {
         refused: &Token,
         now: Timestamp,
     ) -> Result<Option<Token>, AwsError> {
-        let token = match self.cached(&refused.secret_id) {
-            Some(CachedToken { token, read_at }) if read_at.is_recent(now, RELOAD_AFTER) => token,
-            Some(_) | None => self.read(&refused.secret_id, now).await?,
+        let is_replacement = |new: &Token| {
+            new.authorization != refused.authorization && new.service_index == refused.service_index
         };
-        Ok(token.filter(|token| token.authorization != refused.authorization))
+        Ok(self.reload(&refused.secret_id, now).await?.filter(is_replacement))
+    }
+
+    /// The token in a secret, which is read again unless that was a moment ago.
+    async fn reload(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, AwsError> {
+        match self.cached(secret_id) {
+            Some(CachedToken { token, read_at }) if read_at.is_recent(now, RELOAD_AFTER) => Ok(token),
+            Some(_) | None => self.read(secret_id, now).await,
+        }
     }
 
     fn cached(&self, secret_id: &str) -> Option<CachedToken> {

@@ -130,7 +130,7 @@ async fn measure_pipeline(options: &Options) -> bool {
     read(&client, often, &branches[..1], tag).await.print("the same with If-None-Match: 304");
     heading("one client, SQLite on disk", TIMES);
     measure_visibility(&client, fresh).await;
-    server.stop().await;
+    assert_eq!(server.stop().await.ok(), Some(0), "results stayed in the queue");
     nothing_lost
 }
 

@@ -159,7 +159,8 @@ async fn erasing_and_moving_results_continue_after_a_failure() {
     assert_eq!(world.history().await.len(), 40, "those of the other branches stay");
 
     // It stops in the middle, and the next call does the rest.
-    world.faults.plan("BatchWriteItem", Fault::Fails, usize::MAX);
+    world.faults.plan("DeleteItem", Fault::Throttles, 4);
+    world.faults.then_plan("DeleteItem", Fault::Fails, usize::MAX);
     results.move_slots(&kit, &toolkit).await.unwrap_err();
     world.faults.heal();
     assert_eq!(results.move_slots(&kit, &toolkit).await.unwrap(), 40);
@@ -168,6 +169,26 @@ async fn erasing_and_moving_results_continue_after_a_failure() {
     assert_eq!(results.erase(&kit, None, |_| ()).await.unwrap(), 40, "the history");
     assert_eq!(results.erase(&toolkit, None, |_| ()).await.unwrap(), 40, "the slots");
     assert_eq!(world.history().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_result_that_arrives_while_its_slot_moves_is_moved_too() {
+    let world = World::new();
+    assert_eq!(world.submit(&world.post()).await.status, 202);
+    world.drain().await;
+    world.clock.advance(Duration::from_secs(1));
+    let results = Results::new(&faulty_config(&world), TEST_RESULTS_TABLE.to_owned());
+    let (kit, toolkit) = ("acme/kit".parse().unwrap(), "acme/toolkit".parse().unwrap());
+    world.faults.plan_for("PutItem", "LATEST#acme#toolkit", Fault::Pauses, 1);
+    let arrival = world.faults.interrupt(async {
+        let newer = with(result(world.now()), &json!({ "passed": 189, "failed": 1 }));
+        assert_eq!(world.submit(&Post::json(&newer)).await.status, 202);
+        world.drain().await;
+    });
+    let (moved, ()) = tokio::join!(results.move_slots(&kit, &toolkit), arrival);
+    assert_eq!(moved.unwrap(), 1);
+    assert_eq!(world.badge("linux/acme/toolkit/main").await, "189 passed, 1 failed");
+    assert_eq!(world.badge("linux/acme/kit/main").await, "no results");
 }
 
 /// The new key is current although the response was lost, so the command may print it.

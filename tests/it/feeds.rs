@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tests::faults::Fault;
 use tests::upstream::{RecordedRequest, Upstream, UpstreamFault};
 use tests::world::{FRESH_FOR, World};
+use tokio::time::Instant;
 
 /// `ci:hunter2hunter2`
 const BASIC: &str = "Basic Y2k6aHVudGVyMmh1bnRlcjI=";
@@ -80,6 +82,71 @@ async fn a_package_of_a_feed_with_credentials_is_shown_only_if_it_is_allowed() {
     for query in ["", "&version=[1.0,9.0)"] {
         assert_eq!(world.version(&format!("nuget/kit?feed=closed{query}")).await, "not found");
     }
+}
+
+#[tokio::test]
+async fn packages_of_a_feed_that_gets_credentials_later_are_not_found_until_they_are_allowed() {
+    let (_, other, mut world) = two_feeds();
+    world.add_feed("later", &other.nuget_service_index(), None).await;
+    other.publish("denied", &["7.0.0"]);
+    for (package, version) in [("kit", "5.0.0"), ("denied", "7.0.0")] {
+        assert_eq!(world.look_up(&format!("nuget/{package}?feed=later")).await, version);
+    }
+    world.add_feed("later", &other.nuget_service_index(), Some(("ci", PASSWORD))).await;
+    world.allow("later", "kit").await;
+    world.clock.advance(Duration::from_mins(1));
+    for package in ["kit", "denied"] {
+        assert_eq!(world.version(&format!("nuget/{package}?feed=later")).await, "not found", "at once");
+    }
+    world.clock.advance(FRESH_FOR);
+    let report = world.refresh_due().await;
+    assert_eq!((report.unchanged, report.not_found), (1, 1), "{report:?}");
+    world.restart_functions();
+    assert_eq!(world.version("nuget/kit?feed=later").await, "5.0.0", "allowed");
+    assert_eq!(world.version("nuget/denied?feed=later").await, "not found");
+    world.clock.advance(FRESH_FOR);
+    other.take_requests();
+    assert_eq!(world.refresh_due().await.unchanged, 1);
+    let requests = other.take_requests();
+    let mut documents = requests.iter().filter(|request| request.path.contains("kit"));
+    assert!(documents.all(|request| request.status == Some(304)), "conditional again: {requests:?}");
+
+    // As a private package, it is deleted when it leaves the schedule.
+    world.clock.advance(Duration::from_hours(31 * 24));
+    assert_eq!(world.refresh_due().await.unscheduled, 1);
+    world.restart_functions();
+    assert_eq!(world.version("nuget/kit?feed=later").await, "pending", "as an unknown package");
+}
+
+#[tokio::test]
+async fn the_calls_of_a_badge_take_a_bounded_time_together() {
+    let (_, other, mut world) = two_feeds();
+    world.add_feed("nightly", &other.nuget_service_index(), None).await;
+    assert_eq!(world.look_up("nuget/kit?feed=nightly").await, "5.0.0");
+    world.clock.advance(Duration::from_mins(2));
+    // Paused only here: before, it would time out the sockets to the upstream.
+    tokio::time::pause();
+    world.faults.plan("GetItem", Fault::TimesOut, 1);
+    let started = Instant::now();
+    assert_eq!(world.version("nuget/kit?feed=nightly").await, "5.0.0", "the feed answers the second call");
+    assert!(started.elapsed() >= Duration::from_millis(700));
+    world.clock.advance(Duration::from_mins(2));
+    world.faults.plan_for("GetItem", "FEED#", Fault::TimesOut, 1);
+    world.faults.then_plan("GetItem", Fault::TimesOut, usize::MAX);
+    let started = Instant::now();
+    assert_eq!(world.version("nuget/kit?feed=nightly").await, "5.0.0", "from memory");
+    let elapsed = started.elapsed();
+    assert!(elapsed < Duration::from_millis(1510), "{elapsed:?}");
+}
+
+#[tokio::test]
+async fn a_feed_may_expire() {
+    let (_, other, world) = two_feeds();
+    world.add_feed("brief", &other.nuget_service_index(), None).await;
+    world.expire_feed("brief", Duration::from_mins(10)).await;
+    assert_eq!(world.version("nuget/kit?feed=brief").await, "pending");
+    world.clock.advance(Duration::from_mins(10));
+    assert_eq!(world.version("nuget/kit?feed=brief").await, "not found");
 }
 
 #[tokio::test]

@@ -56,6 +56,26 @@ async fn registration_and_secret_are_read_every_five_minutes() {
     }
 }
 
+/// The two versions of a secret are read one by one.
+#[tokio::test(start_paused = true)]
+async fn a_rotation_between_two_reads_of_a_secret_refuses_no_request() {
+    for stage in ["AWSCURRENT", "AWSPREVIOUS"] {
+        let world = World::new();
+        check(&verdict(&world, KEY).await, true, "before the rotation");
+        world.clock.advance(LIFETIME);
+        world.faults.plan_for("GetSecretValue", stage, Fault::Pauses, 1);
+        let rotation = world.faults.interrupt(async { world.set_key(REPOSITORY, NEW_KEY) });
+        let (during, ()) = tokio::join!(verdict(&world, KEY), rotation);
+        check(&during, true, stage);
+        check(&verdict(&world, "neither the old nor the new key").await, false, stage);
+        check(&verdict(&world, KEY).await, true, stage);
+        world.clock.advance(MINUTE);
+        for key in [KEY, NEW_KEY] {
+            check(&verdict(&world, key).await, true, stage);
+        }
+    }
+}
+
 /// Three instances and three clients: one that keeps the old key for a day, one that switches after a minute, and one
 /// without a key.
 async fn check_rotation(world: &World, rotate: impl AsyncFnOnce() -> String, old: &str) {
@@ -187,6 +207,26 @@ async fn both_stages_of_the_master_key_derive_keys_until_the_operator_removes_th
     world.clock.advance(LIFETIME);
     check(&verdict(&world, &new).await, true, "derived from the current master key");
     check(&verdict(&world, &old).await, false, "derived from the previous master key");
+}
+
+/// The keys of all repositories depend on the master key, so their functions read it for each other.
+#[tokio::test(start_paused = true)]
+async fn a_rotated_secret_is_read_within_a_minute_whenever_the_registration_was_read() {
+    let world = World::new();
+    world.register(REPOSITORY).await;
+    world.register("acme/other").await;
+    let bad = async |repository: &str| {
+        let post = world.post_of(repository).signed("the key of no repository");
+        check(&world.submit(&post).await.verdict(), false, repository);
+    };
+    bad("acme/other").await;
+    world.clock.advance(Duration::from_secs(10));
+    world.rotate_master_key();
+    world.clock.advance(Duration::from_secs(20));
+    bad(REPOSITORY).await;
+    world.clock.advance(Duration::from_secs(40));
+    let new = world.key_of(REPOSITORY).await;
+    check(&verdict(&world, &new).await, true, "a minute after the rotation of the master key");
 }
 
 /// The table is restored to a time before the rotations, as docs/operations.md describes it: first a new master key

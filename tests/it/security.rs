@@ -8,6 +8,7 @@ use badgesmith_domain::signature::Digest;
 use badgesmith_domain::timestamp::Timestamp;
 use serde_json::json;
 use tests::client::{KEY, Post, REPOSITORY, result, with};
+use tests::faults::Fault;
 use tests::world::World;
 
 #[tokio::test(start_paused = true)]
@@ -180,6 +181,40 @@ async fn each_repository_has_a_rate_limit_that_only_its_own_posts_use_up() {
     assert_eq!(world.submit(&world.post_of("acme/other").signed(&key)).await.status, 202);
     world.clock.advance(Duration::from_secs(1));
     assert_eq!(world.submit(&limited).await.status, 202, "the same bytes after Retry-After");
+}
+
+/// A matrix of 100 jobs that retry for a minute, because the queue is unavailable or because the responses are lost.
+#[tokio::test(start_paused = true)]
+async fn retries_of_a_matrix_do_not_use_up_its_rate() {
+    let world = World::new();
+    let posts: Vec<_> = (0..100).map(|_| world.post()).collect();
+    world.faults.plan("SendMessage", Fault::Fails, usize::MAX);
+    for _ in 0..8 {
+        for post in &posts {
+            assert_eq!(world.submit(post).await.verdict(), "503 UNAVAILABLE");
+        }
+    }
+    world.faults.heal();
+    for expected in ["202"].into_iter().chain(["409 ALREADY_ACCEPTED"; 8]) {
+        for post in &posts {
+            assert_eq!(world.submit(post).await.verdict(), expected);
+        }
+    }
+}
+
+/// Each replay is a write, even though it changes nothing.
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_replays_is_limited_to_ten_times_the_rate() {
+    let world = World::new();
+    let post = world.post();
+    assert_eq!(world.submit(&post).await.status, 202);
+    let mut replays = 0;
+    while world.submit(&post).await.verdict() == "409 ALREADY_ACCEPTED" {
+        replays += 1;
+        assert!(replays <= 3000);
+    }
+    assert!(replays > 2900, "{replays}");
+    assert_eq!(world.submit(&post).await.verdict(), "429 RATE_LIMITED");
 }
 
 #[tokio::test(start_paused = true)]

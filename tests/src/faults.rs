@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use embedded_aws::{Aws, response};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 /// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum Fault {
     Throttles,
     /// `BatchWriteItem` writes the first item only, and returns the others as unprocessed.
     LeavesUnprocessed,
+    /// AWS executes the call after [`Faults::interrupt`], or never.
+    Pauses,
 }
 
 impl Fault {
@@ -53,6 +56,8 @@ pub struct Call {
 pub struct Faults {
     aws: Aws,
     state: Arc<Mutex<State>>,
+    paused: Arc<Notify>,
+    resumed: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -74,7 +79,7 @@ struct Planned {
 
 impl Faults {
     pub fn new(aws: Aws) -> Self {
-        Self { aws, state: Arc::default() }
+        Self { aws, state: Arc::default(), paused: Arc::default(), resumed: Arc::default() }
     }
 
     /// Injects `fault` into the next `times` calls of `operation`, in place of all planned faults.
@@ -96,6 +101,13 @@ impl Faults {
     fn push(&self, operation: &str, text: &str, fault: Fault, left: usize) {
         let planned = Planned { operation: operation.to_owned(), text: text.to_owned(), fault, left };
         self.state.lock().unwrap().planned.push_back(planned);
+    }
+
+    /// Waits until a call pauses ([`Fault::Pauses`]), runs `change`, and lets the call go on.
+    pub async fn interrupt(&self, change: impl Future<Output = ()>) {
+        self.paused.notified().await;
+        change.await;
+        self.resumed.notify_one();
     }
 
     /// Removes all planned faults.
@@ -143,7 +155,7 @@ impl HttpConnector for Faults {
             *request.body_mut() = first.to_string().into();
             unprocessed = Some(rest);
         }
-        let aws = self.aws.clone();
+        let Self { aws, paused, resumed, .. } = self.clone();
         HttpConnectorFuture::new(async move {
             match fault {
                 None => aws.call(request).await,
@@ -160,6 +172,11 @@ impl HttpConnector for Faults {
                 Some(Fault::AnswerTimesOut) => {
                     aws.call(request).await?;
                     pending().await
+                }
+                Some(Fault::Pauses) => {
+                    paused.notify_one();
+                    resumed.notified().await;
+                    aws.call(request).await
                 }
                 Some(Fault::LeavesUnprocessed) => {
                     aws.call(request).await?;

@@ -244,6 +244,18 @@ impl World {
         self.feeds().put(&Feed { name, address: url.to_owned(), secret_id }, self.now()).await.unwrap();
     }
 
+    /// Makes the item of a feed expire, as an operator may do by hand.
+    pub async fn expire_feed(&self, name: &str, after: Duration) {
+        let ttl = self.now().plus(after).unix_seconds().to_string();
+        let client = aws_sdk_dynamodb::Client::new(&self.sdk_config());
+        let key = |text: String| AttributeValue::S(text);
+        let update = client.update_item().table_name(SECRETS_TABLE).key("PK", key(format!("FEED#{name}")));
+        let update = update.key("SK", key("META".to_owned())).update_expression("SET #ttl = :ttl");
+        let update = update.expression_attribute_names("#ttl", "TTL");
+        let update = update.expression_attribute_values(":ttl", AttributeValue::N(ttl));
+        update.send().await.unwrap();
+    }
+
     pub async fn remove_feed(&self, name: &str) {
         self.feeds().delete(&name.parse().unwrap()).await.unwrap();
     }

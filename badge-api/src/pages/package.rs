@@ -7,6 +7,7 @@ use badgesmith_domain::package_record::{Known, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::{Advisory, Version, Versions};
 use maud::{Markup, html};
+use tokio::time::Instant;
 
 use super::address::Site;
 use super::layout::{age, chip, document, fit, message};
@@ -19,6 +20,7 @@ use crate::respond::{self, CachePolicy};
 
 /// The share of the page of the list of versions, in bytes. A row has about 40.
 const VERSIONS_BYTES_MAX: usize = 12_000;
+const NOT_FOUND: &str = "No registry has this package, or it must not be shown.";
 
 /// The page of a package, which is looked up as for its badge. `None` if DynamoDB fails.
 pub(super) async fn page(
@@ -28,6 +30,7 @@ pub(super) async fn page(
     site: &Site<'_>,
     now: Timestamp,
 ) -> Option<Response> {
+    let started = Instant::now();
     let query = request.query();
     let names = PackageNames::parse(registry, names, &query);
     let PackageNames { provider, written, package, .. } = &names;
@@ -37,16 +40,22 @@ pub(super) async fn page(
             "Its name, owner, type or feed is invalid.",
         )));
     };
-    if !package_badge::feed_exists(feeds, package, now).await? {
+    let needs_consent = package_badge::needs_consent(feeds, package, now).await;
+    let needs_consent =
+        needs_consent.inspect_err(|error| tracing::error!(%package, %error, "failed to read a feed")).ok()?;
+    let Some(needs_consent) = needs_consent else {
         return Some(respond::page_not_found(message(
             "Unknown feed",
             "The operator has not registered this feed.",
         )));
-    }
-    let read = PackageRead { package, written, needs_versions: true, now };
-    let found = packages.get(read).await;
+    };
+    let found = packages.get(PackageRead { package, written, needs_versions: true, now, started }).await;
     let found =
         found.inspect_err(|error| tracing::error!(%package, %error, "failed to read a package")).ok()?;
+    if needs_consent && found.as_ref().is_some_and(|found| package_badge::lacks_consent(&found.record.state))
+    {
+        return Some(respond::page_not_found(message(written, NOT_FOUND)));
+    }
     let path = package_path(package, written);
     let known = found.as_ref().and_then(|found| match &found.record.state {
         PackageState::Known(known) => Some((found, known)),
@@ -63,8 +72,7 @@ pub(super) async fn page(
 fn absent(request: Request<'_>, name: &str, found: Option<&CachedPackage>) -> Response {
     let text = match found.map(|found| (&found.record.state, found.record.failures)) {
         Some((PackageState::NotFound, _)) => {
-            let text = "No registry has this package, or it must not be shown.";
-            return respond::page_not_found(message(name, text));
+            return respond::page_not_found(message(name, NOT_FOUND));
         }
         Some((_, 1..)) => "The registry did not answer. The package is looked up again.",
         Some(_) | None => "This package is being looked up. Reload this page in a moment.",

@@ -1,7 +1,7 @@
 //! Checks the registration and the key of a repository.
 
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::secrets_manager::Stage;
+use badgesmith_aws::secrets_manager::{SecretDescription, Stage};
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::signature::HmacKey;
 
@@ -11,18 +11,17 @@ use crate::stack::Stack;
 /// What the key signs. Nobody else ever sees the signature.
 const PROBE: &[u8] = b"badgesmith doctor";
 
-/// Checks that the master key can be read, and whether its previous version counts, too.
+/// Checks that the master key exists, and whether its previous version counts, too. Reads no value: whoever knows one
+/// can sign results of every repository.
 pub(super) async fn check_master_key(stack: &Stack) -> Result<String, String> {
     let store = RepositoryStore::new(stack).map_err(|error| error.to_string())?;
-    match store.master_key(Stage::Current).await.map_err(|error| error.to_string())? {
-        None => {
-            Err("the master key does not exist; restore it with `aws secretsmanager restore-secret`"
-                .to_owned())
-        }
-        Some(_) => match store.master_key(Stage::Previous).await.map_err(|error| error.to_string())? {
-            None => Ok("one version".to_owned()),
-            Some(_) => Ok("two versions, which both count".to_owned()),
-        },
+    match store.master_key_description().await.map_err(|error| error.to_string())? {
+        None => Err("the master key does not exist; deploy the template again".to_owned()),
+        Some(SecretDescription { deletes_at: Some(at), .. }) => Err(format!(
+            "the master key is scheduled for deletion at {at}; restore it with `aws secretsmanager restore-secret`"
+        )),
+        Some(SecretDescription { has_previous: true, .. }) => Ok("two versions, which both count".to_owned()),
+        Some(_) => Ok("one version".to_owned()),
     }
 }
 

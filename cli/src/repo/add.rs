@@ -22,8 +22,11 @@ pub(super) async fn add(store: &RepositoryStore, options: &Add) -> Result<Output
     }
     let now = Clock::System.now();
     let (key, mut registration) = if *own_secret {
-        let key = create_secret(store, repository, record.is_some()).await?;
-        (key, ActiveRegistration::with_own_secret(now))
+        let (key, rotated) = match create_secret(store, repository, record.is_some()).await? {
+            NewSecret::Created(key) => (key, None),
+            NewSecret::Replaced(key) => (key, Some(now)),
+        };
+        (key, ActiveRegistration { rotated, ..ActiveRegistration::with_own_secret(now) })
     } else {
         let id = new_key_id()?;
         let key = store.derive(repository, id).await?.as_str().to_owned();
@@ -48,17 +51,25 @@ pub(super) async fn add(store: &RepositoryStore, options: &Add) -> Result<Output
         .note("Store it in the CI system as the secret BADGESMITH_KEY."))
 }
 
-/// Creates the secret of a repository's own, and returns its key. A repository that `was_removed` may still have its
-/// secret; the key in that does not return.
+/// The key in a secret that was created, or whose key it has replaced.
+enum NewSecret {
+    Created(String),
+    Replaced(String),
+}
+
+/// Creates the secret of a repository's own. A repository that `was_removed` may still have its secret; the key in that
+/// does not return.
 async fn create_secret(
     store: &RepositoryStore,
     repository: &Repository,
     was_removed: bool,
-) -> Result<String, CliError> {
+) -> Result<NewSecret, CliError> {
     let (name, key) = (store.secret_name(repository), generate_key()?);
     match store.secrets.create(&name, &repository_secret(&key)).await? {
-        CreateOutcome::Created => Ok(key),
-        CreateOutcome::AlreadyExists if was_removed => replace_compromised(store, repository).await,
+        CreateOutcome::Created => Ok(NewSecret::Created(key)),
+        CreateOutcome::AlreadyExists if was_removed => {
+            replace_compromised(store, repository).await.map(NewSecret::Replaced)
+        }
         CreateOutcome::AlreadyExists => Err(CliError::Failed(format!(
             "the secret {name} exists; register it as it is with `badgesmith repo import`"
         ))),

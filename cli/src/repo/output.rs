@@ -54,6 +54,12 @@ pub(super) struct RegistrationList {
 }
 
 #[derive(Serialize)]
+pub(super) struct UpdatedRepository {
+    pub(super) repository: String,
+    pub(super) posts_per_minute: u32,
+}
+
+#[derive(Serialize)]
 pub(super) struct RemovedRepository {
     pub(super) repository: String,
     pub(super) removed_at: Timestamp,
@@ -110,17 +116,21 @@ impl RepositoryDescription {
             Registration::Active(ActiveRegistration { proofs, posts_per_minute, created, rotated }) => {
                 let Proofs { derived, own_secret } = proofs;
                 let own_secret = own_secret.filter(|secret| secret.counts_at(now));
-                // The commands rotate the secret itself, not its registration.
+                // The versions of an own secret show rotations by other tools, too.
                 let secret_rotated =
                     secret.as_ref().filter(|secret| secret.has_previous).map(|secret| secret.changed);
                 let previous = derived.and_then(|ids| ids.previous).map(|(_, until)| until);
                 let previous =
                     previous.or_else(|| secret_rotated.map(|rotated| rotated.plus(PREVIOUS_KEY_LIFETIME)));
+                let rotated_at = match (derived, &secret) {
+                    (None, Some(_)) => secret_rotated,
+                    (Some(_), _) | (None, None) => *rotated,
+                };
                 Self {
                     repository,
                     removed_at: None,
                     created_at: Some(*created),
-                    rotated_at: rotated.or(secret_rotated),
+                    rotated_at,
                     posts_per_minute: Some(posts_per_minute.get()),
                     derived_key: derived.is_some(),
                     previous_key_valid_until: previous.filter(|until| now < *until),
@@ -220,6 +230,12 @@ impl fmt::Display for RegistrationList {
             table.row([repository.repository.clone(), proof, ago(created_at), ago(rotated_at), rate]);
         }
         table.fmt(f)
+    }
+}
+
+impl fmt::Display for UpdatedRepository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} may submit {} results a minute", self.repository, self.posts_per_minute)
     }
 }
 

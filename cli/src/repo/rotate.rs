@@ -33,12 +33,17 @@ pub(super) async fn rotate(store: &RepositoryStore, options: &Rotate) -> Result<
             replace_compromised(store, repository).await?;
         }
         key
-    } else if *compromised {
-        replace_compromised(store, repository).await?
     } else {
-        let key = generate_key()?;
-        put_key(store, repository, &key).await?;
-        key
+        // Secrets Manager overwrites without a condition. This write admits only one of two commands at the same time.
+        let rotated = Registration::Active(ActiveRegistration { rotated: Some(now), ..active });
+        store.put(repository, &rotated, Some(&record)).await?;
+        if *compromised {
+            replace_compromised(store, repository).await?
+        } else {
+            let key = generate_key()?;
+            put_key(store, repository, &key).await?;
+            key
+        }
     };
     let secret = (!derived).then(|| store.secret_name(repository));
     let hint = lost_key(repository, secret.as_deref(), *compromised);
@@ -66,7 +71,9 @@ async fn previous_expires(
         return Ok(active.proofs.derived.and_then(|ids| ids.previous).map(|(_, until)| until));
     }
     let secret = store.secrets.describe(&store.secret_name(repository)).await?;
-    Ok(secret.filter(|secret| secret.has_previous).map(|secret| secret.changed.plus(PREVIOUS_KEY_LIFETIME)))
+    let changed = secret.filter(|secret| secret.has_previous).map(|secret| secret.changed);
+    // The registration is written first, so another command may be about to change the secret.
+    Ok(changed.max(active.rotated).map(|rotated| rotated.plus(PREVIOUS_KEY_LIFETIME)))
 }
 
 /// A second rotation within [`PREVIOUS_KEY_LIFETIME`] revokes a key that is still valid.

@@ -83,13 +83,21 @@ impl RepositoryStore {
 
     /// A version of the master key; `None` if it does not exist.
     pub(crate) async fn master_key(&self, stage: Stage) -> Result<Option<MasterKey>, CliError> {
-        let arn = self.master_key_arn.as_deref().ok_or_else(|| {
-            let advice = "upgrade it to this version first";
-            CliError::Failed(format!("the stack has no output MasterKeyArn; {advice}"))
-        })?;
-        let Some(version) = self.secrets.read(arn, stage).await? else { return Ok(None) };
+        let Some(version) = self.secrets.read(self.master_key_arn()?, stage).await? else { return Ok(None) };
         let master = MasterKey::new(&version.value);
         master.map(Some).ok_or_else(|| CliError::Failed("the master key is too short".to_owned()))
+    }
+
+    /// The description of the master key, without its values; `None` if it does not exist.
+    pub(crate) async fn master_key_description(&self) -> Result<Option<SecretDescription>, CliError> {
+        Ok(self.secrets.describe(self.master_key_arn()?).await?)
+    }
+
+    fn master_key_arn(&self) -> Result<&str, CliError> {
+        self.master_key_arn.as_deref().ok_or_else(|| {
+            let advice = "upgrade it to this version first";
+            CliError::Failed(format!("the stack has no output MasterKeyArn; {advice}"))
+        })
     }
 
     /// The name of the secret of a repository's own.

@@ -1,12 +1,14 @@
 //! Registrations of repositories, and their keys.
 
 use std::fs;
+use std::sync::{Arc, OnceLock};
 
 use badgesmith_aws::clock::Clock;
 use serde_json::json;
 use tests::client::{Post, result, with};
 
-use super::{World, output_of, until};
+use super::proxy::Proxy;
+use super::{CommandOutput, World, badgesmith, output_of, until};
 
 /// Posts a result of `repository` to a pipeline that remembers nothing, and returns the verdict.
 async fn verdict(world: &World, repository: &str, key: &str) -> String {
@@ -103,6 +105,31 @@ async fn an_own_secret_is_rotated_and_replaced_by_a_derived_key() {
     }
 }
 
+/// The second command runs when the first one makes its first call of each of these operations.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_rotations_of_an_own_secret_at_once_do_not_revoke_the_old_key() {
+    for operation in ["PutItem", "PutSecretValue"] {
+        let world = World::start().await;
+        let old = key(&world, &["repo", "add", "acme/kit", "--own-secret"]).await;
+        let (endpoint, second) = (format!("http://{}", world.aws), Arc::new(OnceLock::new()));
+        let stored = Arc::clone(&second);
+        let proxy = Proxy::start(world.aws, move |called, number| {
+            if (called, number) == (operation, 1) {
+                let mut command = badgesmith(&["repo", "rotate", "acme/kit", "--endpoint-url", &endpoint]);
+                stored.set(CommandOutput::from(command.output().unwrap())).unwrap();
+            }
+            true
+        });
+        let first = proxy.run(&["repo", "rotate", "acme/kit"]).await;
+        let outputs = [&first, second.get().unwrap()];
+        let printed: Vec<_> = outputs.iter().filter(|output| output.code == Some(0)).collect();
+        assert_eq!(printed.len(), 1, "{operation}: {outputs:?}");
+        for key in [old.as_str(), printed[0].stdout.trim()] {
+            assert_eq!(verdict(&world, "acme/kit", key).await, "202", "{operation}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leaked_own_secret_is_replaced_even_by_a_derived_key() {
     let world = World::start().await;
@@ -162,8 +189,17 @@ async fn a_renamed_repository_keeps_its_badge_and_an_erased_one_loses_it() {
     assert_eq!(verdict(&world, "acme/kit", &old).await, "401 UNAUTHORIZED");
     assert_eq!(badge("acme/toolkit/feature/x").await, "190 passed");
     assert_eq!(badge("acme/kit/feature/x").await, "no results");
-    let shown = world.run(&["repo", "show", "acme/toolkit", "--json"]).await.json();
-    assert_eq!(shown["posts_per_minute"], 1000);
+    let rate = async || {
+        world.run(&["repo", "show", "acme/toolkit", "--json"]).await.json()["posts_per_minute"].clone()
+    };
+    assert_eq!(rate().await, 1000);
+    let updated = world.run(&["repo", "update", "acme/toolkit", "--posts-per-minute", "400"]).await;
+    assert!(updated.stderr.contains("In force within 5 minutes"), "{updated:?}");
+    assert_eq!(updated.ok(), "acme/toolkit may submit 400 results a minute\n");
+    assert_eq!(rate().await, 400);
+    assert_eq!(key(&world, &["repo", "show", "acme/toolkit", "--key"]).await, new.trim(), "the same key");
+    world.run(&["repo", "update", "acme/kit", "--posts-per-minute", "400"]).await.failed(3, "was removed");
+    world.run(&["repo", "update", "acme/toolkit", "--posts-per-minute", "0"]).await.failed(2, "0");
     // Moves what arrived in the meantime.
     let again = world.run(&["repo", "rename", "acme/kit", "acme/toolkit"]).await;
     assert!(again.stderr.contains("Moved 0 latest results"), "{again:?}");
@@ -210,6 +246,31 @@ async fn doctor_checks_registration_key_and_round_trip() {
     assert!(detail(&wrong.json(), "key").contains("badgesmith repo show acme/kit --key"));
     world.run(&["repo", "remove", "acme/kit", "--yes"]).await.ok();
     assert!(detail(&doctor(&new).await.json(), "registration").contains("was removed"));
+}
+
+/// Whoever knows the master key can sign results of every repository.
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_reads_no_secret_that_it_does_not_need() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let derived = key(&world, &["repo", "add", "acme/derived"]).await;
+    let own = key(&world, &["repo", "add", "acme/own", "--own-secret"]).await;
+    let proxy = Proxy::start(world.aws, |_, _| true);
+    let doctor = async |repository: Option<(&str, &str)>| {
+        let (file, url) = (folder.path().join("key"), world.url());
+        let mut arguments = vec!["doctor"];
+        if let Some((repository, key)) = repository {
+            fs::write(&file, key).unwrap();
+            let file = file.to_str().unwrap();
+            arguments.extend(["--repo", repository, "--key-file", file, "--url", url.as_str()]);
+        }
+        let report = proxy.run(&arguments).await.stdout;
+        assert!(report.contains("ok      master key"), "{report}");
+        proxy.take_calls("GetSecretValue").len()
+    };
+    assert_eq!(doctor(None).await, 0);
+    assert_eq!(doctor(Some(("acme/own", &own))).await, 0);
+    assert_eq!(doctor(Some(("acme/derived", &derived))).await, 1, "the current version of the master key");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use rusqlite::params;
 use serde::Deserialize;
 use tokio::sync::Notify;
 
+use super::send::DELAY_SECONDS_MAX;
 use crate::arn::{ACCOUNT, arn, resource_name};
 use crate::database::Database;
 use crate::error::ServiceError;
@@ -67,11 +68,12 @@ impl Queues {
              CREATE INDEX IF NOT EXISTS message_by_visibility ON message (queue, visible_at);
              CREATE INDEX IF NOT EXISTS message_by_receipt ON message (receipt_handle);",
         )?;
-        // Messages in flight become visible at a restart, because the process that received them has ended. Messages
-        // that were never received are delayed, and stay delayed.
+        // Messages in flight become visible at a restart, because the process that received them has ended. So do those
+        // with a longer delay than SQS has, which were sent while the clock was ahead.
+        let now = opened.now();
         opened.database.lock().execute(
-            "UPDATE message SET visible_at = ?1 WHERE visible_at > ?1 AND receive_count > 0",
-            [opened.now()],
+            "UPDATE message SET visible_at = 0 WHERE visible_at > ?1 AND receive_count > 0 OR visible_at > ?2",
+            [now, now + DELAY_SECONDS_MAX * 1000],
         )?;
         Ok(opened)
     }

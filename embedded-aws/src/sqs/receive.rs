@@ -131,7 +131,7 @@ impl Queues {
             for (sequence, receive_count) in found {
                 match &queue.redrive {
                     Some(policy) if receive_count >= policy.receives_max => {
-                        move_to_dead_letter_queue(&transaction, sequence, &queue.name, policy, now)?;
+                        move_to_dead_letter_queue(&transaction, sequence, &queue.name, policy)?;
                     }
                     Some(_) | None => messages.push(receive(&transaction, sequence, request, now)?),
                 }
@@ -182,14 +182,13 @@ fn move_to_dead_letter_queue(
     sequence: i64,
     source: &str,
     policy: &Redrive,
-    now: i64,
 ) -> Result<(), ServiceError> {
     let message_id: String = transaction.query_row(
-        "UPDATE message SET queue = ?2, visible_at = ?3, receive_count = 0, receipt_handle = NULL,
+        "UPDATE message SET queue = ?2, visible_at = 0, receive_count = 0, receipt_handle = NULL,
              first_received_at = NULL,
-             system_attributes = json_set(system_attributes, '$.' || ?4, json_object('StringValue', ?5))
+             system_attributes = json_set(system_attributes, '$.' || ?3, json_object('StringValue', ?4))
          WHERE sequence = ?1 RETURNING message_id",
-        params![sequence, policy.dead_letter_queue, now, SOURCE_ATTRIBUTE, Queues::arn(source)],
+        params![sequence, policy.dead_letter_queue, SOURCE_ATTRIBUTE, Queues::arn(source)],
         |row| row.get(0),
     )?;
     tracing::error!(message_id, "moved a message to the dead-letter queue: max receives exceeded");

@@ -18,7 +18,8 @@ use crate::template::QueueSettings;
 pub(super) const BYTES_MAX: usize = 1024 * 1024;
 const ATTRIBUTES_MAX: usize = 10;
 const GROUP_CHARACTERS_MAX: usize = 128;
-const DELAY_SECONDS_MAX: i64 = 900;
+/// The longest delay: 15 minutes.
+pub(super) const DELAY_SECONDS_MAX: i64 = 900;
 
 /// A message to send.
 #[derive(Default, Deserialize)]
@@ -146,6 +147,11 @@ impl Queues {
     }
 }
 
+/// When a new message becomes visible. Without a delay it always is, even if the clock is set back.
+fn visible_at(delay_seconds: i64, now: i64) -> i64 {
+    if delay_seconds == 0 { 0 } else { now + delay_seconds * 1000 }
+}
+
 fn insert(
     connection: &Connection,
     queue: &QueueSettings,
@@ -168,7 +174,7 @@ fn insert(
             serde_json::to_string(&content.message_attributes)?,
             serde_json::to_string(&system_attributes)?,
             now,
-            now + content.delay_seconds * 1000,
+            visible_at(content.delay_seconds, now),
         ],
     )?;
     let mut sent = Map::new();

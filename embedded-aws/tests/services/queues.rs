@@ -205,3 +205,27 @@ async fn a_queue_has_a_url_attributes_and_a_retention_period() {
     aws.sweep().await.unwrap();
     assert_eq!(depth(&sqs, &dead).await, ["0", "0", "0"]);
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_loses_no_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::Directory(folder.path().to_owned());
+    let Served { aws, clock, config, stop, server } = serve(&storage).await;
+    let sqs = Client::new(&config);
+    let queue = url(&sqs, "badge-results").await;
+    clock.advance(Duration::from_mins(10));
+    for body in ["first", "second"] {
+        sqs.send_message().queue_url(&queue).message_body(body).send().await.unwrap();
+    }
+    assert_eq!(receive(&sqs, &queue, 600).await.len(), 2);
+    sqs.send_message().queue_url(&queue).message_body("third").send().await.unwrap();
+    stop.cancel();
+    server.await.unwrap();
+    drop(aws);
+
+    // Ten minutes earlier.
+    let Served { config, .. } = serve(&storage).await;
+    let received = receive(&Client::new(&config), &queue, 600).await;
+    let bodies: Vec<_> = received.iter().filter_map(Message::body).collect();
+    assert_eq!(bodies, ["first", "second", "third"]);
+}

@@ -8,6 +8,8 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod restarts;
+
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
@@ -16,6 +18,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use aws_types::SdkConfig;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::secrets_manager::{SecretsManager, Stage};
 use serde_json::json;
@@ -68,6 +71,15 @@ impl Local {
         line.trim().strip_prefix("AWS at ").expect("the second line").to_owned()
     }
 
+    /// The lines of stdout up to one that contains `end`.
+    fn read_until(&mut self, end: &str) -> String {
+        let mut lines = String::new();
+        while !lines.contains(end) {
+            assert_ne!(self.stdout.read_line(&mut lines).unwrap(), 0, "{lines}");
+        }
+        lines
+    }
+
     fn api(&self) -> Api {
         Api::new(&self.url)
     }
@@ -104,7 +116,6 @@ fn data_directory() -> TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
-/// The ids in the history of acme/kit.
 /// The ids of all results of [`REPOSITORIES`].
 async fn history(api: &Api) -> Vec<String> {
     let mut ids = Vec::new();
@@ -113,35 +124,6 @@ async fn history(api: &Api) -> Vec<String> {
         ids.extend(results.iter().map(|result| result["test_result_id"].as_str().unwrap().to_owned()));
     }
     ids
-}
-
-#[tokio::test]
-async fn the_demo_shows_a_badge_and_survives_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    for _ in 0..2 {
-        let mut local = Local::start(&["--data-dir", data.to_str().unwrap()]);
-        let mut demo = String::new();
-        while !demo.contains("Stop with Ctrl-C") {
-            assert_ne!(local.stdout.read_line(&mut demo).unwrap(), 0, "{demo}");
-        }
-        assert!(demo.contains(r#""message":"190 passed""#), "{demo}");
-        assert_eq!(demo.find("http"), demo.find(&format!("{}/repos/demo/badgesmith", local.url)), "{demo}");
-        assert!(demo.contains("openssl dgst -sha256 -hmac"), "{demo}");
-        let badge = "/badges/tests/linux/demo/badgesmith/main";
-        assert!(demo.contains(&format!("{}{badge}", local.url)), "{demo}");
-        assert_eq!(local.api().get(badge).await.unwrap().json()["message"], "190 passed");
-        let history =
-            local.api().history("demo/badgesmith", "&branch=main&platform=linux", 200).await.unwrap();
-        assert_eq!(history.len(), 168, "stored on the first start only");
-        let page = local.api().get("/repos/demo/badgesmith").await.unwrap().text;
-        assert!(page.contains("The last 84 runs"), "{page}");
-        assert!(
-            page.contains(&format!("[![Tests]({}/svg/tests/all/demo/badgesmith/main)]", local.url)),
-            "{page}"
-        );
-        assert_eq!(local.stop("-INT"), (Some(0), String::new()));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,12 +170,61 @@ fn signals_stop_the_program_as_soon_as_it_listens() {
 fn only_the_owner_can_read_the_data_files() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let _local = Local::start_in(folder.path());
+    let readable_by_all = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    readable_by_all(folder.path(), 0o755);
+    let tables = folder.path().join("tables.sqlite3");
+    std::fs::write(&tables, "").unwrap();
+    readable_by_all(&tables, 0o644);
+    let local = Local::start_in(folder.path());
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(folder.path()), 0o700);
     for file in folder.path().read_dir().unwrap() {
         let path = file.unwrap().path();
-        let mode = path.metadata().unwrap().permissions().mode() & 0o777;
-        assert!(mode == 0o600 || path.ends_with("lock"), "{} is {mode:o}", path.display());
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
     }
+    drop(local);
+
+    // A link that another user left there would overwrite its target.
+    let precious = folder.path().join("precious");
+    std::fs::write(&precious, "precious").unwrap();
+    for name in ["lock", "services.sqlite3"] {
+        std::fs::remove_file(folder.path().join(name)).unwrap();
+        std::os::unix::fs::symlink(&precious, folder.path().join(name)).unwrap();
+        let data = folder.path().to_str().unwrap();
+        rejects(&["--port", "0", "--data-dir", data], &[name, "not a regular file"]);
+        std::fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(precious).unwrap(), "precious");
+}
+
+#[test]
+fn a_lost_database_is_not_replaced_by_an_empty_one() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Local::start_in(folder.path()));
+    for name in ["tables.sqlite3", "services.sqlite3"] {
+        let path = folder.path().join(name);
+        let data = std::fs::read(&path).unwrap();
+        std::fs::write(&path, "").unwrap();
+        rejects(&["--port", "0", "--data-dir", folder.path().to_str().unwrap()], &[name, "missing or empty"]);
+        std::fs::write(&path, data).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_stop_that_leaves_results_in_the_queue_fails() {
+    let mut log = tempfile::tempfile().unwrap();
+    let arguments = ["--ephemeral", "--no-demo", "--aws-port", "0"];
+    let mut local = Local::start_with_stderr(&arguments, log.try_clone().unwrap().into());
+    let sqs = aws_sdk_sqs::Client::new(&sdk_config(local.aws_url()));
+    let queue = sqs.get_queue_url().queue_name("badge-results").send().await.unwrap().queue_url.unwrap();
+    sqs.send_message().queue_url(queue).delay_seconds(900).message_body("late").send().await.unwrap();
+    assert_eq!(local.stop("-TERM").0, Some(1));
+    let mut lines = String::new();
+    log.rewind().unwrap();
+    log.read_to_string(&mut lines).unwrap();
+    assert!(lines.contains("error: stopped, but 1 accepted result is not stored"), "{lines}");
 }
 
 #[tokio::test]
@@ -209,16 +240,19 @@ async fn an_ephemeral_run_writes_no_files() {
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }
 
+fn sdk_config(url: String) -> SdkConfig {
+    let credentials = Credentials::new("any", "any", None, None, "test");
+    let http_client = aws_smithy_http_client::Builder::new().build_http();
+    let config = badgesmith_aws::sdk::config("us-east-1".to_owned(), credentials, http_client);
+    config.into_builder().endpoint_url(url).build()
+}
+
 #[tokio::test]
 async fn the_aws_port_serves_sdks_and_logs_requests() {
     let mut log = tempfile::tempfile().unwrap();
     let arguments = ["--ephemeral", "--no-demo", "--aws-port", "0", "--secret", SECRET];
     let mut local = Local::start_with_stderr(&arguments, log.try_clone().unwrap().into());
-    let credentials = Credentials::new("any", "any", None, None, "test");
-    let http_client = aws_smithy_http_client::Builder::new().build_http();
-    let config = badgesmith_aws::sdk::config("us-east-1".to_owned(), credentials, http_client);
-    let config = config.into_builder().endpoint_url(local.aws_url()).build();
-    let secrets = SecretsManager::new(&config);
+    let secrets = SecretsManager::new(&sdk_config(local.aws_url()));
     let key = secrets.read("badge/repo/acme/kit", Stage::Current).await.unwrap().unwrap();
     assert!(key.value.contains("correct horse battery staple"));
     assert_eq!(local.stop("-TERM").0, Some(0));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use badgesmith_aws::dynamodb::{FeedAccess, SecretMappings};
 use badgesmith_domain::package::{FeedName, PackageName};
+use badgesmith_domain::package_record::{PackageState, Validators};
 
 use super::fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
 use super::nuget::{Feed, NuGet};
@@ -40,6 +41,12 @@ impl Feeds {
             );
             return Ok(FetchOutcome::Withheld);
         }
+        // After a feed got credentials, or lost them, the package is fetched in full: an unmodified one would stay public, or
+        // private.
+        let was_private = matches!(request.state, PackageState::Known(known) if known.private);
+        let none = Validators::new();
+        let validators = if was_private == access.secret_id.is_some() { request.validators } else { &none };
+        let request = FetchRequest { validators, ..request };
         request.bound(self.fetch_from(nuget, &access, package, request)).await
     }
 
@@ -64,7 +71,6 @@ impl Feeds {
         // The secret may have been rotated since the token was cached.
         if matches!(fetched, Err(FetchError::Refused(_)))
             && let Some(token) = self.tokens.replacement(&token, request.now).await?
-            && token.service_index.as_ref() == Some(&access.address)
         {
             feed.token = Some(token);
             fetched = nuget.fetch(&feed, package, request).await;

@@ -13,6 +13,7 @@ use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::{Scheme, Version, Versions};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
+use tokio::time::Instant;
 use url::Url;
 
 use self::listing::Listings;
@@ -45,6 +46,8 @@ struct Lookup<'a> {
     credential: Credential<'a>,
     /// The token is mapped to this one package, which is the consent to show it if it is not public.
     has_consent: bool,
+    /// When no further page of its versions is read, if enough were.
+    pages_until: Instant,
 }
 
 #[derive(Deserialize)]
@@ -111,14 +114,25 @@ impl GitHub {
         let Some(token) = self.tokens.get(secret_id, request.now).await? else {
             return Err(FetchError::Refused(format!("the secret {secret_id} holds no token")));
         };
+        // The last page, and its retries, may take the rest of the time.
+        let pages_until = Instant::now() + self.http.timeouts().pages.min(request.timeout.mul_f64(0.75));
         let is_speculative = !matches!(request.state, PackageState::Known(_));
         let fetch = async |token: &Token| {
             let credential = Credential { token, api: Api::GitHub { is_speculative } };
             let FetchRequest { validators: known, spelling, now, .. } = request;
             let has_consent = mapping.of_package;
-            let lookup =
-                Lookup { organization, package_type, name, spelling, now, known, credential, has_consent };
-            self.look_up(lookup).await
+            self.look_up(Lookup {
+                organization,
+                package_type,
+                name,
+                spelling,
+                now,
+                known,
+                credential,
+                has_consent,
+                pages_until,
+            })
+            .await
         };
         match fetch(&token).await {
             // The secret may have been rotated since the token was cached.
@@ -142,9 +156,12 @@ impl GitHub {
             path.is_some_and(|path| path.starts_with("orgs/") || path.starts_with("users/"))
         };
         let found_as = known.keys().filter(is_of_owner).find_map(|url| spelling_in(url, name));
-        let mut spellings: Vec<&str> = found_as.as_deref().into_iter().chain(spelling).collect();
-        spellings.push(name.as_str());
-        spellings.dedup();
+        let mut spellings = Vec::new();
+        for spelling in [found_as.as_deref(), spelling, Some(name.as_str())].into_iter().flatten() {
+            if !spellings.contains(&spelling) {
+                spellings.push(spelling);
+            }
+        }
         let owner_kinds = self.owner_kinds(known)?;
         for owner_kind in owner_kinds {
             for spelling in &spellings {
@@ -177,7 +194,7 @@ impl GitHub {
         spelling: &str,
         lookup: Lookup<'_>,
     ) -> Result<FetchOutcome, FetchError> {
-        let Lookup { organization, package_type, name, known, credential, has_consent, .. } = lookup;
+        let Lookup { organization, package_type, name, known, has_consent, .. } = lookup;
         let kind = package_type.as_str();
         let package = format!("{owner_kind}/{organization}/packages/{kind}/{}", segment(spelling));
         let (versions, package) =
@@ -197,7 +214,7 @@ impl GitHub {
             }
         }
         let first = self.url(&versions)?;
-        let names = pages::walk(&self.http, &first, package_type, known, credential, &mut validators).await?;
+        let names = pages::walk(&self.http, &first, lookup, &mut validators).await?;
         let Some(names) = names else { return Ok(FetchOutcome::NotFound) };
         if validators == *known {
             return Ok(FetchOutcome::Unchanged);

@@ -1,19 +1,19 @@
 //! The HTTP client of all upstreams: conditional requests, bounded in time and size, with retries, a circuit breaker for
 //! each host, and rate limits.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 use badgesmith_aws::clock::Clock;
+use lru::LruCache;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use tokio::sync::OnceCell;
 
 use super::circuit_breaker::CircuitBreaker;
 use super::fetch::FetchError;
-use super::rate_limits::{RateLimitKey, RateLimits};
+use super::rate_limits::{HOSTS_MAX, RateLimitKey, RateLimits};
 use super::request::{Api, Get, Redirects};
 use super::response::{AttemptError, Response, transient};
 use super::timeouts::UpstreamTimeouts;
@@ -41,7 +41,7 @@ pub(crate) struct HttpClient {
     any_host: OnceCell<Client>,
     timeouts: UpstreamTimeouts,
     /// By host.
-    breakers: Mutex<HashMap<String, Arc<CircuitBreaker>>>,
+    breakers: Mutex<LruCache<String, Arc<CircuitBreaker>>>,
     rate_limits: RateLimits,
     clock: Clock,
 }
@@ -52,10 +52,14 @@ impl HttpClient {
             same_origin: OnceCell::new(),
             any_host: OnceCell::new(),
             timeouts,
-            breakers: Mutex::default(),
+            breakers: Mutex::new(LruCache::new(HOSTS_MAX)),
             rate_limits: RateLimits::new(clock.clone()),
             clock,
         }
+    }
+
+    pub(super) fn timeouts(&self) -> &UpstreamTimeouts {
+        &self.timeouts
     }
 
     /// Sends a request, with retries.
@@ -91,7 +95,7 @@ impl HttpClient {
 
     fn breaker(&self, get: Get<'_>) -> Arc<CircuitBreaker> {
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        let breaker = breakers.entry(get.host()).or_insert_with(|| {
+        let breaker = breakers.get_or_insert(get.host(), || {
             let concurrency_max =
                 if get.is_for_github() { GITHUB_CONCURRENCY_MAX } else { NUGET_CONCURRENCY_MAX };
             Arc::new(CircuitBreaker::new(concurrency_max, self.timeouts.breaker_open))

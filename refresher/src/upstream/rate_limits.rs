@@ -1,12 +1,13 @@
 //! The rate limits that upstreams impose on us.
 
-use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_domain::timestamp::Timestamp;
 use http::header::HeaderMap;
+use lru::LruCache;
 
 use super::fetch::FetchError;
 use super::request::Get;
@@ -16,6 +17,10 @@ use super::request::Get;
 const UNANNOUNCED_PERIOD: Duration = Duration::from_mins(1);
 /// Requests resume after at most this long, even if an upstream announces a longer rate limit.
 const PERIOD_MAX: Duration = Duration::from_hours(1);
+
+/// The maximum number of hosts that are remembered. A feed may name any host, so those that were not used for the longest
+/// time are forgotten.
+pub(super) const HOSTS_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 /// The key by which an upstream counts requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,8 +50,8 @@ struct Quota {
 #[derive(Debug)]
 pub(super) struct RateLimits {
     clock: Clock,
-    limits: Mutex<HashMap<RateLimitKey, RateLimit>>,
-    quotas: Mutex<HashMap<RateLimitKey, Quota>>,
+    limits: Mutex<LruCache<RateLimitKey, RateLimit>>,
+    quotas: Mutex<LruCache<RateLimitKey, Quota>>,
 }
 
 impl RateLimitKey {
@@ -58,7 +63,8 @@ impl RateLimitKey {
 
 impl RateLimits {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, limits: Mutex::default(), quotas: Mutex::default() }
+        let (limits, quotas) = (LruCache::new(HOSTS_MAX), LruCache::new(HOSTS_MAX));
+        Self { clock, limits: Mutex::new(limits), quotas: Mutex::new(quotas) }
     }
 
     /// # Errors
@@ -91,7 +97,7 @@ impl RateLimits {
     pub(super) fn record(&self, key: &RateLimitKey, retry_after: Option<Duration>) -> Timestamp {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
-        let limit = limits.entry(key.clone()).or_insert(RateLimit { until: now, count: 0 });
+        let limit = limits.get_or_insert_mut(key.clone(), || RateLimit { until: now, count: 0 });
         // Requests that were in flight when the limit began hit the same one.
         if limit.until <= now {
             limit.count = limit.count.saturating_add(1);
@@ -105,7 +111,7 @@ impl RateLimits {
     /// Records the token's quota from a response.
     pub(super) fn record_quota(&self, key: &RateLimitKey, headers: &HeaderMap) {
         if let Some(quota) = Quota::parse(headers) {
-            self.quotas.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), quota);
+            self.quotas.lock().unwrap_or_else(PoisonError::into_inner).put(key.clone(), quota);
         }
     }
 
@@ -113,7 +119,7 @@ impl RateLimits {
     pub(super) fn clear(&self, key: &RateLimitKey) {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         if limits.get(key).is_some_and(|limit| limit.until <= self.clock.now()) {
-            limits.remove(key);
+            limits.pop(key);
         }
     }
 }

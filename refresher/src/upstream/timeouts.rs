@@ -10,6 +10,8 @@ pub struct UpstreamTimeouts {
     pub read: Duration,
     /// The timeout of one attempt, including the whole response.
     pub attempt: Duration,
+    /// After this long, no further page of a GitHub package is read, if enough were.
+    pub pages: Duration,
     /// The longest wait before the second attempt, doubled before each further one.
     pub first_backoff: Duration,
     /// How long the circuit breaker of a host stays open after three failures in a row.
@@ -22,6 +24,7 @@ impl Default for UpstreamTimeouts {
             connect: Duration::from_secs(3),
             read: Duration::from_secs(5),
             attempt: Duration::from_secs(10),
+            pages: Duration::from_secs(45),
             first_backoff: Duration::from_millis(200),
             breaker_open: Duration::from_mins(1),
         }

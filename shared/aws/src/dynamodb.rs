@@ -23,7 +23,7 @@ mod update_expression;
 
 #[cfg(feature = "admin")]
 pub use admin::table_status;
-pub use feeds::Feeds;
+pub use feeds::{Feeds, RegisteredFeed};
 #[cfg(feature = "admin")]
 pub use feeds_admin::Feed;
 pub use history::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery};

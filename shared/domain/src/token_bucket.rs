@@ -29,6 +29,11 @@ impl TokenBucket {
         has_one
     }
 
+    /// Returns a token, or a part of one.
+    pub fn give_back(&mut self, tokens: f64) {
+        self.tokens = (self.tokens + tokens).min(self.burst);
+    }
+
     /// Whether a token is left.
     #[must_use]
     pub fn has_one(&mut self, now: Timestamp) -> bool {
@@ -54,5 +59,10 @@ mod tests {
         assert_eq!(taken(499, 10), 0);
         assert_eq!(taken(1000, 10), 2);
         assert_eq!(taken(60_000, 10), 3, "never more than the burst");
+        bucket.give_back(0.5);
+        assert!(!bucket.take(start.plus(Duration::from_mins(1))));
+        bucket.give_back(10.0);
+        let taken = (0..10).filter(|_| bucket.take(start.plus(Duration::from_mins(1)))).count();
+        assert_eq!(taken, 3, "never more than the burst");
     }
 }

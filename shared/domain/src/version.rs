@@ -229,9 +229,21 @@ mod tests {
             let latest = versions.latest(&filter, prerelease).map(ToString::to_string);
             assert_eq!(latest.as_deref(), expected, "{range} {prerelease}");
         }
-        let between = [(Comparator::GreaterOrEqual, "1.0.0"), (Comparator::Less, "1.2.7")];
-        let filter = Filter::parse(Scheme::SemVer, "", between).unwrap();
-        assert_eq!(versions.latest(&filter, false).map(ToString::to_string).as_deref(), Some("1.0.0"));
+        let between = |lower, upper| [(Comparator::GreaterOrEqual, lower), (Comparator::Less, upper)];
+        for (range, comparisons, expected) in [
+            ("", between("1.0.0", "1.2.7"), Some("1.0.0")),
+            ("*", between("1.0.0", "1.2.7"), Some("1.0.0")),
+            ("<1.2", between("1.0.0", "2.0.0"), Some("1.0.0")),
+            // The parameters are one requirement: a prerelease that one of them names matches all.
+            ("", between("2.1.0-rc.0", "3.0.0"), Some("2.1.0-rc.1")),
+            ("<3", between("2.1.0-rc.0", "4.0.0"), Some("2.1.0-rc.1")),
+            (">=2.1.0-rc.0", between("2.0.1", "3.0.0"), Some("2.1.0-rc.1")),
+            (">=2.1.0-rc.0, <3", between("2.2.0-rc.0", "3.0.0"), None),
+        ] {
+            let filter = Filter::parse(Scheme::SemVer, range, comparisons).unwrap();
+            let latest = versions.latest(&filter, false).map(ToString::to_string);
+            assert_eq!(latest.as_deref(), expected, "{range} {comparisons:?}");
+        }
         for bad in ["[1.0,2.0)", ">=1 <2", "latest", "1.2.3.4", &">1,".repeat(400)] {
             assert!(Filter::parse(Scheme::SemVer, bad, []).is_err(), "{bad}");
         }

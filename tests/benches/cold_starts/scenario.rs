@@ -83,7 +83,7 @@ fn steps(function: Function) -> Vec<Step> {
         ],
         Function::Refresher => vec![
             step("a read package", events::package_read(), None, &["UpdateItem"]),
-            step("the schedule", events::schedule(), None, &["Query"; 9]),
+            step("the schedule", events::schedule(), None, &["Query"; 10]),
         ],
         Function::BadgeApi => vec![
             step("a badge", events::badge("main", ""), Some(200), &["Query"]),

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use refresher::UpstreamTimeouts;
 use tests::upstream::{UpstreamFault, Visibility};
 use tests::world::{FRESH_FOR, World};
 
-use super::{ACME, MINUTE, paths, refresh, status, world_that_knows};
+use super::{ACME, MINUTE, paths, refresh, status, world, world_that_knows};
 
 #[tokio::test]
 async fn a_rate_limit_is_respected_and_known_versions_stay() {
@@ -52,6 +53,32 @@ async fn a_rate_limit_is_respected_and_known_versions_stay() {
         world.clock.advance(MINUTE * 3);
         assert_eq!(world.version("github/acme/acme.kit").await, "2.0.0", "{context}: then requests resume");
         assert_eq!(world.version("github/acme/new").await, "3.0.0", "{context}");
+    }
+}
+
+#[tokio::test]
+async fn the_newest_versions_count_if_there_are_too_many_or_they_take_too_long() {
+    for (time, versions, pages) in [
+        (UpstreamTimeouts::default().pages, 10_050, 100),
+        (Duration::ZERO, 10_050, 30),
+        (Duration::ZERO, 2950, 30),
+    ] {
+        let (upstream, mut world) = world().await;
+        world.set_upstream_timeouts(UpstreamTimeouts { pages: time, ..UpstreamTimeouts::default() });
+        let all: Vec<_> = (0..versions).map(|patch| format!("1.0.{patch}")).collect();
+        let all: Vec<_> = all.iter().map(String::as_str).collect();
+        upstream.github_publish(ACME, "Many", Visibility::Public, &all);
+        let newest = format!("1.0.{}", versions - 1);
+        assert_eq!(world.look_up("github/acme/many").await, newest, "{versions} within {time:?}");
+        let oldest = usize::saturating_sub(versions, pages * 100);
+        let exactly = async |patch| world.version(&format!("github/acme/many?version=[1.0.{patch}]")).await;
+        assert_eq!(exactly(oldest).await, format!("1.0.{oldest}"), "{versions} within {time:?}");
+        if oldest > 0 {
+            assert_eq!(exactly(oldest - 1).await, "not found", "{versions} within {time:?}");
+        }
+        upstream.take_requests();
+        assert_eq!(refresh(&world, FRESH_FOR).await.unchanged, 1);
+        assert_eq!(upstream.take_requests().len(), 1 + pages);
     }
 }
 

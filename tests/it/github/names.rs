@@ -1,6 +1,8 @@
 //! The spelling of names, if GitHub knew them only as they were pushed.
 
-use tests::upstream::{Account, Visibility};
+use std::time::Duration;
+
+use tests::upstream::{Account, UpstreamFault, Visibility};
 use tests::world::FRESH_FOR;
 
 use super::{ACME, paths, refresh, world};
@@ -28,6 +30,31 @@ async fn a_name_is_looked_up_as_written_then_in_lower_case_then_as_listed() {
     let requests = upstream.take_requests();
     assert_eq!(requests.len(), 8, "each is requested as it was found: {:?}", paths(&requests));
     assert!(requests.iter().all(|request| request.status == Some(304)));
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_as_written_even_if_its_first_lookup_comes_later() {
+    let (upstream, mut world) = world().await;
+    upstream.github_match_names_exactly();
+    for name in ["Failing.Tool", "Waiting.Tool"] {
+        upstream.github_publish(ACME, name, Visibility::Public, &["1.0.0"]);
+    }
+    upstream.plan_fault("Failing.Tool", UpstreamFault::Garbage, 1);
+    assert_eq!(world.look_up("github/acme/Failing.Tool").await, "unavailable");
+    for number in 0..30 {
+        world.version(&format!("github/acme/invented.{number}")).await;
+    }
+    world.version("github/acme/Waiting.Tool").await;
+    world.drain_requests().await;
+    for name in ["failing.tool", "waiting.tool"] {
+        assert_ne!(world.version(&format!("github/acme/{name}")).await, "1.0.0");
+    }
+    upstream.take_requests();
+    assert_eq!(refresh(&world, Duration::from_mins(5)).await.changed, 2);
+    let requests = upstream.take_requests();
+    assert_eq!(requests.len(), 4, "each package and its versions: {:?}", paths(&requests));
+    assert_eq!(world.version("github/acme/failing.tool").await, "1.0.0");
+    assert_eq!(world.version("github/acme/waiting.tool").await, "1.0.0");
 }
 
 #[tokio::test]

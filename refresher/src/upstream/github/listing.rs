@@ -66,7 +66,7 @@ impl GitHub {
         // Locked while the list is read, so that concurrent lookups read it once.
         let mut cached = of_owner.lock().await;
         let listing = match cached.take() {
-            Some(listing) if now.since(listing.read_at) < LIFETIME => listing,
+            Some(listing) if listing.read_at.is_recent(now, LIFETIME) => listing,
             Some(_) | None => Listing { names: self.read_list(first, lookup).await?, read_at: now },
         };
         Ok(cached.insert(listing).names.get(name.as_str()).cloned())

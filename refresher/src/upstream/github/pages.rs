@@ -5,17 +5,21 @@ use badgesmith_domain::package::PackageType;
 use badgesmith_domain::package_record::{Validator, Validators};
 use badgesmith_domain::version::Versions;
 use serde::Deserialize;
+use tokio::time::Instant;
 use url::Url;
 
+use super::Lookup;
 use crate::upstream::fetch::FetchError;
 use crate::upstream::http_client::HttpClient;
-use crate::upstream::request::{Credential, Get};
+use crate::upstream::request::Get;
 use crate::upstream::response::Response;
 
 /// The largest page of GitHub's API.
 pub(super) const PER_PAGE: usize = 100;
 /// Enough pages for all versions that are stored.
 const PAGES_MAX: usize = Versions::MAX / PER_PAGE;
+/// Enough pages for a badge, if GitHub takes too long for all of them. A package with fewer keeps its last versions.
+const PAGES_MIN: usize = 30;
 
 #[derive(Deserialize)]
 struct Version {
@@ -48,17 +52,16 @@ impl Version {
 
 /// Reads the pages of a package's versions, and returns their names or tags, the newest first; `None` when it does not exist, or
 /// has no versions. Adds the validators of the pages to `validators`. Every page has its own entity tag, and a deletion
-/// may change only a later page, so all are requested.
+/// may change only a later page, so all are requested, up to the limits.
 pub(super) async fn walk(
     http: &HttpClient,
     first: &Url,
-    package_type: PackageType,
-    known: &Validators,
-    credential: Credential<'_>,
+    lookup: Lookup<'_>,
     validators: &mut Validators,
 ) -> Result<Option<Vec<String>>, FetchError> {
+    let Lookup { package_type, known, credential, pages_until, .. } = lookup;
     let (mut url, mut names) = (first.clone(), Vec::new());
-    for page in 0..PAGES_MAX {
+    for page in 1.. {
         let validator = known.get(url.as_str()).filter(|validator| validator.versions.is_some());
         let response = http.get(Get { url: &url, validator, credential: Some(credential) }).await?;
         let validator = match response {
@@ -66,7 +69,7 @@ pub(super) async fn walk(
             Response::NotModified => validator.cloned().unwrap_or_default(),
             Response::Found(document) => {
                 let named: Vec<Version> = document.json(&url)?;
-                if page == 0 && named.is_empty() {
+                if page == 1 && named.is_empty() {
                     return Ok(None);
                 }
                 let names = named.into_iter().flat_map(|version| version.names(package_type));
@@ -78,6 +81,10 @@ pub(super) async fn walk(
         let next = validator.next.clone();
         validators.insert(url.to_string(), validator);
         let Some(next) = next else { break };
+        if page == PAGES_MAX || page >= PAGES_MIN && Instant::now() >= pages_until {
+            tracing::warn!(%first, pages = page, "read only the newest versions of a package");
+            break;
+        }
         url = same_origin(&url, &next)?;
     }
     Ok(Some(names))

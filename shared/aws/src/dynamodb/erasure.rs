@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 use badgesmith_domain::ids::{Branch, Platform, Repository};
-use badgesmith_domain::key::{self, ResultRange};
+use badgesmith_domain::key::{self, ResultOrder, ResultRange};
+use badgesmith_domain::test_result::TestResult;
 use tokio::time::Instant;
 
+use super::result_item::{self, ORDER};
 use super::results::{Results, ThrottleBackoff};
 use super::slots::SlotPosition;
-use super::{Item, PK, SK, StoreError, string};
+use super::{Item, PK, SK, StoreError, item_key, string};
 use crate::sdk::{AwsError, AwsErrorKind};
 
 /// The maximum of `BatchWriteItem`.
@@ -69,16 +72,53 @@ impl Results {
         loop {
             let page = self.slots(from, None, SLOTS_PAGE, position.as_ref()).await?;
             let Some(page) = page else { return Ok(moved) };
-            for mut slot in page.slots {
-                let (partition, sort) = super::result_item::slot_key(&slot);
-                slot.run.repository = to.clone();
-                self.put_slot(&slot, Instant::now() + THROTTLE_RETRY_MAX).await?;
-                self.delete(&[super::item_key(&partition, &sort)]).await?;
-                moved += 1;
+            let mut all_deleted = true;
+            for slot in page.slots {
+                let mut copy = slot.clone();
+                copy.run.repository = to.clone();
+                self.put_slot(&copy, Instant::now() + THROTTLE_RETRY_MAX).await?;
+                if self.delete_slot(&slot).await? {
+                    moved += 1;
+                } else {
+                    all_deleted = false;
+                }
+            }
+            if !all_deleted {
+                // Reads the page again, for the newer results.
+                continue;
             }
             position = page.next;
             if position.is_none() {
                 return Ok(moved);
+            }
+        }
+    }
+
+    /// Deletes the slot of `result`; `false` if it holds a newer result by now.
+    async fn delete_slot(&self, result: &TestResult) -> Result<bool, AwsError> {
+        let mut throttle = ThrottleBackoff::new(Instant::now() + THROTTLE_RETRY_MAX);
+        let (partition, sort) = result_item::slot_key(result);
+        loop {
+            let deleted = self
+                .client
+                .delete_item()
+                .table_name(&self.table)
+                .set_key(Some(item_key(&partition, &sort)))
+                .condition_expression("attribute_not_exists(#pk) OR #order = :order")
+                .expression_attribute_names("#pk", PK)
+                .expression_attribute_names("#order", ORDER)
+                .expression_attribute_values(":order", string(ResultOrder::of(result).to_string()))
+                .send()
+                .await;
+            let error = match deleted {
+                Ok(_) => return Ok(true),
+                Err(error) => match error.as_service_error() {
+                    Some(DeleteItemError::ConditionalCheckFailedException(_)) => return Ok(false),
+                    Some(_) | None => AwsError::new("dynamodb:DeleteItem", error),
+                },
+            };
+            if error.kind() != AwsErrorKind::Throttled || !throttle.wait().await {
+                return Err(error);
             }
         }
     }

@@ -4,8 +4,10 @@ use aws_sdk_dynamodb::Client;
 use aws_types::SdkConfig;
 use badgesmith_domain::key;
 use badgesmith_domain::package::FeedName;
+use badgesmith_domain::timestamp::Timestamp;
 
-use super::item_key;
+use super::secret_mappings::SECRET_ID;
+use super::{is_expired, item_key};
 use crate::sdk::AwsError;
 
 /// The URL of a feed's service index.
@@ -18,16 +20,23 @@ pub struct Feeds {
     pub(super) table: String,
 }
 
+/// A feed, as far as badges depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegisteredFeed {
+    /// A package is shown only if an operator allowed it.
+    pub needs_credentials: bool,
+}
+
 impl Feeds {
     pub fn new(config: &SdkConfig, table: String) -> Self {
         Self { client: Client::new(config), table }
     }
 
-    /// Whether there is a feed of this name: one item, read eventually consistent.
+    /// The feed of this name: one item, read eventually consistent.
     ///
     /// # Errors
     /// [`AwsError`] when DynamoDB fails.
-    pub async fn exists(&self, feed: &FeedName) -> Result<bool, AwsError> {
+    pub async fn find(&self, feed: &FeedName, now: Timestamp) -> Result<Option<RegisteredFeed>, AwsError> {
         let output = self
             .client
             .get_item()
@@ -36,6 +45,7 @@ impl Feeds {
             .send()
             .await
             .map_err(|error| AwsError::new("dynamodb:GetItem", error))?;
-        Ok(output.item.is_some())
+        let item = output.item.filter(|item| !is_expired(item, now));
+        Ok(item.map(|item| RegisteredFeed { needs_credentials: item.contains_key(SECRET_ID) }))
     }
 }

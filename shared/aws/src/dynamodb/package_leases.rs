@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::package_item::{self, DUE_PK, KNOWN, LAST_REQUESTED_AT, REFRESH_AFTER, STATE, item_key};
 use super::update_expression::UpdateExpression;
-use super::{Packages, StoreError, TTL, is_expired, number, string};
+use super::{Packages, StoreError, TTL, is_expired, number, string, text};
 use crate::sdk::AwsError;
 
 /// The run that holds the lease, or held it last. Every write of a run is conditional on it. It stays when the lease
@@ -23,8 +23,11 @@ use crate::sdk::AwsError;
 pub(super) const LEASE_TOKEN: &str = "LeaseToken";
 /// When the lease ends, in milliseconds since the Unix epoch.
 pub(super) const LEASE_UNTIL: &str = "LeaseUntil";
+/// The name as its first reader wrote it. The first lookup may come later, without the request.
+const SPELLING: &str = "Spelling";
 
-/// A request for an unknown name counts as at most this old.
+/// A request for an unknown name counts as at most this old. It may have waited in the queue for days, and what it creates
+/// must not expire at once.
 const REQUEST_AGE_MAX: Duration = Duration::from_hours(1);
 
 /// The right to write a package, for [`Packages::LEASE`].
@@ -33,6 +36,8 @@ pub struct Lease {
     pub package: Package,
     /// The package when the lease was taken.
     pub record: PackageRecord,
+    /// The name as its first reader wrote it, if that is another spelling.
+    pub spelling: Option<String>,
     pub(super) token: String,
 }
 
@@ -148,21 +153,52 @@ impl Packages {
     }
 
     /// Leases a package that the table may not have, and creates it: one conditional write. A package that exists is
-    /// leased as by [`Self::lease_due`].
+    /// leased as by [`Self::lease_due`]. `spelling` is the name as its reader wrote it.
     ///
     /// # Errors
     /// As [`Self::lease_due`].
     pub async fn lease_or_create(
         &self,
         package: &Package,
+        spelling: Option<&str>,
         requested_at: Timestamp,
         now: Timestamp,
     ) -> Result<LeaseOutcome, StoreError> {
-        let token = Uuid::new_v4().to_string();
-        let until = now.plus(Self::LEASE);
-        // A request may have waited in the queue for days. Without this, what it creates would expire at once.
         let requested_at = requested_at.max(now.minus(REQUEST_AGE_MAX));
         // On the schedule at once: if this run dies, the schedule takes over when the lease ends.
+        match self.create(package, spelling, requested_at, DueShard::Unconfirmed, now).await? {
+            Some(lease) => Ok(LeaseOutcome::Leased(lease)),
+            None => self.lease_due(package, Some(requested_at), now).await,
+        }
+    }
+
+    /// Puts a package that the table does not have in the line of names that wait for their first lookup: one
+    /// conditional write. `false` when the package exists, which stays as it is.
+    ///
+    /// # Errors
+    /// [`AwsError`] when no response confirmed it.
+    pub async fn wait_in_line(
+        &self,
+        package: &Package,
+        spelling: Option<&str>,
+        requested_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, AwsError> {
+        let requested_at = requested_at.max(now.minus(REQUEST_AGE_MAX));
+        Ok(self.create(package, spelling, requested_at, DueShard::Waiting, now).await?.is_some())
+    }
+
+    /// Creates an unconfirmed package, leased unless it waits in line. `None` when the table has the package.
+    async fn create(
+        &self,
+        package: &Package,
+        spelling: Option<&str>,
+        requested_at: Timestamp,
+        shard: DueShard,
+        now: Timestamp,
+    ) -> Result<Option<Lease>, AwsError> {
+        let token = Uuid::new_v4().to_string();
+        let until = if shard == DueShard::Waiting { now } else { now.plus(Self::LEASE) };
         let record = PackageRecord {
             state: PackageState::Unconfirmed,
             refresh_after: until,
@@ -171,14 +207,17 @@ impl Packages {
         };
         let mut item = item_key(package, key::META);
         item.extend(package_item::attributes(package, &record, now));
+        item.insert(DUE_PK.to_owned(), string(shard.partition()));
         item.insert(LAST_REQUESTED_AT.to_owned(), string(requested_at.to_string()));
         item.insert(LEASE_TOKEN.to_owned(), string(&token));
         item.insert(LEASE_UNTIL.to_owned(), number(until.unix_milliseconds()));
+        item.extend(spelling.map(|spelling| (SPELLING.to_owned(), string(spelling))));
         let result = self
             .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item))
+            // Its own item, if the response to an earlier attempt was lost.
             .condition_expression("attribute_not_exists(PK) OR #ttl <= :now OR #token = :token")
             .expression_attribute_names("#ttl", TTL)
             .expression_attribute_names("#token", LEASE_TOKEN)
@@ -186,55 +225,11 @@ impl Packages {
             .expression_attribute_values(":token", string(&token))
             .send()
             .await;
+        let spelling = spelling.map(str::to_owned);
         match result {
-            Ok(_) => Ok(LeaseOutcome::Leased(Lease { package: package.clone(), record, token })),
+            Ok(_) => Ok(Some(Lease { package: package.clone(), record, spelling, token })),
             Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => {
-                    self.lease_due(package, Some(requested_at), now).await
-                }
-                _ => Err(AwsError::new("dynamodb:PutItem", error).into()),
-            },
-        }
-    }
-
-    /// Puts a package that the table does not have in the line of names that wait for their first lookup: one
-    /// conditional write. Ignores a package that exists.
-    ///
-    /// # Errors
-    /// [`AwsError`] when no response confirmed it.
-    pub async fn wait_in_line(
-        &self,
-        package: &Package,
-        requested_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), AwsError> {
-        let requested_at = requested_at.max(now.minus(REQUEST_AGE_MAX));
-        let record = PackageRecord {
-            state: PackageState::Unconfirmed,
-            refresh_after: now,
-            last_requested_at: requested_at,
-            failures: 0,
-        };
-        let mut item = item_key(package, key::META);
-        item.extend(package_item::attributes(package, &record, now));
-        item.insert(DUE_PK.to_owned(), string(DueShard::Waiting.partition()));
-        item.insert(LAST_REQUESTED_AT.to_owned(), string(requested_at.to_string()));
-        item.insert(LEASE_TOKEN.to_owned(), string(""));
-        item.insert(LEASE_UNTIL.to_owned(), number(0));
-        let result = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(PK) OR #ttl <= :now")
-            .expression_attribute_names("#ttl", TTL)
-            .expression_attribute_values(":now", number(now.unix_seconds()))
-            .send()
-            .await;
-        match result {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(None),
                 _ => Err(AwsError::new("dynamodb:PutItem", error)),
             },
         }
@@ -260,8 +255,10 @@ fn lease_update(token: &str, now: Timestamp) -> UpdateExpression {
 }
 
 fn to_lease(package: &Package, token: String, output: UpdateItemOutput) -> Result<Lease, StoreError> {
-    let record = package_item::to_record(package, &output.attributes.unwrap_or_default())?;
-    Ok(Lease { package: package.clone(), record, token })
+    let item = output.attributes.unwrap_or_default();
+    let record = package_item::to_record(package, &item)?;
+    let spelling = text(&item, SPELLING).map(str::to_owned);
+    Ok(Lease { package: package.clone(), record, spelling, token })
 }
 
 /// `None` when the condition of an update did not hold.

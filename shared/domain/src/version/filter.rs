@@ -9,9 +9,10 @@ use crate::version::{Comparator, Requirement, Scheme, Version};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
     NuGet(Requirement),
-    /// As the crate `semver` reads them: a prerelease matches only a comparator that names one of the same version. All
-    /// must hold. A tag that is no version meets none.
-    SemVer(Vec<VersionReq>),
+    /// All comparators together, as the crate `semver` reads them: a prerelease matches only if one of them names a
+    /// prerelease of the same version. A tag that is no version does not match. `None` if nothing is required, which is
+    /// not the same as `*`.
+    SemVer(Option<VersionReq>),
 }
 
 impl Filter {
@@ -35,10 +36,7 @@ impl Filter {
             }
             return Ok(Self::NuGet(requirement));
         }
-        let mut requirements = Vec::new();
-        if !range.trim().is_empty() {
-            requirements.push(Self::requirement(range)?);
-        }
+        let mut all = (!range.trim().is_empty()).then(|| Self::requirement(range)).transpose()?;
         for (comparator, version) in comparisons {
             // One version, without another operator.
             if !version.trim_start().starts_with(|first: char| first.is_ascii_digit())
@@ -46,9 +44,10 @@ impl Filter {
             {
                 return Err(Self::INVALID);
             }
-            requirements.push(Self::requirement(&format!("{}{version}", comparator.operator()))?);
+            let one = Self::requirement(&format!("{}{version}", comparator.operator()))?;
+            all.get_or_insert(VersionReq::STAR).comparators.extend(one.comparators);
         }
-        Ok(Self::SemVer(requirements))
+        Ok(Self::SemVer(all))
     }
 
     fn requirement(text: &str) -> Result<VersionReq, ParseError> {
@@ -62,16 +61,14 @@ impl Filter {
     pub fn is_empty(&self) -> bool {
         match self {
             Self::NuGet(requirement) => requirement.is_empty(),
-            Self::SemVer(requirements) => requirements.is_empty(),
+            Self::SemVer(requirement) => requirement.is_none(),
         }
     }
 
     pub(super) fn is_met_by(&self, version: &Version) -> bool {
         match (self, version) {
             (Self::NuGet(requirement), Version::NuGet(version, _)) => requirement.is_met_by(version),
-            (Self::SemVer(requirements), Version::SemVer(version)) => {
-                requirements.iter().all(|requirement| requirement.matches(version))
-            }
+            (Self::SemVer(Some(requirement)), Version::SemVer(version)) => requirement.matches(version),
             (Self::NuGet(_) | Self::SemVer(_), _) => self.is_empty(),
         }
     }
