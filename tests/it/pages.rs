@@ -76,7 +76,7 @@ async fn a_page_shows_the_suites_the_runs_and_the_failed_tests_of_a_branch() {
     acme/kit · main · BadgeSmith Skip to content BadgeSmith
     Test results
     acme / kit
-    110 passed, 3 failed on main · last result 2 min ago
+    110 passed, 3 failed on main , last result 2 min ago
     Branches
     main default 110 passed, 3 failed 2 min ago
     feature/x 102 passed 1 min ago
@@ -110,18 +110,18 @@ async fn a_page_shows_the_suites_the_runs_and_the_failed_tests_of_a_branch() {
     kit::uploads e2e windows 2 of 6 now and then 2 min ago 8 min ago
     Last results
     Suite Result Tests Commit Reported
-    e2e windows failed 10 passed, 1 failed, 0 skipped 4d8474b 2 min ago
-    unit linux failed 100 passed, 2 failed, 0 skipped 4d8474b 3 min ago
-    e2e windows passed 10 passed, 0 failed, 0 skipped 4d8474b 4 min ago
-    unit linux failed 100 passed, 2 failed, 0 skipped 4d8474b 5 min ago
-    e2e windows passed 10 passed, 0 failed, 0 skipped 4d8474b 6 min ago
-    unit linux passed 100 passed, 0 failed, 0 skipped 4d8474b 7 min ago
-    e2e windows failed 10 passed, 1 failed, 0 skipped 4d8474b 8 min ago
-    unit linux passed 100 passed, 0 failed, 0 skipped 4d8474b 9 min ago
-    e2e windows passed 10 passed, 0 failed, 0 skipped 4d8474b 10 min ago
-    unit linux passed 100 passed, 0 failed, 0 skipped 4d8474b 11 min ago
+    e2e windows failed 10 passed, 1 failed 4d8474b 2 min ago
+    unit linux failed 100 passed, 2 failed 4d8474b 3 min ago
+    e2e windows passed 10 passed 4d8474b 4 min ago
+    unit linux failed 100 passed, 2 failed 4d8474b 5 min ago
+    e2e windows passed 10 passed 4d8474b 6 min ago
+    unit linux passed 100 passed 4d8474b 7 min ago
+    e2e windows failed 10 passed, 1 failed 4d8474b 8 min ago
+    unit linux passed 100 passed 4d8474b 9 min ago
+    e2e windows passed 10 passed 4d8474b 10 min ago
+    unit linux passed 100 passed 4d8474b 11 min ago
     legacy linux retired none 4d8474b 12 min ago
-    nightly macos passed 5 passed, 0 failed, 0 skipped 4d8474b 40 days ago
+    nightly macos passed 5 passed 4d8474b 40 days ago
     "#);
 }
 

@@ -53,13 +53,13 @@ pub(super) fn draw(
     let rows = often.iter().take(TESTS_MAX).map(|(test, failures)| row(test, failures, runs, now));
     let rows = fit(OFTEN_BYTES_MAX, rows);
     html! {
-        section aria-labelledby="failed" {
+        section {
             h2 #failed { "Failed tests" }
             (failing_now(slots, newest_first))
             @if !often.is_empty() {
                 h3 #often { "In the last runs" }
                 div.scroll role="region" aria-labelledby="often" tabindex="0" {
-                    table {
+                    table.tests {
                         thead { tr {
                             th scope="col" { "Test" } th scope="col" { "Failed in" } th scope="col" { "When" } th scope="col" { "Last failures" }
                         } }
@@ -126,8 +126,10 @@ fn row(test: &FailedTest, failures: &Failures<'_>, runs: &Runs<'_>, now: Timesta
         tr {
             th scope="row" {
                 bdi.code { (test) }
-                @for (suite, platform) in failures.jobs.iter().take(2) { " " (suite_name(*suite)) span.platform { (platform) } }
-                @if failures.jobs.len() > 2 { span.muted { " and " (failures.jobs.len() - 2) " more" } }
+                span.jobs {
+                    @for (suite, platform) in failures.jobs.iter().take(2) { (suite_name(*suite)) span.platform { (platform) } " " }
+                    @if failures.jobs.len() > 2 { "and " (failures.jobs.len() - 2) " more" }
+                }
             }
             td { (failures.runs.len()) " of " (runs.len()) (strip(failures, runs)) }
             td { (pattern(failures, runs)) }

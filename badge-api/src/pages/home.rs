@@ -79,7 +79,6 @@ fn package(query: &Query<'_>) -> Result<String, FieldError> {
 fn draw(query: &Query<'_>, error: Option<FieldError>, site: &Site<'_>) -> String {
     let content = html! {
         div.hero {
-            p.eyebrow { "BadgeSmith" }
             h1 { "Badges that add up your tests" }
             p.lead {
                 "CI jobs send their test results to this service. A badge adds up all jobs of a branch, and is green only if "
@@ -91,7 +90,7 @@ fn draw(query: &Query<'_>, error: Option<FieldError>, site: &Site<'_>) -> String
             (tests_form(query))
             (package_form(query))
         }
-        section aria-labelledby="examples" {
+        section {
             h2 #examples { "Examples" }
             ul.examples {
                 @for (text, path) in EXAMPLES {
@@ -105,7 +104,7 @@ fn draw(query: &Query<'_>, error: Option<FieldError>, site: &Site<'_>) -> String
 
 fn tests_form(query: &Query<'_>) -> Markup {
     html! {
-        section.card aria-labelledby="tests" {
+        section.card {
             h2 #tests { "Test results" }
             form action="/" {
                 (field(query, "owner", true)) (field(query, "repo", true)) (field(query, "branch", false))
@@ -118,7 +117,7 @@ fn tests_form(query: &Query<'_>) -> Markup {
 fn package_form(query: &Query<'_>) -> Markup {
     let chosen = query.get("registry");
     html! {
-        section.card aria-labelledby="package" {
+        section.card {
             h2 #package { "Package version" }
             form action="/" {
                 label { span { (label("registry")) } select name="registry" {

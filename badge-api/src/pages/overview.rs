@@ -26,7 +26,7 @@ pub(super) struct Overview {
     pub(super) is_cut: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct BranchState {
     pub(super) branch: Branch,
     pub(super) badge: Badge,
@@ -58,6 +58,13 @@ impl Overview {
         }
         branches.sort_by_key(|state| (Some(&state.branch) != default.as_ref(), Reverse(state.newest)));
         Self { default: default.or_else(|| Some(branches.first()?.branch.clone())), branches, is_cut }
+    }
+
+    /// Adds a branch that is not among those that were read, as the first.
+    pub(super) fn add(&mut self, state: &BranchState) {
+        if self.branches.iter().all(|other| other.branch != state.branch) {
+            self.branches.insert(0, state.clone());
+        }
     }
 }
 

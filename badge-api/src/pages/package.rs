@@ -114,8 +114,8 @@ impl PackagePage<'_> {
                 p.eyebrow { (kind(self.package)) }
                 h1 { bdi { (self.written) } }
                 p.lead {
-                    (chip(&badge))
-                    span.muted { " · looked up " (age(self.known.fetched_at, now)) " · changed " (age(self.known.changed_at, now)) }
+                    (chip(&badge)) " "
+                    span.muted { "looked up " (age(self.known.fetched_at, now)) " · changed " (age(self.known.changed_at, now)) }
                 }
             }
             (self.range())
@@ -130,7 +130,7 @@ impl PackagePage<'_> {
         let parsed = package_badge::parse(self.provider.scheme(), self.query, BadgeFormat::Svg);
         let (action, _) = self.path.split_once('?').unwrap_or((self.path, ""));
         html! {
-            section aria-labelledby="range" {
+            section {
                 h2 #range { "Version of a range" }
                 form.line action=(action) {
                     @for name in ["feed", "type"] {
@@ -166,7 +166,7 @@ impl PackagePage<'_> {
         let versions = self.found.versions.as_deref().unwrap_or(&none);
         let rows = fit(VERSIONS_BYTES_MAX, versions.iter().map(version));
         html! {
-            section aria-labelledby="versions" {
+            section {
                 h2 #versions { "Versions" }
                 ul.versions { (rows.markup) }
                 p.note {

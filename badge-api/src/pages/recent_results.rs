@@ -1,6 +1,6 @@
 //! The last results of a branch, as a table.
 
-use badgesmith_domain::test_result::{Commit, TestResult};
+use badgesmith_domain::test_result::{Commit, Counts, TestResult};
 use badgesmith_domain::timestamp::Timestamp;
 use maud::{Markup, html};
 
@@ -17,7 +17,7 @@ const COMMIT_DIGITS: usize = 7;
 pub(super) fn draw(newest_first: &[TestResult], now: Timestamp) -> Markup {
     let rows = fit(BYTES_MAX, newest_first.iter().take(RESULTS_MAX).map(|result| row(result, now)));
     html! {
-        section aria-labelledby="results" {
+        section {
             h2 #results { "Last results" }
             div.scroll role="region" aria-labelledby="results" tabindex="0" {
                 table {
@@ -39,11 +39,19 @@ fn row(result: &TestResult, now: Timestamp) -> Markup {
         tr {
             th scope="row" { (suite_name(run.suite.as_ref())) span.platform { (run.platform) } }
             td { (result_chip(result)) }
-            td { @if run.outcome.is_retired() { "none" } @else { (counts) } }
+            td { (tests(counts)) }
             td { @if let Some(commit) = &run.commit { span.code { (short(commit)) } } }
             td { (run_link(run.link(), &age(run.timestamp, now))) }
         }
     }
+}
+
+/// The numbers of tests that are not zero.
+fn tests(counts: Counts) -> String {
+    let parts = [(counts.passed(), "passed"), (counts.failed(), "failed"), (counts.skipped(), "skipped")];
+    let parts = parts.iter().filter(|(number, _)| *number > 0);
+    let parts: Vec<_> = parts.map(|(number, name)| format!("{number} {name}")).collect();
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
 }
 
 fn short(commit: &Commit) -> &str {

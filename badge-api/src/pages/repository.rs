@@ -101,7 +101,7 @@ async fn read(
     };
     let (page, mut chosen) =
         try_join(results.slots(repository, None, OVERVIEW_SLOTS_MAX, None), slots_of(asked.as_ref())).await?;
-    let overview = Overview::new(page.unwrap_or_default(), now);
+    let mut overview = Overview::new(page.unwrap_or_default(), now);
     let mut branch = asked;
     if branch.is_none() {
         let of_default =
@@ -113,6 +113,9 @@ async fn read(
         // The default branch may have no results.
         chosen = chosen.or_else(|| BranchState::new(overview.branches.first()?.slots.clone(), now));
         branch = chosen.as_ref().map(|state| state.branch.clone());
+    }
+    if let Some(state) = &chosen {
+        overview.add(state);
     }
     let history = match &chosen {
         Some(state) => history(results, repository, state).await?,
@@ -185,8 +188,8 @@ impl RepositoryPage {
                 p.lead {
                     @match (&self.chosen, &self.branch) {
                         (Some(state), _) => {
-                            (chip(&state.badge)) " on " bdi.ref { (state.branch) }
-                            span.muted { " · last result " (age(state.newest, now)) }
+                            (chip(&state.badge)) " " span { "on " bdi.ref { (state.branch) } ", " }
+                            span.muted { "last result " (age(state.newest, now)) }
                         }
                         (None, Some(branch)) => { "No results on " bdi.ref { (branch) } " yet." }
                         (None, None) => { "No results yet." }

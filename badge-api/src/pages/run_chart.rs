@@ -13,7 +13,8 @@ use super::suites::suite_name;
 /// The height of the tallest bar, in units of the image.
 const HEIGHT: u64 = 160;
 /// The least height of a part that is not empty, so that one failed test of thousands is visible.
-const PART_MIN: u64 = 5;
+const PART_MIN: u64 = 4;
+const FAILED_MIN: u64 = 16;
 /// The width of a bar with the gap beside it.
 const STEP: usize = 10;
 /// The least number of bars that the width is divided among.
@@ -25,7 +26,7 @@ const SUITES_BYTES_MAX: usize = 2200;
 pub(super) fn draw(runs: &Runs<'_>) -> Markup {
     let failed = runs.iter().filter(|run| run.has_failed()).count();
     html! {
-        section aria-labelledby="runs" {
+        section {
             h2 #runs { @if runs.len() == 1 { "The last run" } @else { "The last " (runs.len()) " runs" } }
             @if let Some((newest, oldest)) = runs.get(0).zip(runs.get(runs.len().saturating_sub(1))) {
                 figure {
@@ -58,7 +59,7 @@ fn bars(runs: &Runs<'_>) -> Markup {
     let mut parts = [String::new(), String::new(), String::new()];
     for (place, run) in runs.iter().enumerate() {
         let x = (places - place) * STEP - STEP / 2;
-        let mut top = HEIGHT + PART_MIN;
+        let mut top = HEIGHT + FAILED_MIN;
         for (part, height) in parts.iter_mut().zip(heights(run, max)) {
             if height > 0 {
                 let bottom = top;
@@ -70,7 +71,7 @@ fn bars(runs: &Runs<'_>) -> Markup {
     }
     let [passed, skipped, failed] = parts;
     html! {
-        svg.runs viewBox={ "0 0 " (places * STEP) " " (HEIGHT + PART_MIN) } preserveAspectRatio="none" role="img" {
+        svg.runs viewBox={ "0 0 " (places * STEP) " " (HEIGHT + FAILED_MIN) } preserveAspectRatio="none" role="img" {
             title { "Passed, failed and skipped tests of each run" }
             path.green d=(passed) {} path.grey d=(skipped) {} path.red d=(failed) {}
         }
@@ -84,7 +85,7 @@ fn heights(run: &Run<'_>, max: u64) -> [u64; 3] {
         _ => (tests * HEIGHT / max).max(PART_MIN),
     };
     let failed = height(run.sum(Counts::failed));
-    let failed = if run.has_failed() { failed.max(PART_MIN) } else { failed };
+    let failed = if run.has_failed() { failed.max(FAILED_MIN) } else { failed };
     // What the least heights add is taken from the part that can spare it.
     let skipped = height(run.sum(Counts::skipped));
     let passed = height(run.sum(Counts::passed)).min(HEIGHT.saturating_sub(failed + skipped));

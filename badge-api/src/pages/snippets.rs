@@ -40,7 +40,7 @@ pub(super) fn draw(badge: &Badge<'_>, site: &Site<'_>) -> Markup {
     let own = fit(BYTES_MAX / 2, own.map(|(name, snippet)| field(name, &snippet)));
     let of_shields = fit(BYTES_MAX / 2, of_shields.map(|(name, snippet)| field(&name, &snippet)));
     html! {
-        section aria-labelledby="badge" {
+        section {
             h2 #badge { "Badge" }
             p { img.badge src={ "/svg/" (path) } alt={ "Badge: " (text) } height="20"; }
             @if !site.is_known() {

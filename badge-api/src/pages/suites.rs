@@ -22,7 +22,7 @@ pub(super) fn draw(slots: &[TestResult], now: Timestamp) -> Markup {
     let rows = fit(LIVE_BYTES_MAX, live.iter().map(|(slot, _)| row(slot, now)));
     let stale_rows = fit(STALE_BYTES_MAX, stale.iter().map(|(slot, state)| stale_row(slot, *state, now)));
     html! {
-        section aria-labelledby="suites" {
+        section {
             h2 #suites { "Suites" }
             @if !live.is_empty() {
                 div.scroll role="region" aria-labelledby="suites" tabindex="0" {
@@ -57,10 +57,19 @@ fn row(slot: &TestResult, now: Timestamp) -> Markup {
         tr {
             th scope="row" { (suite_name(run.suite.as_ref())) span.platform { (run.platform) } }
             td { (result_chip(slot)) }
-            td.number { (counts.passed()) } td.number { (counts.failed()) } td.number { (counts.skipped()) }
+            (number(counts.passed(), false)) (number(counts.failed(), true)) (number(counts.skipped(), false))
             td { (run_link(run.link(), &age(run.timestamp, now))) }
         }
     }
+}
+
+fn number(count: u32, is_bad: bool) -> Markup {
+    let class = match count {
+        0 => "number muted",
+        _ if is_bad => "number bad",
+        _ => "number",
+    };
+    html! { td class=(class) { (count) } }
 }
 
 fn stale_row(slot: &TestResult, state: SlotState, now: Timestamp) -> Markup {

@@ -139,5 +139,5 @@ pub(super) fn commit(run_id: u32) -> String {
 
 /// The URL of a run, which does not exist.
 pub(super) fn run_url(id: u32) -> String {
-    format!("https://github.com/demo/badgesmith/actions/runs/{id}")
+    format!("https://example.com/demo/badgesmith/runs/{id}")
 }

@@ -24,7 +24,7 @@ async fn a_page_shows_the_versions_of_a_package_and_the_one_of_a_range() {
     Acme.Kit · BadgeSmith Skip to content BadgeSmith
     NuGet package
     Acme.Kit
-    2.0.0 · looked up just now · changed just now
+    2.0.0 looked up just now · changed just now
     Version of a range
     Range, such as [1.0,2.0)
     Prereleases
