@@ -17,8 +17,8 @@ class Edge(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, emulator_port, distribution, api, function_url):
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, port, emulator_port, distribution, api, function_url):
+        super().__init__(("127.0.0.1", port), Handler)
         self.emulator_port, self.distribution = emulator_port, distribution
         self.api_path = f"/_aws/execute-api/{api}/$default"
         self.function_path = f"/_aws/lambda-url/{function_url}"

@@ -1,5 +1,5 @@
 """Lints template.yaml, builds the functions for deployment, deploys them to a local AWS emulator, runs the black-box
-tests through its CDN, injects faults, and deletes everything."""
+and browser tests through its CDN, injects faults, and deletes everything."""
 
 import os
 import signal
@@ -94,6 +94,11 @@ def run_black_box_tests(stack, upstream):
     )
 
 
+def run_browser_tests(stack):
+    step("run the browser tests through the CDN")
+    run("tests/browser/run", cwd=ROOT, environment={"BADGESMITH_URL": stack.url, "BADGESMITH_KEY": stack.client.key})
+
+
 def inject_faults(stack):
     step("inject faults")
     for fault in faults.ALL:
@@ -145,18 +150,22 @@ def main(keep):
                 "NuGetServiceIndex": f"http://{upstream}/v3/index.json", "GitHubApi": f"http://{upstream}/github",
                 "RefreshSchedule": "rate(1 minute)",
             }
-            stack = deploy(emulator, "badgesmith", BUILT, parameters)
+            # The emulator runs no CloudFront Functions, so nothing tells the pages the host of the CDN.
+            port = free_port()
+            public_url = {"PublicUrl": f"http://127.0.0.1:{port}"}
+            stack = deploy(emulator, "badgesmith", BUILT, {**parameters, **public_url})
             prefixes = {"TablePrefix": "staging", "SecretPrefix": "staging"}
             other = deploy(emulator, "badgesmith-staging", BUILT, {**parameters, **prefixes})
             for deployed, prefix in ((stack, "badgesmith"), (other, "staging")):
                 check_names(deployed, prefix)
             shared = set(stack.outputs.values()) & set(other.outputs.values())
             assert not shared, f"both stacks have the outputs {shared}"
-            stack.open()
+            stack.open(port)
             stack.register()
             check_secrets(stack, other)
             run_doctor(stack)
             run_black_box_tests(stack, upstream)
+            run_browser_tests(stack)
             if keep:
                 wait_for_interrupt(emulator, stack)
             inject_faults(stack)

@@ -1,14 +1,12 @@
 //! Pages for people: what they show, what they cost, and that nothing from outside becomes markup.
 
+mod cost;
 mod hostile;
 mod packages;
 
 use std::time::Duration;
 
-use badgesmith_aws::dynamodb::Results;
-use badgesmith_domain::test_result::TestResult;
 use http::Method;
-use local::stack::TEST_RESULTS_TABLE;
 use serde_json::{Value, json};
 use tests::client::{Post, result, with};
 use tests::faults::Fault;
@@ -19,7 +17,6 @@ use crate::badges::BADGE_TIME_MAX;
 
 const REPOSITORY: &str = "/repos/acme/kit";
 const BYTES_MAX: usize = 30_000;
-const QUERIES_MAX: usize = 5;
 const DAY: Duration = Duration::from_hours(24);
 
 /// Submits and stores a result of acme/kit, main, with these fields.
@@ -277,49 +274,4 @@ async fn the_forms_of_the_start_page_lead_to_pages() {
     let page = page(&world, "/").await;
     assert!(page.values("action").iter().all(|action| *action == "/"));
     assert!(world.faults.take_calls().is_empty(), "the start page reads nothing");
-}
-
-/// Stores a result for each of `branches`, and ten runs of two suites on each platform of the branch main.
-async fn store(world: &World, branches: usize) {
-    let result = |branch: &str, platform: &str, suite: &str, run: usize| -> TestResult {
-        let digest = format!("{branch} {platform} {suite} {run}");
-        let fields = json!({
-            "test_result_id": uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, digest.as_bytes()),
-            "branch": branch, "platform": platform, "suite": suite, "run_id": run.to_string(),
-            "timestamp": world.now().minus(Duration::from_hours(run as u64)), "default_branch": "main",
-        });
-        serde_json::from_value(with(with(result(world.now()), &json!({ "nonce": null })), &fields)).unwrap()
-    };
-    let mut results: Vec<_> =
-        (1..branches).map(|branch| result(&format!("b/{branch}"), "linux", "unit", branch)).collect();
-    for (platform, suite) in
-        ["linux", "macos", "windows"].into_iter().flat_map(|platform| [(platform, "unit"), (platform, "e2e")])
-    {
-        results.extend((0..10).map(|run| result("main", platform, suite, run)));
-    }
-    let table = Results::new(&world.sdk_config(), TEST_RESULTS_TABLE.to_owned());
-    assert!(table.put_all(&results).await.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_cost_of_a_page_is_bounded_for_any_number_of_branches() {
-    for branches in [1, 100, 2000] {
-        let world = World::new();
-        store(&world, branches).await;
-        for path in [REPOSITORY, "/repos/acme/kit?branch=main", "/repos/acme/kit?branch=b/7"] {
-            world.faults.take_calls();
-            let answer = world.get(path).await;
-            let calls = world.faults.take_calls();
-            assert!(calls.iter().all(|call| call.operation == "Query"), "{path}");
-            assert!(calls.len() <= QUERIES_MAX, "{path}: {} calls", calls.len());
-            assert!(answer.text.len() <= BYTES_MAX, "{path} with {branches}: {} bytes", answer.text.len());
-            let is_cut = answer.text.contains("There are more branches");
-            assert_eq!(is_cut, branches == 2000, "{path} with {branches}");
-            assert_eq!(
-                answer.text.contains("do not fit on this page"),
-                branches == 100,
-                "{path} with {branches}"
-            );
-        }
-    }
 }

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on should stop"
 )]
 
+pub mod branches;
 pub mod client;
 pub mod endpoint;
 pub mod events;
