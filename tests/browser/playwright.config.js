@@ -30,7 +30,7 @@ export default defineConfig({
   workers: 1,
   reporter: "list",
   forbidOnly: true,
-  timeout: 60_000,
+  timeout: 120_000,
   expect: { timeout: 15_000, toHaveScreenshot: { maxDiffPixelRatio: 0.001 } },
   use: {
     launchOptions: {
