@@ -103,11 +103,17 @@ downloaded='/_actions/([^/]+/[^/]+)/'
 [[ ! $action =~ $downloaded ]] || repository=${BASH_REMATCH[1]}
 release=${INPUT_RELEASE_URL:-https://github.com/$repository/releases/download}
 release=${release%/}/v$version
+loopback='^http://(127\.0\.0\.1|localhost):[0-9]+/'
 case $release in
     https://*) protocols='=https' ;;
-    http://127.0.0.1:* | http://localhost:*) protocols='=http,https' ;;
-    *) die "The input \`release-url\` must start with \`https://\`." ;;
+    *)
+        [[ $release =~ $loopback ]] || die "The input \`release-url\` must start with \`https://\`."
+        protocols='=http,https'
+        ;;
 esac
+digest='^[0-9a-f]{64}$'
+[ -z "$INPUT_SHA256" ] || [[ $INPUT_SHA256 =~ $digest ]] ||
+    die "The input \`sha256\` must be 64 hexadecimal digits in lower case."
 
 # Prints the SHA-256 of the standard input.
 sha256() {
@@ -140,32 +146,28 @@ elsewhere, pass that address as \`release-url\`." ;;
 $status. Try again later. If this runner cannot reach it, pass a mirror as \`release-url\`."
 }
 
-# The temporary folder of the job. On a self-hosted runner, jobs share the tool cache, and a program that another job
-# left there would get the key.
-temp=${RUNNER_TEMP//\\//}
-folder=$temp/badgesmith/$(printf %s "$release" | sha256)
-mkdir -p "$folder"
+# A new folder, so that no other step has left files there. On a self-hosted runner, jobs share the tool cache, and a
+# program that another job left there would get the key.
+folder=$(mktemp -d "${RUNNER_TEMP//\\//}/badgesmith.XXXXXX")
 sums=$folder/SHA256SUMS
 archive=$folder/$name.tar.gz
 
-# Every step verifies the archive, even one that an earlier step downloaded. The checksums come from the same release.
-# They detect an archive that was damaged, truncated or replaced, in transit or in this folder. They do not detect that
-# the archive and the checksums were both replaced by an attacker with write access to the release or the mirror.
-# Provenance detects that (`gh attestation verify`), and GitHub's immutable releases prevent it.
-[ -f "$sums" ] || download "$release/SHA256SUMS" "$sums"
-expected=$(awk -v name="$name.tar.gz" '{ sub(/\r$/, "") } $2 == name || $2 == "*" name { print $1 }' "$sums")
-digest='^[0-9a-f]{64}$'
-[[ $expected =~ $digest ]] || die "v$version does not support $os on $arch: $release/SHA256SUMS does not list \
+# Without the input, the checksum comes from the same release. It detects an archive that was damaged or truncated. It
+# does not detect that the archive and the checksums were both replaced by an attacker with write access to the release
+# or the mirror. The input detects that, as does provenance (`gh attestation verify`), and GitHub's immutable releases
+# prevent it.
+expected=$INPUT_SHA256
+if [ -z "$expected" ]; then
+    download "$release/SHA256SUMS" "$sums"
+    expected=$(awk -v name="$name.tar.gz" '{ sub(/\r$/, "") } $2 == name || $2 == "*" name { print $1 }' "$sums")
+    [[ $expected =~ $digest ]] || die "v$version does not support $os on $arch: $release/SHA256SUMS does not list \
 $name.tar.gz. Pass another \`version\`."
-if ! [ -f "$archive" ] || [ "$(sha256 <"$archive")" != "$expected" ]; then
-    download "$release/$name.tar.gz" "$archive"
-    actual=$(sha256 <"$archive")
-    if [ "$actual" != "$expected" ]; then
-        rm "$archive" "$sums"
-        die "$release/$name.tar.gz has the wrong checksum and was not run: its SHA-256 is $actual, but SHA256SUMS has \
-$expected. If \`release-url\` is a mirror, update it. Otherwise, report this."
-    fi
 fi
+download "$release/$name.tar.gz" "$archive"
+actual=$(sha256 <"$archive")
+[ "$actual" = "$expected" ] || die "$release/$name.tar.gz has the wrong checksum and was not run: its SHA-256 is \
+$actual, but should be $expected. If you pass \`sha256\`, correct it. If \`release-url\` is a mirror, update it. \
+Otherwise, report this."
 # From standard input, because GNU tar takes `D:` in a file name for the name of a host.
 tar -xzf - -C "$folder" "$name/badgesmith$exe" <"$archive"
 echo "badgesmith $version, from $release/$name.tar.gz, SHA-256 $expected"

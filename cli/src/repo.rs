@@ -276,7 +276,8 @@ async fn remove(store: &RepositoryStore, options: &Confirmed) -> Result<Output, 
     terminal::confirm(&format!("Remove {repository}? Its results will be rejected."), *yes)?;
     let removed_at = Clock::System.now();
     store.put(repository, &Registration::Removed(removed_at), Some(&record)).await?;
-    let secret_note = active.proofs.own_secret.map(|_| store.secret_note(repository));
+    let own_secret = active.proofs.own_secret.filter(|secret| secret.counts_at(removed_at));
+    let secret_note = own_secret.map(|_| store.secret_note(repository));
     Ok(Output::new(&RemovedRepository { repository: repository.to_string(), removed_at })
         .note(IN_FORCE)
         .note(format!("Badges and history stay; `badgesmith repo erase {repository}` deletes them."))

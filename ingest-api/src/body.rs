@@ -70,8 +70,8 @@ impl Body {
         let outcome = self.outcome();
         let timestamp = self.required("timestamp", Timestamp::EXPECTED, text);
         let run_id = self.required("run_id", RunId::EXPECTED, |value| match value.as_number() {
-            Some(number) if !number.is_f64() => number.to_string().parse().ok(),
-            Some(_) | None => text(value),
+            Some(number) => number.as_u64()?.to_string().parse().ok(),
+            None => text(value),
         });
         let run_attempt =
             self.optional("run_attempt", RunAttempt::EXPECTED, |value| value.as_u64()?.try_into().ok());

@@ -126,7 +126,7 @@ impl RepositoryKeys {
             }
         };
         let own_secret = async {
-            match proofs.own_secret {
+            match proofs.own_secret.filter(|secret| secret.counts_at(now)) {
                 Some(_) => {
                     self.secrets.reload(&self.secret_names.repository(repository), now).await.map(drop)
                 }

@@ -153,7 +153,7 @@ impl Options {
         let secrets = self.secret.iter().map(secret);
         secrets
             .collect::<Result<_, _>>()
-            .map_err(|error| format!("--secret: {error}; for example --secret acme/kit=0123456789abcdef"))
+            .map_err(|error| format!("--secret: {error}; for example --secret acme/kit=@FILE"))
     }
 }
 

@@ -16,7 +16,7 @@ VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package
 LINUX = "badgesmith-linux-x86_64"
 KEY = "/correct+horse%battery\\staple'\"$HOME=="
 # Linux, macOS and Git Bash on Windows all have these commands. The script can use no others.
-COMMANDS = ("awk", "bash", "cut", "gzip", "mkdir", "mv", "rm", "sed", "tar")
+COMMANDS = ("awk", "bash", "cut", "gzip", "mktemp", "mv", "sed", "tar")
 # Records its arguments and environment.
 PROGRAM = """#!/bin/bash
 printf '%s\\0' "$@" >"FOLDER/program.arguments"
@@ -26,7 +26,7 @@ printf '%s\\0' "$@" >"FOLDER/program.arguments"
 CURL = PROGRAM.replace("program.", "curl.") + r"""set -- "${@/#=https/=http,https}"
 exec COMMAND "${@/#https:\/\/github.com/SERVER}"
 """
-EXPRESSION = re.compile(r"\$\{\{ ([a-z_]+(?:\.[A-Za-z_-]+)+) \}\}")
+EXPRESSION = re.compile(r"\$\{\{ ([a-z_]+(?:\.[A-Za-z0-9_-]+)+) \}\}")
 
 
 def load(text):

@@ -32,6 +32,7 @@ async fn every_field_is_validated() {
         (json!({ "nonce": "short" }), "400 INVALID_NONCE"),
         (json!({ "run_id": "a b" }), "400 INVALID_RUN_ID"),
         (json!({ "run_id": 1.5 }), "400 INVALID_RUN_ID"),
+        (json!({ "run_id": -5 }), "400 INVALID_RUN_ID"),
         (json!({ "run_attempt": 0 }), "400 INVALID_RUN_ATTEMPT"),
         (json!({ "run_attempt": "2" }), "400 INVALID_RUN_ATTEMPT"),
         (json!({ "commit": "main" }), "400 INVALID_COMMIT"),

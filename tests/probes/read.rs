@@ -16,9 +16,9 @@ fn main() -> Result<(), Error> {
             .index_name("GSI1")
             .key_condition_expression("#pk = :pk")
             .expression_attribute_names("#pk", "GSI1PK")
-            .expression_attribute_values(":pk", AttributeValue::S("LATEST#acme#kit#linux#main".to_owned()))
+            .expression_attribute_values(":pk", AttributeValue::S("LATEST#acme#kit#main".to_owned()))
             .scan_index_forward(false)
-            .limit(1)
+            .limit(301)
             .send()
             .await?;
         Ok::<_, Error>(json!({ "statusCode": if output.items().is_empty() { 404 } else { 200 } }))

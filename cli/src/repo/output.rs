@@ -72,6 +72,8 @@ pub(super) struct ImportSummary {
     pub(super) unchanged: Vec<String>,
     /// Removed before, so they stay removed.
     pub(super) removed: Vec<String>,
+    /// Names of secrets with capital letters, which functions do not read.
+    pub(super) ignored: Vec<String>,
 }
 
 /// Its text is the key alone, for `$(...)`.
@@ -247,9 +249,15 @@ impl fmt::Display for RemovedRepository {
 
 impl fmt::Display for ImportSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { registered, unchanged, removed } = self;
+        let Self { registered, unchanged, removed, ignored } = self;
         write!(f, "registered {}, {} registered before", registered.len(), unchanged.len())?;
-        if removed.is_empty() { Ok(()) } else { write!(f, ", {} stay removed", removed.len()) }
+        if !removed.is_empty() {
+            write!(f, ", {} stay removed", removed.len())?;
+        }
+        if !ignored.is_empty() {
+            write!(f, "\nignored names that are not in lower case: {}", ignored.join(", "))?;
+        }
+        Ok(())
     }
 }
 

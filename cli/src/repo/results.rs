@@ -41,10 +41,21 @@ pub(super) async fn rename(
             };
             let key = store.derive(to, id).await?;
             store.put(to, &Registration::Active(registration), new.as_ref()).await?;
-            store.put(from, &Registration::Removed(now), Some(&old)).await?;
+            store.put(from, &Registration::Removed(now), Some(&old)).await.map_err(|error| {
+                let advice =
+                    format!("run `badgesmith repo remove {from}` and `badgesmith repo rename {from} {to}`");
+                CliError::Failed(format!(
+                    "{error}; both names are registered: {advice}, and print the key of {to} with \
+                     `badgesmith repo show {to} --key`"
+                ))
+            })?;
             Some((key.as_str().to_owned(), active.proofs.own_secret.is_some()))
         }
-        Registration::Removed(_) if new_is_active => None,
+        Registration::Removed(_) if new_is_active => {
+            let question = format!("Move the latest results of {from}, which was removed, to {to}?");
+            terminal::confirm(&question, *yes)?;
+            None
+        }
         Registration::Removed(_) => return Err(super::store::removed(from)),
     };
     let slots = results

@@ -22,13 +22,20 @@ pub(super) async fn rotate(store: &RepositoryStore, options: &Rotate) -> Result<
         let expires = previous_expires(store, repository, &active, derived).await?;
         confirm_second_rotation(repository, expires, now, *yes)?;
     }
-    let had_own_secret = active.proofs.own_secret.is_some();
+    let own_secret_exists = match active.proofs.own_secret {
+        // An operator may have deleted it, since a derived key replaces it.
+        Some(secret) if derived && secret.counts_at(now) => {
+            let secret = store.secrets.describe(&store.secret_name(repository)).await?;
+            secret.is_some_and(|secret| secret.deletes_at.is_none())
+        }
+        Some(_) | None => false,
+    };
     let key = if derived {
         let id = new_key_id()?;
         let key = store.derive(repository, id).await?.as_str().to_owned();
         let rotated = Registration::Active(active.rotated(id, *compromised, now));
         store.put(repository, &rotated, Some(&record)).await?;
-        if *compromised && had_own_secret {
+        if *compromised && own_secret_exists {
             // The secret may be registered again, or by another stack.
             replace_compromised(store, repository).await?;
         }
@@ -50,7 +57,7 @@ pub(super) async fn rotate(store: &RepositoryStore, options: &Rotate) -> Result<
     let previous_valid_until = (!compromised).then(|| now.plus(PREVIOUS_KEY_LIFETIME));
     let key = NewKey { repository: repository.to_string(), secret, key, previous_valid_until };
     let output = Output::new(&key).recovery_hint(hint).note(format!("This is the new key of {repository}."));
-    let output = output.notes((derived && had_own_secret).then(|| store.secret_note(repository)));
+    let output = output.notes(own_secret_exists.then(|| store.secret_note(repository)));
     Ok(if *compromised {
         output.note("It is usable within 1 minute. The old key is refused within 5 minutes, everywhere.")
     } else {

@@ -17,6 +17,9 @@ use crate::clock::Clock;
 use crate::env;
 use crate::metrics::{DIMENSION, NAMESPACE, TARGET};
 
+/// Where the SDK writes an error for each call that failed before it had a connection. The call's own error is logged.
+const LOST_CONNECTION: &str = "aws_smithy_runtime::client::http::connection_poisoning";
+
 /// Starts logging to stdout at `info` and above, with the fields of the enclosing spans, which include the request
 /// id from the Lambda runtime. If `STACK_NAME` is set, metrics are written, too.
 pub fn start() {
@@ -33,7 +36,9 @@ where
         .with_current_span(true)
         .with_span_list(false)
         .with_writer(writer.clone())
-        .with_filter(filter_fn(|metadata| !is_metric(metadata) && *metadata.level() <= Level::INFO));
+        .with_filter(filter_fn(|metadata| {
+            !is_metric(metadata) && metadata.target() != LOST_CONNECTION && *metadata.level() <= Level::INFO
+        }));
     let metrics = stack.map(|stack| Metrics { stack, clock, writer }.with_filter(filter_fn(is_metric)));
     tracing_subscriber::registry().with(log).with(metrics)
 }
@@ -124,6 +129,7 @@ mod tests {
             request_span(&invocation).in_scope(|| {
                 tracing::warn!(repository = "acme/kit", "rejected a submission");
                 tracing::debug!("not written");
+                tracing::error!(target: LOST_CONNECTION, "not written");
                 Metric::RefreshLag.record(17);
                 Metric::ResultsStored.count(0);
             });

@@ -89,8 +89,8 @@ impl ActiveRegistration {
         let until = now.plus(PREVIOUS_KEY_LIFETIME);
         let Proofs { derived, own_secret } = &self.proofs;
         let previous = derived.map(|ids| (ids.current, until)).filter(|_| !compromised);
-        let own_secret = own_secret.filter(|_| !compromised).map(|secret| OwnSecret {
-            until: Some(secret.until.map_or(until, |earlier| earlier.min(until))),
+        let own_secret = own_secret.filter(|secret| !compromised && secret.counts_at(now)).map(|secret| {
+            OwnSecret { until: Some(secret.until.map_or(until, |earlier| earlier.min(until))) }
         });
         let derived = Some(DerivedKeyIds { current: key_id, previous });
         Self { proofs: Proofs { derived, own_secret }, rotated: Some(now), ..self.clone() }
@@ -142,5 +142,10 @@ mod tests {
         check(&rotated, day, &[id(1)], false);
         let again = rotated.rotated(id(2), false, NOW.plus(day / 2));
         check(&again, day, &[id(2), id(1)], false);
+        assert_eq!(
+            rotated.rotated(id(2), false, NOW.plus(day)).proofs.own_secret,
+            None,
+            "it may be deleted by now"
+        );
     }
 }
