@@ -86,8 +86,8 @@ pub struct Options {
     #[arg(long, value_name = "LIST", requires = "oidc_issuer")]
     oidc_owners: Option<OidcOwners>,
 
-    /// URL at which clients reach this machine, for ID tokens; those with 127.0.0.1 and localhost count anyway
-    #[arg(long, value_name = "URL", requires = "oidc_issuer")]
+    /// URL at which clients reach this machine, for pages and ID tokens [default: http://127.0.0.1:PORT]
+    #[arg(long, value_name = "URL")]
     public_url: Option<ServiceUrl>,
 
     /// Seconds between refreshes of a package, 1 to 3600; badges are cached for 2 minutes
@@ -138,6 +138,7 @@ impl Options {
             tokens: self.tokens()?,
             upstreams: self.upstreams(period)?,
             refresh_every: period,
+            public_url: self.public_url.clone(),
         })
     }
 
@@ -151,7 +152,7 @@ impl Options {
         let oidc = self.oidc_issuer.clone().map(|issuer| OidcSettings {
             issuer,
             owners: self.oidc_owners.clone().unwrap_or_default(),
-            services: self.public_url.iter().cloned().collect(),
+            services: Vec::new(),
         });
         Ok(UpstreamConfig { fresh_for, oidc, ..UpstreamConfig::new(nuget_service_index, github_api) })
     }

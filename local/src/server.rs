@@ -73,7 +73,7 @@ impl Server {
     /// # Errors
     /// [`StartError`] when a port, the data directory, a key or a token cannot be used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let Config { storage, port, secrets, tokens, mut upstreams, refresh_every } = config;
+        let Config { storage, port, secrets, tokens, mut upstreams, refresh_every, public_url } = config;
         let clock = Clock::System;
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
         let unusable = |source| StartError::Port { port, source };
@@ -87,10 +87,11 @@ impl Server {
         for token in tokens {
             token.register(&aws, clock.now()).await.map_err(StoreError::from)?;
         }
+        let public_url = public_url.or_else(|| own_urls(address).next());
         if let Some(oidc) = &mut upstreams.oidc {
-            oidc.services.extend(own_urls(address));
+            oidc.services.extend(public_url.clone().into_iter().chain(own_urls(address)));
         }
-        let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, &clock));
+        let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, public_url, &clock));
         let started = Arc::clone(&stack);
         let mut issuer_keys = tokio::spawn(async move { started.refresh_issuer_keys().await });
         // Before the first request, because a client of one that is too early waits for a minute.

@@ -7,6 +7,7 @@ use aws_types::SdkConfig;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::StoreError;
 use badgesmith_aws::secrets_manager::SecretNames;
+use badgesmith_domain::service_url::ServiceUrl;
 use embedded_aws::Queues;
 use ingest_api::OidcSettings;
 use refresher::{Report, UpstreamTimeouts};
@@ -84,8 +85,13 @@ impl Default for UpstreamConfig {
 }
 
 impl Stack {
-    /// The functions, with AWS clients of `config`.
-    pub fn new(config: &SdkConfig, upstreams: &UpstreamConfig, clock: &Clock) -> Self {
+    /// The functions, with AWS clients of `config`. Without a public URL, it is the host that the CDN reports.
+    pub fn new(
+        config: &SdkConfig,
+        upstreams: &UpstreamConfig,
+        public_url: Option<ServiceUrl>,
+        clock: &Clock,
+    ) -> Self {
         let ingest_api = ingest_api::App::new(
             config,
             ingest_api::Settings {
@@ -115,6 +121,7 @@ impl Stack {
                 secrets_table: SECRETS_TABLE.to_owned(),
                 event_bus_name: EVENT_BUS.to_owned(),
                 first_lookup_wait: upstreams.first_lookup_wait,
+                public_url,
             },
             clock.clone(),
         );

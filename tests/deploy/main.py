@@ -1,5 +1,5 @@
 """Lints template.yaml, builds the functions for deployment, deploys them to a local AWS emulator, runs the black-box
-tests through its CDN, injects faults, and deletes everything."""
+and browser tests through its CDN, injects faults, and deletes everything."""
 
 import os
 import signal
@@ -113,6 +113,11 @@ def run_jobs_without_a_key(stack, issuer):
         run(ROOT / "tests/action/dogfood", ROOT / "target/debug/badgesmith", reports, stack.url, issuer)
 
 
+def run_browser_tests(stack):
+    step("run the browser tests through the CDN")
+    run("tests/browser/run", cwd=ROOT, environment={"BADGESMITH_URL": stack.url, "BADGESMITH_KEY": stack.client.key})
+
+
 def inject_faults(stack):
     step("inject faults")
     for fault in faults.ALL:
@@ -164,9 +169,10 @@ def main(keep):
                 "NuGetServiceIndex": f"http://{upstream}/v3/index.json", "GitHubApi": f"http://{upstream}/github",
                 "RefreshSchedule": "rate(1 minute)", "OidcIssuer": issuer,
             }
-            # The emulator serves the stack at another address than its outputs.
-            keyless = {"OidcOwners": OWNER, "PublicUrl": f"http://127.0.0.1:{port}"}
-            stack = deploy(emulator, "badgesmith", BUILT, {**parameters, **keyless})
+            # The emulator serves the stack at another address than its outputs, and runs no CloudFront Functions, so
+            # nothing tells the pages the host of the CDN.
+            public = {"OidcOwners": OWNER, "PublicUrl": f"http://127.0.0.1:{port}"}
+            stack = deploy(emulator, "badgesmith", BUILT, {**parameters, **public})
             prefixes = {"TablePrefix": "staging", "SecretPrefix": "staging"}
             other = deploy(emulator, "badgesmith-staging", BUILT, {**parameters, **prefixes})
             for deployed, prefix in ((stack, "badgesmith"), (other, "staging")):
@@ -178,6 +184,7 @@ def main(keep):
             check_secrets(stack, other)
             run_doctor(stack)
             run_black_box_tests(stack, upstream)
+            run_browser_tests(stack)
             if keep:
                 wait_for_interrupt(emulator, stack)
             run_jobs_without_a_key(stack, issuer)

@@ -22,6 +22,7 @@ mod key_rotation;
 mod keyless;
 mod nuget;
 mod packages;
+mod pages;
 mod processing;
 mod refreshing;
 mod security;

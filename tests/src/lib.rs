@@ -8,6 +8,7 @@
     reason = "a test that cannot go on should stop"
 )]
 
+pub mod branches;
 pub mod client;
 pub mod endpoint;
 pub mod events;
@@ -15,6 +16,7 @@ pub mod faults;
 pub mod function;
 pub mod http;
 pub mod id_token;
+pub mod page;
 pub mod sandbox;
 pub mod upstream;
 pub mod world;

@@ -90,7 +90,7 @@ impl World {
         let clock = Clock::manual(start);
         let aws = Aws::open(&Storage::Memory, &TEMPLATE, &clock).unwrap();
         let faults = Faults::new(aws.clone());
-        let stack = Stack::new(&config_of_new_sandboxes(&faults), &upstreams, &clock);
+        let stack = Stack::new(&config_of_new_sandboxes(&faults), &upstreams, None, &clock);
         let world = Self { clock, faults, aws, stack, upstreams };
         world.set_key(REPOSITORY, KEY);
         world
@@ -300,7 +300,7 @@ impl World {
 
     /// The functions once more, with empty memory.
     pub fn another_instance(&self) -> Stack {
-        Stack::new(&config_of_new_sandboxes(&self.faults), &self.upstreams, &self.clock)
+        Stack::new(&config_of_new_sandboxes(&self.faults), &self.upstreams, None, &self.clock)
     }
 
     pub async fn submit(&self, post: &Post) -> Answer {

@@ -111,7 +111,7 @@ impl World {
     /// The functions with empty memory, as they are after five minutes.
     fn restarted(&self) -> Gateway {
         let config = self.server.aws().sdk_config();
-        Stack::new(&config, &self.upstreams, &Clock::System).gateway
+        Stack::new(&config, &self.upstreams, None, &Clock::System).gateway
     }
 
     /// The command with these arguments and an empty environment.

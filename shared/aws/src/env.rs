@@ -30,6 +30,8 @@ pub const OIDC_OWNERS: &str = "OIDC_OWNERS";
 pub const SERVICE_URLS: &str = "SERVICE_URLS";
 /// The name of the event bus.
 pub const EVENT_BUS_NAME: &str = "EVENT_BUS_NAME";
+/// The public URL of the service, for links on its pages; if unset, the host of the request.
+pub const PUBLIC_URL: &str = "PUBLIC_URL";
 /// The name of the stack, the dimension of its metrics. Without it, no metrics are written.
 pub const STACK_NAME: &str = "STACK_NAME";
 

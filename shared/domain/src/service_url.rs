@@ -26,6 +26,10 @@ impl ServiceUrl {
     /// A description of a valid value, as a noun phrase.
     pub const EXPECTED: &str = "an absolute http or https URL without a user, a query or a fragment";
 
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The audience of a token for this service and the body with this digest.
     pub fn audience(&self, body: &Digest) -> String {
         format!("{}{DIGEST_MARK}{body}", self.0)
