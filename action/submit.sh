@@ -27,34 +27,15 @@ stop_undelivered() { # MESSAGE
     exit 0
 }
 
-# Only the program gets the key. No other command, such as curl, finds it in its environment.
-key=$BADGESMITH_KEY
-unset BADGESMITH_KEY
+# Only the program gets the key and the token with which it requests OIDC tokens. No other command, such as curl, finds
+# them in its environment.
+key=$BADGESMITH_KEY request_token=${ACTIONS_ID_TOKEN_REQUEST_TOKEN-}
+unset BADGESMITH_KEY ACTIONS_ID_TOKEN_REQUEST_TOKEN
 if [ -n "$key" ]; then
     # GitHub masks secrets. The key may also come from another source.
     annotate add-mask "$key"
-else
-    # https://docs.github.com/actions/security-guides/using-secrets-in-github-actions lists the runs without secrets.
-    # `pull_request_target` always has secrets, even for pull requests from forks.
-    skip() {
-        annotate notice "No result was sent, because $1. (The input \`key\` is empty.)"
-        exit 0
-    }
-    [ "$GITHUB_ACTOR" != 'dependabot[bot]' ] ||
-        skip "runs of Dependabot get only Dependabot secrets. To send their results too, add the key to these secrets"
-    case $GITHUB_EVENT_NAME in
-        pull_request | pull_request_review | pull_request_review_comment)
-            # The name is empty if the fork was deleted.
-            [ "$HEAD_REPOSITORY" = "$GITHUB_REPOSITORY" ] || skip "pull requests from forks get no secrets"
-            ;;
-    esac
-    [ "$REPOSITORY_IS_FORK" != true ] || skip "forks do not get the secrets of the parent repository"
-    die "The input \`key\` is empty. Pass the repository's key from a secret: \`key: \${{ secrets.BADGESMITH_KEY }}\`. \
-If you do, this job has no access to a secret of that name."
 fi
 
-[ -n "$INPUT_URL" ] ||
-    die "The input \`url\` is empty. Pass the service's address, such as \`https://badges.example.com\`."
 check_boolean() { # NAME VALUE
     case $2 in
         true | false) ;;
@@ -181,5 +162,6 @@ arguments=(submit "--url=$INPUT_URL")
 [ "$INPUT_FAILURES" != true ] || arguments+=(--failures)
 [ "$INPUT_FAIL_ON_ERROR" != true ] || arguments+=(--fail-on-error)
 # Git Bash converts values with a leading slash to Windows paths. A base64 key may start with a slash.
-BADGESMITH_KEY=$key MSYS2_ENV_CONV_EXCL='BADGESMITH_;GITHUB_' MSYS2_ARG_CONV_EXCL='*' \
+BADGESMITH_KEY=$key ACTIONS_ID_TOKEN_REQUEST_TOKEN=$request_token \
+    MSYS2_ENV_CONV_EXCL='ACTIONS_;BADGESMITH_;GITHUB_' MSYS2_ARG_CONV_EXCL='*' \
     "$folder/$name/badgesmith$exe" "${arguments[@]}" -- ${reports[@]+"${reports[@]}"}

@@ -13,13 +13,14 @@ use badgesmith_aws::env::{self, Missing};
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::sdk::{self, CallTimeouts};
 use badgesmith_domain::ids::ParseError;
+use badgesmith_domain::service_url::ServiceUrl;
 use http::{Method, StatusCode, header};
 use serde_json::json;
 
 use crate::feed_reader::FeedReader;
 use crate::package_badge;
 use crate::package_reader::PackageReader;
-use crate::pages::{self, PublicUrl, Readers};
+use crate::pages::{self, Readers};
 use crate::respond;
 use crate::slot_reader::SlotReader;
 use crate::test_badge;
@@ -40,7 +41,7 @@ pub struct Settings {
     /// How long the first badge of a package may wait for its lookup.
     pub first_lookup_wait: Duration,
     /// The public URL of the service; `None` for the host that the CDN reports.
-    pub public_url: Option<PublicUrl>,
+    pub public_url: Option<ServiceUrl>,
 }
 
 /// A variable of the environment that is missing or invalid.
@@ -81,7 +82,7 @@ pub struct App {
     slots: SlotReader,
     packages: PackageReader,
     feeds: FeedReader,
-    public_url: Option<PublicUrl>,
+    public_url: Option<ServiceUrl>,
     clock: Clock,
 }
 

@@ -20,4 +20,3 @@ mod slot_reader;
 mod test_badge;
 
 pub use app::{App, Settings, SettingsError};
-pub use pages::PublicUrl;

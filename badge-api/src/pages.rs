@@ -21,6 +21,7 @@ mod suites;
 use badgesmith_api::http::{Request, Response};
 use badgesmith_api::route::PageRoute;
 use badgesmith_aws::dynamodb::Results;
+use badgesmith_domain::service_url::ServiceUrl;
 use badgesmith_domain::timestamp::Timestamp;
 
 use crate::feed_reader::FeedReader;
@@ -28,7 +29,6 @@ use crate::package_reader::PackageReader;
 use crate::respond;
 use address::Site;
 
-pub use address::PublicUrl;
 pub(crate) use repository::branch_path;
 
 /// What pages read from.
@@ -44,7 +44,7 @@ pub(crate) async fn page(
     readers: Readers<'_>,
     request: Request<'_>,
     route: PageRoute<'_>,
-    public_url: Option<&PublicUrl>,
+    public_url: Option<&ServiceUrl>,
     now: Timestamp,
 ) -> Response {
     let site = Site::new(public_url, request);

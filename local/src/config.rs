@@ -9,6 +9,7 @@ use badgesmith_aws::secrets_manager::{SecretNames, repository_secret, token_secr
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::registration::{ActiveRegistration, OwnSecret, POSTS_PER_MINUTE, Registration};
 use badgesmith_domain::secret_scope::SecretScope;
+use badgesmith_domain::service_url::ServiceUrl;
 use badgesmith_domain::signature::SecretKeys;
 use badgesmith_domain::timestamp::Timestamp;
 use embedded_aws::{Aws, Storage};
@@ -31,6 +32,8 @@ pub struct Config {
     pub upstreams: UpstreamConfig,
     /// How often due packages are refreshed.
     pub refresh_every: Duration,
+    /// The URL of the service, if it is not its own address.
+    pub public_url: Option<ServiceUrl>,
 }
 
 impl Config {
@@ -43,6 +46,7 @@ impl Config {
             tokens: Vec::new(),
             upstreams,
             refresh_every: REFRESH_PERIOD,
+            public_url: None,
         }
     }
 }

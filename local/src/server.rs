@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::StoreError;
+use badgesmith_domain::service_url::ServiceUrl;
 use bytes::Bytes;
 use embedded_aws::endpoint::Endpoint;
 use embedded_aws::listener;
@@ -32,6 +33,8 @@ const POLLERS: usize = 2;
 const SWEEP_PERIOD: Duration = Duration::from_hours(1);
 /// How long shutdown waits for fetches from upstreams.
 const REFRESHES_MAX: Duration = Duration::from_secs(3);
+/// How long the start waits for the keys of an issuer of ID tokens.
+const ISSUER_KEYS_MAX: Duration = Duration::from_secs(5);
 /// How long shutdown waits for HTTP requests.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
@@ -70,7 +73,7 @@ impl Server {
     /// # Errors
     /// [`StartError`] when a port, the data directory, a key or a token cannot be used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let Config { storage, port, secrets, tokens, upstreams, refresh_every } = config;
+        let Config { storage, port, secrets, tokens, mut upstreams, refresh_every, public_url } = config;
         let clock = Clock::System;
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
         let unusable = |source| StartError::Port { port, source };
@@ -84,8 +87,16 @@ impl Server {
         for token in tokens {
             token.register(&aws, clock.now()).await.map_err(StoreError::from)?;
         }
-        let public_url = format!("http://{address}").parse().ok();
+        let public_url = public_url.or_else(|| own_urls(address).next());
+        if let Some(oidc) = &mut upstreams.oidc {
+            oidc.services.extend(public_url.clone().into_iter().chain(own_urls(address)));
+        }
         let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, public_url, &clock));
+        let started = Arc::clone(&stack);
+        let mut issuer_keys = tokio::spawn(async move { started.refresh_issuer_keys().await });
+        // Before the first request, because a client of one that is too early waits for a minute.
+        let issuer_keys =
+            tokio::time::timeout(ISSUER_KEYS_MAX, &mut issuer_keys).await.is_err().then_some(issuer_keys);
         let stop_listeners = CancellationToken::new();
         let served = Arc::clone(&stack);
         let listener = listener::serve(listener, stop_listeners.clone(), SHUTDOWN_MAX, move |request| {
@@ -104,6 +115,7 @@ impl Server {
             sweep(swept.clone())
         })));
         let mut refreshers: Vec<_> = (0..POLLERS).map(|_| poll(&stack.requests)).collect();
+        refreshers.extend(issuer_keys);
         let refreshed = Arc::clone(&stack);
         refreshers.push(tokio::spawn(scheduler::every(refresh_every, stop_workers.clone(), move || {
             refresh_due(Arc::clone(&refreshed))
@@ -151,6 +163,12 @@ impl Server {
         join(self.workers).await;
         Ok(self.aws.queues().depth(RESULTS_QUEUE)?)
     }
+}
+
+/// The URLs of the pipeline on this machine.
+fn own_urls(address: SocketAddr) -> impl Iterator<Item = ServiceUrl> {
+    let hosts = [address.ip().to_string(), "localhost".to_owned()];
+    hosts.into_iter().filter_map(move |host| format!("http://{host}:{}", address.port()).parse().ok())
 }
 
 async fn join(tasks: Vec<JoinHandle<()>>) {

@@ -23,7 +23,7 @@ class Edge(ThreadingHTTPServer):
         self.emulator_port, self.distribution = emulator_port, distribution
         self.api_path = f"/_aws/execute-api/{api}/$default"
         self.function_path = f"/_aws/lambda-url/{function_url}"
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.url = f"http://127.0.0.1:{port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def request(self, method, path, headers=(), body=b"", host=None):

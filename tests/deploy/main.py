@@ -3,10 +3,12 @@ and browser tests through its CDN, injects faults, and deletes everything."""
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import faults
@@ -24,7 +26,7 @@ NAMES = (
     "badge-refresh-dlq", "badge-refresh-events-dlq", "badge-events",
 )
 # The schedule first runs about a minute after the deployment.
-METRICS_SECONDS_MAX = 180
+SCHEDULE_SECONDS_MAX = 180
 
 
 def step(text):
@@ -42,8 +44,8 @@ def lint():
 def build():
     """Builds for the architecture of this machine, and returns its name."""
     step("build the program, and the functions with sam")
-    # Building the tests also builds the program. `--package` would rebuild dependencies with fewer features.
-    run("cargo", "test", "--no-run", "--test", "operate", cwd=ROOT)
+    # Building the tests also builds the programs. `--package` would rebuild dependencies with fewer features.
+    run("cargo", "test", "--no-run", "--test", "operate", "--test", "blackbox", cwd=ROOT)
     architecture = {"aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
     run(
         "sam", "build", "--build-dir", BUILT, "--parameter-overrides", f"Architecture={architecture}",
@@ -77,7 +79,6 @@ def check_secrets(stack, other):
 
 def run_doctor(stack):
     step("run badgesmith doctor")
-    # The emulator serves the stack at another address than its outputs.
     checks = stack.operate(
         "doctor", "--repo", f"{OWNER}/{REPO}", "--url", stack.url, environment={"BADGESMITH_KEY": stack.client.key}
     )["checks"]
@@ -92,6 +93,24 @@ def run_black_box_tests(stack, upstream):
             "BADGESMITH_GITHUB_TOKEN": GITHUB_TOKEN,
         },
     )
+
+
+@contextmanager
+def issuer_of_tokens():
+    """Runs the tests' issuer of ID tokens, and yields its URL."""
+    with subprocess.Popen([ROOT / "target/debug/issuer"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stdout.readline().strip().removeprefix("listening on ")
+        finally:
+            process.terminate()
+
+
+def run_jobs_without_a_key(stack, issuer):
+    step("run the jobs of the action without a key")
+    faults.until(lambda: stack.knows_keys_of(issuer), "the refresher has not stored the issuer's keys", SCHEDULE_SECONDS_MAX)
+    with tempfile.TemporaryDirectory() as reports:
+        (Path(reports) / "junit.xml").write_text('<testsuite><testcase name="a"/><testcase name="b"/></testsuite>')
+        run(ROOT / "tests/action/dogfood", ROOT / "target/debug/badgesmith", reports, stack.url, issuer)
 
 
 def run_browser_tests(stack):
@@ -109,7 +128,7 @@ def inject_faults(stack):
 
 def check_metrics(stack):
     step("check that the functions record their metrics and that the schedule runs")
-    deadline = time.monotonic() + METRICS_SECONDS_MAX
+    deadline = time.monotonic() + SCHEDULE_SECONDS_MAX
     while missing := METRICS - stack.metrics():
         if time.monotonic() > deadline:
             raise AssertionError(f"missing metrics: {sorted(missing)}")
@@ -141,19 +160,19 @@ def main(keep):
     started = time.monotonic()
     lint()
     architecture = build()
-    with tempfile.TemporaryDirectory() as folder, Emulator(Path(folder)) as emulator:
+    with tempfile.TemporaryDirectory() as folder, Emulator(Path(folder)) as emulator, issuer_of_tokens() as issuer:
         try:
             step("deploy two stacks")
-            upstream = f"127.0.0.1:{free_port()}"
+            upstream, port = f"127.0.0.1:{free_port()}", free_port()
             parameters = {
                 "Architecture": architecture, "EndpointUrl": emulator.proxy_url, "DeletionProtection": "false",
                 "NuGetServiceIndex": f"http://{upstream}/v3/index.json", "GitHubApi": f"http://{upstream}/github",
-                "RefreshSchedule": "rate(1 minute)",
+                "RefreshSchedule": "rate(1 minute)", "OidcIssuer": issuer,
             }
-            # The emulator runs no CloudFront Functions, so nothing tells the pages the host of the CDN.
-            port = free_port()
-            public_url = {"PublicUrl": f"http://127.0.0.1:{port}"}
-            stack = deploy(emulator, "badgesmith", BUILT, {**parameters, **public_url})
+            # The emulator serves the stack at another address than its outputs, and runs no CloudFront Functions, so
+            # nothing tells the pages the host of the CDN.
+            public = {"OidcOwners": OWNER, "PublicUrl": f"http://127.0.0.1:{port}"}
+            stack = deploy(emulator, "badgesmith", BUILT, {**parameters, **public})
             prefixes = {"TablePrefix": "staging", "SecretPrefix": "staging"}
             other = deploy(emulator, "badgesmith-staging", BUILT, {**parameters, **prefixes})
             for deployed, prefix in ((stack, "badgesmith"), (other, "staging")):
@@ -168,6 +187,7 @@ def main(keep):
             run_browser_tests(stack)
             if keep:
                 wait_for_interrupt(emulator, stack)
+            run_jobs_without_a_key(stack, issuer)
             inject_faults(stack)
             check_metrics(stack)
             assert other.metrics() <= {"RefreshLag"}, "the other stack has processed something"

@@ -32,7 +32,7 @@ class Stack:
         self.client = self.edge = None
 
     def open(self, port):
-        """Makes the stack accessible at a local port, after checking that its function URL rejects unsigned requests."""
+        """Makes the stack accessible at `url`, on this port, after checking that its function URL rejects unsigned requests."""
         api, functions = self.resources["HttpApi"], self.emulator.client("lambda")
         function = self.resources["BadgeApi"]
         function_url = functions.get_function_url_config(FunctionName=function)["FunctionUrl"]
@@ -66,6 +66,12 @@ class Stack:
             environment={**self.emulator.environment(), **(environment or {})}, capture=True,
         )
         return json.loads(output)
+
+    def knows_keys_of(self, issuer):
+        """Whether the refresher has stored the keys of an issuer of ID tokens."""
+        key = {"PK": {"S": f"ISSUER#{issuer}"}, "SK": {"S": "META"}}
+        table = self.outputs["SecretsTableName"]
+        return "Item" in self.emulator.client("dynamodb").get_item(TableName=table, Key=key)
 
     def processes_of(self, function):
         return list(self.emulator.processes_of(f"{self.name}-{function}"))

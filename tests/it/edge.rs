@@ -239,7 +239,7 @@ fn the_cdn_accepts_posts_only_for_results() {
     let forwarded = texts(&policy["HeadersConfig"]["Headers"]);
     assert!(forwarded.len() <= NAMES_MAX);
     let forwarded: BTreeSet<_> = forwarded.iter().map(|name| name.to_ascii_lowercase()).collect();
-    let headers = ["content-type", "x-signature", "x-repo-secret", "x-timestamp", "x-nonce"];
+    let headers = ["content-type", "x-signature", "x-id-token", "x-repo-secret", "x-timestamp", "x-nonce"];
     assert_eq!(forwarded, headers.map(str::to_owned).into());
 }
 

@@ -19,6 +19,7 @@ mod github;
 mod history;
 mod iam;
 mod key_rotation;
+mod keyless;
 mod nuget;
 mod packages;
 mod pages;

@@ -15,6 +15,7 @@ pub mod events;
 pub mod faults;
 pub mod function;
 pub mod http;
+pub mod id_token;
 pub mod page;
 pub mod sandbox;
 pub mod upstream;

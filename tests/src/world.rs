@@ -1,6 +1,10 @@
 //! The pipeline in one process, with a manual clock. Nothing happens unless a test asks for it, so a test can
 //! create every order of events.
 
+mod keyless;
+
+pub use self::keyless::{ISSUER, KEYLESS, SERVICE};
+
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -80,6 +84,7 @@ impl World {
             },
             // Nothing is looked up meanwhile.
             first_lookup_wait: Duration::ZERO,
+            oidc: None,
         };
         let start: Timestamp = "2026-01-15T10:30:00Z".parse().unwrap();
         let clock = Clock::manual(start);

@@ -19,7 +19,7 @@ use url::Url;
 use self::listing::Listings;
 use super::fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
 use super::http_client::HttpClient;
-use super::request::{Api, Credential, Get};
+use super::request::{Api, Credential, Get, Redirects};
 use super::response::Response;
 use crate::tokens::{Token, Tokens};
 
@@ -232,7 +232,8 @@ impl GitHub {
         validators: &mut Validators,
     ) -> Result<Option<Visibility>, FetchError> {
         let validator = lookup.known.get(url.as_str());
-        let get = Get { url, validator, credential: Some(lookup.credential) };
+        let get =
+            Get { url, validator, credential: Some(lookup.credential), redirects: Redirects::SameOrigin };
         let validator = match self.http.get(get).await? {
             Response::NotFound => return Ok(None),
             Response::NotModified => validator.cloned().unwrap_or_default(),
