@@ -1,5 +1,6 @@
 """A proxy with one address for a deployed stack, in place of its CDN."""
 
+import contextlib
 import http.client
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -66,7 +67,9 @@ class Handler(BaseHTTPRequestHandler):
         if status not in (204, 304):
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        # A browser closes the connections of a page that it leaves.
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(content)
 
     do_GET = do_HEAD = do_OPTIONS = do_POST = do_PUT = do_PATCH = do_DELETE = forward
 
