@@ -34,6 +34,8 @@ struct Services {
     queues: Queues,
     secrets: Secrets,
     event_buses: EventBuses,
+    /// The database of queues and secrets.
+    database: Database,
     /// Keeps other processes out of the data directory.
     _lock: Option<File>,
 }
@@ -50,8 +52,10 @@ impl Aws {
         let tables = Tables::open(path.as_deref(), &template.tables)
             .map_err(|error| OpenError::Tables(error.message()))?;
         let queues = Queues::open(database.clone(), &template.queues, clock.clone())?;
-        let secrets = Secrets::open(database, clock.clone())?;
+        let secrets = Secrets::open(database.clone(), clock.clone())?;
         template.secrets.iter().try_for_each(|name| secrets.generate(name))?;
+        database.log.sync()?;
+        tables.log.sync()?;
         storage.mark()?;
         Ok(Self(Arc::new(Services {
             tables,
@@ -63,6 +67,7 @@ impl Aws {
             ),
             queues,
             secrets,
+            database,
             _lock: lock,
         })))
     }
@@ -86,7 +91,9 @@ impl Aws {
     /// The error message from SQLite.
     pub async fn sweep(&self) -> Result<(), String> {
         let services = Arc::clone(&self.0);
-        blocking(move || {
+        // Expired data that a power failure brings back is deleted again, so nothing waits for the tables.
+        let log = services.database.log.clone();
+        blocking(&log, move || {
             services.tables.delete_expired_items()?;
             services.queues.delete_expired_messages()?;
             services.secrets.delete_expired()
@@ -106,15 +113,19 @@ impl Aws {
         let services = Arc::clone(&self.0);
         let (service, operation) = target.split_once('.').ok_or_else(|| ServiceError::unknown(target))?;
         let operation = operation.to_owned();
+        let log = services.database.log.clone();
         match service {
             "AmazonSQS" if operation == "ReceiveMessage" => services.queues.receive(&body).await,
             "AmazonSQS" => {
                 let host = host.to_owned();
-                blocking(move || services.queues.call(&host, &operation, &body)).await
+                blocking(&log, move || services.queues.call(&host, &operation, &body)).await
             }
-            "DynamoDB_20120810" => blocking(move || services.tables.call(&operation, &body)).await,
-            "secretsmanager" => blocking(move || services.secrets.call(&operation, &body)).await,
-            "AWSEvents" => blocking(move || services.event_buses.call(&operation, &body)).await,
+            "DynamoDB_20120810" => {
+                let log = services.tables.log.clone();
+                blocking(&log, move || services.tables.call(&operation, &body)).await
+            }
+            "secretsmanager" => blocking(&log, move || services.secrets.call(&operation, &body)).await,
+            "AWSEvents" => blocking(&log, move || services.event_buses.call(&operation, &body)).await,
             _ => Err(ServiceError::unknown(target)),
         }
     }

@@ -102,7 +102,7 @@ impl Queues {
             // Created before the query, so that a message that arrives during the query is not missed.
             let arrived = self.arrived.notified();
             let (queues, request) = (self.clone(), Arc::clone(&request));
-            let (messages, next) = blocking(move || queues.take(&request)).await?;
+            let (messages, next) = blocking(&self.database.log, move || queues.take(&request)).await?;
             if !messages.is_empty() {
                 return Ok(json!({ "Messages": messages }).to_string());
             }

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod durability;
 mod restarts;
 
 use std::collections::HashSet;
