@@ -38,8 +38,8 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 /// Why the pipeline did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot listen on port {port}: {source}")]
-    Port { port: u16, source: std::io::Error },
+    #[error("cannot listen on {address}: {source}")]
+    Address { address: SocketAddr, source: std::io::Error },
     #[error("cannot listen on port {port} for AWS: {source}")]
     AwsPort { port: u16, source: std::io::Error },
     #[error(transparent)]
@@ -65,15 +65,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the embedded services, registers keys and tokens, and starts to answer requests on 127.0.0.1.
+    /// Opens the embedded services, registers keys and tokens, and starts to answer requests.
     ///
     /// # Errors
-    /// [`StartError`] when a port, the data directory, a key or a token cannot be used.
+    /// [`StartError`] when an address, the data directory, a key or a token cannot be used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let Config { storage, port, secrets, tokens, upstreams, refresh_every } = config;
+        let Config { storage, listen, port, secrets, tokens, upstreams, refresh_every } = config;
         let clock = Clock::System;
-        let listener = TcpListener::bind(("127.0.0.1", port)).await;
-        let unusable = |source| StartError::Port { port, source };
+        let address = SocketAddr::new(listen, port);
+        let listener = TcpListener::bind(address).await;
+        let unusable = |source| StartError::Address { address, source };
         let listener = listener.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
         let template = Template::load().map_err(OpenError::from)?;

@@ -10,6 +10,7 @@
 
 mod durability;
 mod restarts;
+mod self_hosting;
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Seek};
