@@ -50,7 +50,7 @@ impl WriteAheadLog {
         data_version(&observer)?;
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
-        Ok(Self::new(observer, File::open(log).map_err(failure)?))
+        Ok(Self::new(observer, File::open(log).map_err(|error| failure(&error))?))
     }
 
     fn new(observer: Connection, file: File) -> Self {
@@ -76,7 +76,7 @@ impl WriteAheadLog {
         let wanted = state.commits()?;
         while state.on_disk < wanted {
             if state.has_failed {
-                return Err(failure(io::Error::other("an earlier fsync failed")));
+                return Err(failure(&io::Error::other("an earlier fsync failed")));
             }
             if state.is_syncing {
                 // That sync may have begun before the commit.
@@ -94,7 +94,7 @@ impl WriteAheadLog {
             synced.notify_all();
             if let Err(error) = result {
                 tracing::error!(%error, "failed to write to the disk; restart when it works again");
-                return Err(failure(error));
+                return Err(failure(&error));
             }
         }
         Ok(())
@@ -119,7 +119,7 @@ fn data_version(observer: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// What SQLite returns if it fails to sync a file itself.
-fn failure(error: io::Error) -> rusqlite::Error {
+fn failure(error: &io::Error) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), Some(error.to_string()))
 }
 

@@ -72,13 +72,11 @@ impl Writer {
         let Err(error) = put.send().await else {
             return Some(Answer::Put { item, writer: self.name.clone() });
         };
-        match error.as_service_error()? {
-            PutItemError::ConditionalCheckFailedException(failure) => {
-                let writer = failure.item().unwrap()["Writer"].as_s().unwrap().clone();
-                Some(Answer::Exists { item, writer })
-            }
-            error => panic!("{error:?}"),
-        }
+        let PutItemError::ConditionalCheckFailedException(failure) = error.as_service_error()? else {
+            panic!("{error:?}");
+        };
+        let writer = failure.item().unwrap()["Writer"].as_s().unwrap().clone();
+        Some(Answer::Exists { item, writer })
     }
 
     /// Sends two messages, of which the first is rejected.
