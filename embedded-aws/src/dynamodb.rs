@@ -8,14 +8,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::calls::Calls;
 use crate::error::ServiceError;
 use crate::template::Table;
-use crate::write_ahead_log::WriteAheadLog;
 
 /// The tables of the template.
 pub(crate) struct Tables {
     database: Database,
-    pub(crate) log: WriteAheadLog,
+    pub(crate) calls: Calls,
 }
 
 impl fmt::Debug for Tables {
@@ -27,19 +27,19 @@ impl fmt::Debug for Tables {
 impl Tables {
     /// Opens the database at `path`, or one in memory, and creates the missing tables.
     pub(crate) fn open(path: Option<&Path>, tables: &[Table]) -> Result<Self, ServiceError> {
-        let (database, log) = match path {
-            None => (Database::memory()?, WriteAheadLog::none()),
+        let database = match path {
+            None => Database::memory()?,
             Some(path) => {
                 let database = Database::new(&path.to_string_lossy())?;
-                // Also sets `PRAGMA synchronous = NORMAL`: commits do not wait for the disk, `blocking` does.
+                // Sets `PRAGMA synchronous = NORMAL`: commits do not wait for the disk, `Calls` does.
                 database.disable_bulk_loading()?;
-                (database, WriteAheadLog::open(path)?)
+                database
             }
         };
         for table in tables {
             create(&database, table)?;
         }
-        Ok(Self { database, log })
+        Ok(Self { database, calls: Calls::new(path)? })
     }
 
     /// Answers the operations on items, and those that describe tables. The template alone creates and changes tables.

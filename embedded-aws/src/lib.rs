@@ -12,6 +12,7 @@
 
 mod arn;
 mod aws;
+mod calls;
 mod database;
 mod dynamodb;
 pub mod endpoint;

@@ -69,7 +69,7 @@ impl Secrets {
         versions::add(&transaction, name, &Uuid::new_v4().to_string(), value, now)?;
         transaction.commit()?;
         drop(connection);
-        self.database.log.sync()
+        self.database.calls.sync()
     }
 
     /// Creates a secret with a random value of 64 characters, unless it exists.
@@ -98,7 +98,7 @@ impl Secrets {
         entry::delete(&transaction, name)?;
         transaction.commit()?;
         drop(connection);
-        self.database.log.sync()
+        self.database.calls.sync()
     }
 
     /// Deletes the secrets whose recovery window has ended.
