@@ -1,5 +1,6 @@
 //! The configuration that the pipeline starts with.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ const REFRESH_PERIOD: Duration = Duration::from_mins(5);
 #[derive(Debug)]
 pub struct Config {
     pub storage: Storage,
-    /// The port on 127.0.0.1; 0 picks a free one.
+    pub listen: IpAddr,
+    /// The port on that address; 0 picks a free one.
     pub port: u16,
     /// The keys of repositories to register.
     pub secrets: Vec<Secret>,
@@ -41,6 +43,7 @@ impl Config {
     pub fn ephemeral(upstreams: UpstreamConfig) -> Self {
         Self {
             storage: Storage::Memory,
+            listen: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             secrets: Vec::new(),
             tokens: Vec::new(),

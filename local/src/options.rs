@@ -1,6 +1,7 @@
 //! The command line options.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,13 +19,19 @@ use crate::stack::UpstreamConfig;
 /// Run the whole BadgeSmith pipeline on this machine.
 ///
 /// The pipeline accepts signed test results and serves badges over HTTP. It needs no AWS account and no Docker.
-/// Once it answers requests, it prints `listening on http://127.0.0.1:PORT` to stdout, and with --aws-port
+/// Once it answers requests, it prints `listening on http://ADDRESS:PORT` to stdout, and with --aws-port
 /// `AWS at http://127.0.0.1:PORT` as the second line. Logs go to stderr.
 #[derive(Debug, Parser)]
 #[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
 #[command(name = "local", bin_name = "cargo run --", version, after_help = EXAMPLES)]
 pub struct Options {
-    /// Port on 127.0.0.1 to listen on; 0 picks a free port
+    /// IP address to listen on; 0.0.0.0 or :: for all of this machine
+    ///
+    /// Connections have no TLS. Let other machines connect only through a reverse proxy that has it.
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub listen: IpAddr,
+
+    /// Port to listen on; 0 picks a free port
     #[arg(long, default_value_t = 9474)]
     pub port: u16,
 
@@ -133,6 +140,7 @@ impl Options {
             if self.ephemeral { Storage::Memory } else { Storage::Directory(self.data_dir.clone()) };
         Ok(Config {
             storage,
+            listen: self.listen,
             port: self.port,
             secrets: self.secrets()?,
             tokens: self.tokens()?,
