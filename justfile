@@ -44,6 +44,10 @@ workflows:
 action:
     .ci/run action
 
+# The pages and the images of badges, in Chromium
+browser:
+    .ci/run browser
+
 # The template, on an emulator of AWS
 deploy:
     .ci/run deploy
@@ -55,3 +59,8 @@ cost:
 # Licenses, sources, duplicates, advisories, and unused dependencies
 dependencies:
     .ci/run dependencies
+
+# Make the pictures of docs/images/pages anew; look at each
+screenshots:
+    cargo test --no-run --quiet
+    tests/browser/run target/debug/local --update

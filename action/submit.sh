@@ -27,34 +27,15 @@ stop_undelivered() { # MESSAGE
     exit 0
 }
 
-# Only the program gets the key. No other command, such as curl, finds it in its environment.
-key=$BADGESMITH_KEY
-unset BADGESMITH_KEY
+# Only the program gets the key and the token with which it requests OIDC tokens. No other command, such as curl, finds
+# them in its environment.
+key=$BADGESMITH_KEY request_token=${ACTIONS_ID_TOKEN_REQUEST_TOKEN-}
+unset BADGESMITH_KEY ACTIONS_ID_TOKEN_REQUEST_TOKEN
 if [ -n "$key" ]; then
     # GitHub masks secrets. The key may also come from another source.
     annotate add-mask "$key"
-else
-    # https://docs.github.com/actions/security-guides/using-secrets-in-github-actions lists the runs without secrets.
-    # `pull_request_target` always has secrets, even for pull requests from forks.
-    skip() {
-        annotate notice "No result was sent, because $1. (The input \`key\` is empty.)"
-        exit 0
-    }
-    [ "$GITHUB_ACTOR" != 'dependabot[bot]' ] ||
-        skip "runs of Dependabot get only Dependabot secrets. To send their results too, add the key to these secrets"
-    case $GITHUB_EVENT_NAME in
-        pull_request | pull_request_review | pull_request_review_comment)
-            # The name is empty if the fork was deleted.
-            [ "$HEAD_REPOSITORY" = "$GITHUB_REPOSITORY" ] || skip "pull requests from forks get no secrets"
-            ;;
-    esac
-    [ "$REPOSITORY_IS_FORK" != true ] || skip "forks do not get the secrets of the parent repository"
-    die "The input \`key\` is empty. Pass the repository's key from a secret: \`key: \${{ secrets.BADGESMITH_KEY }}\`. \
-If you do, this job has no access to a secret of that name."
 fi
 
-[ -n "$INPUT_URL" ] ||
-    die "The input \`url\` is empty. Pass the service's address, such as \`https://badges.example.com\`."
 check_boolean() { # NAME VALUE
     case $2 in
         true | false) ;;
@@ -103,11 +84,17 @@ downloaded='/_actions/([^/]+/[^/]+)/'
 [[ ! $action =~ $downloaded ]] || repository=${BASH_REMATCH[1]}
 release=${INPUT_RELEASE_URL:-https://github.com/$repository/releases/download}
 release=${release%/}/v$version
+loopback='^http://(127\.0\.0\.1|localhost):[0-9]+/'
 case $release in
     https://*) protocols='=https' ;;
-    http://127.0.0.1:* | http://localhost:*) protocols='=http,https' ;;
-    *) die "The input \`release-url\` must start with \`https://\`." ;;
+    *)
+        [[ $release =~ $loopback ]] || die "The input \`release-url\` must start with \`https://\`."
+        protocols='=http,https'
+        ;;
 esac
+digest='^[0-9a-f]{64}$'
+[ -z "$INPUT_SHA256" ] || [[ $INPUT_SHA256 =~ $digest ]] ||
+    die "The input \`sha256\` must be 64 hexadecimal digits in lower case."
 
 # Prints the SHA-256 of the standard input.
 sha256() {
@@ -140,32 +127,28 @@ elsewhere, pass that address as \`release-url\`." ;;
 $status. Try again later. If this runner cannot reach it, pass a mirror as \`release-url\`."
 }
 
-# The temporary folder of the job. On a self-hosted runner, jobs share the tool cache, and a program that another job
-# left there would get the key.
-temp=${RUNNER_TEMP//\\//}
-folder=$temp/badgesmith/$(printf %s "$release" | sha256)
-mkdir -p "$folder"
+# A new folder, so that no other step has left files there. On a self-hosted runner, jobs share the tool cache, and a
+# program that another job left there would get the key.
+folder=$(mktemp -d "${RUNNER_TEMP//\\//}/badgesmith.XXXXXX")
 sums=$folder/SHA256SUMS
 archive=$folder/$name.tar.gz
 
-# Every step verifies the archive, even one that an earlier step downloaded. The checksums come from the same release.
-# They detect an archive that was damaged, truncated or replaced, in transit or in this folder. They do not detect that
-# the archive and the checksums were both replaced by an attacker with write access to the release or the mirror.
-# Provenance detects that (`gh attestation verify`), and GitHub's immutable releases prevent it.
-[ -f "$sums" ] || download "$release/SHA256SUMS" "$sums"
-expected=$(awk -v name="$name.tar.gz" '{ sub(/\r$/, "") } $2 == name || $2 == "*" name { print $1 }' "$sums")
-digest='^[0-9a-f]{64}$'
-[[ $expected =~ $digest ]] || die "v$version does not support $os on $arch: $release/SHA256SUMS does not list \
+# Without the input, the checksum comes from the same release. It detects an archive that was damaged or truncated. It
+# does not detect that the archive and the checksums were both replaced by an attacker with write access to the release
+# or the mirror. The input detects that, as does provenance (`gh attestation verify`), and GitHub's immutable releases
+# prevent it.
+expected=$INPUT_SHA256
+if [ -z "$expected" ]; then
+    download "$release/SHA256SUMS" "$sums"
+    expected=$(awk -v name="$name.tar.gz" '{ sub(/\r$/, "") } $2 == name || $2 == "*" name { print $1 }' "$sums")
+    [[ $expected =~ $digest ]] || die "v$version does not support $os on $arch: $release/SHA256SUMS does not list \
 $name.tar.gz. Pass another \`version\`."
-if ! [ -f "$archive" ] || [ "$(sha256 <"$archive")" != "$expected" ]; then
-    download "$release/$name.tar.gz" "$archive"
-    actual=$(sha256 <"$archive")
-    if [ "$actual" != "$expected" ]; then
-        rm "$archive" "$sums"
-        die "$release/$name.tar.gz has the wrong checksum and was not run: its SHA-256 is $actual, but SHA256SUMS has \
-$expected. If \`release-url\` is a mirror, update it. Otherwise, report this."
-    fi
 fi
+download "$release/$name.tar.gz" "$archive"
+actual=$(sha256 <"$archive")
+[ "$actual" = "$expected" ] || die "$release/$name.tar.gz has the wrong checksum and was not run: its SHA-256 is \
+$actual, but should be $expected. If you pass \`sha256\`, correct it. If \`release-url\` is a mirror, update it. \
+Otherwise, report this."
 # From standard input, because GNU tar takes `D:` in a file name for the name of a host.
 tar -xzf - -C "$folder" "$name/badgesmith$exe" <"$archive"
 echo "badgesmith $version, from $release/$name.tar.gz, SHA-256 $expected"
@@ -179,5 +162,6 @@ arguments=(submit "--url=$INPUT_URL")
 [ "$INPUT_FAILURES" != true ] || arguments+=(--failures)
 [ "$INPUT_FAIL_ON_ERROR" != true ] || arguments+=(--fail-on-error)
 # Git Bash converts values with a leading slash to Windows paths. A base64 key may start with a slash.
-BADGESMITH_KEY=$key MSYS2_ENV_CONV_EXCL='BADGESMITH_;GITHUB_' MSYS2_ARG_CONV_EXCL='*' \
+BADGESMITH_KEY=$key ACTIONS_ID_TOKEN_REQUEST_TOKEN=$request_token \
+    MSYS2_ENV_CONV_EXCL='ACTIONS_;BADGESMITH_;GITHUB_' MSYS2_ARG_CONV_EXCL='*' \
     "$folder/$name/badgesmith$exe" "${arguments[@]}" -- ${reports[@]+"${reports[@]}"}

@@ -12,12 +12,15 @@ use badgesmith_aws::dynamodb::{Feeds, Packages, Results};
 use badgesmith_aws::env::{self, Missing};
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::sdk::{self, CallTimeouts};
+use badgesmith_domain::ids::ParseError;
+use badgesmith_domain::service_url::ServiceUrl;
 use http::{Method, StatusCode, header};
 use serde_json::json;
 
 use crate::feed_reader::FeedReader;
 use crate::package_badge;
 use crate::package_reader::PackageReader;
+use crate::pages::{self, Readers};
 use crate::respond;
 use crate::slot_reader::SlotReader;
 use crate::test_badge;
@@ -37,6 +40,17 @@ pub struct Settings {
     pub event_bus_name: String,
     /// How long the first badge of a package may wait for its lookup.
     pub first_lookup_wait: Duration,
+    /// The public URL of the service; `None` for the host that the CDN reports.
+    pub public_url: Option<ServiceUrl>,
+}
+
+/// A variable of the environment that is missing or invalid.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    #[error("invalid environment variable {name}: {error}")]
+    Invalid { name: &'static str, error: ParseError },
 }
 
 impl Settings {
@@ -46,14 +60,17 @@ impl Settings {
     /// Reads the function's environment.
     ///
     /// # Errors
-    /// [`Missing`] names the variable that is not set.
-    pub fn from_env() -> Result<Self, Missing> {
+    /// [`SettingsError`] names the variable that is missing or invalid.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        let public_url = env::optional(env::PUBLIC_URL).map(|url| url.parse()).transpose();
+        let invalid = |error| SettingsError::Invalid { name: env::PUBLIC_URL, error };
         Ok(Self {
             test_results_table: env::required(env::TEST_RESULTS_TABLE)?,
             packages_table: env::required(env::PACKAGES_TABLE)?,
             secrets_table: env::required(env::SECRETS_TABLE)?,
             event_bus_name: env::required(env::EVENT_BUS_NAME)?,
             first_lookup_wait: Self::FIRST_LOOKUP_WAIT,
+            public_url: public_url.map_err(invalid)?,
         })
     }
 }
@@ -65,6 +82,7 @@ pub struct App {
     slots: SlotReader,
     packages: PackageReader,
     feeds: FeedReader,
+    public_url: Option<ServiceUrl>,
     clock: Clock,
 }
 
@@ -80,6 +98,7 @@ impl App {
             results,
             feeds: FeedReader::new(Feeds::new(&config, settings.secrets_table)),
             packages: PackageReader::new(packages, events, CALL_TIMEOUTS.call, settings.first_lookup_wait),
+            public_url: settings.public_url,
             clock,
         }
     }
@@ -129,6 +148,18 @@ impl App {
             }
             ReadRoute::Latest { owner, repo } => {
                 bounded(Box::pin(latest::page(&self.results, request, &owner, &repo, self.clock.now()))).await
+            }
+            ReadRoute::Page(route) => {
+                let readers =
+                    Readers { results: &self.results, packages: &self.packages, feeds: &self.feeds };
+                let page = pages::page(readers, request, route, self.public_url.as_ref(), self.clock.now());
+                match tokio::time::timeout(CALL_TIMEOUTS.call, Box::pin(page)).await {
+                    Ok(response) => Ok(response),
+                    Err(late) => {
+                        tracing::error!(%late, "failed to draw a page");
+                        Ok(pages::unavailable())
+                    }
+                }
             }
             ReadRoute::Health => Ok(self.health()),
         };

@@ -2,6 +2,7 @@
 
 use badgesmith_api::http::{Query, Request};
 use badgesmith_api::route::{BadgeFormat, Registry};
+use badgesmith_aws::sdk::AwsError;
 use badgesmith_domain::badge::{Badge, Subject};
 use badgesmith_domain::ids::ParseError;
 use badgesmith_domain::package::{Package, PackageName, PackageType, Provider};
@@ -16,10 +17,34 @@ use crate::package_reader::{PackageRead, PackageReader};
 use crate::respond::{BadgeAnswer, CachePolicy};
 
 /// Which of a package's versions a badge shows.
-struct VersionQuery {
+pub(crate) struct VersionQuery {
     filter: Filter,
     prerelease: bool,
     warn: bool,
+}
+
+/// The package that a path and its query name.
+pub(crate) struct PackageNames<'a> {
+    /// What its badge is labeled with even if the name is invalid.
+    pub(crate) provider: Provider,
+    /// Its name as in the request.
+    pub(crate) written: &'a str,
+    pub(crate) package: Result<Package, ParseError>,
+}
+
+impl<'a> PackageNames<'a> {
+    /// `names` is the rest of the path after the registry.
+    pub(crate) fn parse(registry: Registry, names: &'a str, query: &Query<'_>) -> Self {
+        let (organization, written) = match registry {
+            Registry::NuGet => ("", names),
+            Registry::GitHub => {
+                let (organization, name) = names.split_once('/').unwrap_or_default();
+                (organization, without_scope(organization, name))
+            }
+        };
+        let (provider, package) = parse_package(registry, organization, written, query);
+        Self { provider, written, package }
+    }
 }
 
 /// Finds the badge of the package that `names` and the query name.
@@ -33,30 +58,20 @@ pub(crate) async fn find(
 ) -> BadgeAnswer {
     let started = Instant::now();
     let query = request.query();
-    let (organization, written) = match registry {
-        Registry::NuGet => ("", names),
-        Registry::GitHub => {
-            let (organization, name) = names.split_once('/').unwrap_or_default();
-            (organization, without_scope(organization, name))
-        }
-    };
-    let (provider, package) = parse_package(registry, organization, written, &query);
+    let PackageNames { provider, written, package } = PackageNames::parse(registry, names, &query);
     let subject = Subject::Package(provider);
     let badge = BadgeAnswer::new;
     let Ok(package) = package else {
         return badge(Badge::not_found(subject), CachePolicy::Brief);
     };
-    let mut is_allowed_only = false;
-    if let Package::NuGet(Some(feed), _) = &package {
-        match feeds.find(feed, now).await {
-            Ok(Some(feed)) => is_allowed_only = feed.needs_credentials,
-            Ok(None) => return badge(Badge::not_found(subject), CachePolicy::Brief),
-            Err(error) => {
-                tracing::error!(%package, %error, "failed to read a feed");
-                return BadgeAnswer::unavailable(subject);
-            }
+    let needs_consent = match needs_consent(feeds, &package, now).await {
+        Ok(Some(needs_consent)) => needs_consent,
+        Ok(None) => return badge(Badge::not_found(subject), CachePolicy::Brief),
+        Err(error) => {
+            tracing::error!(%package, %error, "failed to read a feed");
+            return BadgeAnswer::unavailable(subject);
         }
-    }
+    };
     let Ok(query) = parse(provider.scheme(), &query, format) else {
         return badge(Badge::invalid_range(provider), CachePolicy::Brief);
     };
@@ -70,11 +85,37 @@ pub(crate) async fn find(
             return BadgeAnswer::unavailable(subject);
         }
     };
-    // Versions from before the feed needed credentials: no operator has allowed them yet.
-    if is_allowed_only && matches!(&found.record.state, PackageState::Known(known) if !known.private) {
+    if needs_consent && lacks_consent(&found.record.state) {
         return badge(Badge::not_found(subject), CachePolicy::Brief);
     }
     shown(provider, &found, &query)
+}
+
+/// Whether the feed of a package needs credentials, so that only packages are shown that an operator has allowed. `None`
+/// if the feed is not registered.
+///
+/// # Errors
+/// [`AwsError`] if DynamoDB fails.
+pub(crate) async fn needs_consent(
+    feeds: &FeedReader,
+    package: &Package,
+    now: Timestamp,
+) -> Result<Option<bool>, AwsError> {
+    let Package::NuGet(Some(feed), _) = package else { return Ok(Some(false)) };
+    Ok(feeds.find(feed, now).await?.map(|feed| feed.needs_credentials))
+}
+
+/// Whether versions are from before the feed needed credentials: no operator has allowed them yet.
+pub(crate) fn lacks_consent(state: &PackageState) -> bool {
+    matches!(state, PackageState::Known(known) if !known.private)
+}
+
+/// The badge of a version, or that no version matches.
+pub(crate) fn of_version(provider: Provider, version: Option<&Version>) -> Badge {
+    match version {
+        Some(version) => Badge::version(provider, version),
+        None => Badge::not_found(Subject::Package(provider)),
+    }
 }
 
 /// The badge of a package that was read.
@@ -102,7 +143,11 @@ fn shown(provider: Provider, found: &CachedPackage, query: &VersionQuery) -> Bad
 }
 
 /// The highest version that matches the query.
-fn latest<'a>(known: &'a Known, found: &'a CachedPackage, query: &VersionQuery) -> Option<&'a Version> {
+pub(crate) fn latest<'a>(
+    known: &'a Known,
+    found: &'a CachedPackage,
+    query: &VersionQuery,
+) -> Option<&'a Version> {
     match &found.versions {
         Some(versions) if !query.filter.is_empty() => versions.latest(&query.filter, query.prerelease),
         Some(_) | None => known.latest(query.prerelease),
@@ -142,7 +187,11 @@ fn parse_package(
 /// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given. An image has no
 /// comparators by name, and no second name of `prerelease`: with the parameters of its style, a cache key has no room for
 /// them.
-fn parse(scheme: Scheme, query: &Query<'_>, format: BadgeFormat) -> Result<VersionQuery, ParseError> {
+pub(crate) fn parse(
+    scheme: Scheme,
+    query: &Query<'_>,
+    format: BadgeFormat,
+) -> Result<VersionQuery, ParseError> {
     let is_json = format == BadgeFormat::Json;
     let comparisons = Comparator::ALL.into_iter().filter(|_| is_json).filter_map(|(name, comparator)| {
         let version = query.get(name).filter(|text| !text.trim().is_empty())?;

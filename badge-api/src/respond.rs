@@ -27,6 +27,8 @@ pub(crate) enum CachePolicy {
     Brief,
     /// A package that is being looked up, or whose first lookup failed.
     Pending,
+    /// A file whose address changes with its content.
+    Immutable,
     /// DynamoDB fails.
     Unavailable,
 }
@@ -42,6 +44,7 @@ impl CachePolicy {
             }
             Self::Brief => "public, max-age=30, s-maxage=30",
             Self::Pending => "public, max-age=5, s-maxage=5",
+            Self::Immutable => "public, max-age=31536000, immutable",
             Self::Unavailable => "no-store",
         }
     }
@@ -97,6 +100,50 @@ pub(crate) fn json(
     last_modified: Option<Timestamp>,
 ) -> Response {
     cached(request, to_json(body), Response::json_text, policy, last_modified)
+}
+
+/// A page that caches may keep.
+pub(crate) fn page(
+    request: Request<'_>,
+    text: String,
+    policy: CachePolicy,
+    last_modified: Option<Timestamp>,
+) -> Response {
+    cached(request, text, Response::html, policy, last_modified)
+}
+
+/// The page that a subject of this name does not exist.
+pub(crate) fn page_not_found(text: String) -> Response {
+    Response::html(StatusCode::NOT_FOUND, text).header(header::CACHE_CONTROL, CachePolicy::Brief.as_str())
+}
+
+/// A page that says what is wrong with the request.
+pub(crate) fn page_invalid(text: String) -> Response {
+    Response::html(StatusCode::BAD_REQUEST, text).header(header::CACHE_CONTROL, "no-store")
+}
+
+/// The page while DynamoDB fails.
+pub(crate) fn page_unavailable(text: String) -> Response {
+    Response::html(StatusCode::SERVICE_UNAVAILABLE, text)
+        .header(header::CACHE_CONTROL, CachePolicy::Unavailable.as_str())
+        .header(header::RETRY_AFTER, RETRY_AFTER_SECONDS)
+}
+
+/// A file that pages need.
+pub(crate) fn asset(
+    request: Request<'_>,
+    text: &str,
+    response: fn(StatusCode, String) -> Response,
+    policy: CachePolicy,
+) -> Response {
+    cached(request, text.to_owned(), response, policy, None)
+}
+
+/// A redirect that caches keep for as long as a badge.
+pub(crate) fn redirect(location: &str) -> Response {
+    Response::new(StatusCode::FOUND)
+        .header(header::LOCATION, location)
+        .header(header::CACHE_CONTROL, CachePolicy::Brief.as_str())
 }
 
 /// A body with its entity tag, or 304 if the client already has it (RFC 9110, 13.1.2).

@@ -9,8 +9,9 @@ use badgesmith_domain::badge::{Badge, Subject};
 use badgesmith_domain::ids::{ParseError, Platform, Repository};
 use badgesmith_domain::slots::Selection;
 use badgesmith_domain::timestamp::Timestamp;
-use http::{StatusCode, header};
+use http::StatusCode;
 
+use crate::pages::branch_path;
 use crate::respond::{self, BadgeAnswer, CachePolicy};
 use crate::slot_reader::{SlotReader, Target};
 
@@ -48,22 +49,24 @@ pub(crate) async fn find(
     BadgeAnswer::new(badge, CachePolicy::TestResults).modified(summary.newest.min(now))
 }
 
-/// Redirects to the run behind the badge of `target`.
+/// Redirects to the run behind the badge of `target`, or with `?to=page` to the page of its branch.
 pub(crate) async fn redirect(
     slots: &SlotReader,
     request: Request<'_>,
     target: RawTarget<'_>,
     now: Timestamp,
 ) -> Result<Response, ErrorResponse> {
-    let target = parse_target(&target, &request.query()).map_err(|_| ErrorResponse::not_found())?;
+    let query = request.query();
+    let target = parse_target(&target, &query).map_err(|_| ErrorResponse::not_found())?;
+    if query.get("to") == Some("page") {
+        return Ok(respond::redirect(&branch_path(&target.repository, &target.branch)));
+    }
     let found = slots.get(&target, now).await.map_err(respond::unavailable)?;
     let Some(link) = found.link(&target.selection) else {
         let message = "this badge has no run to link to";
         return Err(ErrorResponse::new(StatusCode::NOT_FOUND, message, "NO_RUN"));
     };
-    Ok(Response::new(StatusCode::FOUND)
-        .header(header::LOCATION, &link.encoded())
-        .header(header::CACHE_CONTROL, CachePolicy::Brief.as_str()))
+    Ok(respond::redirect(&link.encoded()))
 }
 
 /// The platform `all` stands for every platform.

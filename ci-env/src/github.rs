@@ -12,6 +12,7 @@ mod tags;
 
 use std::str::FromStr;
 
+use badgesmith_domain::id_token::Job;
 use badgesmith_domain::test_result::{Commit, HttpsUrl};
 use serde_json::Value;
 
@@ -34,6 +35,11 @@ pub(crate) fn run(provider: Provider, environment: &Environment<'_>) -> CiRun {
         default_branch: event.parse("/repository/default_branch"),
         // `Linux`, `Windows` or `macOS`.
         platform: environment.parse("RUNNER_OS"),
+        // The claims `event_name` and `ref`: https://docs.github.com/en/actions/reference/security/oidc
+        token_job: Some(Job {
+            reference: environment.get("GITHUB_REF").unwrap_or_default(),
+            event: event.name,
+        }),
         ..run
     }
 }

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use badgesmith_domain::id_token::Job;
 use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
 use badgesmith_domain::test_result::{Commit, HttpsUrl, RunAttempt, RunId};
 
@@ -34,6 +35,8 @@ pub struct CiRun {
     pub platform: Option<Platform>,
     /// Why the job may have no secrets. Meaningless for a job that has them.
     pub no_secret_reason: Option<NoSecretReason>,
+    /// What an OIDC token of the job says about what started it. `None` without such tokens.
+    pub token_job: Option<Job>,
 }
 
 impl CiRun {
@@ -55,6 +58,7 @@ impl CiRun {
             default_branch: None,
             platform: None,
             no_secret_reason: None,
+            token_job: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `badgesmith doctor`: checks everything that a stack needs.
 
+mod job;
 mod output;
 mod registration;
 
@@ -12,8 +13,7 @@ use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::{TableDescription, describe_table};
 use badgesmith_aws::env;
 use badgesmith_aws::sdk::{AwsError, AwsErrorKind, causes};
-use badgesmith_domain::ids::{ParseError, Platform, Repository};
-use badgesmith_domain::signature::HmacKey;
+use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
 use badgesmith_domain::test_result::{Counts, Outcome, RunAttempt, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
@@ -27,9 +27,9 @@ use crate::error::CliError;
 use crate::help;
 use crate::output::Output;
 use crate::stack::{Resource, Stack, Target};
-use crate::submit::{self, Service, ServiceUrl};
+use crate::submit::{self, NoProof, Proof, Service, ServiceUrl};
 use crate::terminal::Progress;
-use ci_env::Provider;
+use ci_env::CiRun;
 
 /// AWS and the service reject requests that were signed five minutes ago or earlier.
 const CLOCK_SKEW_MAX: Duration = Duration::from_mins(1);
@@ -42,20 +42,24 @@ const BRANCH: &str = "badgesmith-doctor";
 const EXAMPLES: &str = "    badgesmith doctor --stack badgesmith
 
   Send a result, and read it back from the branch badgesmith-doctor:
-    BADGESMITH_KEY=... badgesmith doctor --stack badgesmith --repo acme/kit";
+    BADGESMITH_KEY=... badgesmith doctor --stack badgesmith --repo acme/kit
+
+  In a job of GitHub Actions or Forgejo Actions, check that it can submit without a key, but send no result:
+    badgesmith doctor --url https://badges.example.org";
 
 #[derive(Debug, Args)]
 #[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
-    /// Repository to send a result for: one passed test on the branch badgesmith-doctor
+    /// Repository to send a result for: one passed test on the branch badgesmith-doctor; without a key, the repository of
+    /// this job, for which nothing is stored
     #[arg(long, value_name = "OWNER/REPO")]
     repo: Option<Repository>,
     /// File with the repository's key, instead of BADGESMITH_KEY
     #[arg(long, value_name = "FILE", requires = "repo")]
     key_file: Option<PathBuf>,
     /// URL of the service [default: the stack's ApiUrl, or BADGESMITH_URL without a stack]
-    #[arg(long, value_name = "URL", requires = "repo")]
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
@@ -70,12 +74,31 @@ struct Checks {
 impl Options {
     pub(crate) async fn run(&self) -> Result<Output, CliError> {
         let url = self.service_url()?;
-        let round_trip = match &self.repo {
-            Some(_) if url.is_none() && self.target.stack().is_none() => {
+        let ci_run = submit::ci_run();
+        let proof = if self.repo.is_some() || !self.target.is_given() {
+            Proof::find(self.key_file.as_deref(), ci_run.provider)
+                .map_err(|error| CliError::Usage(error.to_string()))?
+        } else {
+            None
+        };
+        let has_key = matches!(proof, Some(Proof::Key(_)));
+        if ci_run.token_job.is_some() && !has_key && !self.target.is_given() {
+            let url = url.ok_or_else(|| {
+                CliError::Usage("the checks of a job need the URL of the service; use --url".to_owned())
+            })?;
+            return Ok(self.check_job(&url, proof.as_ref(), &ci_run).await);
+        }
+        let round_trip = match (&self.repo, &proof) {
+            (Some(_), _) if url.is_none() && self.target.stack().is_none() => {
                 return Err(CliError::Usage("--repo: requires the URL of the service; use --url".to_owned()));
             }
-            Some(repository) => Some((repository, self.key()?)),
-            None => None,
+            (Some(_), None) => {
+                return Err(CliError::Usage(
+                    "--repo: requires the repository's key; set BADGESMITH_KEY, or use --key-file".to_owned(),
+                ));
+            }
+            (Some(repository), Some(proof)) => Some((repository, proof)),
+            (None, _) => None,
         };
         let config = self.target.connect().await?;
         let mut checks = Checks { report: Report { checks: Vec::new() }, progress: Progress::new() };
@@ -94,15 +117,23 @@ impl Options {
         if let Some(base) = &public {
             checks.add("badges", health(base).await);
         }
-        if let Some((repository, key)) = &round_trip {
-            checks.add("registration", registration::check(&stack, repository).await);
-            checks.add("key", registration::check_key(&stack, repository, key).await);
+        if let Some((repository, proof)) = round_trip {
             let base = url.or_else(|| ServiceUrl::parse(stack.api_url()?).ok());
-            let stored = match &base {
-                Some(base) => RoundTrip { repository, key, base }.run().await,
-                None => Err("the stack has no output ApiUrl; use --url".to_owned()),
+            let base = base.ok_or("the stack has no output ApiUrl; use --url");
+            if let Proof::Key(key) = proof {
+                checks.add("registration", registration::check(&stack, repository).await);
+                checks.add("key", registration::check_key(&stack, repository, key).await);
+            }
+            let (name, checked) = match (&base, proof) {
+                (Err(error), _) => ("round trip", Err((*error).to_owned())),
+                (Ok(base), Proof::Key(_)) => {
+                    ("round trip", RoundTrip { repository, proof, base }.run().await)
+                }
+                (Ok(base), Proof::IdToken(_)) => {
+                    ("token", job::check(proof, base, &ci_run, repository).await)
+                }
             };
-            checks.add("round trip", stored);
+            checks.add(name, checked);
         }
         Ok(checks.output())
     }
@@ -116,14 +147,21 @@ impl Options {
         parsed.map_err(|error| CliError::Usage(error.to_string()))
     }
 
-    fn key(&self) -> Result<HmacKey, CliError> {
-        match submit::read_key(self.key_file.as_deref(), Provider::Local) {
-            Ok(Some(key)) => Ok(key),
-            Ok(None) => Err(CliError::Usage(
-                "--repo: requires the repository's key; set BADGESMITH_KEY, or use --key-file".to_owned(),
-            )),
-            Err(error) => Err(CliError::Usage(error.to_string())),
-        }
+    /// The checks of a job that knows nothing of the stack. Without a proof, it may not request tokens.
+    async fn check_job(&self, url: &ServiceUrl, proof: Option<&Proof>, ci_run: &CiRun) -> Output {
+        let mut checks = Checks { report: Report { checks: Vec::new() }, progress: Progress::new() };
+        checks.add("badges", health(url).await);
+        let repository = match &self.repo {
+            Some(repository) => Ok(repository.clone()),
+            None => ci_run.repository.clone().map_err(|reason| format!("{reason}; use --repo")),
+        };
+        let checked = match (repository, proof) {
+            (Ok(repository), Some(proof)) => job::check(proof, url, ci_run, &repository).await,
+            (Ok(repository), None) => Err(NoProof::new(ci_run, repository.to_string()).to_string()),
+            (Err(error), _) => Err(error),
+        };
+        checks.add("token", checked);
+        checks.output()
     }
 
     async fn resources(&self, stack: &Stack, checks: &mut Checks) {
@@ -267,16 +305,19 @@ async fn health(base: &ServiceUrl) -> Result<String, String> {
 /// Sends a result and reads it back from the history.
 struct RoundTrip<'a> {
     repository: &'a Repository,
-    key: &'a HmacKey,
+    proof: &'a Proof,
     base: &'a ServiceUrl,
 }
 
 impl RoundTrip<'_> {
     async fn run(&self) -> Result<String, String> {
-        let Self { repository, key, base } = *self;
-        let result = result(repository).map_err(|ParseError { expected }| format!("expected {expected}"))?;
+        let Self { repository, proof, base } = *self;
+        let result = BRANCH
+            .parse()
+            .and_then(|branch| result(repository, branch))
+            .map_err(|ParseError { expected }| format!("expected {expected}"))?;
         let started = Instant::now();
-        let service = Service { url: base, key, retry_for: Duration::ZERO, clock: Clock::System };
+        let service = Service { url: base, proof, retry_for: Duration::ZERO, clock: Clock::System };
         let accepted = submit::send(&service, &result, |_, _| ()).await.map_err(|error| error.to_string())?;
         let id = accepted.test_result_id.to_string();
         let accepted_after = started.elapsed().as_millis();
@@ -300,12 +341,12 @@ impl RoundTrip<'_> {
     }
 }
 
-fn result(repository: &Repository) -> Result<TestRun, ParseError> {
+fn result(repository: &Repository, branch: Branch) -> Result<TestRun, ParseError> {
     let now = Clock::System.now();
     Ok(TestRun {
         repository: repository.clone(),
         platform: Platform::Linux,
-        branch: BRANCH.parse()?,
+        branch,
         suite: None,
         outcome: Outcome::new(Counts::new(1, 0, 0, 1)?, None)?,
         timestamp: now,

@@ -3,6 +3,7 @@
 mod add;
 mod import;
 mod output;
+mod reset;
 mod results;
 mod rotate;
 mod store;
@@ -15,6 +16,7 @@ use badgesmith_domain::registration::{ActiveRegistration, Registration};
 use clap::{Args, Subcommand};
 
 use self::output::{RegistrationList, RemovedRepository, RepositoryDescription, ShownKey, UpdatedRepository};
+use self::reset::Identity;
 pub(crate) use self::store::RepositoryStore;
 use crate::error::CliError;
 use crate::help;
@@ -31,6 +33,9 @@ pub(crate) enum Command {
     /// Prints only the key on stdout: 32 bytes in base64. The key is derived from the stack's master key, so storing it
     /// costs nothing. With --own-secret, it is stored in Secrets Manager instead. It is usable within 1 minute. A
     /// repository that was removed before gets a new key.
+    ///
+    /// With --keyless, there is no key: the repository's CI jobs submit with their ID tokens, which are accepted within 1
+    /// minute.
     #[command(after_long_help = help::with_examples(ADD))]
     Add(Add),
     /// Show how a repository is registered
@@ -67,10 +72,17 @@ pub(crate) enum Command {
     /// Move a repository to another name, and print its new key
     ///
     /// Moves the registration and the latest results, which badges show. The history up to now stays under the old name.
-    /// The new key is usable within 1 minute, and results of the old name are rejected within 5 minutes. Run the command
-    /// again to move results that arrived in the meantime, or after it was interrupted.
+    /// The new key is usable within 1 minute, and results of the old name are rejected within 5 minutes. A repository
+    /// without a key gets none. Run the command again to move results that arrived in the meantime, or after it was interrupted.
     #[command(after_long_help = help::with_examples(RENAME))]
     Rename(Rename),
+    /// Accept ID tokens with other ids under the same name
+    ///
+    /// The first ID token of a repository sets the ids of the repository and its owner, and later ones must have the same.
+    /// After you deleted a repository and created it again, or gave its name to another account, run this command: the
+    /// next ID token sets new ids. They count within 1 minute, and the previous ones are rejected within 5 minutes.
+    #[command(after_long_help = help::with_examples(RESET))]
+    ResetIdentity(Reset),
     /// Delete the results of a repository, or of one branch
     ///
     /// Deletes history and latest results permanently. Badges change within 90 seconds. The registration stays: to stop
@@ -85,6 +97,9 @@ const ADD: &str = "  Store the key in GitHub Actions without showing it:
 
   Register a repository in a `local --aws-port 9475`:
     badgesmith repo add acme/kit --endpoint-url http://127.0.0.1:9475
+
+  Accept the ID tokens of its CI jobs instead of a key:
+    badgesmith repo add acme/kit --keyless --stack badgesmith
 
   Accept up to 1000 results a minute:
     badgesmith repo add acme/monorepo --posts-per-minute 1000 --stack badgesmith";
@@ -115,6 +130,12 @@ const IMPORT: &str = "    badgesmith repo import --stack badgesmith";
 
 const RENAME: &str = "    badgesmith repo rename acme/kit acme/toolkit --stack badgesmith";
 
+const RESET: &str = "  After the repository was deleted and created again:
+    badgesmith repo reset-identity acme/kit --stack badgesmith
+
+  After another account took the name of the owner:
+    badgesmith repo reset-identity acme --stack badgesmith";
+
 const ERASE: &str = "    badgesmith repo erase acme/kit --stack badgesmith
     badgesmith repo erase acme/kit --branch feature/x --yes --stack badgesmith";
 
@@ -132,6 +153,9 @@ pub(crate) struct Add {
     /// Store the key as the secret PREFIX/repo/OWNER/REPO in Secrets Manager instead of deriving it
     #[arg(long)]
     own_secret: bool,
+    /// Accept the ID tokens of the repository's CI jobs instead of creating a key; an existing key stays valid
+    #[arg(long, conflicts_with = "own_secret")]
+    keyless: bool,
     /// Maximum number of results in a minute, and at once [default: 300]
     #[arg(long, value_name = "COUNT")]
     posts_per_minute: Option<NonZeroU32>,
@@ -197,6 +221,18 @@ pub(crate) struct Rename {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Reset {
+    /// Repository, or owner of repositories
+    #[arg(value_name = "OWNER/REPO|OWNER")]
+    identity: Identity,
+    /// Skip the confirmation
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Erase {
     /// Branch whose results to delete, instead of those of all branches
     #[arg(long)]
@@ -215,6 +251,7 @@ impl Command {
             Self::Remove(options) => &options.args.target,
             Self::Erase(options) => &options.confirmed.args.target,
             Self::Rename(options) => &options.target,
+            Self::ResetIdentity(options) => &options.target,
             Self::List(target) | Self::Import(target) => target,
         }
     }
@@ -231,6 +268,7 @@ impl Command {
             Self::Remove(options) => remove(&store, options).await,
             Self::Import(_) => import::import(&store).await,
             Self::Rename(options) => results::rename(&store, &stack.results()?, options).await,
+            Self::ResetIdentity(options) => reset::reset(&store, &stack.owners()?, options).await,
             Self::Erase(options) => results::erase(&stack.results()?, options).await,
         }
     }
@@ -246,10 +284,14 @@ async fn show(store: &RepositoryStore, options: &Show) -> Result<Output, CliErro
         return Ok(Output::new(&RepositoryDescription::new(repository, &registration, secret, now)));
     }
     let Registration::Active(active) = record.registration else { return Err(store::removed(repository)) };
-    let ids = active.proofs.derived.ok_or_else(|| {
-        let name = store.secret_name(repository);
-        CliError::Failed(format!("the key of {repository} is in the secret {name}, not derived"))
-    })?;
+    let Some(ids) = active.proofs.derived else {
+        let reason = if active.proofs.own_secret.is_some() {
+            format!("the key of {repository} is in the secret {}, not derived", store.secret_name(repository))
+        } else {
+            format!("{repository} has no key; create one with `badgesmith repo rotate {repository}`")
+        };
+        return Err(CliError::Failed(reason));
+    };
     let key = store.derive(repository, ids.current).await?.as_str().to_owned();
     Ok(Output::new(&ShownKey { repository: repository.to_string(), key }))
 }
@@ -276,7 +318,8 @@ async fn remove(store: &RepositoryStore, options: &Confirmed) -> Result<Output, 
     terminal::confirm(&format!("Remove {repository}? Its results will be rejected."), *yes)?;
     let removed_at = Clock::System.now();
     store.put(repository, &Registration::Removed(removed_at), Some(&record)).await?;
-    let secret_note = active.proofs.own_secret.map(|_| store.secret_note(repository));
+    let own_secret = active.proofs.own_secret.filter(|secret| secret.counts_at(removed_at));
+    let secret_note = own_secret.map(|_| store.secret_note(repository));
     Ok(Output::new(&RemovedRepository { repository: repository.to_string(), removed_at })
         .note(IN_FORCE)
         .note(format!("Badges and history stay; `badgesmith repo erase {repository}` deletes them."))

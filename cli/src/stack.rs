@@ -11,7 +11,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_types::SdkConfig;
-use badgesmith_aws::dynamodb::{Feeds, Packages, Registrations, Results, SecretMappings};
+use badgesmith_aws::dynamodb::{Feeds, Owners, Packages, Registrations, Results, SecretMappings};
 use badgesmith_aws::env;
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::sdk::{self, AwsError, AwsErrorKind, CallTimeouts};
@@ -222,6 +222,11 @@ impl Target {
         error
     }
 
+    /// Whether there is a stack or an endpoint.
+    pub(crate) fn is_given(&self) -> bool {
+        self.stack().is_some() || self.endpoint_url.as_deref().is_some_and(|url| !url.is_empty())
+    }
+
     fn endpoint(&self) -> Result<Option<Url>, CliError> {
         let Some(text) = self.endpoint_url.as_deref().filter(|text| !text.is_empty()) else {
             return Ok(None);
@@ -274,6 +279,10 @@ impl Stack {
 
     pub(crate) fn registrations(&self) -> Result<Registrations, CliError> {
         Ok(Registrations::new(&self.config, self.name_of(Resource::SecretsTable)?))
+    }
+
+    pub(crate) fn owners(&self) -> Result<Owners, CliError> {
+        Ok(Owners::new(&self.config, self.name_of(Resource::SecretsTable)?))
     }
 
     pub(crate) fn queue(&self, resource: Resource) -> Result<Queue, CliError> {

@@ -3,12 +3,14 @@
 mod annotator;
 mod collect;
 mod dry_run;
+mod id_token;
 mod key;
 mod metadata;
 mod options;
 mod outcome;
 mod output;
 mod payload;
+mod proof;
 mod retire;
 mod send;
 mod slots;
@@ -23,21 +25,20 @@ use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::env;
-use badgesmith_domain::signature::HmacKey;
 use badgesmith_domain::test_result::{Conclusion, Outcome, Suite, TestRun};
-use ci_env::{CiRun, Provider};
+use ci_env::{CiRun, NoSecretReason, Provider};
 use serde::Serialize;
 
 use self::annotator::Annotator;
 use self::dry_run::DryRun;
-use self::key::KeyError;
-pub(crate) use self::key::read_key;
 use self::metadata::MetadataError;
 pub(crate) use self::options::Options;
 use self::outcome::{Decision, OutcomeError, RunOutcome, outcome};
 use self::output::{NothingSent, RunnerFiles, SubmitOutput};
+use self::proof::{NeedsKey, ProofError};
+pub(crate) use self::proof::{NoProof, Proof, check_token, with_token_branch};
 use self::retire::RetireError;
-pub(crate) use self::send::{Service, client, send};
+pub(crate) use self::send::{SendError, Service, client, send};
 use self::slots::fetch_slots;
 use self::submission_marker::SubmissionMarker;
 use self::urls::{BadgeUrls, InvalidServiceUrl};
@@ -57,14 +58,16 @@ enum SubmitError {
     Outcome(#[from] OutcomeError),
     #[error(transparent)]
     Metadata(#[from] MetadataError),
-    #[error("no service URL: pass --url or set BADGESMITH_URL")]
+    #[error("no service URL: pass --url (`url` in the action), or set BADGESMITH_URL")]
     NoUrl,
     #[error(transparent)]
     Url(#[from] InvalidServiceUrl),
-    #[error("no key: set BADGESMITH_KEY to the key of {repository}, or pass --key-file{hint}")]
-    NoKey { repository: String, hint: String },
     #[error(transparent)]
-    Key(#[from] KeyError),
+    NoProof(#[from] NoProof),
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    #[error(transparent)]
+    NeedsKey(#[from] NeedsKey),
     #[error(transparent)]
     Retire(#[from] RetireError),
     #[error(
@@ -77,8 +80,8 @@ enum SubmitError {
 /// What to do, after all input has been checked.
 enum Plan {
     Submit(Box<Submission>),
-    /// Without a key it is a dry run.
-    Retire(ServiceUrl, Box<TestRun>, Option<HmacKey>),
+    /// Without a proof it is a dry run.
+    Retire(ServiceUrl, Box<TestRun>, Option<Proof>),
     DryRun(DryRun),
     /// Send nothing, for a reason that is not a failure.
     Skip(String),
@@ -89,17 +92,19 @@ struct Submission {
     test_run: TestRun,
     /// How many of the passed tests were retried.
     retried: u64,
-    key: HmacKey,
+    proof: Proof,
+    /// Whether the job runs for a fork, which the service need not accept.
+    is_for_fork: bool,
     marker: Option<SubmissionMarker>,
 }
 
 pub(crate) async fn run(options: &Options) -> ExitCode {
-    let ci_run = ci_env::detect(env::optional, read_event);
+    let ci_run = ci_run();
     let annotator = Annotator { github_actions: ci_run.provider == Provider::GitHubActions };
     let done = match plan(options, &ci_run) {
         Ok(Plan::Submit(submission)) => Ok(submit(options, &annotator, &submission).await),
-        Ok(Plan::Retire(service, test_run, key)) => {
-            retire_suites(options, &annotator, &service, &test_run, key.as_ref()).await
+        Ok(Plan::Retire(service, test_run, proof)) => {
+            retire_suites(options, &annotator, &service, &test_run, proof.as_ref()).await
         }
         Ok(Plan::DryRun(request)) => {
             annotator.print(&render(&request, options.json));
@@ -120,6 +125,11 @@ pub(crate) async fn run(options: &Options) -> ExitCode {
     })
 }
 
+/// The run that the environment describes.
+pub(crate) fn ci_run() -> CiRun {
+    ci_env::detect(env::optional, read_event)
+}
+
 fn skip(options: &Options, annotator: &Annotator, reason: String) {
     annotator.notice(&format!("nothing was submitted: {reason}"));
     if options.json {
@@ -128,16 +138,23 @@ fn skip(options: &Options, annotator: &Annotator, reason: String) {
 }
 
 fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
-    let key = read_key(options.key_file.as_deref(), ci_run.provider)?;
+    let proof = Proof::find(options.key_file.as_deref(), ci_run.provider)?;
+    let url = options.url.as_deref().filter(|url| !url.is_empty());
+    let is_configured = match &proof {
+        Some(Proof::Key(_)) => true,
+        Some(Proof::IdToken(_)) => url.is_some(),
+        None => false,
+    };
     // A job that cannot have a key is skipped before anything else is checked.
-    if key.is_none()
+    if !is_configured
         && !options.dry_run
         && let Some(reason) = ci_run.no_secret_reason.filter(|reason| reason.is_expected())
     {
         return Ok(Plan::Skip(reason.to_string()));
     }
-    let url = options.url.as_deref().filter(|url| !url.is_empty()).ok_or(SubmitError::NoUrl)?;
-    let service = ServiceUrl::parse(url)?;
+    let service = ServiceUrl::parse(url.ok_or(SubmitError::NoUrl)?)?;
+    let has_token = matches!(proof, Some(Proof::IdToken(_)));
+    let ci_run = &if has_token { with_token_branch(ci_run) } else { ci_run.clone() };
     let RunOutcome { outcome, retried, failures } = match outcome(options)? {
         Decision::Submit(ended) => ended,
         Decision::Skip(reason) => return Ok(Plan::Skip(reason.to_owned())),
@@ -146,37 +163,40 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
         Err(MetadataError::NothingToSubmit(reason)) => return Ok(Plan::Skip(reason.to_string())),
         test_run => TestRun { failures, ..test_run? },
     };
+    if has_token {
+        check_token(ci_run, &test_run)?;
+    }
     if options.dry_run && options.retire {
         return Ok(Plan::Retire(service, Box::new(test_run), None));
     }
     if options.dry_run {
-        return Ok(Plan::DryRun(DryRun::new(&service, &test_run, key.as_ref(), Clock::System.now())));
+        return Ok(Plan::DryRun(DryRun::new(&service, &test_run, proof.as_ref(), Clock::System.now())));
     }
-    let key = key.ok_or_else(|| SubmitError::NoKey {
-        repository: test_run.repository.to_string(),
-        hint: ci_run.no_secret_reason.map(|reason| format!(" ({reason})")).unwrap_or_default(),
-    })?;
+    let proof = proof.ok_or_else(|| NoProof::new(ci_run, test_run.repository.to_string()))?;
     if options.retire {
-        return Ok(Plan::Retire(service, Box::new(test_run), Some(key)));
+        return Ok(Plan::Retire(service, Box::new(test_run), Some(proof)));
     }
     let marker = SubmissionMarker::new(options, ci_run, &test_run);
     match &test_run.suite {
         Some(suite) if marker.as_ref().is_some_and(SubmissionMarker::exists) => {
             Err(SubmitError::AlreadySubmitted(suite.clone()))
         }
-        Some(_) | None => Ok(Plan::Submit(Box::new(Submission { service, test_run, retried, key, marker }))),
+        Some(_) | None => {
+            let is_for_fork = ci_run.no_secret_reason == Some(NoSecretReason::Fork);
+            Ok(Plan::Submit(Box::new(Submission { service, test_run, retried, proof, is_for_fork, marker })))
+        }
     }
 }
 
 async fn submit(options: &Options, annotator: &Annotator, submission: &Submission) -> ExitCode {
-    let Submission { service, test_run, retried, key, marker } = submission;
+    let Submission { service, test_run, retried, proof, is_for_fork, marker } = submission;
     let TestRun { repository, platform, branch, outcome: reported, .. } = test_run;
     if service.is_plain_http() {
         annotator.warning(&format!(
             "{service} is not encrypted: anybody in between can replace its answers; use https"
         ));
     }
-    let sender = sender(options, service, key);
+    let sender = sender(options, service, proof);
     let (suggests_retiring, outcome) =
         tokio::join!(should_suggest_retiring_unnamed(service, test_run), send(&sender, test_run, note_retry));
     if suggests_retiring {
@@ -184,6 +204,16 @@ async fn submit(options: &Options, annotator: &Annotator, submission: &Submissio
             "results without a suite still count on this branch; if no job sends them anymore, retire them with: \
              badgesmith submit --retire --suite ''",
         );
+    }
+    if let Err(SendError::TokenRejected { .. }) = &outcome
+        && *is_for_fork
+    {
+        skip(
+            options,
+            annotator,
+            "this is a build of a fork, and the service does not accept its token".to_owned(),
+        );
+        return ExitCode::SUCCESS;
     }
     let urls = BadgeUrls::new(service, repository, branch);
     let output = SubmitOutput::new(test_run, *retried, urls, &outcome);
@@ -226,7 +256,7 @@ async fn retire_suites(
     annotator: &Annotator,
     service: &ServiceUrl,
     run: &TestRun,
-    key: Option<&HmacKey>,
+    proof: Option<&Proof>,
 ) -> Result<ExitCode, SubmitError> {
     let slots = match retire::select(options, service, run).await {
         Err(RetireError::Slots(error)) => return Ok(exit_code(options, annotator, Err(error))),
@@ -236,7 +266,7 @@ async fn retire_suites(
         skip(options, annotator, "nothing is left to retire".to_owned());
         return Ok(ExitCode::SUCCESS);
     }
-    let sender = key.map(|key| sender(options, service, key));
+    let sender = proof.map(|proof| sender(options, service, proof));
     let (output, outcome) = retire::retire(sender.as_ref(), run, slots).await;
     if let Err(error) = runner_files().append_summary(&output.step_summary()) {
         annotator.warning(&format!("failed to write the summary of this step: {error}"));
@@ -245,11 +275,20 @@ async fn retire_suites(
     Ok(exit_code(options, annotator, outcome))
 }
 
-fn sender<'a>(options: &Options, url: &'a ServiceUrl, key: &'a HmacKey) -> Service<'a> {
-    Service { url, key, retry_for: Duration::from_secs(options.retry_for), clock: Clock::System }
+fn sender<'a>(options: &Options, url: &'a ServiceUrl, proof: &'a Proof) -> Service<'a> {
+    let retry_for = options.retry_for.map_or_else(|| default_retry_for(proof), Duration::from_secs);
+    Service { url, proof, retry_for, clock: Clock::System }
 }
 
-fn note_retry(reason: &str, wait: Duration) {
+/// A service needs up to five minutes until it has the keys that a CI system signs tokens with.
+fn default_retry_for(proof: &Proof) -> Duration {
+    match proof {
+        Proof::Key(_) => Duration::from_mins(2),
+        Proof::IdToken(_) => Duration::from_mins(5),
+    }
+}
+
+pub(crate) fn note_retry(reason: &str, wait: Duration) {
     terminal::note(&format!("{reason}; retrying in {:.1} s", wait.as_secs_f64()));
 }
 

@@ -14,8 +14,9 @@ use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::sdk;
+use tokio::task::spawn_blocking;
 
-use crate::database::{Database, blocking};
+use crate::database::Database;
 use crate::dynamodb::Tables;
 use crate::error::{OpenError, ServiceError};
 use crate::event_bridge::EventBuses;
@@ -34,6 +35,8 @@ struct Services {
     queues: Queues,
     secrets: Secrets,
     event_buses: EventBuses,
+    /// The database of queues and secrets.
+    database: Database,
     /// Keeps other processes out of the data directory.
     _lock: Option<File>,
 }
@@ -50,8 +53,10 @@ impl Aws {
         let tables = Tables::open(path.as_deref(), &template.tables)
             .map_err(|error| OpenError::Tables(error.message()))?;
         let queues = Queues::open(database.clone(), &template.queues, clock.clone())?;
-        let secrets = Secrets::open(database, clock.clone())?;
+        let secrets = Secrets::open(database.clone(), clock.clone())?;
         template.secrets.iter().try_for_each(|name| secrets.generate(name))?;
+        database.calls.sync()?;
+        tables.calls.sync()?;
         storage.mark()?;
         Ok(Self(Arc::new(Services {
             tables,
@@ -63,6 +68,7 @@ impl Aws {
             ),
             queues,
             secrets,
+            database,
             _lock: lock,
         })))
     }
@@ -86,13 +92,15 @@ impl Aws {
     /// The error message from SQLite.
     pub async fn sweep(&self) -> Result<(), String> {
         let services = Arc::clone(&self.0);
-        blocking(move || {
-            services.tables.delete_expired_items()?;
+        // Not one of the calls, because it takes long. It lets them through in between.
+        let swept = spawn_blocking(move || services.tables.delete_expired_items()).await;
+        swept.map_err(|error| error.to_string())?.map_err(|error| error.message())?;
+        let services = Arc::clone(&self.0);
+        let calls = self.0.database.calls.run(move || {
             services.queues.delete_expired_messages()?;
             services.secrets.delete_expired()
-        })
-        .await
-        .map_err(|error| error.message())
+        });
+        calls.await.map_err(|error| error.message())
     }
 
     /// Answers one request. `target` is the `X-Amz-Target` header, such as `AmazonSQS.SendMessage`. Queue URLs in the
@@ -106,15 +114,18 @@ impl Aws {
         let services = Arc::clone(&self.0);
         let (service, operation) = target.split_once('.').ok_or_else(|| ServiceError::unknown(target))?;
         let operation = operation.to_owned();
+        let calls = &self.0.database.calls;
         match service {
             "AmazonSQS" if operation == "ReceiveMessage" => services.queues.receive(&body).await,
             "AmazonSQS" => {
                 let host = host.to_owned();
-                blocking(move || services.queues.call(&host, &operation, &body)).await
+                calls.run(move || services.queues.call(&host, &operation, &body)).await
             }
-            "DynamoDB_20120810" => blocking(move || services.tables.call(&operation, &body)).await,
-            "secretsmanager" => blocking(move || services.secrets.call(&operation, &body)).await,
-            "AWSEvents" => blocking(move || services.event_buses.call(&operation, &body)).await,
+            "DynamoDB_20120810" => {
+                self.0.tables.calls.run(move || services.tables.call(&operation, &body)).await
+            }
+            "secretsmanager" => calls.run(move || services.secrets.call(&operation, &body)).await,
+            "AWSEvents" => calls.run(move || services.event_buses.call(&operation, &body)).await,
             _ => Err(ServiceError::unknown(target)),
         }
     }

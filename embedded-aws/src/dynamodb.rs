@@ -8,11 +8,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::calls::Calls;
 use crate::error::ServiceError;
 use crate::template::Table;
 
 /// The tables of the template.
-pub(crate) struct Tables(Database);
+pub(crate) struct Tables {
+    database: Database,
+    pub(crate) calls: Calls,
+}
 
 impl fmt::Debug for Tables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,19 +28,23 @@ impl Tables {
     /// Opens the database at `path`, or one in memory, and creates the missing tables.
     pub(crate) fn open(path: Option<&Path>, tables: &[Table]) -> Result<Self, ServiceError> {
         let database = match path {
-            Some(path) => Database::new(&path.to_string_lossy()),
-            None => Database::memory(),
+            None => Database::memory()?,
+            Some(path) => {
+                let database = Database::new(&path.to_string_lossy())?;
+                // Sets `PRAGMA synchronous = NORMAL`: commits do not wait for the disk, `Calls` does.
+                database.disable_bulk_loading()?;
+                database
+            }
         };
-        let database = database?;
         for table in tables {
             create(&database, table)?;
         }
-        Ok(Self(database))
+        Ok(Self { database, calls: Calls::new(path)? })
     }
 
     /// Answers the operations on items, and those that describe tables. The template alone creates and changes tables.
     pub(crate) fn call(&self, operation: &str, body: &[u8]) -> Result<String, ServiceError> {
-        let tables = &self.0;
+        let tables = &self.database;
         match operation {
             "ListTables" => answer(body, |request| tables.list_tables(request)),
             "DescribeTable" => answer(body, |request| tables.describe_table(request)),
@@ -56,7 +64,7 @@ impl Tables {
     }
 
     pub(crate) fn delete_expired_items(&self) -> Result<(), ServiceError> {
-        self.0.sweep_ttl()?;
+        self.database.sweep_ttl()?;
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! DynamoDB is `dynoxide`. SQS, Secrets Manager and EventBridge are implemented here, because the available
 //! implementations keep queues in memory and drop events. All of them store their data in SQLite: when a call returns,
-//! its data is on disk.
+//! its data is on disk. Calls that wait for the disk at the same time share one fsync.
 
 #![expect(
     clippy::indexing_slicing,
@@ -12,6 +12,7 @@
 
 mod arn;
 mod aws;
+mod calls;
 mod database;
 mod dynamodb;
 pub mod endpoint;
@@ -22,6 +23,7 @@ mod secrets_manager;
 mod sqs;
 mod storage;
 pub mod template;
+mod write_ahead_log;
 
 pub use aws::{Aws, config, response};
 pub use error::OpenError;

@@ -67,7 +67,9 @@ impl Secrets {
             params![name, now],
         )?;
         versions::add(&transaction, name, &Uuid::new_v4().to_string(), value, now)?;
-        transaction.commit()
+        transaction.commit()?;
+        drop(connection);
+        self.database.calls.sync()
     }
 
     /// Creates a secret with a random value of 64 characters, unless it exists.
@@ -94,7 +96,9 @@ impl Secrets {
         let mut connection = self.database.lock();
         let transaction = connection.transaction()?;
         entry::delete(&transaction, name)?;
-        transaction.commit()
+        transaction.commit()?;
+        drop(connection);
+        self.database.calls.sync()
     }
 
     /// Deletes the secrets whose recovery window has ended.

@@ -9,10 +9,9 @@ use badgesmith_api::http::{Request, Response};
 use badgesmith_api::route::Route;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::{Nonces, Registrations, Reservation, ReservationOutcome};
-use badgesmith_aws::env::{self, Missing};
 use badgesmith_aws::metrics::Metric;
 use badgesmith_aws::sdk::{self, CallTimeouts};
-use badgesmith_aws::secrets_manager::{SecretNames, SecretsManager};
+use badgesmith_aws::secrets_manager::SecretsManager;
 use badgesmith_aws::sqs::Queue;
 use badgesmith_domain::message::ResultMessage;
 use badgesmith_domain::test_result::{TestResult, TestResultId, TestRun};
@@ -22,10 +21,12 @@ use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 
 use crate::error::{Reason, SubmitError};
+use crate::keyless::IdTokens;
 use crate::rate_limits::RateLimits;
 use crate::repository_keys::{RepositoryKeys, ValidKeys};
 use crate::secret_cache::SecretCache;
-use crate::submission::{Submission, Unverified};
+use crate::settings::Settings;
+use crate::submission::{Proof, Submission, Unverified};
 
 /// A submission makes at most nine calls one after the other. Six read the registration and two secrets: if the cached
 /// copies of both secrets have expired, that is two calls each, and the registration is read before and after them.
@@ -37,37 +38,12 @@ const CALL_TIMEOUTS: CallTimeouts =
 /// The header with the X-Ray trace.
 const TRACE_HEADER: &str = "x-amzn-trace-id";
 
-/// Where the function finds its resources.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    pub nonces_table: String,
-    /// The table of registrations.
-    pub secrets_table: String,
-    pub results_queue_url: String,
-    pub secret_names: SecretNames,
-    pub master_key_arn: String,
-}
-
-impl Settings {
-    /// Reads the function's environment.
-    ///
-    /// # Errors
-    /// [`Missing`] names the variable that is not set.
-    pub fn from_env() -> Result<Self, Missing> {
-        Ok(Self {
-            nonces_table: env::required(env::NONCES_TABLE)?,
-            secrets_table: env::required(env::SECRETS_TABLE)?,
-            results_queue_url: env::required(env::RESULTS_QUEUE_URL)?,
-            master_key_arn: env::required(env::MASTER_KEY_ARN)?,
-            secret_names: env::optional(env::SECRET_PREFIX).map(SecretNames::new).unwrap_or_default(),
-        })
-    }
-}
-
 /// The function, ready to answer requests.
 #[derive(Debug)]
 pub struct App {
     keys: RepositoryKeys,
+    /// `None` if no ID token is accepted.
+    id_tokens: Option<IdTokens>,
     rate_limits: RateLimits,
     nonces: Nonces,
     queue: Queue,
@@ -87,7 +63,9 @@ impl App {
     /// Builds the clients; makes no call.
     pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
         let config = CALL_TIMEOUTS.apply_to(config);
+        let id_tokens = settings.oidc.map(|oidc| IdTokens::new(&config, &settings.secrets_table, oidc));
         Self {
+            id_tokens,
             keys: RepositoryKeys::new(
                 Registrations::new(&config, settings.secrets_table),
                 SecretCache::new(SecretsManager::new(&config)),
@@ -176,20 +154,35 @@ impl App {
         self.enqueue(submission, &reservation, trace).await
     }
 
-    /// Verifies the signature. Returns how many results the repository may submit in a minute, too.
+    /// Verifies the signature or the ID token. Returns how many results the repository may submit in a minute, too.
     async fn verify(&self, unverified: Unverified<'_>) -> Result<(Submission, NonZeroU32), SubmitError> {
         unverified.check_claimed_repository()?;
         let repository = unverified.repository().clone();
+        let signature = match unverified.proof() {
+            Proof::Signature(signature) => signature,
+            Proof::IdToken { token, body } => {
+                let id_tokens = self.id_tokens.as_ref();
+                let id_tokens =
+                    id_tokens.ok_or(SubmitError::Unauthorized(repository, Reason::KeylessDisabled))?;
+                // On the heap, since it is larger than the rest of a submission.
+                let verified =
+                    Box::pin(id_tokens.verify(&unverified, (token, body), &self.keys, self.clock.now()));
+                let posts_per_minute = verified.await?;
+                return Ok((unverified.into_submission(), posts_per_minute));
+            }
+        };
         let ValidKeys { keys, posts_per_minute } = self.keys.get(&repository, self.clock.now()).await?;
-        if let Some(submission) = unverified.verify(&keys) {
-            return Ok((submission, posts_per_minute));
+        if unverified.is_signed(signature, &keys) {
+            return Ok((unverified.into_submission(), posts_per_minute));
         }
         // On the heap, since it is rare and larger than the rest of a submission.
         let reloaded = Box::pin(self.keys.reload(&repository, self.clock.now()));
         let ValidKeys { keys, posts_per_minute } = reloaded.await?;
+        if unverified.is_signed(signature, &keys) {
+            return Ok((unverified.into_submission(), posts_per_minute));
+        }
         let reason = if keys.is_empty() { Reason::NoKey } else { Reason::WrongSignature };
-        let submission = unverified.verify(&keys).ok_or(SubmitError::Unauthorized(repository, reason))?;
-        Ok((submission, posts_per_minute))
+        Err(SubmitError::Unauthorized(repository, reason))
     }
 
     async fn reserve(&self, submission: &Submission, now: Timestamp) -> Result<Reservation, SubmitError> {

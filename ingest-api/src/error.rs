@@ -6,6 +6,7 @@ use badgesmith_api::error_response::{ErrorResponse, ValidationErrors};
 use badgesmith_aws::dynamodb::StoreError;
 use badgesmith_aws::metrics::Metric;
 use badgesmith_aws::sdk::AwsError;
+use badgesmith_domain::id_token::Rejection;
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::test_result::TestResultId;
 use http::StatusCode;
@@ -20,7 +21,7 @@ pub(crate) enum SubmitError {
     TooLarge(usize),
     /// Holds all errors in the request.
     Malformed(ValidationErrors),
-    /// Not signed by its repository. The client must not learn the reason.
+    /// Neither signed by its repository nor with a valid ID token. The client must not learn the reason.
     Unauthorized(Repository, Reason),
     /// Too old or too far ahead; holds the property with the timestamp.
     NotFresh(Repository, &'static str),
@@ -30,6 +31,10 @@ pub(crate) enum SubmitError {
     InProgress(Duration),
     /// The repository has submitted too many results; the next one is allowed after this long.
     RateLimited(Repository, Duration),
+    /// The owner has registered as many repositories today as it may; a new day begins after this long.
+    OwnerLimit(Repository, Duration),
+    /// The key that signed the ID token is not known yet; keys are read again after this long.
+    UnknownSigningKey(Duration),
     /// A dependency failed.
     Unavailable(StoreError),
 }
@@ -46,6 +51,18 @@ pub(crate) enum Reason {
     NoKey,
     /// None of the repository's keys made the signature.
     WrongSignature,
+    /// No ID token is accepted.
+    KeylessDisabled,
+    /// None of the issuer's keys has signed the ID token.
+    NotOfIssuer,
+    /// The ID token is valid, but for something else.
+    Token(Rejection),
+    /// The repository is registered for keys only.
+    KeysOnly,
+    /// The repository of this name was another one.
+    OtherRepositoryId,
+    /// The owner of this name was another one.
+    OtherOwnerId,
 }
 
 impl From<StoreError> for SubmitError {
@@ -65,6 +82,10 @@ impl SubmitError {
     pub(crate) fn log(&self) {
         match self {
             Self::Unavailable(error) => tracing::error!(%error, "failed to accept a submission"),
+            Self::Unauthorized(repository, Reason::Token(rejection)) => {
+                Metric::AuthenticationFailures.count(1);
+                tracing::warn!(%repository, reason = ?rejection, "rejected an ID token");
+            }
             Self::Unauthorized(repository, reason) => {
                 Metric::AuthenticationFailures.count(1);
                 tracing::warn!(%repository, ?reason, "rejected an unauthorized submission");
@@ -76,6 +97,13 @@ impl SubmitError {
             Self::RateLimited(repository, _) => {
                 Metric::ResultsRefused.count(1);
                 tracing::warn!(%repository, "rejected a submission over the repository's rate limit");
+            }
+            Self::OwnerLimit(repository, _) => {
+                Metric::ResultsRefused.count(1);
+                tracing::warn!(%repository, "rejected a new repository: its owner has registered too many today");
+            }
+            Self::UnknownSigningKey(_) => {
+                tracing::warn!("rejected an ID token for now: its issuer's key is not known");
             }
             Self::Malformed(errors) => {
                 Metric::ResultsRefused.count(1);
@@ -104,7 +132,7 @@ impl SubmitError {
             Self::Malformed(errors) => errors.into(),
             Self::Unauthorized(..) => ErrorResponse::new(
                 StatusCode::UNAUTHORIZED,
-                "unknown repository or invalid signature",
+                "unknown repository, or invalid signature or ID token",
                 "UNAUTHORIZED",
             ),
             Self::NotFresh(_, property) => ErrorResponse::new(
@@ -134,6 +162,18 @@ impl SubmitError {
                 StatusCode::TOO_MANY_REQUESTS,
                 "the repository submits too many results: send the same request again",
                 "RATE_LIMITED",
+            )
+            .retry_after(wait),
+            Self::OwnerLimit(_, wait) => ErrorResponse::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "the owner registers too many repositories today: have an operator register this one",
+                "TOO_MANY_REPOSITORIES",
+            )
+            .retry_after(wait),
+            Self::UnknownSigningKey(wait) => ErrorResponse::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the key of the ID token's issuer is not known yet: send the same request again",
+                "UNAVAILABLE",
             )
             .retry_after(wait),
             Self::Unavailable(_) => ErrorResponse::unavailable(),
@@ -168,7 +208,11 @@ mod tests {
             Some(AlreadyAccepted(_)) => NonceReused,
             Some(NonceReused) => InProgress(Duration::from_millis(1001)),
             Some(InProgress(_)) => RateLimited(repository, Duration::from_millis(200)),
-            Some(RateLimited(..)) => Unavailable(AwsError::unexpected("sqs:SendMessage", "a secret").into()),
+            Some(RateLimited(..)) => OwnerLimit(repository, Duration::from_hours(5)),
+            Some(OwnerLimit(..)) => UnknownSigningKey(Duration::from_secs(42)),
+            Some(UnknownSigningKey(_)) => {
+                Unavailable(AwsError::unexpected("sqs:SendMessage", "a secret").into())
+            }
             Some(Unavailable(_)) => return None,
         })
     }
@@ -197,7 +241,7 @@ mod tests {
         Malformed -> 400
             {"message":"platform: expected something else; total: expected only once","error_details":[{"error_code":"INVALID_PLATFORM","property_name":"platform"},{"error_code":"DUPLICATE_FIELD","property_name":"total"}]}
         Unauthorized -> 401
-            {"message":"unknown repository or invalid signature","error_details":[{"error_code":"UNAUTHORIZED"}]}
+            {"message":"unknown repository, or invalid signature or ID token","error_details":[{"error_code":"UNAUTHORIZED"}]}
         NotFresh -> 401
             {"message":"timestamp is more than 5 minutes old or 1 minute ahead: sign again with the current time","error_details":[{"error_code":"TIMESTAMP_NOT_FRESH","property_name":"timestamp"}]}
         AlreadyAccepted -> 409
@@ -208,6 +252,10 @@ mod tests {
             {"message":"another attempt at this submission is in progress: send the same request again","error_details":[{"error_code":"SUBMISSION_IN_PROGRESS"}]}
         RateLimited -> 429 retry-after: 1
             {"message":"the repository submits too many results: send the same request again","error_details":[{"error_code":"RATE_LIMITED"}]}
+        OwnerLimit -> 429 retry-after: 18000
+            {"message":"the owner registers too many repositories today: have an operator register this one","error_details":[{"error_code":"TOO_MANY_REPOSITORIES"}]}
+        UnknownSigningKey -> 503 retry-after: 42
+            {"message":"the key of the ID token's issuer is not known yet: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}
         Unavailable -> 503 retry-after: 1
             {"message":"temporarily unavailable: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}
         "#);

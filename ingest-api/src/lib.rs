@@ -6,10 +6,14 @@
 mod app;
 mod body;
 mod error;
+mod issuer_keys;
 mod json_object;
+mod keyless;
 mod rate_limits;
 mod repository_keys;
 mod secret_cache;
+mod settings;
 mod submission;
 
-pub use app::{App, Settings};
+pub use app::App;
+pub use settings::{OidcSettings, Settings, SettingsError};

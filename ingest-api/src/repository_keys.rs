@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use badgesmith_aws::dynamodb::Registrations;
+use badgesmith_aws::dynamodb::{Registrations, StoreError};
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::secrets_manager::SecretNames;
 use badgesmith_domain::derived_key::MasterKey;
@@ -89,11 +89,60 @@ impl RepositoryKeys {
         repository: &Repository,
         now: Timestamp,
     ) -> Result<ValidKeys, SubmitError> {
-        let registration = match self.cached(repository, now)? {
-            Some(Registered { registration, .. }) => registration,
-            None => self.read(repository, now, None).await?,
-        };
+        let registration = self.registration(repository, now).await?;
+        let registration =
+            registration.map_err(|reason| SubmitError::Unauthorized(repository.clone(), reason))?;
         self.keys(repository, &registration, now).await
+    }
+
+    /// The registration of `repository`, or why it may not submit results.
+    ///
+    /// # Errors
+    /// [`StoreError`] if that is not known.
+    pub(crate) async fn registration(
+        &self,
+        repository: &Repository,
+        now: Timestamp,
+    ) -> Result<Result<ActiveRegistration, Reason>, StoreError> {
+        match self.cached(repository, now) {
+            Ok(Some(Registered { registration, .. })) => Ok(Ok(registration)),
+            Ok(None) => self.read(repository, now, None).await,
+            Err(reason) => Ok(Err(reason)),
+        }
+    }
+
+    /// The same after an ID token of the repository did not fit the registration. Reads it again, unless that happened
+    /// within the last minute.
+    ///
+    /// # Errors
+    /// As [`Self::registration`].
+    pub(crate) async fn reload_registration(
+        &self,
+        repository: &Repository,
+        now: Timestamp,
+    ) -> Result<Result<ActiveRegistration, Reason>, StoreError> {
+        match self.cached(repository, now) {
+            Ok(Some(Registered { registration, reloaded_at: Some(at), .. }))
+                if at.is_recent(now, RELOAD_AFTER) =>
+            {
+                Ok(Ok(registration))
+            }
+            Ok(_) => self.read(repository, now, Some(now)).await,
+            Err(reason) => Ok(Err(reason)),
+        }
+    }
+
+    /// The same with all changes so far.
+    ///
+    /// # Errors
+    /// As [`Self::registration`].
+    pub(crate) async fn latest_registration(
+        &self,
+        repository: &Repository,
+        now: Timestamp,
+    ) -> Result<Result<ActiveRegistration, Reason>, StoreError> {
+        let registration = self.registrations.latest(repository).await?;
+        Ok(self.remember(repository, registration, now, Some(now)))
     }
 
     /// The keys of `repository` after none of those from [`Self::get`] matched. Reads its registration and its secrets
@@ -107,18 +156,10 @@ impl RepositoryKeys {
         repository: &Repository,
         now: Timestamp,
     ) -> Result<ValidKeys, SubmitError> {
-        let cached = self.cached(repository, now)?;
-        let proofs = cached.as_ref().map(|cached| cached.registration.proofs.clone()).unwrap_or_default();
-        let registration = async {
-            match cached {
-                Some(Registered { registration, reloaded_at: Some(at), .. })
-                    if at.is_recent(now, RELOAD_AFTER) =>
-                {
-                    Ok(registration)
-                }
-                Some(_) | None => self.read(repository, now, Some(now)).await,
-            }
-        };
+        let unauthorized = |reason| SubmitError::Unauthorized(repository.clone(), reason);
+        let cached = self.cached(repository, now).map_err(unauthorized)?;
+        let proofs = cached.map(|cached| cached.registration.proofs).unwrap_or_default();
+        let registration = self.reload_registration(repository, now);
         let master = async {
             match proofs.derived {
                 Some(_) => self.secrets.reload(&self.master_key_arn, now).await.map(drop),
@@ -126,7 +167,7 @@ impl RepositoryKeys {
             }
         };
         let own_secret = async {
-            match proofs.own_secret {
+            match proofs.own_secret.filter(|secret| secret.counts_at(now)) {
                 Some(_) => {
                     self.secrets.reload(&self.secret_names.repository(repository), now).await.map(drop)
                 }
@@ -135,16 +176,16 @@ impl RepositoryKeys {
         };
         let (registration, master, own_secret) = tokio::join!(registration, master, own_secret);
         master.and(own_secret)?;
-        self.keys(repository, &registration?, now).await
+        self.keys(repository, &registration?.map_err(unauthorized)?, now).await
     }
 
     /// The cached registration, if it is recent enough.
-    fn cached(&self, repository: &Repository, now: Timestamp) -> Result<Option<Registered>, SubmitError> {
+    fn cached(&self, repository: &Repository, now: Timestamp) -> Result<Option<Registered>, Reason> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((reason, read_at)) = cache.unregistered.get(repository)
             && read_at.is_recent(now, RELOAD_AFTER)
         {
-            return Err(SubmitError::Unauthorized(repository.clone(), *reason));
+            return Err(*reason);
         }
         let registered = cache.registered.get(repository);
         Ok(registered.filter(|registered| registered.read_at.is_recent(now, LIFETIME)).cloned())
@@ -156,8 +197,18 @@ impl RepositoryKeys {
         repository: &Repository,
         now: Timestamp,
         reloaded_at: Option<Timestamp>,
-    ) -> Result<ActiveRegistration, SubmitError> {
+    ) -> Result<Result<ActiveRegistration, Reason>, StoreError> {
         let registration = self.registrations.get(repository).await?;
+        Ok(self.remember(repository, registration, now, reloaded_at))
+    }
+
+    fn remember(
+        &self,
+        repository: &Repository,
+        registration: Option<Registration>,
+        now: Timestamp,
+        reloaded_at: Option<Timestamp>,
+    ) -> Result<ActiveRegistration, Reason> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let reason = match registration {
             Some(Registration::Active(registration)) => {
@@ -171,7 +222,7 @@ impl RepositoryKeys {
         };
         cache.registered.pop(repository);
         cache.unregistered.put(repository.clone(), (reason, now));
-        Err(SubmitError::Unauthorized(repository.clone(), reason))
+        Err(reason)
     }
 
     /// The keys that count by `registration`.

@@ -1,4 +1,4 @@
-//! A submission: [`Unverified`] until one of its repository's keys has verified it, [`Submission`] from then on.
+//! A submission: [`Unverified`] until its signature or ID token is verified, [`Submission`] from then on.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -7,8 +7,10 @@ use std::time::Duration;
 use badgesmith_api::error_response::ValidationErrors;
 use badgesmith_api::http::Request;
 use badgesmith_api::route::RawTarget;
+use badgesmith_domain::id_token::{IdTokenError, Purpose, UnverifiedIdToken};
 use badgesmith_domain::ids::{ParseError, Repository};
 use badgesmith_domain::key::{self, ReservationKey, ResultRange};
+use badgesmith_domain::service_url::ServiceUrl;
 use badgesmith_domain::signature::{Digest, SecretKeys, Signature};
 use badgesmith_domain::test_result::{TestResult, TestResultId, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
@@ -24,6 +26,9 @@ const AGE_MAX: Duration = Duration::from_mins(5);
 const LEAD_MAX: Duration = Duration::from_mins(1);
 
 const SIGNATURE_HEADER: &str = "X-Signature";
+const ID_TOKEN_HEADER: &str = "X-Id-Token";
+/// Accepted instead of [`ID_TOKEN_HEADER`], but the CDN does not forward it.
+const AUTHORIZATION_HEADER: &str = "Authorization";
 const REPOSITORY_HEADER: &str = "X-Repo-Secret";
 const TIMESTAMP_HEADER: &str = "X-Timestamp";
 
@@ -31,7 +36,7 @@ const TIMESTAMP_HEADER: &str = "X-Timestamp";
 #[derive(Debug)]
 pub(crate) struct Unverified<'a> {
     body: Cow<'a, [u8]>,
-    signature: Signature,
+    proof: Proof,
     /// The repository whose key the client claims to have used.
     claimed: Option<Repository>,
     /// `X-Timestamp`, if it parses.
@@ -40,7 +45,18 @@ pub(crate) struct Unverified<'a> {
     reservation: ReservationKey,
 }
 
-/// A result that its repository's key has signed.
+/// How a client proves that it may submit results of the repository.
+#[derive(Debug)]
+pub(crate) enum Proof {
+    Signature(Signature),
+    IdToken {
+        token: Box<UnverifiedIdToken>,
+        /// What the token must be for.
+        body: Digest,
+    },
+}
+
+/// A result of the repository that it names.
 #[derive(Debug)]
 pub(crate) struct Submission {
     /// The partition key of its reservation.
@@ -59,21 +75,31 @@ impl<'a> Unverified<'a> {
     pub(crate) fn read(request: Request<'a>, path: Option<&RawTarget<'_>>) -> Result<Self, SubmitError> {
         let body = request.body(BODY_BYTES_MAX).ok_or(SubmitError::TooLarge(BODY_BYTES_MAX))?;
         let mut errors = ValidationErrors::default();
-        let signature = header(request, SIGNATURE_HEADER, true, &mut errors);
-        let claimed = header(request, REPOSITORY_HEADER, path.is_none(), &mut errors);
+        let id_token = IdTokenHeader::find(request, path.is_some());
+        let needs_repository = path.is_none() && id_token.is_none();
+        let proof = match id_token {
+            None => header(request, SIGNATURE_HEADER, true, &mut errors).map(Proof::Signature),
+            Some(header) => header
+                .parse(request, path.is_some(), &mut errors)
+                .map(|token| Proof::IdToken { token: Box::new(token), body: Digest::of(&body) }),
+        };
+        let claimed = header(request, REPOSITORY_HEADER, needs_repository, &mut errors);
         let header_timestamp = path.and_then(|_| request.header(TIMESTAMP_HEADER)?.parse().ok());
         let mut fields = Body::parse(&body, errors).map_err(SubmitError::Malformed)?;
-        let (Some((run, nonce)), Some(signature), true) =
-            (fields.read(path), signature, fields.errors.is_empty())
+        let (Some((run, nonce)), Some(proof), true) = (fields.read(path), proof, fields.errors.is_empty())
         else {
             return Err(SubmitError::Malformed(fields.errors));
         };
         let reservation =
             nonce.map_or_else(|| ReservationKey::Body(Digest::of(&body)), ReservationKey::Nonce);
-        Ok(Self { body, signature, claimed, header_timestamp, run, reservation })
+        Ok(Self { body, proof, claimed, header_timestamp, run, reservation })
     }
 
-    /// The repository whose key must have signed the request.
+    pub(crate) fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// The repository that the client must belong to.
     pub(crate) fn repository(&self) -> &Repository {
         &self.run.repository
     }
@@ -89,21 +115,29 @@ impl<'a> Unverified<'a> {
         }
     }
 
-    /// The submission, if one of `keys` has signed its bytes.
-    pub(crate) fn verify(&self, keys: &[SecretKeys]) -> Option<Submission> {
-        if !keys.iter().any(|keys| keys.verify(&self.body, &self.signature)) {
-            return None;
-        }
+    /// What an ID token must be for, with the digest of the body.
+    pub(crate) fn purpose<'b>(&'b self, services: &'b [ServiceUrl], body: &'b Digest) -> Purpose<'b> {
+        let TestRun { repository, branch, .. } = &self.run;
+        Purpose { services, body, repository, branch }
+    }
+
+    /// Whether one of `keys` has made the signature over the body.
+    pub(crate) fn is_signed(&self, signature: &Signature, keys: &[SecretKeys]) -> bool {
+        keys.iter().any(|keys| keys.verify(&self.body, signature))
+    }
+
+    /// The submission, once its proof is verified.
+    pub(crate) fn into_submission(self) -> Submission {
         let TestRun { repository, platform, branch, .. } = &self.run;
         let partition = key::reservation_partition(repository, &self.reservation);
         let target = (key::results_partition(repository), ResultRange::Branch(*platform, branch).prefix());
         let digest = Digest::of(&[target.0.as_bytes(), target.1.as_bytes(), b"\n", &self.body].concat());
-        Some(Submission {
-            result: TestResult { id: TestResultId::derive(&partition, &digest), run: self.run.clone() },
+        Submission {
+            result: TestResult { id: TestResultId::derive(&partition, &digest), run: self.run },
             partition,
             digest,
             header_timestamp: self.header_timestamp,
-        })
+        }
     }
 }
 
@@ -120,6 +154,52 @@ impl Submission {
             return Err(SubmitError::NotFresh(repository.clone(), TIMESTAMP_HEADER));
         }
         Ok(())
+    }
+}
+
+/// The header with an ID token.
+struct IdTokenHeader<'a> {
+    name: &'static str,
+    value: &'a str,
+}
+
+impl<'a> IdTokenHeader<'a> {
+    /// The header of a request that has one. `Authorization` is ignored where a signature or the form of the request says
+    /// that it is not for this service.
+    fn find(request: Request<'a>, is_path_form: bool) -> Option<Self> {
+        if let Some(value) = request.header(ID_TOKEN_HEADER) {
+            return Some(Self { name: ID_TOKEN_HEADER, value: value.trim() });
+        }
+        if is_path_form || request.header(SIGNATURE_HEADER).is_some() {
+            return None;
+        }
+        let (scheme, value) = request.header(AUTHORIZATION_HEADER)?.trim().split_once(' ')?;
+        let is_token = scheme.eq_ignore_ascii_case("bearer");
+        is_token.then_some(Self { name: AUTHORIZATION_HEADER, value: value.trim() })
+    }
+
+    fn parse(
+        self,
+        request: Request<'_>,
+        is_path_form: bool,
+        errors: &mut ValidationErrors,
+    ) -> Option<UnverifiedIdToken> {
+        if is_path_form {
+            // The names in the path are not in the body, which the token is for.
+            errors.push(self.name, "expected no ID token with the names in the path: post to /tests/results");
+            return None;
+        }
+        if request.header(SIGNATURE_HEADER).is_some() {
+            errors.push(self.name, "expected either a signature or an ID token");
+            return None;
+        }
+        match self.value.parse() {
+            Ok(token) => Some(token),
+            Err(error) => {
+                errors.push(self.name, IdTokenError::to_string(&error));
+                None
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The configuration that the pipeline starts with.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use badgesmith_aws::secrets_manager::{SecretNames, repository_secret, token_secr
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::registration::{ActiveRegistration, OwnSecret, POSTS_PER_MINUTE, Registration};
 use badgesmith_domain::secret_scope::SecretScope;
+use badgesmith_domain::service_url::ServiceUrl;
 use badgesmith_domain::signature::SecretKeys;
 use badgesmith_domain::timestamp::Timestamp;
 use embedded_aws::{Aws, Storage};
@@ -22,7 +24,8 @@ const REFRESH_PERIOD: Duration = Duration::from_mins(5);
 #[derive(Debug)]
 pub struct Config {
     pub storage: Storage,
-    /// The port on 127.0.0.1; 0 picks a free one.
+    pub listen: IpAddr,
+    /// The port on that address; 0 picks a free one.
     pub port: u16,
     /// The keys of repositories to register.
     pub secrets: Vec<Secret>,
@@ -31,6 +34,8 @@ pub struct Config {
     pub upstreams: UpstreamConfig,
     /// How often due packages are refreshed.
     pub refresh_every: Duration,
+    /// The URL of the service, if it is not its own address.
+    pub public_url: Option<ServiceUrl>,
 }
 
 impl Config {
@@ -38,11 +43,13 @@ impl Config {
     pub fn ephemeral(upstreams: UpstreamConfig) -> Self {
         Self {
             storage: Storage::Memory,
+            listen: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             secrets: Vec::new(),
             tokens: Vec::new(),
             upstreams,
             refresh_every: REFRESH_PERIOD,
+            public_url: None,
         }
     }
 }

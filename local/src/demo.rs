@@ -1,10 +1,12 @@
-//! A first result for new users of the pipeline.
+//! A repository with some weeks of results, for new users of the pipeline.
+
+mod history;
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::dynamodb::Registrations;
+use badgesmith_aws::dynamodb::{Registrations, Results};
 use badgesmith_domain::derived_key::{KeyId, MasterKey};
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::registration::{ActiveRegistration, Registration};
@@ -15,20 +17,21 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::server::Server;
-use crate::stack::{MASTER_KEY, SECRETS_TABLE};
+use crate::stack::{MASTER_KEY, SECRETS_TABLE, TEST_RESULTS_TABLE};
 
 const REPOSITORY: &str = "demo/badgesmith";
 const BADGE_PATH: &str = "/badges/tests/linux/demo/badgesmith/main";
 const IMAGE_PATH: &str = "/svg/tests/linux/demo/badgesmith/main";
+const PAGE_PATH: &str = "/repos/demo/badgesmith";
 /// The message of the badge before the first result.
 const NO_RESULTS: &str = "\"no results\"";
 /// How often the badge is read until it shows the first result.
 const POLLS_MAX: u32 = 100;
 const POLL_PERIOD: Duration = Duration::from_millis(50);
 
-/// Registers the demo repository unless it exists, submits its first result unless it has one, and returns a text
-/// with the badge and the next steps. If an operator has removed the repository, or it has no derived key, changes
-/// nothing, and returns a text that says so.
+/// Registers the demo repository unless it exists, stores its history and submits its newest result unless it has
+/// results, and returns a text with its page, the badge and the next steps. If an operator has removed the repository, or
+/// it has no derived key, changes nothing, and returns a text that says so.
 ///
 /// # Errors
 /// The message for the log. The pipeline itself keeps running.
@@ -48,6 +51,7 @@ pub async fn run(server: &Server) -> Result<String, String> {
     };
     let mut badge = get_badge(server).await?;
     if badge.contains(NO_RESULTS) {
+        store_history(server).await?;
         submit(server, &key).await?;
         for _ in 0..POLLS_MAX {
             badge = get_badge(server).await?;
@@ -69,7 +73,7 @@ enum DemoKey {
 
 /// The key of the demo repository, which is registered if it never was.
 async fn key(server: &Server) -> Result<DemoKey, String> {
-    let repository: Repository = REPOSITORY.parse().map_err(|_| "invalid demo repository".to_owned())?;
+    let repository = repository()?;
     let registrations = Registrations::new(&server.aws().sdk_config(), SECRETS_TABLE.to_owned());
     let record = registrations.find(&repository).await.map_err(|error| error.to_string())?;
     let id = match record.map(|record| record.registration) {
@@ -97,14 +101,28 @@ fn derive(server: &Server, repository: &Repository, key_id: KeyId) -> Result<Str
     Ok(master.derive(repository, key_id).as_str().to_owned())
 }
 
+fn repository() -> Result<Repository, String> {
+    REPOSITORY.parse().map_err(|_| "invalid demo repository".to_owned())
+}
+
+/// Stores the history as the processor does. Only the API requires that a result is new.
+async fn store_history(server: &Server) -> Result<(), String> {
+    let results = history::results(&repository()?, Clock::System.now()).map_err(|error| error.to_string())?;
+    let table = Results::new(&server.aws().sdk_config(), TEST_RESULTS_TABLE.to_owned());
+    if table.put_all(&results).await.is_empty() {
+        Ok(())
+    } else {
+        Err("the history of the demo was not stored".to_owned())
+    }
+}
+
 /// Submits a result, signed with the characters of the key.
 async fn submit(server: &Server, key: &str) -> Result<(), String> {
-    let run = "https://github.com/demo/badgesmith/actions/runs/1";
     let body = json!({
-        "owner": "demo", "repo": "badgesmith", "platform": "linux", "branch": "main",
-        "passed": 190, "failed": 0, "skipped": 2, "total": 192,
-        "timestamp": Clock::System.now(), "nonce": Uuid::new_v4().to_string(), "run_id": "1",
-        "workflow_run_url": run,
+        "owner": "demo", "repo": "badgesmith", "platform": "linux", "branch": "main", "suite": "unit",
+        "passed": 142, "failed": 0, "skipped": 0, "total": 142, "default_branch": "main",
+        "timestamp": Clock::System.now(), "nonce": Uuid::new_v4().to_string(),
+        "run_id": history::NEWEST_RUN, "commit": history::commit(history::NEWEST_RUN), "workflow_run_url": history::run_url(history::NEWEST_RUN),
     })
     .to_string();
     let signature =
@@ -135,13 +153,22 @@ async fn get_badge(server: &Server) -> Result<String, String> {
 
 fn text(server: &Server, badge: &str, key: &str) -> String {
     // The next result has another badge.
-    let (passed, failed) = if badge.contains("failed") { (190, 0) } else { (188, 2) };
+    let (passed, failed, failures) = if badge.contains("failed") {
+        (142, 0, "[]")
+    } else {
+        (140, 2, r#"["cli::prints_help","cli::reads_stdin"]"#)
+    };
+    let (run_id, url) = (history::NEWEST_RUN + 1, history::run_url(history::NEWEST_RUN + 1));
     let base = format!("http://{}", server.address());
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write!(
         text,
         r#"
+This is the page of a demo repository, whose results are made up:
+
+  {base}{PAGE_PATH}
+
 {REPOSITORY} has this badge on linux, branch main:
 
   {badge}
@@ -151,7 +178,7 @@ fn text(server: &Server, badge: &str, key: &str) -> String {
 Submit another result from a second terminal:
 
   KEY='{key}'
-  BODY='{{"owner":"demo","repo":"badgesmith","platform":"linux","branch":"main","passed":{passed},"failed":{failed},"skipped":0,"total":190,"timestamp":"'$(date -u +%Y-%m-%dT%H:%M:%SZ)'","nonce":"'$(openssl rand -hex 16)'","run_id":"2","workflow_run_url":"https://github.com/demo/badgesmith/actions/runs/2"}}'
+  BODY='{{"owner":"demo","repo":"badgesmith","platform":"linux","branch":"main","suite":"unit","passed":{passed},"failed":{failed},"skipped":0,"total":142,"failures":{failures},"default_branch":"main","timestamp":"'$(date -u +%Y-%m-%dT%H:%M:%SZ)'","nonce":"'$(openssl rand -hex 16)'","run_id":"{run_id}","workflow_run_url":"{url}"}}'
   SIGNATURE=$(printf %s "$BODY" | openssl dgst -sha256 -hmac "$KEY" | sed 's/^.* //')
   curl -i {base}/tests/results -H 'Content-Type: application/json' \
     -H "X-Repo-Secret: {REPOSITORY}" -H "X-Signature: sha256=$SIGNATURE" --data-raw "$BODY"; echo

@@ -6,6 +6,7 @@
 pub mod config;
 pub mod demo;
 pub mod gateway;
+mod hosts;
 pub mod options;
 pub mod poller;
 pub mod scheduler;

@@ -74,6 +74,9 @@ async fn start(config: Config, aws_port: Option<u16>) -> Result<Server, StartErr
         None => None,
     };
     let mut server = Server::start(config).await?;
+    if !server.address().ip().is_loopback() {
+        tracing::warn!("--listen: other machines can connect, and connections have no TLS");
+    }
     print(&format!("listening on http://{}\n", server.address()));
     if let Some(endpoint) = endpoint {
         let address = endpoint.address();
@@ -126,7 +129,7 @@ fn start_logging(quiet: bool) {
 fn advice(error: &StartError) -> String {
     use embedded_aws::OpenError;
     let remedy = match error {
-        StartError::Port { .. } => "choose another with --port, or --port 0 for a free one",
+        StartError::Address { .. } => "choose another with --listen or --port, or --port 0 for a free port",
         StartError::AwsPort { .. } => "choose another with --aws-port, or --aws-port 0 for a free one",
         StartError::Open(OpenError::Directory { .. }) => {
             "correct that, choose another directory with --data-dir, or use --ephemeral"

@@ -1,12 +1,17 @@
 //! The command line options.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use badgesmith_aws::env;
+use badgesmith_domain::issuer::Issuer;
+use badgesmith_domain::oidc_owners::OidcOwners;
+use badgesmith_domain::service_url::ServiceUrl;
 use clap::Parser;
 use embedded_aws::Storage;
+use ingest_api::OidcSettings;
 
 use crate::config::{Config, GitHubToken, Secret};
 use crate::stack::UpstreamConfig;
@@ -14,13 +19,19 @@ use crate::stack::UpstreamConfig;
 /// Run the whole BadgeSmith pipeline on this machine.
 ///
 /// The pipeline accepts signed test results and serves badges over HTTP. It needs no AWS account and no Docker.
-/// Once it answers requests, it prints `listening on http://127.0.0.1:PORT` to stdout, and with --aws-port
+/// Once it answers requests, it prints `listening on http://ADDRESS:PORT` to stdout, and with --aws-port
 /// `AWS at http://127.0.0.1:PORT` as the second line. Logs go to stderr.
 #[derive(Debug, Parser)]
 #[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
 #[command(name = "local", bin_name = "cargo run --", version, after_help = EXAMPLES)]
 pub struct Options {
-    /// Port on 127.0.0.1 to listen on; 0 picks a free port
+    /// IP address to listen on; 0.0.0.0 or :: for all of this machine
+    ///
+    /// Connections have no TLS. Let other machines connect only through a reverse proxy that has it.
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub listen: IpAddr,
+
+    /// Port to listen on; 0 picks a free port
     #[arg(long, default_value_t = 9474)]
     pub port: u16,
 
@@ -72,6 +83,20 @@ pub struct Options {
     #[arg(long = "github-token", value_name = "ORG[=TOKEN]")]
     github_token: Vec<String>,
 
+    /// Issuer whose ID tokens are accepted instead of a signature
+    ///
+    /// Without it, no ID token is accepted. The issuer's keys are fetched at the start, and with each refresh.
+    #[arg(long, value_name = "URL")]
+    oidc_issuer: Option<Issuer>,
+
+    /// Owners whose repositories register themselves with their first ID token, with commas: OWNER, OWNER:ID or *
+    #[arg(long, value_name = "LIST", requires = "oidc_issuer")]
+    oidc_owners: Option<OidcOwners>,
+
+    /// URL at which clients reach this machine, for pages and ID tokens [default: http://127.0.0.1:PORT]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<ServiceUrl>,
+
     /// Seconds between refreshes of a package, 1 to 3600; badges are cached for 2 minutes
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=3600))]
     refresh_every: u64,
@@ -89,6 +114,9 @@ Examples:
       Show the public packages of an organization, and one private package
   BADGESMITH_KEY=0123456789abcdef cargo run -- --port 0 --ephemeral --no-demo --secret acme/kit
       Start on a free port with one repository, without writing files
+  cargo run -- --oidc-issuer https://token.actions.githubusercontent.com --oidc-owners acme \\
+    --public-url https://badges.example.com
+      Accept results of all GitHub repositories of acme without a key
   cargo run -- --aws-port 9475
       Start, and receive a dead letter from a second terminal:
       AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_DEFAULT_REGION=us-east-1 \\
@@ -112,11 +140,13 @@ impl Options {
             if self.ephemeral { Storage::Memory } else { Storage::Directory(self.data_dir.clone()) };
         Ok(Config {
             storage,
+            listen: self.listen,
             port: self.port,
             secrets: self.secrets()?,
             tokens: self.tokens()?,
             upstreams: self.upstreams(period)?,
             refresh_every: period,
+            public_url: self.public_url.clone(),
         })
     }
 
@@ -127,7 +157,12 @@ impl Options {
         };
         let nuget_service_index = url("--nuget-service-index", &self.nuget_service_index)?;
         let github_api = url("--github-api", &self.github_api)?;
-        Ok(UpstreamConfig { fresh_for, ..UpstreamConfig::new(nuget_service_index, github_api) })
+        let oidc = self.oidc_issuer.clone().map(|issuer| OidcSettings {
+            issuer,
+            owners: self.oidc_owners.clone().unwrap_or_default(),
+            services: Vec::new(),
+        });
+        Ok(UpstreamConfig { fresh_for, oidc, ..UpstreamConfig::new(nuget_service_index, github_api) })
     }
 
     fn tokens(&self) -> Result<Vec<GitHubToken>, String> {
@@ -153,7 +188,7 @@ impl Options {
         let secrets = self.secret.iter().map(secret);
         secrets
             .collect::<Result<_, _>>()
-            .map_err(|error| format!("--secret: {error}; for example --secret acme/kit=0123456789abcdef"))
+            .map_err(|error| format!("--secret: {error}; for example --secret acme/kit=@FILE"))
     }
 }
 

@@ -1,11 +1,12 @@
 //! The running pipeline: an HTTP server, pollers and schedules.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::StoreError;
+use badgesmith_domain::service_url::ServiceUrl;
 use bytes::Bytes;
 use embedded_aws::endpoint::Endpoint;
 use embedded_aws::listener;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::gateway::{self, Gateway};
+use crate::hosts::Hosts;
 use crate::poller::Poller;
 use crate::scheduler;
 use crate::stack::{RESULTS_QUEUE, Stack};
@@ -32,14 +34,19 @@ const POLLERS: usize = 2;
 const SWEEP_PERIOD: Duration = Duration::from_hours(1);
 /// How long shutdown waits for fetches from upstreams.
 const REFRESHES_MAX: Duration = Duration::from_secs(3);
+/// How long the start waits for the keys of an issuer of ID tokens.
+const ISSUER_KEYS_MAX: Duration = Duration::from_secs(5);
+/// The body of the response to a request for another host.
+const UNKNOWN_HOST: &str =
+    r#"{"message":"Misdirected Request: expected an IP address, localhost or the host of --public-url"}"#;
 /// How long shutdown waits for HTTP requests.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
 /// Why the pipeline did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot listen on port {port}: {source}")]
-    Port { port: u16, source: std::io::Error },
+    #[error("cannot listen on {address}: {source}")]
+    Address { address: SocketAddr, source: std::io::Error },
     #[error("cannot listen on port {port} for AWS: {source}")]
     AwsPort { port: u16, source: std::io::Error },
     #[error(transparent)]
@@ -65,15 +72,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the embedded services, registers keys and tokens, and starts to answer requests on 127.0.0.1.
+    /// Opens the embedded services, registers keys and tokens, and starts to answer requests.
     ///
     /// # Errors
-    /// [`StartError`] when a port, the data directory, a key or a token cannot be used.
+    /// [`StartError`] when an address, the data directory, a key or a token cannot be used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let Config { storage, port, secrets, tokens, upstreams, refresh_every } = config;
+        let Config { storage, listen, port, secrets, tokens, mut upstreams, refresh_every, public_url } =
+            config;
         let clock = Clock::System;
-        let listener = TcpListener::bind(("127.0.0.1", port)).await;
-        let unusable = |source| StartError::Port { port, source };
+        let address = SocketAddr::new(listen, port);
+        let listener = TcpListener::bind(address).await;
+        let unusable = |source| StartError::Address { address, source };
         let listener = listener.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
         let template = Template::load().map_err(OpenError::from)?;
@@ -84,12 +93,22 @@ impl Server {
         for token in tokens {
             token.register(&aws, clock.now()).await.map_err(StoreError::from)?;
         }
-        let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, &clock));
+        let hosts = Arc::new(Hosts::new(public_url.as_ref()));
+        let public_url = public_url.or_else(|| own_urls(address).next());
+        if let Some(oidc) = &mut upstreams.oidc {
+            oidc.services.extend(public_url.clone().into_iter().chain(own_urls(address)));
+        }
+        let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, public_url, &clock));
+        let started = Arc::clone(&stack);
+        let mut issuer_keys = tokio::spawn(async move { started.refresh_issuer_keys().await });
+        // Before the first request, because a client of one that is too early waits for a minute.
+        let issuer_keys =
+            tokio::time::timeout(ISSUER_KEYS_MAX, &mut issuer_keys).await.is_err().then_some(issuer_keys);
         let stop_listeners = CancellationToken::new();
         let served = Arc::clone(&stack);
         let listener = listener::serve(listener, stop_listeners.clone(), SHUTDOWN_MAX, move |request| {
-            let stack = Arc::clone(&served);
-            async move { answer(&stack.gateway, request).await }
+            let (stack, hosts) = (Arc::clone(&served), Arc::clone(&hosts));
+            async move { answer(&stack.gateway, &hosts, request).await }
         });
         let listeners = vec![tokio::spawn(listener)];
         let stop_workers = CancellationToken::new();
@@ -103,6 +122,7 @@ impl Server {
             sweep(swept.clone())
         })));
         let mut refreshers: Vec<_> = (0..POLLERS).map(|_| poll(&stack.requests)).collect();
+        refreshers.extend(issuer_keys);
         let refreshed = Arc::clone(&stack);
         refreshers.push(tokio::spawn(scheduler::every(refresh_every, stop_workers.clone(), move || {
             refresh_due(Arc::clone(&refreshed))
@@ -152,6 +172,14 @@ impl Server {
     }
 }
 
+/// The URLs of the pipeline on this machine.
+fn own_urls(address: SocketAddr) -> impl Iterator<Item = ServiceUrl> {
+    let ip = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+    let port = address.port();
+    let authorities = [SocketAddr::new(ip, port).to_string(), format!("localhost:{port}")];
+    authorities.into_iter().filter_map(|authority| format!("http://{authority}").parse().ok())
+}
+
 async fn join(tasks: Vec<JoinHandle<()>>) {
     for task in tasks {
         if let Err(error) = task.await {
@@ -173,13 +201,14 @@ async fn sweep(aws: Aws) {
 }
 
 /// Answers one request, and logs it on one line.
-async fn answer(gateway: &Gateway, request: Request<Incoming>) -> Response<Bytes> {
+async fn answer(gateway: &Gateway, hosts: &Hosts, request: Request<Incoming>) -> Response<Bytes> {
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let method = head.method.clone();
     // Without characters that reorder the text of a terminal.
     let path = utf8_percent_encode(head.uri.path(), CONTROLS).to_string();
     let response = match listener::read(body, BODY_BYTES_MAX).await {
+        Ok(_) if !hosts.allow(&head) => gateway::plain(StatusCode::MISDIRECTED_REQUEST, UNKNOWN_HOST),
         Ok(body) => gateway.answer(Request::from_parts(head, body)).await,
         Err(status @ StatusCode::PAYLOAD_TOO_LARGE) => {
             gateway::plain(status, r#"{"message":"Request Entity Too Large"}"#)

@@ -7,7 +7,9 @@ use aws_types::SdkConfig;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::StoreError;
 use badgesmith_aws::secrets_manager::SecretNames;
+use badgesmith_domain::service_url::ServiceUrl;
 use embedded_aws::Queues;
+use ingest_api::OidcSettings;
 use refresher::{Report, UpstreamTimeouts};
 use url::Url;
 
@@ -45,7 +47,7 @@ pub struct Stack {
     clock: Clock,
 }
 
-/// Where the refresher fetches packages, and how often.
+/// Where the refresher fetches packages and an issuer's keys, and how often.
 #[derive(Debug, Clone)]
 pub struct UpstreamConfig {
     pub nuget_service_index: Url,
@@ -55,6 +57,8 @@ pub struct UpstreamConfig {
     pub timeouts: UpstreamTimeouts,
     /// How long the first badge of a package may wait for its lookup.
     pub first_lookup_wait: Duration,
+    /// Whose ID tokens are accepted; `None` for none.
+    pub oidc: Option<OidcSettings>,
 }
 
 impl UpstreamConfig {
@@ -66,6 +70,7 @@ impl UpstreamConfig {
             fresh_for: FRESH_FOR,
             timeouts: UpstreamTimeouts::default(),
             first_lookup_wait: badge_api::Settings::FIRST_LOOKUP_WAIT,
+            oidc: None,
         }
     }
 }
@@ -80,8 +85,13 @@ impl Default for UpstreamConfig {
 }
 
 impl Stack {
-    /// The functions, with AWS clients of `config`.
-    pub fn new(config: &SdkConfig, upstreams: &UpstreamConfig, clock: &Clock) -> Self {
+    /// The functions, with AWS clients of `config`. Without a public URL, it is the host that the CDN reports.
+    pub fn new(
+        config: &SdkConfig,
+        upstreams: &UpstreamConfig,
+        public_url: Option<ServiceUrl>,
+        clock: &Clock,
+    ) -> Self {
         let ingest_api = ingest_api::App::new(
             config,
             ingest_api::Settings {
@@ -90,6 +100,7 @@ impl Stack {
                 results_queue_url: Queues::url(RESULTS_QUEUE),
                 secret_names: SecretNames::default(),
                 master_key_arn: MASTER_KEY.to_owned(),
+                oidc: upstreams.oidc.clone(),
             },
             clock.clone(),
         );
@@ -110,6 +121,7 @@ impl Stack {
                 secrets_table: SECRETS_TABLE.to_owned(),
                 event_bus_name: EVENT_BUS.to_owned(),
                 first_lookup_wait: upstreams.first_lookup_wait,
+                public_url,
             },
             clock.clone(),
         );
@@ -120,6 +132,7 @@ impl Stack {
                 secrets_table: SECRETS_TABLE.to_owned(),
                 nuget_service_index: upstreams.nuget_service_index.clone(),
                 github_api: upstreams.github_api.clone(),
+                oidc_issuer: upstreams.oidc.as_ref().map(|oidc| oidc.issuer.clone()),
                 fresh_for: upstreams.fresh_for,
                 upstream_timeouts: upstreams.timeouts.clone(),
             },
@@ -138,6 +151,11 @@ impl Stack {
         });
         let gateway = Gateway::new(ingest_api, badge_api, clock.clone());
         Self { gateway, results, requests, processor, refresher, clock: clock.clone() }
+    }
+
+    /// Fetches the issuer's keys, for which a deployed stack waits until the schedule runs.
+    pub async fn refresh_issuer_keys(&self) {
+        self.refresher.refresh_issuer_keys().await;
     }
 
     /// Invokes the refresher like its schedule.

@@ -10,9 +10,11 @@ use badgesmith_aws::dynamodb::{Packages, SecretMappings, StoreError};
 use badgesmith_aws::sdk::CallTimeouts;
 use badgesmith_aws::secrets_manager::SecretsManager;
 use badgesmith_domain::timestamp::Timestamp;
+use futures_util::future;
 use lambda_runtime::{Error, LambdaEvent};
 
 use crate::invocation::{Invocation, InvocationResult};
+use crate::issuer_keys::IssuerKeys;
 use crate::refresher::Refresher;
 use crate::report::Report;
 use crate::settings::Settings;
@@ -29,6 +31,8 @@ const CALL_TIMEOUTS: CallTimeouts =
 #[derive(Debug)]
 pub struct App {
     refresher: Refresher,
+    /// `None` if no ID token is accepted.
+    issuer_keys: Option<IssuerKeys>,
 }
 
 impl App {
@@ -40,6 +44,10 @@ impl App {
             breaker_open_for: settings.upstream_timeouts.breaker_open,
         };
         let http = Arc::new(HttpClient::new(settings.upstream_timeouts, clock.clone()));
+        let issuer_keys = settings.oidc_issuer.map(|issuer| {
+            let table = settings.secrets_table.clone();
+            IssuerKeys::new(&config, table, issuer, Arc::clone(&http), clock.clone())
+        });
         let mappings = SecretMappings::new(&config, settings.secrets_table);
         let tokens = Arc::new(Tokens::new(SecretsManager::new(&config)));
         let upstreams = Upstreams {
@@ -49,7 +57,7 @@ impl App {
             github: GitHub::new(http, settings.github_api, mappings, tokens),
         };
         let packages = Packages::new(&config, settings.packages_table);
-        Self { refresher: Refresher::new(packages, upstreams, policy, clock) }
+        Self { refresher: Refresher::new(packages, upstreams, policy, clock), issuer_keys }
     }
 
     /// Handles an invocation, and stops in time before Lambda's deadline.
@@ -67,12 +75,22 @@ impl App {
         }
     }
 
-    /// Refreshes the packages that are due, and stops in time before `deadline`.
+    /// Refreshes the packages that are due and the issuer's keys, and stops in time before `deadline`.
     ///
     /// # Errors
     /// [`StoreError`] when the due packages could not be read. Packages that were refreshed before stay refreshed.
     pub async fn refresh_due(&self, deadline: Timestamp) -> Result<Report, StoreError> {
-        schedule::run(&self.refresher, deadline).await
+        // On the heap: the compiler rejects futures that are nested any deeper.
+        let issuer_keys = Box::pin(self.refresh_issuer_keys());
+        let (report, ()) = future::join(schedule::run(&self.refresher, deadline), issuer_keys).await;
+        report
+    }
+
+    /// Refreshes the issuer's keys. Logs a failure.
+    pub async fn refresh_issuer_keys(&self) {
+        if let Some(keys) = &self.issuer_keys {
+            keys.refresh().await;
+        }
     }
 
     /// Handles requests for packages, and reports those that SQS must deliver again (a partial batch response):

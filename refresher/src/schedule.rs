@@ -7,7 +7,6 @@ use badgesmith_aws::dynamodb::{DuePackage, DuePosition, LeaseOutcome, Packages, 
 use badgesmith_domain::key::DueShard;
 use badgesmith_domain::package::Package;
 use badgesmith_domain::timestamp::Timestamp;
-use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::lookup_limits::LookupReason;
@@ -115,8 +114,10 @@ struct Cursor {
 impl DueQueue {
     /// Removes the most overdue package.
     async fn next(&mut self, packages: &Packages) -> Result<Option<(DueShard, DuePackage)>, StoreError> {
-        for filled in join_all(self.0.iter_mut().map(|cursor| cursor.fill(packages))).await {
-            filled?;
+        // One after the other: at once, each would open a connection of its own in a new instance.
+        for cursor in &mut self.0 {
+            // On the heap, since the type of the whole future would be too deep for the compiler.
+            Box::pin(cursor.fill(packages)).await?;
         }
         let cursors = self.0.iter_mut().filter(|cursor| !cursor.page.is_empty());
         let first = cursors.min_by_key(|cursor| cursor.page.front().map(|due| due.since));

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use badgesmith_aws::env::{self, Missing};
+use badgesmith_domain::ids::ParseError;
+use badgesmith_domain::issuer::Issuer;
 use url::Url;
 
 use crate::upstream::UpstreamTimeouts;
@@ -13,12 +15,14 @@ const FRESH_FOR: Duration = Duration::from_mins(15);
 pub struct Settings {
     /// The name of the table of packages.
     pub packages_table: String,
-    /// The name of the table that maps organizations and packages to secrets.
+    /// The name of the table that maps organizations and packages to secrets, and has the keys of the issuer.
     pub secrets_table: String,
     /// The service index of the NuGet feed.
     pub nuget_service_index: Url,
     /// The base URL of GitHub's REST API.
     pub github_api: Url,
+    /// The issuer of ID tokens whose keys are kept; `None` if no ID token is accepted.
+    pub oidc_issuer: Option<Issuer>,
     /// How long a package counts as fresh.
     pub fresh_for: Duration,
     pub upstream_timeouts: UpstreamTimeouts,
@@ -63,6 +67,7 @@ impl Settings {
             secrets_table: env::required(env::SECRETS_TABLE)?,
             nuget_service_index: url_from_env(env::NUGET_SERVICE_INDEX, Self::NUGET_SERVICE_INDEX)?,
             github_api: url_from_env(env::GITHUB_API, Self::GITHUB_API)?,
+            oidc_issuer: issuer_from_env()?,
             fresh_for: fresh_for_from_env()?,
             upstream_timeouts: UpstreamTimeouts::default(),
         })
@@ -73,6 +78,12 @@ fn url_from_env(name: &'static str, default: &str) -> Result<Url, SettingsError>
     let url = env::optional(name).unwrap_or_else(|| default.to_owned());
     let expected = "an http or https URL without a password or query";
     Settings::base_url(&url).ok_or(SettingsError::Invalid { name, expected })
+}
+
+fn issuer_from_env() -> Result<Option<Issuer>, SettingsError> {
+    let name = env::OIDC_ISSUER;
+    let issuer = env::optional(name).map(|issuer| issuer.parse()).transpose();
+    issuer.map_err(|ParseError { expected }| SettingsError::Invalid { name, expected })
 }
 
 fn fresh_for_from_env() -> Result<Duration, SettingsError> {

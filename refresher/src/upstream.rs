@@ -1,10 +1,11 @@
-//! The registries that packages are fetched from: a NuGet feed, and GitHub Packages.
+//! The registries that packages are fetched from, a NuGet feed and GitHub Packages, and the issuer of ID tokens.
 
 mod circuit_breaker;
 mod feeds;
 mod fetch;
 mod github;
 mod http_client;
+mod issuer;
 mod nuget;
 mod rate_limits;
 mod request;
@@ -17,6 +18,7 @@ pub(crate) use feeds::Feeds;
 pub(crate) use fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
 pub(crate) use github::GitHub;
 pub(crate) use http_client::HttpClient;
+pub(crate) use issuer::IssuerDocuments;
 pub(crate) use nuget::{Feed, NuGet};
 pub use timeouts::UpstreamTimeouts;
 

@@ -1,5 +1,6 @@
 """Runs the step of action.yml as a GitHub Actions runner does."""
 
+import base64
 import json
 import re
 import shutil
@@ -16,7 +17,7 @@ VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package
 LINUX = "badgesmith-linux-x86_64"
 KEY = "/correct+horse%battery\\staple'\"$HOME=="
 # Linux, macOS and Git Bash on Windows all have these commands. The script can use no others.
-COMMANDS = ("awk", "bash", "cut", "gzip", "mkdir", "mv", "rm", "sed", "tar")
+COMMANDS = ("awk", "bash", "cut", "gzip", "mktemp", "mv", "sed", "tar")
 # Records its arguments and environment.
 PROGRAM = """#!/bin/bash
 printf '%s\\0' "$@" >"FOLDER/program.arguments"
@@ -26,7 +27,7 @@ printf '%s\\0' "$@" >"FOLDER/program.arguments"
 CURL = PROGRAM.replace("program.", "curl.") + r"""set -- "${@/#=https/=http,https}"
 exec COMMAND "${@/#https:\/\/github.com/SERVER}"
 """
-EXPRESSION = re.compile(r"\$\{\{ ([a-z_]+(?:\.[A-Za-z_-]+)+) \}\}")
+EXPRESSION = re.compile(r"\$\{\{ ([a-z_]+(?:\.[A-Za-z0-9_-]+)+) \}\}")
 
 
 def load(text):
@@ -44,10 +45,11 @@ def evaluate(text, contexts):
 
 
 class Job:
-    """A job of acme/kit after a push to `main`, in a new folder. `github` replaces values of that context."""
+    """A job of acme/kit after a push to `main`, in a new folder. With `id_token`, it may request OIDC tokens, from
+    `issuer`. `github` replaces values of that context."""
 
     def __init__(self, folder, server, action="work/_actions/acme/badgesmith/v1", os="Linux", arch="X64", matrix=None,
-                 job_status="success", **github):
+                 job_status="success", id_token=False, issuer="http://127.0.0.1:9", **github):
         self.root, self.server, self.os, self.arch = Path(folder), server, os, arch
         self.matrix, self.status = matrix, job_status
         self.workspace, self.temp, self.action = (self.root / path for path in ("work/my kit", "work/_temp", action))
@@ -57,6 +59,13 @@ class Job:
             "server_url": "https://github.com", "action_repository": "acme/badgesmith",
             "event": {"repository": {"fork": False}}, **github,
         }
+        # What the issuer of the tests knows of the job: tests/src/bin/issuer.rs.
+        claims = {name: self.github[name] for name in ("event_name", "ref", "repository", "run_id", "sha")}
+        self.request_token = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+        self.id_token = {
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{issuer}/idtoken?api-version=2.0",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": self.request_token,
+        } if id_token else {}
         for path in (self.workspace, self.temp, self.action / "action", self.root / "bin"):
             path.mkdir(parents=True, exist_ok=True)
         for path in ("action.yml", "Cargo.toml", "action/submit.sh"):
@@ -101,7 +110,7 @@ class Job:
                 "RUNNER_ARCH": self.arch, "GITHUB_ACTION_PATH": str(self.action),
                 "RUNNER_TEMP": str(self.temp).replace("/", "\\" if self.os == "Windows" else "/"),
                 **{f"GITHUB_{name.upper()}": value for name, value in self.github.items() if isinstance(value, str)},
-                **{name: str(path) for name, path in files.items()},
+                **{name: str(path) for name, path in files.items()}, **self.id_token,
                 **{name: evaluate(text, contexts) for name, text in step["env"].items()},
             },
         )
@@ -112,6 +121,6 @@ class Job:
         summary = files["GITHUB_STEP_SUMMARY"].read_text()
         records = [self.record(name) for name in ("curl.arguments", "curl.environment", "program.arguments")]
         public = "\n".join((log, summary, *outputs.values(), *sum(records, [])))
-        leaked = inputs["key"] and (inputs["key"] in public or inputs["key"].replace("%", "%25") in public)
-        assert not leaked, f"the key leaked: {public}"
+        for secret in filter(None, (inputs["key"], inputs["key"].replace("%", "%25"), self.request_token)):
+            assert secret not in public, f"a secret leaked: {public}"
         return SimpleNamespace(status=process.returncode, log=log, masks=masks, outputs=outputs, summary=summary)

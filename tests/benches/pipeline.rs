@@ -7,7 +7,8 @@
 //! - how long that takes for a single result;
 //! - how fast badges are read from the table, from memory, and again with their entity tag;
 //! - how fast badges are read of a repository with 100 results, and of one with a million;
-//! - how fast badges are read that add up 1 to 300 suites.
+//! - how fast badges are read that add up 1 to 300 suites;
+//! - how fast pages of repositories with 1 to 2,000 branches are drawn.
 //!
 //! There are no thresholds, since figures depend on the machine. The exit code is 1 if an accepted result was lost.
 
@@ -41,6 +42,7 @@ use local::config::{Config, Secret};
 use local::server::Server;
 use local::stack::{RESULTS_QUEUE, TEST_RESULTS_TABLE, UpstreamConfig};
 use serde_json::{Value, json};
+use tests::branches;
 use tests::client::{Answer, KEY, Post, result, with};
 
 use crate::load::{Load, Run};
@@ -60,6 +62,8 @@ const FEW: usize = 100;
 const CHUNK: usize = 1000;
 /// How many suites a badge adds up; 300 at most.
 const SUITES: [usize; 4] = [1, 10, 100, 300];
+/// How many branches the repository of a page has.
+const PAGE_BRANCHES: [usize; 3] = [1, 100, 2000];
 const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Measure the pipeline on this machine.
@@ -251,6 +255,19 @@ async fn compare_repositories(options: &Options) {
         }
         let each = Load { count: branches.len(), ..each };
         read(&client, each, &branches, "").await.print(&format!("badges of {suites} suites"));
+    }
+
+    for &branches in options.extent.pick(&PAGE_BRANCHES[..], &PAGE_BRANCHES[..2]) {
+        let repo = format!("branches-{branches}");
+        let stored = branches::results(&repo, branches, Clock::System.now());
+        assert!(results.put_all(&stored).await.is_empty(), "a result was not stored");
+        let each = Load { count: options.extent.pick(100, 2), ..each };
+        let pages =
+            each.run((client.clone(), format!("/repos/acme/{repo}")), |(client, path), _| async move {
+                assert_eq!(client.get(&path, "").await.status, 200);
+                Some(())
+            });
+        pages.await.print(&format!("pages of a repository with {} branches", grouped(branches)));
     }
 }
 

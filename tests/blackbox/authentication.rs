@@ -1,7 +1,9 @@
-//! Signatures, unknown repositories, and submissions that are sent more than once.
+//! Signatures, ID tokens, unknown repositories, and submissions that are sent more than once.
 
+use badgesmith_domain::timestamp::Timestamp;
 use serde_json::json;
 use tests::client::{Post, with};
+use tests::id_token::{KEYS, audience, claims};
 
 use crate::pipeline::{HEADERS, Pipeline, assert_rejected, unique};
 
@@ -62,6 +64,28 @@ async fn a_malformed_signature_is_rejected() {
     let upper = format!("sha256={}", signature.replace("sha256=", "").to_uppercase());
     let answer = pipeline.submit(&post.header("x-signature", upper)).await;
     assert_eq!(answer.status, 202, "hex digits may have either case: {}", answer.text);
+}
+
+#[tokio::test]
+async fn an_id_token_of_another_issuer_is_rejected() {
+    let pipeline = Pipeline::open();
+    let body = pipeline.result(&unique("main"), &json!({}));
+    let expected = pipeline.submit(&pipeline.post(&body).signed("the key of another repository")).await;
+    let claims = |audience: &str| claims("https://issuer.invalid", audience, Timestamp::UNIX_EPOCH);
+    let right = audience("https://badges.example.com", &body.to_string());
+    for (context, token, verdict) in [
+        ("no token", "garbage".to_owned(), "400 INVALID_X_ID_TOKEN"),
+        ("a fixed audience", KEYS[0].token(&claims("https://badges.example.com")), "400 INVALID_X_ID_TOKEN"),
+        ("another issuer", KEYS[0].token(&claims(&right)), "401 UNAUTHORIZED"),
+    ] {
+        let answer = pipeline.submit(&Post::unsigned(&body).header("x-id-token", token)).await;
+        assert_rejected(&answer, verdict, context);
+        if verdict.starts_with("401") {
+            assert_eq!(answer.text, expected.text, "{context}");
+        } else {
+            assert!(answer.text.contains("need a key") == (context == "a fixed audience"), "{}", answer.text);
+        }
+    }
 }
 
 #[tokio::test]

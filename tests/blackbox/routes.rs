@@ -12,7 +12,7 @@ async fn unknown_paths_and_wrong_methods_are_rejected() {
         (pipeline.badge_path("linux", "main"), format!("/tests/results/{}", pipeline.target.repository));
     let (reads, posts) = ("GET, HEAD, OPTIONS", "POST, OPTIONS");
     for (method, path, verdict, allow) in [
-        (Method::GET, "/", "404 NOT_FOUND", None),
+        (Method::GET, "/repos/acme", "404 NOT_FOUND", None),
         (Method::GET, "/nothing/here", "404 NOT_FOUND", None),
         (Method::POST, "/tests/results/linux/acme/kit", "404 NOT_FOUND", None),
         (Method::GET, "/badges/packages/npm/kit", "404 NOT_FOUND", None),

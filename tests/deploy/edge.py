@@ -1,5 +1,6 @@
 """A proxy with one address for a deployed stack, in place of its CDN."""
 
+import contextlib
 import http.client
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,12 +18,12 @@ class Edge(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, emulator_port, distribution, api, function_url):
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, port, emulator_port, distribution, api, function_url):
+        super().__init__(("127.0.0.1", port), Handler)
         self.emulator_port, self.distribution = emulator_port, distribution
         self.api_path = f"/_aws/execute-api/{api}/$default"
         self.function_path = f"/_aws/lambda-url/{function_url}"
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.url = f"http://127.0.0.1:{port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def request(self, method, path, headers=(), body=b"", host=None):
@@ -66,7 +67,9 @@ class Handler(BaseHTTPRequestHandler):
         if status not in (204, 304):
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        # A browser closes the connections of a page that it leaves.
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(content)
 
     do_GET = do_HEAD = do_OPTIONS = do_POST = do_PUT = do_PATCH = do_DELETE = forward
 

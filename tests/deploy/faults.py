@@ -187,8 +187,8 @@ def assert_stored_once(stack, branch, accepted):
     assert sorted(stored) == sorted(accepted), f"stored {sorted(stored)}, accepted {sorted(accepted)}"
 
 
-def until(condition, message):
-    deadline = time.monotonic() + STORED_SECONDS_MAX
+def until(condition, message, seconds=STORED_SECONDS_MAX):
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(message() if callable(message) else message)

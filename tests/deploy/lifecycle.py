@@ -1,6 +1,7 @@
 """The commands of docs/deployment.md and docs/operations.md for the life of a stack, in their order."""
 
 from client import Client, body
+from emulator import free_port
 from faults import assert_stored_once, unique
 from stack import unpack
 
@@ -79,7 +80,7 @@ def delete_and_restore(stack):
     secrets.update_secret_version_stage(
         SecretId=generated["ARN"], VersionStage="AWSPREVIOUS", RemoveFromVersionId=generated["VersionId"]
     )
-    restored.open()
+    restored.open(free_port())
     restored.client = Client(restored.url, key)
     accepted.add(restored.client.submit(body(branch, 2)))
     assert_stored_once(restored, branch, accepted)

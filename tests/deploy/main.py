@@ -1,5 +1,5 @@
-"""Lints template.yaml, makes the archive for AWS, deploys it to a local AWS emulator, runs the black-box tests through
-its CDN, injects faults, upgrades, deletes and restores the stack, and deletes everything."""
+"""Lints template.yaml, makes the archive for AWS, deploys it to a local AWS emulator, runs the black-box and browser tests
+through its CDN, injects faults, upgrades, deletes and restores the stack, and deletes everything."""
 
 import os
 import re
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import faults
@@ -34,7 +35,7 @@ REGIONS = (
     "eu-west-3", "me-south-1", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
 )
 # The schedule first runs about a minute after the deployment.
-METRICS_SECONDS_MAX = 180
+SCHEDULE_SECONDS_MAX = 180
 
 
 def step(text):
@@ -53,8 +54,8 @@ def lint():
 def build():
     """Makes the archive for the architecture of this machine, as a release does. Returns its path."""
     step("build the program and the archive")
-    # Building the tests also builds the program. `--package` would rebuild dependencies with fewer features.
-    run("cargo", "test", "--no-run", "--test", "operate", cwd=ROOT)
+    # Building the tests also builds the programs. `--package` would rebuild dependencies with fewer features.
+    run("cargo", "test", "--no-run", "--test", "operate", "--test", "blackbox", cwd=ROOT)
     architecture = {"aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
     run(ROOT / ".ci/aws-archive", architecture, BUILT)
     return BUILT / f"badgesmith-aws-{architecture}.tar.gz"
@@ -119,6 +120,29 @@ def run_black_box_tests(stack, upstream):
     )
 
 
+@contextmanager
+def issuer_of_tokens():
+    """Runs the tests' issuer of ID tokens, and yields its URL."""
+    with subprocess.Popen([ROOT / "target/debug/issuer"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stdout.readline().strip().removeprefix("listening on ")
+        finally:
+            process.terminate()
+
+
+def run_jobs_without_a_key(stack, issuer):
+    step("run the jobs of the action without a key")
+    faults.until(lambda: stack.knows_keys_of(issuer), "the refresher has not stored the issuer's keys", SCHEDULE_SECONDS_MAX)
+    with tempfile.TemporaryDirectory() as reports:
+        (Path(reports) / "junit.xml").write_text('<testsuite><testcase name="a"/><testcase name="b"/></testsuite>')
+        run(ROOT / "tests/action/dogfood", ROOT / "target/debug/badgesmith", reports, stack.url, issuer)
+
+
+def run_browser_tests(stack):
+    step("run the browser tests through the CDN")
+    run("tests/browser/run", cwd=ROOT, environment={"BADGESMITH_URL": stack.url, "BADGESMITH_KEY": stack.client.key})
+
+
 def inject_faults(stack):
     step("inject faults")
     for fault in faults.ALL:
@@ -129,7 +153,7 @@ def inject_faults(stack):
 
 def check_metrics(stack):
     step("check that the functions record their metrics and that the schedule runs")
-    deadline = time.monotonic() + METRICS_SECONDS_MAX
+    deadline = time.monotonic() + SCHEDULE_SECONDS_MAX
     while missing := METRICS - stack.metrics():
         if time.monotonic() > deadline:
             raise AssertionError(f"missing metrics: {sorted(missing)}")
@@ -161,16 +185,22 @@ def main(keep):
     started = time.monotonic()
     lint()
     archive = build()
-    with build_from_source() as built, tempfile.TemporaryDirectory() as folder, Emulator(Path(folder)) as emulator:
+    with (
+        build_from_source() as built, tempfile.TemporaryDirectory() as folder, Emulator(Path(folder)) as emulator,
+        issuer_of_tokens() as issuer,
+    ):
         try:
             step("deploy two stacks")
-            upstream = f"127.0.0.1:{free_port()}"
+            upstream, port = f"127.0.0.1:{free_port()}", free_port()
             parameters = {
                 "EndpointUrl": emulator.proxy_url,
                 "NuGetServiceIndex": f"http://{upstream}/v3/index.json", "GitHubApi": f"http://{upstream}/github",
-                "RefreshSchedule": "rate(1 minute)",
+                "RefreshSchedule": "rate(1 minute)", "OidcIssuer": issuer,
             }
-            stack = deploy(emulator, unpack(archive, Path(folder) / "badgesmith"), "badgesmith", parameters)
+            # The emulator serves the stack at another address than its outputs, and runs no CloudFront Functions, so
+            # nothing tells the pages the host of the CDN.
+            public = {"OidcOwners": OWNER, "PublicUrl": f"http://127.0.0.1:{port}"}
+            stack = deploy(emulator, unpack(archive, Path(folder) / "badgesmith"), "badgesmith", {**parameters, **public})
             prefixes = {"TablePrefix": "staging", "SecretPrefix": "staging"}
             staging = unpack(archive, Path(folder) / "staging")
             other = deploy(emulator, staging, "badgesmith-staging", {**parameters, **prefixes})
@@ -178,13 +208,15 @@ def main(keep):
                 check_names(deployed, prefix)
             shared = set(stack.outputs.values()) & set(other.outputs.values())
             assert not shared, f"both stacks have the outputs {shared}"
-            stack.open()
+            stack.open(port)
             stack.register()
             check_secrets(stack, other)
             run_doctor(stack)
             run_black_box_tests(stack, upstream)
+            run_browser_tests(stack)
             if keep:
                 wait_for_interrupt(emulator, stack)
+            run_jobs_without_a_key(stack, issuer)
             inject_faults(stack)
             check_metrics(stack)
             assert other.metrics() <= {"RefreshLag"}, "the other stack has processed something"

@@ -34,13 +34,13 @@ class Stack:
         self.sqs, self.cloudwatch = emulator.client("sqs"), emulator.client("cloudwatch")
         self.client = self.edge = None
 
-    def open(self):
-        """Makes the stack accessible at `url`, after checking that its function URL rejects unsigned requests."""
+    def open(self, port):
+        """Makes the stack accessible at `url`, on this port, after checking that its function URL rejects unsigned requests."""
         api, functions = self.resources["HttpApi"], self.emulator.client("lambda")
         function = self.resources["BadgeApi"]
         function_url = functions.get_function_url_config(FunctionName=function)["FunctionUrl"]
         function_url = function_url.removeprefix("https://").split(".")[0]
-        self.edge = Edge(self.emulator.port, self.outputs["CdnDomainName"], api, function_url)
+        self.edge = Edge(port, self.emulator.port, self.outputs["CdnDomainName"], api, function_url)
         for path, host in ((f"{self.edge.function_path}/health", "127.0.0.1"), ("/badges/tests/all/acme/kit/main", None)):
             status, _, _ = self.edge.request("GET", path, host=host)
             assert status == 403, f"expected status 403 for unsigned requests to the function URL, got {status}"
@@ -96,6 +96,12 @@ class Stack:
             text, found = re.subn(rf'\b{name}=\\"[^"\\]*\\"', rf'{name}=\\"{value}\\"', text)
             assert found == 1, f"expected {name} once in {text}"
         file.write_text(text)
+
+    def knows_keys_of(self, issuer):
+        """Whether the refresher has stored the keys of an issuer of ID tokens."""
+        key = {"PK": {"S": f"ISSUER#{issuer}"}, "SK": {"S": "META"}}
+        table = self.outputs["SecretsTableName"]
+        return "Item" in self.emulator.client("dynamodb").get_item(TableName=table, Key=key)
 
     def processes_of(self, function):
         return list(self.emulator.processes_of(f"{self.name}-{function}"))

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::badges::BADGE_TIME_MAX;
 use crate::template::{resources, source, texts, words_after};
-use crate::tidy::root;
+use crate::tidy::{root, sources};
 
 /// The number of headers, and of query parameters, that a CloudFront policy may name:
 /// <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html>
@@ -105,6 +105,10 @@ fn the_http_api_has_routes_for_results_only_and_a_throttle_for_each() {
     }
 }
 
+/// The cache policy of AWS without query parameters:
+/// <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html>
+const CACHING_OPTIMIZED: &str = "658327ea-f89d-4fab-a63d-7e88639e58f6";
+
 /// How badge-api reads a parameter of a query.
 const READS: [&str; 4] = ["query.get(\"", "query.flag(\"", "parameter(query, \"", "parameter(&query, \""];
 
@@ -148,8 +152,15 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
             |name: &&String| **name != "include_prereleases" && !comparators.contains(&name.as_str());
         with_style(&names.iter().filter(is_read).cloned().collect())
     };
-    let (svg_tests, svg_nuget, svg_github) = (with_style(&tests), of_image(&nuget), of_image(&github));
+    let of_badge = tests.iter().filter(|name| *name != "to").cloned().collect();
+    let (svg_tests, svg_nuget, svg_github) = (with_style(&of_badge), of_image(&nuget), of_image(&github));
     let (latest, history) = (parameters("latest"), parameters("history"));
+    let mut pages: BTreeSet<_> = sources(&["badge-api/src/pages"])
+        .iter()
+        .flat_map(|(_, source)| READS.map(|before| words_after(before, source)))
+        .flatten()
+        .collect();
+    pages.extend(["feed", "type"].map(str::to_owned));
 
     let config = distribution();
     let behaviors = config["CacheBehaviors"].as_array().unwrap();
@@ -164,12 +175,20 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
         ("/svg/packages/nuget/*", "BadgeApi", &svg_nuget),
         ("/svg/packages/github/*", "BadgeApi", &svg_github),
         ("/tests/latest/*", "BadgeApi", &latest),
+        ("/", "BadgeApi", &pages),
+        ("/repos/*", "BadgeApi", &pages),
+        ("/packages/*", "BadgeApi", &pages),
+        ("/assets/*", "BadgeApi", &BTreeSet::new()),
         ("/tests/results*", "HttpApi", &history),
     ]) {
         assert_eq!(
             (&behavior["PathPattern"], &behavior["TargetOriginId"]),
             (&json!(pattern), &json!(origin))
         );
+        if pattern == "/assets/*" {
+            assert_eq!(behavior["CachePolicyId"], CACHING_OPTIMIZED);
+            continue;
+        }
         let policy =
             &resources[behavior["CachePolicyId"].as_str().unwrap()]["Properties"]["CachePolicyConfig"];
         let key = &policy["ParametersInCacheKeyAndForwardedToOrigin"];
@@ -178,14 +197,14 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
         assert!(names.len() <= NAMES_MAX, "{pattern}");
         // CloudFront compresses from 1,000 bytes on, which the JSON of a badge does not have. An image has about 1,300,
         // and one copy for all encodings is more likely to be there while the origin fails.
-        let is_badge = !pattern.starts_with("/tests/");
+        let is_badge = ["/badges/", "/svg/", "/redirect/"].iter().any(|prefix| pattern.starts_with(prefix));
         for encoding in ["EnableAcceptEncodingBrotli", "EnableAcceptEncodingGzip"] {
             assert_eq!(key[encoding], !is_badge, "{pattern}");
         }
         assert_eq!(behavior["Compress"], !is_badge, "{pattern}");
         forwarded.extend(names);
     }
-    assert_eq!(behaviors.len(), 9);
+    assert_eq!(behaviors.len(), 13);
     // CloudFront rejects a second policy of the same name.
     let policies = all("AWS::CloudFront::CachePolicy");
     let names: BTreeSet<_> =
@@ -196,6 +215,27 @@ fn a_cache_key_has_exactly_the_parameters_that_the_response_depends_on() {
     for word in READS.into_iter().flat_map(|before| words_after(before, &everywhere)) {
         assert!(forwarded.contains(&word), "{word} is read, but not forwarded");
     }
+}
+
+#[test]
+fn pages_depend_on_the_public_host_and_a_reader_cannot_choose_it() {
+    let (config, resources) = (distribution(), resources());
+    for behavior in config["CacheBehaviors"].as_array().unwrap() {
+        let policy =
+            resources[behavior["CachePolicyId"].as_str().unwrap()]["Properties"]["CachePolicyConfig"].clone();
+        let headers = &policy["ParametersInCacheKeyAndForwardedToOrigin"]["HeadersConfig"];
+        let depends_on_host = headers["Headers"] == json!(["X-Forwarded-Host"]);
+        assert!(depends_on_host || headers["Headers"] == Value::Null, "{behavior}");
+        let functions = json!([
+            { "EventType": "viewer-request", "FunctionARN": "CdnPublicHostFunction.FunctionARN" }
+        ]);
+        let expected = if depends_on_host { functions } else { Value::Null };
+        assert_eq!(behavior["FunctionAssociations"], expected, "{behavior}");
+        let is_page = ["/", "/repos/*", "/packages/*"].map(Value::from).contains(&behavior["PathPattern"]);
+        assert_eq!(depends_on_host, is_page, "{behavior}");
+    }
+    let code = resources["CdnPublicHostFunction"]["Properties"]["FunctionCode"].as_str().unwrap();
+    assert!(code.contains("request.headers['x-forwarded-host'] = { value: request.headers.host.value };"));
 }
 
 #[test]
@@ -213,7 +253,7 @@ fn the_cdn_accepts_posts_only_for_results() {
     let forwarded = texts(&policy["HeadersConfig"]["Headers"]);
     assert!(forwarded.len() <= NAMES_MAX);
     let forwarded: BTreeSet<_> = forwarded.iter().map(|name| name.to_ascii_lowercase()).collect();
-    let headers = ["content-type", "x-signature", "x-repo-secret", "x-timestamp", "x-nonce"];
+    let headers = ["content-type", "x-signature", "x-id-token", "x-repo-secret", "x-timestamp", "x-nonce"];
     assert_eq!(forwarded, headers.map(str::to_owned).into());
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use badgesmith_domain::registration::{ActiveRegistration, Registration};
 use embedded_aws::template;
 use http::Method;
 use local::stack::{MASTER_KEY, RESULTS_QUEUE};
@@ -118,7 +119,10 @@ fn accesses_of(operation: &str, body: &Value) -> Vec<Access> {
                 Some(index) => format!("${{{table}}}/index/{index}"),
                 None => table,
             };
-            let key = body["Key"]["PK"]["S"].as_str().map(str::to_owned);
+            let key = body["Key"]["PK"]["S"]
+                .as_str()
+                .or_else(|| body["Item"]["PK"]["S"].as_str())
+                .map(str::to_owned);
             vec![(format!("dynamodb:{operation}"), resource, key)]
         }
     }
@@ -145,29 +149,48 @@ fn check(world: &World, function: Function) {
 
 #[tokio::test(start_paused = true)]
 async fn the_role_of_ingest_api_allows_exactly_its_calls() {
-    let world = World::new();
+    let world = World::keyless("acme").await;
     world.warm_up(Function::IngestApi).await;
     assert_eq!(world.submit(&world.post()).await.status, 202);
     let key = world.register("acme/derived").await;
     assert_eq!(world.submit(&world.post_of("acme/derived").signed(&key)).await.status, 202);
+    // A repository that registers itself, and one that an operator has registered without its ids.
+    let by_operator = Registration::Active(ActiveRegistration::keyless(None, world.now()));
+    world.set_registration("acme/by-operator", by_operator).await;
+    for repository in ["acme/keyless", "acme/by-operator"] {
+        assert_eq!(world.submit(&world.keyless_post_of(repository)).await.status, 202);
+    }
     world.faults.plan("SendMessage", Fault::Fails, usize::MAX);
     assert_eq!(world.submit(&world.post()).await.status, 503);
     check(&world, Function::IngestApi);
 }
 
 #[test]
-fn ingest_api_reads_registrations_and_nothing_else_of_their_table() {
+fn ingest_api_uses_registrations_owners_and_issuers_and_nothing_else_of_their_table() {
     let allowed = allowed("IngestApi");
     let may = |action: &str, key: &str| {
         let access = (format!("dynamodb:{action}"), "SecretsTable.Arn".to_owned(), Some(key.to_owned()));
         allowed.iter().any(|permission| permits(permission, &access))
     };
-    assert!(may("GetItem", "REPOSITORY#acme#kit"));
-    for key in ["SECRET#github#acme#*", "REPOSITORY", ""] {
-        assert!(!may("GetItem", key), "{key:?}");
+    for (action, keys) in [
+        ("GetItem", &["REPOSITORY#acme#kit", "ISSUER#https://issuer.test"][..]),
+        ("PutItem", &["REPOSITORY#acme#kit"]),
+        ("UpdateItem", &["REPOSITORY#acme#kit", "OWNER#acme"]),
+    ] {
+        for key in [
+            "REPOSITORY#acme#kit",
+            "ISSUER#https://issuer.test",
+            "OWNER#acme",
+            "SECRET#github#acme#*",
+            "FEED#nightly",
+            "REPOSITORY",
+            "",
+        ] {
+            assert_eq!(may(action, key), keys.contains(&key), "{action} {key:?}");
+        }
     }
     // `ForAllValues` also lets requests without a key pass, which only these can be.
-    for action in ["Scan", "PartiQLSelect", "BatchGetItem", "Query"] {
+    for action in ["Scan", "PartiQLSelect", "BatchGetItem", "Query", "DeleteItem", "BatchWriteItem"] {
         assert!(!may(action, "REPOSITORY#acme#kit"), "{action}");
     }
 }
@@ -215,7 +238,7 @@ async fn the_role_of_refresher_allows_exactly_its_calls() {
     upstream.publish("acme.kit", &["1.0.0"]);
     upstream.github_token("ghp_one", &["acme"]);
     upstream.github_publish(Account::Org("acme"), "closed.kit", Visibility::Private, &["1.0.0"]);
-    let world = World::with_upstream(&upstream);
+    let world = World::with_issuer(&upstream, "");
     world.set_github_token("acme/closed.kit", "ghp_one").await;
     world.add_feed("closed", &upstream.nuget_service_index(), Some(("ci", "password"))).await;
     world.allow("closed", "acme.kit").await;
@@ -232,4 +255,11 @@ async fn the_role_of_refresher_allows_exactly_its_calls() {
     let report = world.refresh_due().await;
     assert_eq!((report.changed, report.not_found), (2, 1), "{report:?}");
     check(&world, Function::Refresher);
+    let role = resources()["RefresherRole"]["Properties"]["Policies"].take();
+    let statements = role[0]["PolicyDocument"]["Statement"].as_array().unwrap().iter();
+    let mut of_secrets = statements.filter(|statement| statement["Resource"] == "SecretsTable.Arn");
+    assert_eq!(of_secrets.next().unwrap()["Action"], "dynamodb:BatchGetItem");
+    let condition = &of_secrets.next().unwrap()["Condition"]["ForAllValues:StringLike"];
+    assert_eq!(condition["dynamodb:LeadingKeys"], serde_json::json!(["ISSUER#*"]), "no registration");
+    assert!(of_secrets.next().is_none());
 }

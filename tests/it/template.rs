@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::str::FromStr;
 
 use badgesmith_aws::dynamodb::Nonces;
 use badgesmith_aws::metrics::{DIMENSION, Metric, NAMESPACE};
+use badgesmith_domain::issuer::Issuer;
+use badgesmith_domain::oidc_owners::OidcOwners;
+use badgesmith_domain::service_url::ServiceUrl;
 use embedded_aws::template;
+use regex_lite::Regex;
 use serde_json::{Value, json};
 
 use crate::tidy::{root, sources};
@@ -77,6 +82,70 @@ fn a_name_with_the_longest_prefix_is_within_the_limits_of_aws() {
         let name = template::name(resource).unwrap_or_else(|| panic!("{id} has no name after the prefix"));
         assert!(prefix["MaxLength"].as_u64().unwrap() + 1 + name.len() as u64 <= max, "{name}");
     }
+}
+
+/// With a value that it cannot parse, ingest-api would not start, and accept no keys either.
+#[test]
+fn parameters_of_id_tokens_have_patterns_of_what_the_functions_parse() {
+    fn check<T: FromStr>(name: &str, valid: &[&str], invalid: &[&str]) {
+        let parameter = &template::document().unwrap()["Parameters"][name];
+        let pattern = Regex::new(parameter["AllowedPattern"].as_str().unwrap()).unwrap();
+        for (values, is_valid) in [(valid, true), (invalid, false)] {
+            for value in values {
+                assert_eq!(pattern.is_match(value), is_valid, "{name} {value:?}");
+                assert_eq!(value.parse::<T>().is_ok(), is_valid, "{name} {value:?}");
+            }
+        }
+        let default = parameter["Default"].as_str().unwrap();
+        assert!(pattern.is_match(default) && (default.is_empty() || default.parse::<T>().is_ok()), "{name}");
+        assert!(parameter["MaxLength"].as_u64().unwrap() <= 2000, "{name}: all variables have 4 KB");
+    }
+    check::<Issuer>(
+        "OidcIssuer",
+        &[
+            Issuer::GITHUB,
+            "https://git.test:8443/api/actions",
+            "https://git.test/_services/token/",
+            "http://127.0.0.1:80",
+        ],
+        &[
+            "git.test",
+            "http://git.test",
+            "https://",
+            "https:///x",
+            "https://a@b.test",
+            "https://b.test?x",
+            "https://b.test/#x",
+        ],
+    );
+    check::<OidcOwners>(
+        "OidcOwners",
+        &["", "acme", "acme, Other:12345", "*", "*,acme:1,", " acme,, other", "a.b_c-d"],
+        &[
+            "acme:",
+            "acme:x",
+            ":1",
+            "acme:1:2",
+            "a b",
+            "acme;other",
+            "acme/kit",
+            "**",
+            "acme*",
+            "owner:99999999999999999999999",
+        ],
+    );
+    check::<ServiceUrl>(
+        "PublicUrl",
+        &["https://badges.example.org", "http://proxy.test:8080/badges/", "https://EXAMPLE.org/a%20b"],
+        &[
+            "badges.example.org",
+            "https://",
+            "ftp://a.test",
+            "https://a@b.test",
+            "https://a.test,https://b.test",
+            "https://a.test?b",
+        ],
+    );
 }
 
 #[test]

@@ -8,12 +8,15 @@
     reason = "a test that cannot go on should stop"
 )]
 
+pub mod branches;
 pub mod client;
 pub mod endpoint;
 pub mod events;
 pub mod faults;
 pub mod function;
 pub mod http;
+pub mod id_token;
+pub mod page;
 pub mod sandbox;
 pub mod upstream;
 pub mod world;

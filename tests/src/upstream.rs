@@ -1,11 +1,14 @@
-//! NuGet V3 and GitHub Packages on a local port, in place of api.nuget.org and api.github.com.
+//! NuGet V3, GitHub Packages and GitHub's issuer of ID tokens on a local port, in place of api.nuget.org,
+//! api.github.com and token.actions.githubusercontent.com.
 //!
-//! It serves only what a client of package versions requests: no search, no downloads, no HEAD. It has no
-//! clock: its dates are invented, and a rate limit stays exhausted until the test sets another one.
+//! It serves only what a client of package versions requests, no search, no downloads, no HEAD, and what jobs and
+//! verifiers of ID tokens request. It has no clock, except for tokens: its dates are invented, and a rate limit stays
+//! exhausted until the test sets another one.
 
 mod document;
 mod fault;
 mod github;
+mod issuer;
 mod nuget;
 mod version;
 
@@ -22,6 +25,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 pub use self::fault::UpstreamFault;
@@ -30,10 +34,13 @@ pub use self::github::{Account, Visibility};
 use self::document::response;
 use self::fault::Sent;
 use self::github::GitHub;
+use self::issuer::Issuer;
 use self::nuget::Feed;
 
 /// The prefix of GitHub's paths. NuGet's paths have none.
 const GITHUB: &str = "/github";
+/// The path of the issuer of ID tokens, as on a GitHub Enterprise Server.
+const ISSUER: &str = "/_services/token";
 
 /// Both upstreams at one address. Clones share the server, which stops with the last of them.
 ///
@@ -96,6 +103,26 @@ impl Upstream {
     /// The URL in place of `https://api.github.com`.
     pub fn github_api(&self) -> String {
         format!("{}{GITHUB}", self.url())
+    }
+
+    /// The URL in place of `https://token.actions.githubusercontent.com`.
+    pub fn issuer(&self) -> String {
+        format!("{}{ISSUER}", self.url())
+    }
+
+    /// The value of `ACTIONS_ID_TOKEN_REQUEST_URL` in a job.
+    pub fn id_token_request_url(&self) -> String {
+        format!("{}/idtoken?api-version=2.0", self.issuer())
+    }
+
+    /// Sets the issuer's key set to any JSON.
+    pub fn set_key_set(&self, key_set: &Value) {
+        self.state().issuer.set_key_set(key_set);
+    }
+
+    /// Sets the issuer's discovery document to any JSON.
+    pub fn set_discovery(&self, discovery: &Value) {
+        self.state().issuer.set_discovery(discovery);
     }
 
     /// Publishes NuGet versions in this order, as one change. Lists a version again that exists.
@@ -241,6 +268,7 @@ impl Drop for Running {
 struct State {
     feed: Feed,
     github: GitHub,
+    issuer: Issuer,
     planned: Vec<Planned>,
     latency: Duration,
     requests: Vec<RecordedRequest>,
@@ -264,6 +292,7 @@ impl State {
         Self {
             feed: Feed::new(base),
             github: GitHub::new(&format!("{base}{GITHUB}")),
+            issuer: Issuer::new(format!("{base}{ISSUER}")),
             planned: Vec::new(),
             latency: Duration::ZERO,
             requests: Vec::new(),
@@ -302,6 +331,9 @@ impl State {
             return refused;
         }
         let path = head.uri.path();
+        if let Some(path) = path.strip_prefix(ISSUER) {
+            return self.issuer.answer(path, head.uri.query().unwrap_or_default(), &head.headers);
+        }
         match path.strip_prefix(GITHUB) {
             Some(path) if path.starts_with('/') => {
                 self.github.answer(path, head.uri.query().unwrap_or_default(), &head.headers)

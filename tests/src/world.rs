@@ -1,6 +1,10 @@
 //! The pipeline in one process, with a manual clock. Nothing happens unless a test asks for it, so a test can
 //! create every order of events.
 
+mod keyless;
+
+pub use self::keyless::{ISSUER, KEYLESS, SERVICE};
+
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -82,12 +86,13 @@ impl World {
             },
             // Nothing is looked up meanwhile.
             first_lookup_wait: Duration::ZERO,
+            oidc: None,
         };
         let start: Timestamp = "2026-01-15T10:30:00Z".parse().unwrap();
         let clock = Clock::manual(start);
         let aws = Aws::open(&Storage::Memory, &TEMPLATE, &clock).unwrap();
         let faults = Faults::new(aws.clone());
-        let stack = Stack::new(&config_of_new_sandboxes(&faults), &upstreams, &clock);
+        let stack = Stack::new(&config_of_new_sandboxes(&faults), &upstreams, None, &clock);
         let world = Self { clock, faults, aws, stack, upstreams };
         world.set_key(REPOSITORY, KEY);
         world
@@ -297,7 +302,7 @@ impl World {
 
     /// The functions once more, with empty memory.
     pub fn another_instance(&self) -> Stack {
-        Stack::new(&config_of_new_sandboxes(&self.faults), &self.upstreams, &self.clock)
+        Stack::new(&config_of_new_sandboxes(&self.faults), &self.upstreams, None, &self.clock)
     }
 
     pub async fn submit(&self, post: &Post) -> Answer {

@@ -1,23 +1,28 @@
 //! Registers a repository.
 
 use badgesmith_aws::clock::Clock;
+use badgesmith_aws::dynamodb::RegistrationRecord;
 use badgesmith_aws::secrets_manager::{CreateOutcome, repository_secret};
 use badgesmith_domain::derived_key::KeyId;
 use badgesmith_domain::ids::Repository;
-use badgesmith_domain::registration::{ActiveRegistration, Registration};
+use badgesmith_domain::registration::{ActiveRegistration, Keyless, Proofs, Registration};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::output::NewKey;
+use super::output::{KeylessRepository, NewKey};
 use super::{Add, RepositoryArgs, RepositoryStore};
 use crate::error::CliError;
 use crate::output::Output;
 
 pub(super) async fn add(store: &RepositoryStore, options: &Add) -> Result<Output, CliError> {
-    let Add { own_secret, posts_per_minute, args: RepositoryArgs { repository, .. } } = options;
+    let Add { own_secret, keyless, posts_per_minute, args: RepositoryArgs { repository, .. } } = options;
     let record = store.registrations.find(repository).await?;
-    if matches!(record.as_ref().map(|record| &record.registration), Some(Registration::Active(_))) {
-        let advice = format!("replace its key with `badgesmith repo rotate {repository}`");
+    if *keyless {
+        return add_keyless(store, options, record).await;
+    }
+    if let Some(Registration::Active(active)) = record.as_ref().map(|record| &record.registration) {
+        let verb = if has_key(&active.proofs) { "replace its" } else { "create its first" };
+        let advice = format!("{verb} key with `badgesmith repo rotate {repository}`");
         return Err(CliError::Failed(format!("{repository} is already registered; {advice}")));
     }
     let now = Clock::System.now();
@@ -49,6 +54,37 @@ pub(super) async fn add(store: &RepositoryStore, options: &Add) -> Result<Output
         .recovery_hint(hint)
         .note(format!("This is the key of {repository}. It is usable within 1 minute."))
         .note("Store it in the CI system as the secret BADGESMITH_KEY."))
+}
+
+/// Registers a repository for ID tokens, or accepts them besides its key.
+async fn add_keyless(
+    store: &RepositoryStore,
+    options: &Add,
+    record: Option<RegistrationRecord>,
+) -> Result<Output, CliError> {
+    let Add { posts_per_minute, args: RepositoryArgs { repository, .. }, .. } = options;
+    let mut registration = match record.as_ref().map(|record| &record.registration) {
+        Some(Registration::Active(active)) if active.proofs.keyless.is_some() => {
+            return Err(CliError::Failed(format!("the ID tokens of {repository} are already accepted")));
+        }
+        Some(Registration::Active(active)) => {
+            let proofs = Proofs { keyless: Some(Keyless { ids: None }), ..active.proofs.clone() };
+            ActiveRegistration { proofs, ..active.clone() }
+        }
+        Some(Registration::Removed(_)) | None => ActiveRegistration::keyless(None, Clock::System.now()),
+    };
+    let keeps_key = has_key(&registration.proofs);
+    if let Some(rate) = posts_per_minute {
+        registration.posts_per_minute = *rate;
+    }
+    store.put(repository, &Registration::Active(registration), record.as_ref()).await?;
+    Ok(Output::new(&KeylessRepository { repository: repository.to_string() })
+        .note("They count within 1 minute. The first one sets the ids of the repository and its owner.")
+        .notes(keeps_key.then(|| "The key stays valid.".to_owned())))
+}
+
+pub(super) fn has_key(proofs: &Proofs) -> bool {
+    proofs.derived.is_some() || proofs.own_secret.is_some()
 }
 
 /// The key in a secret that was created, or whose key it has replaced.

@@ -11,11 +11,17 @@ use crate::terminal::Progress;
 
 pub(super) async fn import(store: &RepositoryStore) -> Result<Output, CliError> {
     let names = store.secrets.names().await?;
-    let mut repositories: Vec<_> =
-        names.iter().filter_map(|name| store.secret_names.repository_of(name)).collect();
+    let mut summary = ImportSummary::default();
+    let mut repositories = Vec::new();
+    for name in names {
+        match store.secret_names.repository_of(&name) {
+            Some((repository, true)) => repositories.push(repository),
+            Some((_, false)) => summary.ignored.push(name),
+            None => {}
+        }
+    }
     repositories.sort_by_cached_key(ToString::to_string);
     let mut progress = Progress::new();
-    let mut summary = ImportSummary::default();
     let total = u64::try_from(repositories.len()).unwrap_or(u64::MAX);
     for (done, repository) in repositories.iter().enumerate() {
         let registration = Registration::Active(ActiveRegistration::with_own_secret(Clock::System.now()));

@@ -22,6 +22,20 @@ pub(super) struct NewKey {
     pub(super) previous_valid_until: Option<Timestamp>,
 }
 
+/// A repository whose ID tokens are accepted.
+#[derive(Serialize)]
+pub(super) struct KeylessRepository {
+    pub(super) repository: String,
+}
+
+/// A repository or owner that the next ID token identifies.
+#[derive(Serialize)]
+pub(super) struct ResetIdentity {
+    pub(super) name: String,
+    /// The id that counted so far, if there was one.
+    pub(super) previous: Option<u64>,
+}
+
 /// The current derived key of a repository.
 #[derive(Serialize)]
 pub(super) struct ShownKey {
@@ -41,6 +55,10 @@ pub(super) struct RepositoryDescription {
     previous_key_valid_until: Option<Timestamp>,
     own_secret: bool,
     own_secret_valid_until: Option<Timestamp>,
+    /// Whether ID tokens are accepted, and the ids that they must have.
+    keyless: bool,
+    repository_id: Option<u64>,
+    owner_id: Option<u64>,
     /// The name of the secret; absent in lists.
     #[serde(skip)]
     secret: Option<SecretDescription>,
@@ -72,6 +90,8 @@ pub(super) struct ImportSummary {
     pub(super) unchanged: Vec<String>,
     /// Removed before, so they stay removed.
     pub(super) removed: Vec<String>,
+    /// Names of secrets with capital letters, which functions do not read.
+    pub(super) ignored: Vec<String>,
 }
 
 /// Its text is the key alone, for `$(...)`.
@@ -79,7 +99,7 @@ pub(super) struct ImportSummary {
 pub(super) struct RenamedRepository {
     pub(super) from: String,
     pub(super) to: String,
-    /// `None` if the new name was registered before.
+    /// `None` if the new name was registered before, or the repository has no key.
     pub(super) key: Option<String>,
     pub(super) slots: usize,
 }
@@ -110,11 +130,15 @@ impl RepositoryDescription {
                 previous_key_valid_until: None,
                 own_secret: false,
                 own_secret_valid_until: None,
+                keyless: false,
+                repository_id: None,
+                owner_id: None,
                 secret,
                 now,
             },
             Registration::Active(ActiveRegistration { proofs, posts_per_minute, created, rotated }) => {
-                let Proofs { derived, own_secret } = proofs;
+                let Proofs { derived, own_secret, keyless } = proofs;
+                let ids = keyless.and_then(|keyless| keyless.ids);
                 let own_secret = own_secret.filter(|secret| secret.counts_at(now));
                 // The versions of an own secret show rotations by other tools, too.
                 let secret_rotated =
@@ -136,6 +160,9 @@ impl RepositoryDescription {
                     previous_key_valid_until: previous.filter(|until| now < *until),
                     own_secret: own_secret.is_some(),
                     own_secret_valid_until: own_secret.and_then(|secret| secret.until),
+                    keyless: keyless.is_some(),
+                    repository_id: ids.map(|ids| ids.repository),
+                    owner_id: ids.map(|ids| ids.owner),
                     secret,
                     now,
                 }
@@ -144,12 +171,10 @@ impl RepositoryDescription {
     }
 
     fn proof(&self) -> String {
-        match (self.derived_key, self.own_secret) {
-            (true, true) => "derived key, own secret".to_owned(),
-            (true, false) => "derived key".to_owned(),
-            (false, true) => "own secret".to_owned(),
-            (false, false) => "none".to_owned(),
-        }
+        let proofs =
+            [(self.derived_key, "derived key"), (self.own_secret, "own secret"), (self.keyless, "ID tokens")];
+        let proofs: Vec<_> = proofs.iter().filter(|(counts, _)| *counts).map(|(_, name)| *name).collect();
+        if proofs.is_empty() { "none".to_owned() } else { proofs.join(", ") }
     }
 }
 
@@ -165,6 +190,19 @@ impl RegistrationList {
 impl fmt::Display for NewKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.key)
+    }
+}
+
+impl fmt::Display for KeylessRepository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the ID tokens of {} are accepted", self.repository)
+    }
+}
+
+impl fmt::Display for ResetIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "reset {}", self.name)?;
+        self.previous.map_or(Ok(()), |id| write!(f, ", which had the id {id}"))
     }
 }
 
@@ -196,6 +234,13 @@ impl fmt::Display for RepositoryDescription {
                 // Its versions do not show whether the secret was compromised.
                 f.write_str(if self.secret.is_some() { ", unless it was revoked" } else { "" })?;
             }
+        }
+        match (self.repository_id, self.owner_id) {
+            (Some(repository), Some(owner)) => {
+                write!(f, "\nids         repository {repository}, owner {owner}")?;
+            }
+            _ if self.keyless => f.write_str("\nids         those of the next ID token")?,
+            _ => {}
         }
         if let Some(rate) = self.posts_per_minute {
             write!(f, "\nrate        {rate} results a minute")?;
@@ -247,9 +292,15 @@ impl fmt::Display for RemovedRepository {
 
 impl fmt::Display for ImportSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { registered, unchanged, removed } = self;
+        let Self { registered, unchanged, removed, ignored } = self;
         write!(f, "registered {}, {} registered before", registered.len(), unchanged.len())?;
-        if removed.is_empty() { Ok(()) } else { write!(f, ", {} stay removed", removed.len()) }
+        if !removed.is_empty() {
+            write!(f, ", {} stay removed", removed.len())?;
+        }
+        if !ignored.is_empty() {
+            write!(f, "\nignored names that are not in lower case: {}", ignored.join(", "))?;
+        }
+        Ok(())
     }
 }
 
@@ -268,6 +319,7 @@ impl fmt::Display for ErasedResults {
 #[cfg(test)]
 mod tests {
     use badgesmith_domain::derived_key::KeyId;
+    use badgesmith_domain::registration::AccountIds;
 
     use super::*;
 
@@ -300,10 +352,14 @@ mod tests {
         let registration = ActiveRegistration::with_own_secret(created)
             .rotated(KeyId::new([1; 16]), false, created)
             .rotated(KeyId::new([2; 16]), false, rotated);
+        let ids = AccountIds { repository: 7, owner: 3 };
+        let keyless = ActiveRegistration::keyless(Some(ids), created);
         let repository: Repository = "acme/kit".parse().unwrap();
         let registrations = [
             (repository.clone(), Registration::Active(registration)),
-            (repository, Registration::Removed(rotated)),
+            (repository.clone(), Registration::Removed(rotated)),
+            (repository.clone(), Registration::Active(keyless)),
+            (repository, Registration::Active(ActiveRegistration::keyless(None, created))),
         ];
         let now = at("2026-05-03T12:30:00Z");
         let describe = |index: usize| {
@@ -320,6 +376,15 @@ mod tests {
         repository  acme/kit
         removed     2026-05-03T10:00:00.000Z, 2h 30m ago
         ");
+        insta::assert_snapshot!(describe(2), @r"
+        repository  acme/kit
+        proof       ID tokens
+        created     2026-05-01T10:00:00.000Z, 2d 2h ago
+        ids         repository 7, owner 3
+        rate        300 results a minute
+        ");
+        let first_token = describe(3).to_string();
+        assert!(first_token.contains("those of the next ID token"), "{first_token}");
         insta::assert_json_snapshot!(describe(0), @r#"
         {
           "repository": "acme/kit",
@@ -330,13 +395,18 @@ mod tests {
           "derived_key": true,
           "previous_key_valid_until": "2026-05-04T10:00:00.000Z",
           "own_secret": false,
-          "own_secret_valid_until": null
+          "own_secret_valid_until": null,
+          "keyless": false,
+          "repository_id": null,
+          "owner_id": null
         }
         "#);
         insta::assert_snapshot!(RegistrationList::new(&registrations, now), @r"
         REPOSITORY  PROOF               CREATED    ROTATED     PER MINUTE
         acme/kit    derived key         2d 2h ago  2h 30m ago  300
         acme/kit    removed 2h 30m ago  -          -           -
+        acme/kit    ID tokens           2d 2h ago  -           300
+        acme/kit    ID tokens           2d 2h ago  -           300
         ");
     }
 }

@@ -3,9 +3,10 @@
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::Results;
 use badgesmith_domain::ids::Repository;
-use badgesmith_domain::registration::{ActiveRegistration, Registration};
+use badgesmith_domain::registration::{ActiveRegistration, DerivedKeyIds, Keyless, Registration};
+use badgesmith_domain::timestamp::Timestamp;
 
-use super::add::new_key_id;
+use super::add::{has_key, new_key_id};
 use super::output::{ErasedResults, RenamedRepository};
 use super::{Confirmed, Erase, Rename, RepositoryArgs, RepositoryStore};
 use crate::error::CliError;
@@ -24,44 +25,49 @@ pub(super) async fn rename(
     let (old, new) = (store.find(from).await?, store.registrations.find(to).await?);
     let new_is_active =
         matches!(new.as_ref().map(|record| &record.registration), Some(Registration::Active(_)));
-    let key = match &old.registration {
+    let moved = match &old.registration {
         Registration::Active(_) if new_is_active => {
             let advice = format!("to merge them, run `badgesmith repo remove {from}` first");
             return Err(CliError::Failed(format!("{to} is already registered; {advice}")));
         }
         Registration::Active(active) => {
-            let question = format!(
-                "Rename {from} to {to}? It gets another key, and results of {from} will be rejected."
-            );
-            terminal::confirm(&question, *yes)?;
-            let (id, now) = (new_key_id()?, Clock::System.now());
-            let registration = ActiveRegistration {
-                posts_per_minute: active.posts_per_minute,
-                ..ActiveRegistration::with_derived_key(id, now)
-            };
-            let key = store.derive(to, id).await?;
+            let key = if has_key(&active.proofs) { "It gets another key, and results" } else { "Results" };
+            terminal::confirm(&format!("Rename {from} to {to}? {key} of {from} will be rejected."), *yes)?;
+            let now = Clock::System.now();
+            let (registration, key) = renamed(store, active, (from, to), now).await?;
             store.put(to, &Registration::Active(registration), new.as_ref()).await?;
-            store.put(from, &Registration::Removed(now), Some(&old)).await?;
-            Some((key.as_str().to_owned(), active.proofs.own_secret.is_some()))
+            store.put(from, &Registration::Removed(now), Some(&old)).await.map_err(|error| {
+                let advice =
+                    format!("run `badgesmith repo remove {from}` and `badgesmith repo rename {from} {to}`");
+                CliError::Failed(format!(
+                    "{error}; both names are registered: {advice}, and print the key of {to} with \
+                     `badgesmith repo show {to} --key`"
+                ))
+            })?;
+            Some((key, active.proofs.own_secret.is_some()))
         }
-        Registration::Removed(_) if new_is_active => None,
+        Registration::Removed(_) if new_is_active => {
+            let question = format!("Move the latest results of {from}, which was removed, to {to}?");
+            terminal::confirm(&question, *yes)?;
+            None
+        }
         Registration::Removed(_) => return Err(super::store::removed(from)),
     };
+    let (is_new, had_own_secret) = (moved.is_some(), matches!(moved, Some((_, true))));
+    let key = moved.and_then(|(key, _)| key);
     let slots = results
         .move_slots(from, to)
         .await
         .map_err(|error| unfinished(from, to, key.is_some(), &error.into()))?;
-    let hint = format!("print the key with `badgesmith repo show {to} --key`");
-    let (is_new, had_own_secret) = (key.is_some(), key.as_ref().is_some_and(|(_, had_own)| *had_own));
-    let key = key.map(|(key, _)| key);
+    let key_note = key.is_some().then(|| {
+        format!("This is the key of {to}. It is usable within 1 minute. Store it in the CI system.")
+    });
     let renamed = RenamedRepository { from: from.to_string(), to: to.to_string(), key, slots };
     let output = Output::new(&renamed).note(format!("Moved {slots} latest results to {to}."));
     Ok(if is_new {
         output
-            .recovery_hint(hint)
-            .note(format!(
-                "This is the key of {to}. It is usable within 1 minute. Store it in the CI system."
-            ))
+            .recovery_hint(format!("print the key with `badgesmith repo show {to} --key`"))
+            .notes(key_note)
             .note(format!("{from} is refused within 5 minutes. Its history stays under that name."))
             .note("Results that were accepted in the meantime are moved when you run the command again.")
             .notes(had_own_secret.then(|| store.secret_note(from)))
@@ -70,10 +76,33 @@ pub(super) async fn rename(
     })
 }
 
+/// The registration under the new name, and its key, unless the repository had none.
+async fn renamed(
+    store: &RepositoryStore,
+    active: &ActiveRegistration,
+    (from, to): (&Repository, &Repository),
+    now: Timestamp,
+) -> Result<(ActiveRegistration, Option<String>), CliError> {
+    let mut registration = ActiveRegistration {
+        posts_per_minute: active.posts_per_minute,
+        ..ActiveRegistration::keyless(None, now)
+    };
+    // The repository keeps its id. With another owner, the next ID token sets both.
+    let same_owner = from.owner == to.owner;
+    let keyless = active.proofs.keyless;
+    registration.proofs.keyless = keyless.map(|Keyless { ids }| Keyless { ids: ids.filter(|_| same_owner) });
+    if !has_key(&active.proofs) {
+        return Ok((registration, None));
+    }
+    let current = new_key_id()?;
+    registration.proofs.derived = Some(DerivedKeyIds { current, previous: None });
+    Ok((registration, Some(store.derive(to, current).await?.as_str().to_owned())))
+}
+
 /// The registration is moved, but not all results.
-fn unfinished(from: &Repository, to: &Repository, is_new: bool, error: &CliError) -> CliError {
+fn unfinished(from: &Repository, to: &Repository, has_key: bool, error: &CliError) -> CliError {
     let advice = format!("run `badgesmith repo rename {from} {to}` again to move the rest of the results");
-    let key = if is_new {
+    let key = if has_key {
         format!("; {to} is registered: print its key with `badgesmith repo show {to} --key`")
     } else {
         String::new()

@@ -5,7 +5,7 @@ use badgesmith_domain::ids::Repository;
 use badgesmith_domain::registration::{ActiveRegistration, PREVIOUS_KEY_LIFETIME, Registration};
 use badgesmith_domain::timestamp::Timestamp;
 
-use super::add::{generate_key, new_key_id, put_key, replace_compromised};
+use super::add::{generate_key, has_key, new_key_id, put_key, replace_compromised};
 use super::output::NewKey;
 use super::{RepositoryArgs, RepositoryStore, Rotate};
 use crate::duration::format_duration;
@@ -17,18 +17,28 @@ pub(super) async fn rotate(store: &RepositoryStore, options: &Rotate) -> Result<
     let Rotate { compromised, derived, yes, args: RepositoryArgs { repository, .. } } = options;
     let (record, active) = store.active(repository).await?;
     let now = Clock::System.now();
-    let derived = *derived || active.proofs.derived.is_some();
+    let had_own_secret = active.proofs.own_secret.is_some();
+    let had_key = has_key(&active.proofs);
+    // A repository with ID tokens gets its first key.
+    let derived = *derived || !had_own_secret || active.proofs.derived.is_some();
     if !compromised {
         let expires = previous_expires(store, repository, &active, derived).await?;
         confirm_second_rotation(repository, expires, now, *yes)?;
     }
-    let had_own_secret = active.proofs.own_secret.is_some();
+    let own_secret_exists = match active.proofs.own_secret {
+        // An operator may have deleted it, since a derived key replaces it.
+        Some(secret) if derived && secret.counts_at(now) => {
+            let secret = store.secrets.describe(&store.secret_name(repository)).await?;
+            secret.is_some_and(|secret| secret.deletes_at.is_none())
+        }
+        Some(_) | None => false,
+    };
     let key = if derived {
         let id = new_key_id()?;
         let key = store.derive(repository, id).await?.as_str().to_owned();
         let rotated = Registration::Active(active.rotated(id, *compromised, now));
         store.put(repository, &rotated, Some(&record)).await?;
-        if *compromised && had_own_secret {
+        if *compromised && own_secret_exists {
             // The secret may be registered again, or by another stack.
             replace_compromised(store, repository).await?;
         }
@@ -47,11 +57,13 @@ pub(super) async fn rotate(store: &RepositoryStore, options: &Rotate) -> Result<
     };
     let secret = (!derived).then(|| store.secret_name(repository));
     let hint = lost_key(repository, secret.as_deref(), *compromised);
-    let previous_valid_until = (!compromised).then(|| now.plus(PREVIOUS_KEY_LIFETIME));
+    let previous_valid_until = (had_key && !compromised).then(|| now.plus(PREVIOUS_KEY_LIFETIME));
     let key = NewKey { repository: repository.to_string(), secret, key, previous_valid_until };
     let output = Output::new(&key).recovery_hint(hint).note(format!("This is the new key of {repository}."));
-    let output = output.notes((derived && had_own_secret).then(|| store.secret_note(repository)));
-    Ok(if *compromised {
+    let output = output.notes(own_secret_exists.then(|| store.secret_note(repository)));
+    Ok(if !had_key {
+        output.note("It is usable within 1 minute. ID tokens are still accepted.")
+    } else if *compromised {
         output.note("It is usable within 1 minute. The old key is refused within 5 minutes, everywhere.")
     } else {
         output

@@ -21,7 +21,8 @@ Examples:
     badgesmith submit --url https://badges.example.org --retire --suite 'ci / old name'
 
 The key is read from the environment variable BADGESMITH_KEY or from --key-file. It is never an
-argument, because all users of a machine can read the arguments of its processes.
+argument, because all users of a machine can read the arguments of its processes. Without a key, a
+job of GitHub Actions or Forgejo Actions that may request OIDC tokens proves itself with one.
 
 Exit codes:
   0  accepted; or not accepted, without --fail-on-error; or nothing to submit
@@ -106,9 +107,9 @@ pub(crate) struct Options {
     /// File with the repository's key, instead of BADGESMITH_KEY
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
-    /// Maximum time to keep retrying, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
-    pub(crate) retry_for: u64,
+    /// Maximum time to keep retrying, in seconds [default: 120, or 300 without a key]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) retry_for: Option<u64>,
     /// Print the request, or with --retire the suites to retire, without sending anything
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -1,27 +1,54 @@
-//! The signed request that submits a run.
+//! The request that submits a run.
 
 use badgesmith_domain::ids::Nonce;
-use badgesmith_domain::signature::HmacKey;
 use badgesmith_domain::test_result::TestRun;
 use badgesmith_domain::timestamp::Timestamp;
+use reqwest::Client;
 use uuid::Uuid;
 
-/// A signed request. Every retry sends the same bytes.
+use super::id_token::{IdToken, TokenError, audience};
+use super::proof::Proof;
+use super::urls::ServiceUrl;
+
+/// A request with its proof. Every retry sends the same bytes.
 #[derive(Debug, Clone)]
-pub(crate) struct SignedRequest {
+pub(crate) struct ResultRequest {
     pub(crate) body: String,
-    pub(crate) signature: String,
+    pub(crate) proof: ProofHeader,
     /// `OWNER/REPO`, for the header `X-Repo-Secret`.
     pub(crate) repository: String,
     pub(crate) timestamp: Timestamp,
 }
 
-impl SignedRequest {
-    /// Signs `run` with the timestamp `now` and a new nonce.
-    pub(crate) fn new(run: &TestRun, key: &HmacKey, now: Timestamp) -> Self {
+/// The header that proves the repository of a request.
+#[derive(Debug, Clone)]
+pub(crate) enum ProofHeader {
+    /// `X-Signature`
+    Signature(String),
+    /// `X-Id-Token`
+    IdToken(IdToken),
+}
+
+impl ResultRequest {
+    /// A request for `run` with the timestamp `now` and a new nonce.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the proof is a token that the CI system does not issue.
+    pub(crate) async fn new(
+        client: &Client,
+        service: &ServiceUrl,
+        run: &TestRun,
+        proof: &Proof,
+        now: Timestamp,
+    ) -> Result<Self, TokenError> {
         let body = body(run, now);
-        let signature = key.sign(body.as_bytes()).to_string();
-        Self { body, signature, repository: run.repository.to_string(), timestamp: now }
+        let proof = match proof {
+            Proof::Key(key) => ProofHeader::Signature(key.sign(body.as_bytes()).to_string()),
+            Proof::IdToken(endpoint) => {
+                ProofHeader::IdToken(endpoint.request(client, &audience(service, &body)).await?)
+            }
+        };
+        Ok(Self { body, proof, repository: run.repository.to_string(), timestamp: now })
     }
 }
 

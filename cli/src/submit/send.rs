@@ -5,21 +5,24 @@ use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::sdk::causes;
-use badgesmith_domain::signature::HmacKey;
+use badgesmith_domain::ids::Branch;
 use badgesmith_domain::test_result::{TestResultId, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
-use reqwest::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::payload::SignedRequest;
+use super::id_token::{TokenError, retry_after};
+use super::payload::{ProofHeader, ResultRequest};
+use super::proof::Proof;
 use super::urls::ServiceUrl;
 
-/// The service accepts a timestamp for five minutes; one minute is left for the request.
-const SIGNATURE_AGE_MAX: Duration = Duration::from_mins(4);
+/// The service accepts a timestamp for five minutes, and GitHub's tokens expire after five; one minute is left for the
+/// request.
+const REQUEST_AGE_MAX: Duration = Duration::from_mins(4);
 /// The timeout of a whole attempt. API Gateway waits for 30 s at most.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(31);
 /// The delay before the second attempt. It doubles with each attempt, and half of it is random.
@@ -42,6 +45,15 @@ pub(crate) enum SendError {
          and that {0} is registered"
     )]
     Unauthorized(String),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The service does not say what is wrong.
+    #[error(
+        "the service rejected the result: 401 Unauthorized: it does not accept the OIDC token of this job; check that it \
+         registers repositories of {owner} (OidcOwners) or that {repository} was added with `badgesmith repo add \
+         {repository} --keyless`, that {service} is one of its own addresses, and that this job runs for branch {branch}"
+    )]
+    TokenRejected { owner: String, repository: String, service: ServiceUrl, branch: Branch },
     #[error("unexpected response {0}: check that --url is the URL of a BadgeSmith service")]
     UnexpectedResponse(StatusCode),
     #[error("this machine's clock is wrong: it is {local} here and {service} at the service; synchronize it")]
@@ -92,7 +104,7 @@ struct ErrorDetail {
 #[derive(Debug)]
 pub(crate) struct Service<'a> {
     pub(crate) url: &'a ServiceUrl,
-    pub(crate) key: &'a HmacKey,
+    pub(crate) proof: &'a Proof,
     /// The maximum time to keep retrying.
     pub(crate) retry_for: Duration,
     /// The source of timestamps.
@@ -119,25 +131,21 @@ pub(crate) async fn send(
     test_run: &TestRun,
     mut retrying: impl FnMut(&str, Duration),
 ) -> Result<Accepted, SendError> {
-    let Service { url, key, retry_for, clock } = service;
     let client = client(ATTEMPT_TIMEOUT).map_err(SendError::Client)?;
-    let url = url.results();
+    let retry_for = service.retry_for;
     let started = Instant::now();
-    let mut request = SignedRequest::new(test_run, key, clock.now());
+    let mut request = None;
     let mut backoff = BACKOFF_FIRST;
     loop {
-        if clock.now().since(request.timestamp) > SIGNATURE_AGE_MAX {
-            request = SignedRequest::new(test_run, key, clock.now());
-        }
-        let (last, wait) = match attempt(&client, &url, &request).await {
+        let (last, wait) = match attempt(&client, service, test_run, &mut request).await {
             Attempt::Accepted(accepted) => return Ok(accepted),
             Attempt::Failed(error) => return Err(error),
             Attempt::Retry(reason, retry_after) => {
                 (reason, retry_after.max(backoff.mul_f64(0.5 + fastrand::f64() / 2.0)))
             }
         };
-        if started.elapsed().saturating_add(wait) > *retry_for {
-            return Err(SendError::TimedOut { retry_for: *retry_for, last });
+        if started.elapsed().saturating_add(wait) > retry_for {
+            return Err(SendError::TimedOut { retry_for, last });
         }
         retrying(&last, wait);
         tokio::time::sleep(wait).await;
@@ -145,27 +153,43 @@ pub(crate) async fn send(
     }
 }
 
-async fn attempt(client: &Client, url: &str, request: &SignedRequest) -> Attempt {
-    let response = client
-        .post(url)
-        .header(CONTENT_TYPE, "application/json")
-        .header("x-repo-secret", &request.repository)
-        .header("x-signature", &request.signature)
-        .body(request.body.clone())
-        .send()
-        .await;
+/// Sends `request`, or a new one if there is none or if it is too old.
+async fn attempt(
+    client: &Client,
+    service: &Service<'_>,
+    test_run: &TestRun,
+    request: &mut Option<ResultRequest>,
+) -> Attempt {
+    let Service { url, proof, clock, .. } = service;
+    let now = clock.now();
+    let fresh = request.take().filter(|request| now.since(request.timestamp) <= REQUEST_AGE_MAX);
+    let request = request.insert(match fresh {
+        Some(request) => request,
+        None => match ResultRequest::new(client, url, test_run, proof, now).await {
+            Ok(request) => request,
+            Err(error @ TokenError::Transient { retry_after, .. }) => {
+                return Attempt::Retry(error.to_string(), retry_after);
+            }
+            Err(error) => return Attempt::Failed(error.into()),
+        },
+    });
+    let url = url.results();
+    let post = client.post(&url).header(CONTENT_TYPE, "application/json");
+    let post = match &request.proof {
+        ProofHeader::Signature(signature) => post.header("x-signature", signature),
+        ProofHeader::IdToken(token) => post.header("x-id-token", token.0.clone()),
+    };
+    let response = post.header("x-repo-secret", &request.repository).body(request.body.clone()).send().await;
     match response {
-        Ok(response) => classify(response, request).await,
+        Ok(response) => classify(response, request.timestamp, || unauthorized(service, test_run)).await,
         Err(error) => Attempt::Retry(format!("{url}: {}", causes(&error.without_url())), Duration::ZERO),
     }
 }
 
-async fn classify(response: Response, request: &SignedRequest) -> Attempt {
+async fn classify(response: Response, sent: Timestamp, unauthorized: impl FnOnce() -> SendError) -> Attempt {
     let status = response.status();
-    let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
-    let retry_after_seconds = header(RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
-    let retry_after = Duration::from_secs(retry_after_seconds.unwrap_or_default());
-    let date = header(DATE);
+    let retry_after = retry_after(&response);
+    let date = response.headers().get(DATE).and_then(|date| Some(date.to_str().ok()?.to_owned()));
     let body = match read_body(response).await {
         Ok(body) => serde_json::from_str::<ResponseBody>(&body).unwrap_or_default(),
         Err(error) => return Attempt::Retry(causes(&error), Duration::ZERO),
@@ -181,10 +205,10 @@ async fn classify(response: Response, request: &SignedRequest) -> Attempt {
             Attempt::Retry(describe(status, &body), retry_after)
         }
         (StatusCode::UNAUTHORIZED, "TIMESTAMP_NOT_FRESH") => Attempt::Failed(SendError::ClockSkew {
-            local: request.timestamp,
+            local: sent,
             service: date.unwrap_or_else(|| "another time".to_owned()),
         }),
-        (StatusCode::UNAUTHORIZED, _) => Attempt::Failed(SendError::Unauthorized(request.repository.clone())),
+        (StatusCode::UNAUTHORIZED, _) => Attempt::Failed(unauthorized()),
         // Another path of the service, or another service.
         (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _) => {
             Attempt::Failed(SendError::UnexpectedResponse(status))
@@ -195,7 +219,21 @@ async fn classify(response: Response, request: &SignedRequest) -> Attempt {
     }
 }
 
-async fn read_body(mut response: Response) -> reqwest::Result<String> {
+fn unauthorized(service: &Service<'_>, test_run: &TestRun) -> SendError {
+    let TestRun { repository, branch, .. } = test_run;
+    match service.proof {
+        Proof::Key(_) => SendError::Unauthorized(repository.to_string()),
+        Proof::IdToken(_) => SendError::TokenRejected {
+            owner: repository.owner.to_string(),
+            repository: repository.to_string(),
+            service: service.url.clone(),
+            branch: branch.clone(),
+        },
+    }
+}
+
+/// The body, or its beginning if it is larger than any response of the service.
+pub(crate) async fn read_body(mut response: Response) -> reqwest::Result<String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
@@ -219,151 +257,4 @@ fn describe(status: StatusCode, body: &ResponseBody) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
-    use std::thread::JoinHandle;
-
-    use super::super::payload::testing::test_run;
-    use super::*;
-
-    const ACCEPTED: &str = r#"202 Accepted|{"test_result_id":"6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70"}"#;
-    const ID: &str = "6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70";
-    const KEY: &[u8] = b"correct horse battery staple";
-
-    /// Serves one response after the other, each `STATUS|BODY` or `STATUS|BODY|HEADER: VALUE`; an empty one closes
-    /// the connection. The thread returns the requests.
-    fn serve<const N: usize>(responses: [&'static str; N]) -> (ServiceUrl, JoinHandle<Vec<String>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = ServiceUrl::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
-        let server = std::thread::spawn(move || {
-            let serve_one = |response: &str| {
-                let (mut stream, _) = listener.accept().unwrap();
-                let posted = read(&mut stream);
-                if let Some((status, rest)) = response.split_once('|') {
-                    let (body, header) = rest.split_once('|').unwrap_or((rest, "X-None: 0"));
-                    let length = body.len();
-                    let head = format!(
-                        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{header}\r\nConnection: close"
-                    );
-                    write!(stream, "{head}\r\n\r\n{body}").unwrap();
-                }
-                posted
-            };
-            responses.into_iter().map(serve_one).collect()
-        });
-        (url, server)
-    }
-
-    /// The signature and the body of a request.
-    fn read(stream: &mut TcpStream) -> String {
-        let mut request = Vec::new();
-        let mut buffer = [0; 4096];
-        loop {
-            let count = stream.read(&mut buffer).unwrap();
-            request.extend_from_slice(&buffer[..count]);
-            let text = String::from_utf8_lossy(&request).into_owned();
-            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-            let header = |name: &str| {
-                let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(name)).unwrap();
-                line.split_once(": ").unwrap().1.to_owned()
-            };
-            if body.len() >= header("content-length").parse().unwrap() {
-                return format!("{} {body}", header("x-signature"));
-            }
-        }
-    }
-
-    async fn send_to(
-        url: &ServiceUrl,
-        clock: Clock,
-        retrying: impl FnMut(&str, Duration),
-    ) -> Result<Accepted, SendError> {
-        let key = HmacKey::new(KEY).unwrap();
-        send(&Service { url, key: &key, retry_for: Duration::from_mins(1), clock }, &test_run(), retrying)
-            .await
-    }
-
-    #[tokio::test]
-    async fn the_same_bytes_are_sent_until_they_are_accepted() {
-        for retried in [
-            ["503 Service Unavailable|{}|Retry-After: 0", ""],
-            [
-                r#"409 Conflict|{"error_details":[{"error_code":"SUBMISSION_IN_PROGRESS"}]}|Retry-After: 0"#,
-                "429 Too Many Requests|{}",
-            ],
-        ] {
-            let (url, server) = serve([retried[0], retried[1], ACCEPTED]);
-            let mut retries = 0;
-            let accepted = send_to(&url, Clock::System, |_, _| retries += 1).await.unwrap();
-            assert_eq!((accepted.test_result_id.to_string().as_str(), retries), (ID, 2));
-            let posted = server.join().unwrap();
-            assert!(posted.iter().all(|post| *post == posted[0]), "{posted:?}");
-            let (signature, body) = posted[0].split_once(' ').unwrap();
-            assert!(HmacKey::new(KEY).unwrap().verifies(body.as_bytes(), &signature.parse().unwrap()));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_stale_request_is_signed_again() {
-        let (url, server) = serve(["503 Service Unavailable|{}", ACCEPTED]);
-        let clock = Clock::manual("2026-01-15T10:30:00Z".parse().unwrap());
-        let same_clock = clock.clone();
-        send_to(&url, clock, |_, _| same_clock.advance(SIGNATURE_AGE_MAX + Duration::from_secs(1)))
-            .await
-            .unwrap();
-        let posted = server.join().unwrap();
-        assert!(posted[0].contains("10:30:00.000Z") && posted[1].contains("10:34:01.000Z"), "{posted:?}");
-    }
-
-    #[tokio::test]
-    async fn a_result_that_was_accepted_before_is_accepted() {
-        let (url, _) = serve([
-            r#"409 Conflict|{"error_details":[{"error_code":"ALREADY_ACCEPTED"}],"test_result_id":"6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70"}"#,
-        ]);
-        let accepted = send_to(&url, Clock::System, |_, _| {}).await.unwrap();
-        assert_eq!(accepted.test_result_id.to_string(), ID);
-    }
-
-    #[track_caller]
-    fn check(result: Result<Accepted, SendError>, expected: &str) {
-        let message = result.expect_err("the result is not accepted").to_string();
-        assert!(message.contains(expected), "{message}");
-    }
-
-    #[tokio::test]
-    async fn permanent_failures_are_not_retried() {
-        let never = |reason: &str, _| panic!("retried: {reason}");
-        let (url, _) = serve([
-            r#"400 Bad Request|{"message":"total: expected the sum","error_details":[{"error_code":"INVALID_TOTAL","property_name":"total"}]}"#,
-        ]);
-        check(send_to(&url, Clock::System, never).await, "400 Bad Request: total: expected the sum (total)");
-        let (url, _) = serve([
-            r#"401 Unauthorized|{"error_details":[{"error_code":"TIMESTAMP_NOT_FRESH"}]}|Date: Thu, 15 Jan 2026 10:30:00 GMT"#,
-        ]);
-        check(send_to(&url, Clock::System, never).await, "Thu, 15 Jan 2026 10:30:00 GMT at the service");
-        let (url, _) = serve([r#"401 Unauthorized|{"error_details":[{"error_code":"UNAUTHORIZED"}]}"#]);
-        check(send_to(&url, Clock::System, never).await, "check the key, and that acme/kit is registered");
-        let (url, _) =
-            serve([r#"405 Method Not Allowed|{"error_details":[{"error_code":"METHOD_NOT_ALLOWED"}]}"#]);
-        check(send_to(&url, Clock::System, never).await, "405 Method Not Allowed: check that --url");
-        let (url, _) = serve(["302 Found||Location: http://127.0.0.1:9/"]);
-        check(send_to(&url, Clock::System, never).await, "unexpected response 302 Found: check that --url");
-        for body in [
-            "{}",
-            r#"{"test_result_id":7}"#,
-            r#"{"test_result_id":"x\nmarkdown=[forged](https://evil.test)"}"#,
-            r#"{"test_result_id":"6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70\nmarkdown=x"}"#,
-        ] {
-            let (url, _) = serve([Box::leak(format!("202 Accepted|{body}").into_boxed_str())]);
-            check(send_to(&url, Clock::System, never).await, "check that --url");
-        }
-    }
-
-    #[tokio::test]
-    async fn retries_end_after_the_time_given() {
-        let (url, _) =
-            serve(["503 Service Unavailable|{\"message\":\"busy\"}|Retry-After: 18446744073709551615"]);
-        check(send_to(&url, Clock::System, |_, _| {}).await, "within 60 s: 503 Service Unavailable: busy");
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@
 mod dead_letters;
 mod feeds;
 mod help;
+mod keyless;
 mod packages;
 mod proxy;
 mod redelivery;
@@ -19,7 +20,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
+use badgesmith_domain::oidc_owners::OidcOwners;
+use badgesmith_domain::service_url::ServiceUrl;
 use embedded_aws::endpoint::Endpoint;
+use ingest_api::OidcSettings;
 use local::config::Config;
 use local::gateway::Gateway;
 use local::server::Server;
@@ -28,11 +32,15 @@ use serde_json::Value;
 use tests::http::Api;
 use tests::upstream::Upstream;
 
-/// A pipeline, its AWS, and the registries of its packages.
+/// The address of each world for ID tokens.
+const SERVICE: &str = "https://badges.example.com";
+
+/// A pipeline, its AWS, and its upstreams.
 struct World {
     server: Server,
     aws: SocketAddr,
     upstream: Upstream,
+    upstreams: UpstreamConfig,
 }
 
 #[derive(Debug)]
@@ -72,16 +80,24 @@ impl From<Output> for CommandOutput {
 impl World {
     async fn start() -> Self {
         let upstream = Upstream::start();
-        let upstreams = UpstreamConfig::new(
-            upstream.nuget_service_index().parse().unwrap(),
-            upstream.github_api().parse().unwrap(),
-        );
-        let config = Config { refresh_every: Duration::from_secs(1), ..Config::ephemeral(upstreams) };
+        let oidc = OidcSettings {
+            issuer: upstream.issuer().parse().unwrap(),
+            owners: OidcOwners::default(),
+            services: ServiceUrl::parse_list(SERVICE).unwrap(),
+        };
+        let upstreams = UpstreamConfig {
+            oidc: Some(oidc),
+            ..UpstreamConfig::new(
+                upstream.nuget_service_index().parse().unwrap(),
+                upstream.github_api().parse().unwrap(),
+            )
+        };
+        let config = Config { refresh_every: Duration::from_secs(1), ..Config::ephemeral(upstreams.clone()) };
         let mut server = Server::start(config).await.unwrap();
         let endpoint = Endpoint::bind(0).await.unwrap();
         let aws = endpoint.address();
         server.serve_aws(endpoint);
-        Self { server, aws, upstream }
+        Self { server, aws, upstream, upstreams }
     }
 
     fn api(&self) -> Api {
@@ -95,7 +111,7 @@ impl World {
     /// The functions with empty memory, as they are after five minutes.
     fn restarted(&self) -> Gateway {
         let config = self.server.aws().sdk_config();
-        Stack::new(&config, &UpstreamConfig::default(), &Clock::System).gateway
+        Stack::new(&config, &self.upstreams, None, &Clock::System).gateway
     }
 
     /// The command with these arguments and an empty environment.

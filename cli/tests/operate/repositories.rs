@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::{Arc, OnceLock};
 
 use badgesmith_aws::clock::Clock;
+use badgesmith_aws::secrets_manager::SecretsManager;
 use serde_json::json;
 use tests::client::{Post, result, with};
 
@@ -143,6 +144,18 @@ async fn a_leaked_own_secret_is_replaced_even_by_a_derived_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_own_secret_that_is_deleted_early_does_not_keep_a_key_from_being_replaced() {
+    let world = World::start().await;
+    key(&world, &["repo", "add", "acme/kit", "--own-secret"]).await;
+    key(&world, &["repo", "rotate", "acme/kit", "--derived"]).await;
+    let secrets = SecretsManager::new(&world.server.aws().sdk_config());
+    assert!(secrets.delete("badge/repo/acme/kit").await.unwrap());
+    let rotated = world.run(&["repo", "rotate", "acme/kit", "--compromised"]).await;
+    assert!(!rotated.stderr.contains("still exists"), "{rotated:?}");
+    assert_eq!(verdict(&world, "acme/kit", rotated.ok().trim()).await, "202");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn import_registers_every_secret_as_it_is() {
     let world = World::start().await;
     let key_text = "correct horse battery staple";
@@ -154,11 +167,21 @@ async fn import_registers_every_secret_as_it_is() {
     }
     world.run(&["repo", "add", "acme/one", "--own-secret"]).await.failed(1, "badgesmith repo import");
     let imported = world.run(&["repo", "import", "--json"]).await.json();
-    assert_eq!(imported, json!({ "registered": ["acme/one", "acme/two"], "unchanged": [], "removed": [] }));
+    assert_eq!(
+        imported,
+        json!({
+            "registered": ["acme/one", "acme/two"], "unchanged": [], "removed": [],
+            "ignored": ["badge/repo/acme/Upper"],
+        })
+    );
     assert_eq!(verdict(&world, "acme/one", key_text).await, "202");
     world.run(&["repo", "remove", "acme/two", "--yes"]).await.ok();
     let again = world.run(&["repo", "import"]).await.ok();
-    assert_eq!(again, "registered 0, 1 registered before, 1 stay removed\n");
+    assert_eq!(
+        again,
+        "registered 0, 1 registered before, 1 stay removed\n\
+         ignored names that are not in lower case: badge/repo/acme/Upper\n"
+    );
     assert_eq!(verdict(&world, "acme/two", key_text).await, "401 UNAUTHORIZED");
     let list = world.run(&["repo", "list"]).await.ok();
     let lines: Vec<_> = list.lines().map(|line| line.split("  ").next().unwrap()).collect();
@@ -201,7 +224,8 @@ async fn a_renamed_repository_keeps_its_badge_and_an_erased_one_loses_it() {
     world.run(&["repo", "update", "acme/kit", "--posts-per-minute", "400"]).await.failed(3, "was removed");
     world.run(&["repo", "update", "acme/toolkit", "--posts-per-minute", "0"]).await.failed(2, "0");
     // Moves what arrived in the meantime.
-    let again = world.run(&["repo", "rename", "acme/kit", "acme/toolkit"]).await;
+    world.run(&["repo", "rename", "acme/kit", "acme/toolkit"]).await.failed(2, "--yes");
+    let again = world.run(&["repo", "rename", "acme/kit", "acme/toolkit", "--yes"]).await;
     assert!(again.stderr.contains("Moved 0 latest results"), "{again:?}");
 
     world.run(&["repo", "erase", "acme/toolkit"]).await.failed(2, "--yes");

@@ -323,7 +323,9 @@ fn jobs_that_cannot_have_the_key_or_a_branch_succeed() {
         &["--passed", "1", "--suite", "test"],
         &push,
         2,
-        "::error title=BadgeSmith::no key: set BADGESMITH_KEY",
+        "::error title=BadgeSmith::no key, and no permission to request an OIDC token: add to the job or the workflow\
+         %0A%0Apermissions:%0A  id-token: write%0A%0A(with `contents: read` for actions/checkout, because a job has only \
+         the permissions that are listed), or set BADGESMITH_KEY (`key` in the action) to the key of acme/kit",
     );
     check(
         &["--passed", "1"],

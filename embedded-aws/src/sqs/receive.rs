@@ -15,7 +15,6 @@ use super::checksum;
 use super::errors::within;
 use super::queues::Queues;
 use crate::arn::ACCOUNT;
-use crate::database::blocking;
 use crate::error::ServiceError;
 use crate::template::{QueueSettings, Redrive};
 
@@ -102,7 +101,7 @@ impl Queues {
             // Created before the query, so that a message that arrives during the query is not missed.
             let arrived = self.arrived.notified();
             let (queues, request) = (self.clone(), Arc::clone(&request));
-            let (messages, next) = blocking(move || queues.take(&request)).await?;
+            let (messages, next) = self.database.calls.run(move || queues.take(&request)).await?;
             if !messages.is_empty() {
                 return Ok(json!({ "Messages": messages }).to_string());
             }

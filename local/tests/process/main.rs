@@ -8,7 +8,10 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod durability;
+mod keyless;
 mod restarts;
+mod self_hosting;
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Seek};

@@ -20,12 +20,18 @@ async fn the_demo_shows_a_badge_and_survives_a_restart() {
         let mut local = Local::start(&["--data-dir", data.to_str().unwrap()]);
         let demo = local.read_until("Stop with Ctrl-C");
         assert!(demo.contains(r#""message":"190 passed""#), "{demo}");
+        assert_eq!(demo.find("http"), demo.find(&format!("{}/repos/demo/badgesmith", local.url)), "{demo}");
         assert!(demo.contains("openssl dgst -sha256 -hmac"), "{demo}");
         let badge = "/badges/tests/linux/demo/badgesmith/main";
         assert!(demo.contains(&format!("{}{badge}", local.url)), "{demo}");
         assert_eq!(local.api().get(badge).await.unwrap().json()["message"], "190 passed");
-        let history = local.api().history("demo/badgesmith", "", 200).await.unwrap();
-        assert_eq!(history.len(), 1, "sent on the first start only");
+        let history =
+            local.api().history("demo/badgesmith", "&branch=main&platform=linux", 200).await.unwrap();
+        assert_eq!(history.len(), 168, "stored on the first start only");
+        let page = local.api().get("/repos/demo/badgesmith").await.unwrap().text;
+        assert!(page.contains("The last 84 runs"), "{page}");
+        let markdown = format!("[![Tests]({}/svg/tests/all/demo/badgesmith/main)]", local.url);
+        assert!(page.contains(&markdown), "{page}");
         assert_eq!(local.stop("-INT"), (Some(0), String::new()));
     }
 }

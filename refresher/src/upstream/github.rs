@@ -19,7 +19,7 @@ use url::Url;
 use self::listing::Listings;
 use super::fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
 use super::http_client::HttpClient;
-use super::request::{Api, Credential, Get};
+use super::request::{Api, Credential, Get, Redirects};
 use super::response::Response;
 use crate::tokens::{Token, Tokens};
 
@@ -232,7 +232,8 @@ impl GitHub {
         validators: &mut Validators,
     ) -> Result<Option<Visibility>, FetchError> {
         let validator = lookup.known.get(url.as_str());
-        let get = Get { url, validator, credential: Some(lookup.credential) };
+        let get =
+            Get { url, validator, credential: Some(lookup.credential), redirects: Redirects::SameOrigin };
         let validator = match self.http.get(get).await? {
             Response::NotFound => return Ok(None),
             Response::NotModified => validator.cloned().unwrap_or_default(),
@@ -257,12 +258,14 @@ impl GitHub {
 /// The valid ones of the names or tags, which are newest first. Of tags without a version, the one that was pushed last.
 fn versions_of(provider: Provider, names: &[String]) -> Versions {
     let scheme = provider.scheme();
-    let mut versions = names.iter().filter_map(|name| scheme.parse(name));
     if scheme != Scheme::Tags {
-        return versions.collect();
+        return names.iter().filter_map(|name| scheme.parse(name)).collect();
     }
+    // Signatures and attestations of images are tagged with the digest of their image:
+    // <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema>
+    let names = names.iter().filter(|name| !name.starts_with("sha256-"));
     let (tags, versions): (Vec<_>, Vec<_>) =
-        versions.by_ref().partition(|one| matches!(one, Version::Tag(_)));
+        names.filter_map(|name| scheme.parse(name)).partition(|one| matches!(one, Version::Tag(_)));
     if versions.is_empty() { tags.into_iter().take(1).collect() } else { versions.into_iter().collect() }
 }
 

@@ -137,7 +137,7 @@ impl HttpClient {
     }
 
     async fn attempt(&self, get: Get<'_>, key: &RateLimitKey) -> Result<Response, AttemptError> {
-        let redirects = get.redirects();
+        let Get { redirects, .. } = get;
         let client = match redirects {
             Redirects::SameOrigin => &self.same_origin,
             Redirects::AnyHost => &self.any_host,

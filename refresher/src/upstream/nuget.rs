@@ -21,7 +21,7 @@ use self::registration::{Registration, RegistrationReader};
 use self::service_index::Resources;
 use super::fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
 use super::http_client::HttpClient;
-use super::request::{Api, Credential, Get};
+use super::request::{Api, Credential, Get, Redirects};
 use super::response::Response;
 use crate::tokens::Token;
 
@@ -52,7 +52,7 @@ impl Feed {
     fn get<'a>(&'a self, url: &'a Url, validator: Option<&'a Validator>) -> Get<'a> {
         let token = self.token.as_ref().filter(|_| url.origin() == self.service_index.origin());
         let credential = token.map(|token| Credential { token, api: Api::Feed });
-        Get { url, validator, credential }
+        Get { url, validator, credential, redirects: Redirects::AnyHost }
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Get<'a> {
     /// Makes the request conditional.
     pub(super) validator: Option<&'a Validator>,
     pub(super) credential: Option<Credential<'a>>,
+    /// The redirects that are followed.
+    pub(super) redirects: Redirects,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +39,7 @@ pub(super) enum Api {
 /// The redirects that are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Redirects {
-    /// Nothing of GitHub's is on another host.
+    /// Nothing of GitHub's, or of an issuer's, is on another host.
     SameOrigin,
     /// As NuGet's clients do, but never from `https` to `http`. reqwest sends credentials to the first host only:
     /// <https://docs.rs/reqwest/latest/reqwest/redirect/index.html>
@@ -54,10 +56,6 @@ impl Redirects {
 }
 
 impl Get<'_> {
-    pub(super) fn redirects(&self) -> Redirects {
-        if self.is_for_github() { Redirects::SameOrigin } else { Redirects::AnyHost }
-    }
-
     pub(super) fn is_for_github(&self) -> bool {
         self.credential.is_some_and(|credential| credential.api != Api::Feed)
     }

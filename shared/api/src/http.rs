@@ -18,6 +18,10 @@ const JSON: &str = "application/json; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 /// An image has a logo as data and a style sheet inside, and nothing else.
 const SVG_CONTENT: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+const HTML: &str = "text/html; charset=utf-8";
+/// A page has no script, no inline style, and nothing from another address. It cannot be framed.
+const HTML_CONTENT: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const CSS: &str = "text/css; charset=utf-8";
 
 /// An HTTP request, as a view of the event from API Gateway or a function URL.
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +120,19 @@ impl Response {
             .header(header::CONTENT_TYPE, SVG)
             .header(header::CONTENT_SECURITY_POLICY, SVG_CONTENT)
             .body(text)
+    }
+
+    /// A response with a page.
+    pub fn html(status: StatusCode, text: String) -> Self {
+        Self::new(status)
+            .header(header::CONTENT_TYPE, HTML)
+            .header(header::CONTENT_SECURITY_POLICY, HTML_CONTENT)
+            .body(text)
+    }
+
+    /// A response with a stylesheet.
+    pub fn css(status: StatusCode, text: String) -> Self {
+        Self::new(status).header(header::CONTENT_TYPE, CSS).body(text)
     }
 
     fn body(mut self, text: String) -> Self {

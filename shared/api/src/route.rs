@@ -26,9 +26,15 @@ pub enum Route<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadRoute<'a> {
     /// `/tests/results/{owner}/{repo}`: the history of a repository.
-    History { owner: Cow<'a, str>, repo: Cow<'a, str> },
+    History {
+        owner: Cow<'a, str>,
+        repo: Cow<'a, str>,
+    },
     /// `/tests/latest/{owner}/{repo}`: the slots of a repository.
-    Latest { owner: Cow<'a, str>, repo: Cow<'a, str> },
+    Latest {
+        owner: Cow<'a, str>,
+        repo: Cow<'a, str>,
+    },
     /// `/badges/tests/{platform or all}/{owner}/{repo}/{branch}`
     TestBadge(BadgeFormat, Option<RawTarget<'a>>),
     /// `/badges/packages/nuget/{package}` or `/badges/packages/github/{org}/{package}`: the registry, and the rest of the
@@ -36,8 +42,22 @@ pub enum ReadRoute<'a> {
     PackageBadge(BadgeFormat, Registry, Cow<'a, str>),
     /// `/redirect/test-results/{platform or all}/{owner}/{repo}/{branch}`: redirects to the run behind a badge.
     Redirect(RawTarget<'a>),
+    Page(PageRoute<'a>),
     /// `/health`
     Health,
+}
+
+/// A page for people, or a file that pages need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageRoute<'a> {
+    /// `/`
+    Home,
+    /// `/repos/{owner}/{repo}`
+    Repository { owner: Cow<'a, str>, repo: Cow<'a, str> },
+    /// `/packages/nuget/{package}` or `/packages/github/{org}/{package}`: the registry, and the rest of the path.
+    Package(Registry, Cow<'a, str>),
+    /// `/assets/{name}`
+    Asset(&'a str),
 }
 
 /// A representation of a badge.
@@ -94,6 +114,9 @@ impl<'a> ReadRoute<'a> {
         if path == "health" {
             return Some(Self::Health);
         }
+        if let Some(page) = PageRoute::parse(path) {
+            return Some(Self::Page(page));
+        }
         for (prefix, format) in [("badges/", BadgeFormat::Json), ("svg/", BadgeFormat::Svg)] {
             if let Some(badge) = path.strip_prefix(prefix) {
                 return Self::badge(format, badge, branch);
@@ -103,16 +126,11 @@ impl<'a> ReadRoute<'a> {
             return RawTarget::parse(target, branch).map(Self::Redirect);
         }
         if let Some(names) = path.strip_prefix("tests/latest/") {
-            let (owner, repo) = Self::repository(names)?;
+            let (owner, repo) = repository(names)?;
             return Some(Self::Latest { owner, repo });
         }
-        let (owner, repo) = Self::repository(path.strip_prefix("tests/results/")?)?;
+        let (owner, repo) = repository(path.strip_prefix("tests/results/")?)?;
         Some(Self::History { owner, repo })
-    }
-
-    fn repository(names: &'a str) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
-        let (owner, repo) = names.split_once('/').filter(|(_, repo)| !repo.contains('/'))?;
-        Some((decode(owner), decode(repo)))
     }
 
     fn badge(format: BadgeFormat, path: &'a str, branch: Option<String>) -> Option<Self> {
@@ -124,14 +142,41 @@ impl<'a> ReadRoute<'a> {
     }
 
     fn package_badge(format: BadgeFormat, names: &'a str) -> Option<Self> {
-        let (registry, names) = names.split_once('/')?;
-        let registry = match &*decode(registry).to_ascii_lowercase() {
-            "nuget" => Registry::NuGet,
-            "github" => Registry::GitHub,
-            _ => return None,
-        };
-        Some(Self::PackageBadge(format, registry, decode(names)))
+        let (registry, names) = package(names)?;
+        Some(Self::PackageBadge(format, registry, names))
     }
+}
+
+impl<'a> PageRoute<'a> {
+    fn parse(path: &'a str) -> Option<Self> {
+        if path.is_empty() {
+            return Some(Self::Home);
+        }
+        match path.split_once('/')? {
+            ("repos", names) => {
+                let (owner, repo) = repository(names)?;
+                Some(Self::Repository { owner, repo })
+            }
+            ("packages", names) => package(names).map(|(registry, names)| Self::Package(registry, names)),
+            ("assets", name) => Some(Self::Asset(name)),
+            _ => None,
+        }
+    }
+}
+
+fn repository(names: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    let (owner, repo) = names.split_once('/').filter(|(_, repo)| !repo.contains('/'))?;
+    Some((decode(owner), decode(repo)))
+}
+
+fn package(names: &str) -> Option<(Registry, Cow<'_, str>)> {
+    let (registry, names) = names.split_once('/')?;
+    let registry = match &*decode(registry).to_ascii_lowercase() {
+        "nuget" => Registry::NuGet,
+        "github" => Registry::GitHub,
+        _ => return None,
+    };
+    Some((registry, decode(names)))
 }
 
 impl<'a> RawTarget<'a> {
@@ -262,11 +307,25 @@ mod tests {
                 "{path}"
             );
         }
+        let (owner, repo) = ("acme".into(), "kit".into());
+        for (path, page) in [
+            ("/", PageRoute::Home),
+            ("/repos/acme/kit", PageRoute::Repository { owner, repo }),
+            ("/packages/NuGet/Acme.Kit", PageRoute::Package(Registry::NuGet, "Acme.Kit".into())),
+            ("/packages/github/acme/kit%2Fapi", PageRoute::Package(Registry::GitHub, "acme/kit/api".into())),
+            ("/assets/style.css", PageRoute::Asset("style.css")),
+        ] {
+            assert_eq!(read(path), Some(ReadRoute::Page(page)), "{path}");
+        }
         for unknown in [
             "",
             "/badges/packages/nuget",
             "/badges/packages/npm/left-pad",
-            "/",
+            "/packages/npm/left-pad",
+            "/packages/nuget",
+            "/repos",
+            "/repos/acme",
+            "/repos/acme/kit/main",
             "/tests",
             "/tests/resultsx",
             "/tests/results/acme",

@@ -8,7 +8,11 @@ mod feeds;
 #[cfg(feature = "admin")]
 mod feeds_admin;
 mod history;
+mod issuers;
 mod nonces;
+mod owners;
+#[cfg(feature = "admin")]
+mod owners_admin;
 mod package_content;
 mod package_item;
 mod package_leases;
@@ -27,7 +31,9 @@ pub use feeds::{Feeds, RegisteredFeed};
 #[cfg(feature = "admin")]
 pub use feeds_admin::Feed;
 pub use history::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery};
+pub use issuers::{IssuerRecord, Issuers};
 pub use nonces::{Nonces, Reservation, ReservationOutcome};
+pub use owners::{Owners, PinOutcome};
 pub use package_leases::{Lease, LeaseOutcome};
 pub use package_updates::ContentUpdate;
 pub use packages::{DuePackage, DuePage, DuePosition, Packages};

@@ -22,8 +22,16 @@ pub const RESULTS_DEAD_LETTER_QUEUE_URL: &str = "RESULTS_DEAD_LETTER_QUEUE_URL";
 pub const SECRET_PREFIX: &str = "SECRET_PREFIX";
 /// The ARN of the secret with the master key, from which the keys of repositories are derived.
 pub const MASTER_KEY_ARN: &str = "MASTER_KEY_ARN";
+/// The URL of the issuer of ID tokens. Without it, no ID token is accepted.
+pub const OIDC_ISSUER: &str = "OIDC_ISSUER";
+/// The owners whose repositories register themselves with their first ID token, with commas; none if unset.
+pub const OIDC_OWNERS: &str = "OIDC_OWNERS";
+/// The addresses of this service that ID tokens may be for, with commas.
+pub const SERVICE_URLS: &str = "SERVICE_URLS";
 /// The name of the event bus.
 pub const EVENT_BUS_NAME: &str = "EVENT_BUS_NAME";
+/// The public URL of the service, for links on its pages; if unset, the host of the request.
+pub const PUBLIC_URL: &str = "PUBLIC_URL";
 /// The name of the stack, the dimension of its metrics. Without it, no metrics are written.
 pub const STACK_NAME: &str = "STACK_NAME";
 

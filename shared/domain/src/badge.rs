@@ -143,11 +143,11 @@ impl Badge {
         self.label
     }
 
-    pub(crate) fn message(&self) -> &str {
+    pub fn message(&self) -> &str {
         &self.message
     }
 
-    pub(crate) fn color(&self) -> Color {
+    pub fn color(&self) -> Color {
         self.color
     }
 

@@ -11,6 +11,8 @@
 //! | `badge-secrets` | `SECRET#{provider}#{organization or feed}#{package or *}` | `META` |
 //! | the same: feeds | `FEED#{name}` | `META` |
 //! | the same: registrations | `REPOSITORY#{owner}#{repo}` | `META` |
+//! | the same: owners of keyless repositories | `OWNER#{owner}` | `META` |
+//! | the same: issuers of ID tokens | `ISSUER#{URL}` | `META` |
 //!
 //! `#` and `%` in names are percent-encoded, so that no name can forge another key. An order is
 //! `{timestamp}#{run_id}.{run_attempt}#{test_result_id}`. Orders sort by time and, within one millisecond, by run
@@ -20,7 +22,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ids::{Branch, Nonce, ParseError, Platform, Repository};
+use crate::ids::{Branch, Nonce, Owner, ParseError, Platform, Repository};
+use crate::issuer::Issuer;
 use crate::package::{FeedName, Package};
 use crate::secret_scope::SecretScope;
 use crate::signature::Digest;
@@ -153,6 +156,16 @@ pub fn registered_repository(partition: &str) -> Option<Repository> {
     // Names of repositories contain no `#` or `%`, so nothing needs to be decoded.
     let (owner, repo) = partition.strip_prefix(REGISTRATIONS)?.split_once('#')?;
     Some(Repository { owner: owner.parse().ok()?, repo: repo.parse().ok()? })
+}
+
+/// The partition key of what is known about an owner of keyless repositories.
+pub fn owner_partition(owner: &Owner) -> String {
+    format!("OWNER#{}", part(owner.as_str()))
+}
+
+/// The partition key of the keys of an issuer.
+pub fn issuer_partition(issuer: &Issuer) -> String {
+    format!("ISSUER#{}", part(issuer.as_str()))
 }
 
 /// One partition of the index of due packages.

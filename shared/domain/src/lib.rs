@@ -34,14 +34,18 @@
 
 pub mod badge;
 pub mod derived_key;
+pub mod id_token;
 pub mod ids;
+pub mod issuer;
 pub mod key;
 pub mod message;
+pub mod oidc_owners;
 pub mod package;
 pub mod package_record;
 pub mod package_request;
 pub mod registration;
 pub mod secret_scope;
+pub mod service_url;
 pub mod signature;
 pub mod slots;
 pub mod svg;

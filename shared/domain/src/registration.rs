@@ -30,11 +30,26 @@ pub struct ActiveRegistration {
     pub rotated: Option<Timestamp>,
 }
 
-/// The proofs that count. A signature by any of these keys is one.
+/// The proofs that count: a signature by any of these keys, or an ID token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proofs {
     pub derived: Option<DerivedKeyIds>,
     pub own_secret: Option<OwnSecret>,
+    pub keyless: Option<Keyless>,
+}
+
+/// ID tokens of the repository's CI jobs count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keyless {
+    /// The only ids that its tokens may have. `None` before the first valid token, which brings them.
+    pub ids: Option<AccountIds>,
+}
+
+/// The ids of a repository and its owner at the CI system. Names can be given to somebody else, ids cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountIds {
+    pub repository: u64,
+    pub owner: u64,
 }
 
 /// The ids of the derived keys.
@@ -70,12 +85,18 @@ impl ActiveRegistration {
     /// A new registration with a derived key.
     pub fn with_derived_key(key_id: KeyId, now: Timestamp) -> Self {
         let derived = Some(DerivedKeyIds { current: key_id, previous: None });
-        Self::new(Proofs { derived, own_secret: None }, now)
+        Self::new(Proofs { derived, ..Proofs::default() }, now)
     }
 
     /// A new registration with a secret of its own.
     pub fn with_own_secret(now: Timestamp) -> Self {
-        Self::new(Proofs { derived: None, own_secret: Some(OwnSecret { until: None }) }, now)
+        let own_secret = Some(OwnSecret { until: None });
+        Self::new(Proofs { own_secret, ..Proofs::default() }, now)
+    }
+
+    /// A new registration without a key, whose ID tokens must have these ids. `None` accepts those of the first one.
+    pub fn keyless(ids: Option<AccountIds>, now: Timestamp) -> Self {
+        Self::new(Proofs { keyless: Some(Keyless { ids }), ..Proofs::default() }, now)
     }
 
     fn new(proofs: Proofs, now: Timestamp) -> Self {
@@ -87,13 +108,13 @@ impl ActiveRegistration {
     #[must_use]
     pub fn rotated(&self, key_id: KeyId, compromised: bool, now: Timestamp) -> Self {
         let until = now.plus(PREVIOUS_KEY_LIFETIME);
-        let Proofs { derived, own_secret } = &self.proofs;
+        let Proofs { derived, own_secret, keyless } = self.proofs;
         let previous = derived.map(|ids| (ids.current, until)).filter(|_| !compromised);
-        let own_secret = own_secret.filter(|_| !compromised).map(|secret| OwnSecret {
-            until: Some(secret.until.map_or(until, |earlier| earlier.min(until))),
+        let own_secret = own_secret.filter(|secret| !compromised && secret.counts_at(now)).map(|secret| {
+            OwnSecret { until: Some(secret.until.map_or(until, |earlier| earlier.min(until))) }
         });
         let derived = Some(DerivedKeyIds { current: key_id, previous });
-        Self { proofs: Proofs { derived, own_secret }, rotated: Some(now), ..self.clone() }
+        Self { proofs: Proofs { derived, own_secret, keyless }, rotated: Some(now), ..self.clone() }
     }
 }
 
@@ -142,5 +163,10 @@ mod tests {
         check(&rotated, day, &[id(1)], false);
         let again = rotated.rotated(id(2), false, NOW.plus(day / 2));
         check(&again, day, &[id(2), id(1)], false);
+        assert_eq!(
+            rotated.rotated(id(2), false, NOW.plus(day)).proofs.own_secret,
+            None,
+            "it may be deleted by now"
+        );
     }
 }

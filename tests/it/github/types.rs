@@ -61,7 +61,8 @@ async fn a_container_image_shows_its_highest_tag_or_the_last_one() {
         upstream.github_publish_as("container", ACME, name, Visibility::Public, tags);
     };
     publish("shop/api", &["v1.9.0", "1.10.0,latest,1.10", "", "sha-1f,edge", "v2.0.0-rc.1"]);
-    publish("tool", &["nightly", "", "main,sha-77", ""]);
+    let signature = format!("sha256-{}.sig", "ab".repeat(32));
+    publish("tool", &["nightly", "", "main,sha-77", "", &signature]);
     publish("empty", &["", ""]);
     assert_eq!(world.look_up("github/acme/shop/api?type=container").await, "1.10.0");
     assert_eq!(world.version("github/acme/shop%2Fapi?type=container&prerelease").await, "2.0.0-rc.1");

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod issuer;
+
 const TOKEN: (&str, &str) = ("authorization", "Bearer ghp_reader");
 const AGENT: (&str, &str) = ("user-agent", "tests");
 const VERSIONS: &str = "/orgs/acme/packages/nuget/acme.kit/versions";

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{GitHub, Lookup, pages};
 use crate::upstream::fetch::FetchError;
-use crate::upstream::request::Get;
+use crate::upstream::request::{Get, Redirects};
 use crate::upstream::response::Response;
 
 /// How long a list is used. Invented names must not read it again each time.
@@ -75,7 +75,12 @@ impl GitHub {
     async fn read_list(&self, first: Url, lookup: Lookup<'_>) -> Result<HashMap<String, String>, FetchError> {
         let (mut url, mut names) = (first, HashMap::new());
         for _ in 0..PAGES_MAX {
-            let get = Get { url: &url, validator: None, credential: Some(lookup.credential) };
+            let get = Get {
+                url: &url,
+                validator: None,
+                credential: Some(lookup.credential),
+                redirects: Redirects::SameOrigin,
+            };
             let document = match self.http.get(get).await {
                 Ok(Response::Found(document)) => document,
                 // The token may read the package all the same, or this kind of owner does not exist.

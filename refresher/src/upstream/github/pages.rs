@@ -11,7 +11,7 @@ use url::Url;
 use super::Lookup;
 use crate::upstream::fetch::FetchError;
 use crate::upstream::http_client::HttpClient;
-use crate::upstream::request::Get;
+use crate::upstream::request::{Get, Redirects};
 use crate::upstream::response::Response;
 
 /// The largest page of GitHub's API.
@@ -63,7 +63,9 @@ pub(super) async fn walk(
     let (mut url, mut names) = (first.clone(), Vec::new());
     for page in 1.. {
         let validator = known.get(url.as_str()).filter(|validator| validator.versions.is_some());
-        let response = http.get(Get { url: &url, validator, credential: Some(credential) }).await?;
+        let response = http
+            .get(Get { url: &url, validator, credential: Some(credential), redirects: Redirects::SameOrigin })
+            .await?;
         let validator = match response {
             Response::NotFound => return Ok(None),
             Response::NotModified => validator.cloned().unwrap_or_default(),

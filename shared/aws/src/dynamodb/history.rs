@@ -6,7 +6,7 @@ use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 
 use super::results::Results;
-use super::{PK, SK, StoreError, item_key, result_item, string};
+use super::{Item, PK, SK, StoreError, item_key, result_item, string};
 use crate::sdk::AwsError;
 
 /// A query of a repository's history.
@@ -81,6 +81,25 @@ impl Results {
         Ok(Some(HistoryPage { results: found, next }))
     }
 
+    /// The newest results of a platform and branch, newest first: one query, which reads 1 MB at most. `true` if there
+    /// may be older ones.
+    ///
+    /// # Errors
+    /// [`StoreError`] if DynamoDB fails or an item is corrupt.
+    pub async fn newest(
+        &self,
+        repository: &Repository,
+        platform: Platform,
+        branch: &Branch,
+        count_max: usize,
+    ) -> Result<(Vec<TestResult>, bool), StoreError> {
+        let partition = key::results_partition(repository);
+        let (first, last) = ResultRange::Branch(platform, branch).range();
+        let range = KeyRange { first, last, after: None };
+        let (results, next) = self.query(&partition, &range, None, count_max).await?;
+        Ok((results, next.is_some()))
+    }
+
     /// At most `count_max` results of a range, newest first.
     async fn newest_first(
         &self,
@@ -92,31 +111,41 @@ impl Results {
         let mut start = range.after.as_ref().map(|sort| item_key(partition, sort));
         // DynamoDB ends a page after 1 MB, even if it holds fewer results than the limit.
         loop {
-            let limit = i32::try_from(count_max - results.len()).unwrap_or(i32::MAX);
-            let output = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("#pk = :pk AND #sk BETWEEN :first AND :last")
-                .expression_attribute_names("#pk", PK)
-                .expression_attribute_names("#sk", SK)
-                .expression_attribute_values(":pk", string(partition))
-                .expression_attribute_values(":first", string(&range.first))
-                .expression_attribute_values(":last", string(&range.last))
-                .scan_index_forward(false)
-                .limit(limit)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| AwsError::new("dynamodb:Query", error))?;
-            for item in output.items() {
-                results.push(result_item::to_result(item)?);
-            }
-            start = output.last_evaluated_key;
+            let (found, next) = self.query(partition, range, start, count_max - results.len()).await?;
+            results.extend(found);
+            start = next;
             if start.is_none() || results.len() >= count_max {
                 return Ok(results);
             }
         }
+    }
+
+    /// The results of one query, and where the next one starts.
+    async fn query(
+        &self,
+        partition: &str,
+        range: &KeyRange,
+        start: Option<Item>,
+        count_max: usize,
+    ) -> Result<(Vec<TestResult>, Option<Item>), StoreError> {
+        let output = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#pk = :pk AND #sk BETWEEN :first AND :last")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#sk", SK)
+            .expression_attribute_values(":pk", string(partition))
+            .expression_attribute_values(":first", string(&range.first))
+            .expression_attribute_values(":last", string(&range.last))
+            .scan_index_forward(false)
+            .limit(i32::try_from(count_max).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("dynamodb:Query", error))?;
+        let results = output.items().iter().map(result_item::to_result).collect::<Result<_, _>>()?;
+        Ok((results, output.last_evaluated_key))
     }
 }
 

@@ -2,37 +2,27 @@
 
 #[cfg(feature = "admin")]
 mod admin;
+mod item;
+mod keyless;
 
 #[cfg(feature = "admin")]
 pub use admin::RegistrationRecord;
 
-use std::num::NonZeroU32;
-
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_types::SdkConfig;
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::key;
-use badgesmith_domain::registration::{
-    ActiveRegistration, DerivedKeyIds, OwnSecret, POSTS_PER_MINUTE, Proofs, Registration,
-};
+use badgesmith_domain::registration::Registration;
+use uuid::Uuid;
 
-use super::{Item, StoreError, corrupt, integer, item_key, optional, required};
+use self::item::{to_item, to_registration};
+use super::{PK, StoreError, item_key, string};
 use crate::sdk::AwsError;
 
-/// The id of the derived key, and of the one before it with its end.
-const KEY_ID: &str = "KeyId";
-const PREVIOUS_KEY_ID: &str = "PreviousKeyId";
-const PREVIOUS_KEY_UNTIL: &str = "PreviousKeyUntil";
-/// Whether the repository has a secret of its own, and until when that counts.
-const OWN_SECRET: &str = "OwnSecret";
-const OWN_SECRET_UNTIL: &str = "OwnSecretUntil";
-/// Absent for the default.
-const RATE: &str = "PostsPerMinute";
-const CREATED_AT: &str = "CreatedAt";
-const ROTATED_AT: &str = "RotatedAt";
-/// Marks a tombstone.
-const REMOVED_AT: &str = "RemovedAt";
+/// Random, new with each write. A write that expects another one changes nothing.
+const REVISION: &str = "Revision";
 
 /// The table of registrations. It holds ids of keys, never the keys.
 #[derive(Debug, Clone)]
@@ -61,36 +51,39 @@ impl Registrations {
         let key = item_key(&key::registration_partition(repository), key::META);
         self.client.get_item().table_name(&self.table).set_key(Some(key))
     }
-}
 
-/// Parses an item.
-///
-/// # Errors
-/// [`StoreError::CorruptItem`] names the first attribute that is missing or invalid.
-fn to_registration(item: &Item) -> Result<Registration, StoreError> {
-    if let Some(removed) = optional(item, REMOVED_AT)? {
-        return Ok(Registration::Removed(removed));
+    /// Stores a registration in place of the one with the revision `replaced`. `false` if that has changed in the
+    /// meantime or, without it, if there is a registration. A lost response changes nothing: the SDK's retry finds its own
+    /// write.
+    async fn store(
+        &self,
+        repository: &Repository,
+        registration: &Registration,
+        replaced: Option<&str>,
+    ) -> Result<bool, AwsError> {
+        let revision = Uuid::new_v4().to_string();
+        let mut put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(to_item(repository, registration)))
+            .item(REVISION, string(&revision))
+            .expression_attribute_names("#revision", REVISION)
+            .expression_attribute_values(":new", string(&revision));
+        put = match replaced {
+            Some(replaced) => put
+                .condition_expression("#revision = :replaced OR #revision = :new")
+                .expression_attribute_values(":replaced", string(replaced)),
+            None => put
+                .condition_expression("attribute_not_exists(#pk) OR #revision = :new")
+                .expression_attribute_names("#pk", PK),
+        };
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                Some(_) | None => Err(AwsError::new("dynamodb:PutItem", error)),
+            },
+        }
     }
-    let previous = match optional(item, PREVIOUS_KEY_ID)? {
-        Some(id) => Some((id, required(item, PREVIOUS_KEY_UNTIL)?)),
-        None => None,
-    };
-    let derived = optional(item, KEY_ID)?.map(|current| DerivedKeyIds { current, previous });
-    let own_secret = match item.get(OWN_SECRET).map(|value| value.as_bool()) {
-        None => None,
-        Some(Ok(true)) => Some(OwnSecret { until: optional(item, OWN_SECRET_UNTIL)? }),
-        Some(Ok(false) | Err(_)) => return Err(corrupt(item, OWN_SECRET)),
-    };
-    let posts_per_minute = match item.get(RATE) {
-        None => POSTS_PER_MINUTE,
-        Some(_) => integer(item, RATE)
-            .and_then(|rate| NonZeroU32::new(u32::try_from(rate).ok()?))
-            .ok_or_else(|| corrupt(item, RATE))?,
-    };
-    Ok(Registration::Active(ActiveRegistration {
-        proofs: Proofs { derived, own_secret },
-        posts_per_minute,
-        created: required(item, CREATED_AT)?,
-        rotated: optional(item, ROTATED_AT)?,
-    }))
 }

@@ -32,7 +32,7 @@ impl SlotPosition {
 }
 
 /// One page of slots, and the position of the next.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SlotPage {
     pub slots: Vec<TestResult>,
     /// `None` on the last page.

@@ -84,11 +84,12 @@ impl SecretNames {
         }
     }
 
-    /// The repository whose secret has this name; `None` for another secret.
-    pub fn repository_of(&self, name: &str) -> Option<Repository> {
+    /// The repository whose secret has this name, and whether functions read it: they read names in lower case only.
+    /// `None` for another secret.
+    pub fn repository_of(&self, name: &str) -> Option<(Repository, bool)> {
         let repository = name.strip_prefix(&self.prefix)?.strip_prefix("/repo/")?.parse().ok()?;
-        // Functions read names in lower case only.
-        (self.repository(&repository) == name).then_some(repository)
+        let is_read = self.repository(&repository) == name;
+        Some((repository, is_read))
     }
 }
 

@@ -1,0 +1,75 @@
+//! Pages for people: the results of a repository, the versions of a package, and a start page.
+//!
+//! A page shows what badges add up. It works without scripts. Its templates escape all text, so no name from outside
+//! becomes markup. A page has at most 30 KB, so a list ends when its share is used up, and the page says so.
+
+mod address;
+mod assets;
+mod branches;
+mod failed_tests;
+mod home;
+mod layout;
+mod overview;
+mod package;
+mod recent_results;
+mod repository;
+mod run_chart;
+mod runs;
+mod snippets;
+mod suites;
+
+use badgesmith_api::http::{Request, Response};
+use badgesmith_api::route::PageRoute;
+use badgesmith_aws::dynamodb::Results;
+use badgesmith_domain::service_url::ServiceUrl;
+use badgesmith_domain::timestamp::Timestamp;
+
+use crate::feed_reader::FeedReader;
+use crate::package_reader::PackageReader;
+use crate::respond;
+use address::Site;
+
+pub(crate) use repository::branch_path;
+
+/// What pages read from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Readers<'a> {
+    pub(crate) results: &'a Results,
+    pub(crate) packages: &'a PackageReader,
+    pub(crate) feeds: &'a FeedReader,
+}
+
+/// The page of `route`.
+pub(crate) async fn page(
+    readers: Readers<'_>,
+    request: Request<'_>,
+    route: PageRoute<'_>,
+    public_url: Option<&ServiceUrl>,
+    now: Timestamp,
+) -> Response {
+    let site = Site::new(public_url, request);
+    match route {
+        PageRoute::Home => home::page(request, &site),
+        PageRoute::Asset(name) => assets::find(request, name),
+        PageRoute::Repository { owner, repo } => {
+            match repository::page(readers.results, request, (&owner, &repo), &site, now).await {
+                Ok(response) => response,
+                Err(error) => {
+                    tracing::error!(owner = &*owner, repo = &*repo, %error, "failed to read results");
+                    unavailable()
+                }
+            }
+        }
+        PageRoute::Package(registry, names) => {
+            let found =
+                package::page((readers.packages, readers.feeds), request, (registry, &names), &site, now)
+                    .await;
+            found.unwrap_or_else(unavailable)
+        }
+    }
+}
+
+/// The page while DynamoDB fails.
+pub(crate) fn unavailable() -> Response {
+    respond::page_unavailable(layout::unavailable())
+}

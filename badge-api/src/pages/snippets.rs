@@ -1,0 +1,74 @@
+//! The snippets that put a badge into a README.
+
+use badgesmith_api::route::{branch_suffix, segment};
+use badgesmith_domain::ids::{Branch, Repository};
+use maud::{Markup, PreEscaped, html};
+
+use super::address::Site;
+use super::layout::fit;
+
+/// The share of the page of the snippets, in bytes. Only the name of a branch or package can exceed it.
+const BYTES_MAX: usize = 5000;
+
+/// A badge in a README.
+pub(super) struct Badge<'a> {
+    /// The text in place of the image.
+    pub(super) text: &'a str,
+    /// The path below `/svg` and `/badges`, with its query.
+    pub(super) path: &'a str,
+    /// The URL that a click on the badge leads to.
+    pub(super) link: &'a str,
+}
+
+/// The badge of a branch.
+pub(super) fn tests(repository: &Repository, branch: &Branch, site: &Site<'_>) -> Markup {
+    let target = format!("tests/all/{repository}{}", branch_suffix(branch.as_str()));
+    let link =
+        site.url(&format!("/redirect/test-results/all/{repository}{}", branch_suffix(branch.as_str())));
+    draw(&Badge { text: "Tests", path: &target, link: &link }, site)
+}
+
+pub(super) fn draw(badge: &Badge<'_>, site: &Site<'_>) -> Markup {
+    let Badge { text, path, link } = *badge;
+    let image = site.url(&format!("/svg/{path}"));
+    let endpoint = segment(&site.url(&format!("/badges/{path}")));
+    let shields = format!("https://img.shields.io/endpoint?url={endpoint}");
+    let own = formats(text, &image, link).into_iter();
+    let of_shields = formats(text, &shields, link)
+        .into_iter()
+        .map(|(name, snippet)| (format!("{name}, shields.io"), snippet));
+    let own = fit(BYTES_MAX / 2, own.map(|(name, snippet)| field(name, &snippet)));
+    let of_shields = fit(BYTES_MAX / 2, of_shields.map(|(name, snippet)| field(&name, &snippet)));
+    html! {
+        section {
+            h2 #badge { "Badge" }
+            p { img.badge src={ "/svg/" (path) } alt={ "Badge: " (text) } height="20"; }
+            @if !site.is_known() {
+                p.note { "These addresses are relative. Set the parameter " code { "PublicUrl" } " of the service, so that they work elsewhere." }
+            }
+            div.snippets { (own.markup) }
+            @if site.is_https() {
+                details { summary { "Images from shields.io" } div.snippets { (of_shields.markup) } }
+            }
+            @if own.shown == 0 { p.note { "The name is too long for a snippet." } }
+        }
+    }
+}
+
+/// The snippet of each format. URLs are percent-encoded, and texts have no special characters.
+fn formats(text: &str, image: &str, link: &str) -> [(&'static str, String); 5] {
+    [
+        ("Markdown", format!("[![{text}]({image})]({link})")),
+        ("HTML", format!(r#"<a href="{link}"><img src="{image}" alt="{text}"></a>"#)),
+        ("reStructuredText", format!(".. image:: {image}\n   :target: {link}\n   :alt: {text}")),
+        ("AsciiDoc", format!("image:{image}[{text},link=\"{link}\"]")),
+        ("URL", image.to_owned()),
+    ]
+}
+
+fn field(name: &str, snippet: &str) -> Markup {
+    let rows = snippet.lines().count();
+    html! {
+        label { span { (name) } textarea readonly rows=(rows) spellcheck="false" { (PreEscaped("\n")) (snippet) } }
+    }
+}

@@ -1,0 +1,155 @@
+//! The calls to a database. They run one after the other, while earlier ones wait for the disk. Those that wait at the
+//! same time share one fsync.
+
+use std::fmt;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::spawn_blocking;
+
+use crate::error::ServiceError;
+use crate::write_ahead_log::WriteAheadLog;
+
+/// How many calls wait or run. Further callers wait until one has ended.
+const CALLS_MAX: usize = 256;
+
+/// Runs the work of a call, and returns how to answer it after the sync.
+type Call = Box<dyn FnOnce() -> Answer + Send>;
+type Answer = Box<dyn FnOnce(&rusqlite::Result<()>) + Send>;
+
+/// The calls to one database; clones share them.
+#[derive(Clone)]
+pub(crate) struct Calls(Arc<Shared>);
+
+struct Shared {
+    permits: Arc<Semaphore>,
+    /// Calls that have not run yet.
+    calls: Line<Call>,
+    /// Answers to calls whose commits may not be on disk yet.
+    answers: Line<Answer>,
+    /// `None` for a database in memory.
+    log: Mutex<Option<WriteAheadLog>>,
+}
+
+/// What waits for one thread, which takes it all at once.
+struct Line<T>(Mutex<Waiting<T>>);
+
+struct Waiting<T> {
+    waiting: Vec<T>,
+    /// Whether a thread has begun to take from the line, and has not found it empty since.
+    is_served: bool,
+}
+
+impl<T> Line<T> {
+    fn new() -> Self {
+        Self(Mutex::new(Waiting { waiting: Vec::new(), is_served: false }))
+    }
+
+    fn add(&self, more: impl IntoIterator<Item = T>) {
+        self.0.lock().waiting.extend(more);
+    }
+
+    /// Whether the caller has to serve the line, because no thread does.
+    fn must_serve(&self) -> bool {
+        let mut line = self.0.lock();
+        !line.waiting.is_empty() && !mem::replace(&mut line.is_served, true)
+    }
+
+    /// All that waits. If nothing does, the caller has served the line.
+    fn take(&self) -> Vec<T> {
+        let mut line = self.0.lock();
+        line.is_served = !line.waiting.is_empty();
+        mem::take(&mut line.waiting)
+    }
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Calls(..)")
+    }
+}
+
+impl Calls {
+    /// Calls to the database at `path`, which has the journal mode WAL, or to one in memory.
+    pub(crate) fn new(path: Option<&Path>) -> rusqlite::Result<Self> {
+        let log = path.map(WriteAheadLog::open).transpose()?;
+        Ok(Self(Arc::new(Shared {
+            permits: Arc::new(Semaphore::new(CALLS_MAX)),
+            calls: Line::new(),
+            answers: Line::new(),
+            log: Mutex::new(log),
+        })))
+    }
+
+    /// Runs `work` on a thread that may block. Its result, also an error such as a failed condition, is returned when all
+    /// commits that led to it are on disk.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let permit = Arc::clone(&self.0.permits).acquire_owned().await;
+        let (sender, receiver) = oneshot::channel();
+        let call: Call = Box::new(move || {
+            let result = catch_unwind(AssertUnwindSafe(work));
+            Box::new(move |synced| {
+                drop(permit);
+                let Ok(result) = result else { return };
+                // The caller may have stopped waiting.
+                let _ = sender.send(match synced {
+                    Ok(()) => result,
+                    Err(error) => Err(ServiceError::server(error.to_string())),
+                });
+            })
+        });
+        self.0.calls.add([call]);
+        if self.0.calls.must_serve() {
+            let shared = Arc::clone(&self.0);
+            spawn_blocking(move || shared.run());
+        }
+        receiver.await.unwrap_or_else(|_| Err(ServiceError::server("the call panicked")))
+    }
+
+    /// Returns when all commits are on disk.
+    pub(crate) fn sync(&self) -> rusqlite::Result<()> {
+        self.0.sync()
+    }
+}
+
+impl Shared {
+    /// Runs calls until none waits. Then this thread syncs, too, and another one runs the next calls.
+    fn run(self: &Arc<Self>) {
+        let mut calls = self.calls.take();
+        while !calls.is_empty() {
+            let answers: Vec<_> = calls.into_iter().map(|call| call()).collect();
+            self.answers.add(answers);
+            calls = self.calls.take();
+            if !calls.is_empty() && self.answers.must_serve() {
+                let shared = Arc::clone(self);
+                spawn_blocking(move || shared.answer());
+            }
+        }
+        if self.answers.must_serve() {
+            self.answer();
+        }
+    }
+
+    /// Syncs and answers until no answer waits.
+    fn answer(&self) {
+        let mut answers = self.answers.take();
+        while !answers.is_empty() {
+            let synced = self.sync();
+            for answer in answers {
+                answer(&synced);
+            }
+            answers = self.answers.take();
+        }
+    }
+
+    fn sync(&self) -> rusqlite::Result<()> {
+        self.log.lock().as_mut().map_or(Ok(()), WriteAheadLog::sync)
+    }
+}
