@@ -138,6 +138,18 @@ async fn a_branch_has_a_page_and_an_address_that_is_encoded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fork_or_a_pull_request_does_not_name_the_default_branch() {
+    let world = World::new();
+    report(&world, counts("unit", 1, 5, &[])).await;
+    for branch in ["stranger:main", "pull/7"] {
+        let fields = json!({ "branch": branch, "default_branch": branch });
+        report(&world, with(counts("unit", 2, 7, &[]), &fields)).await;
+        let main = page(&world, REPOSITORY).await;
+        assert!(main.text.contains("5 passed on main"), "{branch}: {}", main.text);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_name_without_results_has_a_page_with_the_status_404() {
     let world = World::new();
     report(&world, counts("unit", 1, 5, &[])).await;

@@ -194,7 +194,11 @@ impl PackagePage<'_> {
             Package::NuGet(None, _) => format!("https://www.nuget.org/packages/{}", segment(self.written)),
             Package::NuGet(Some(_), _) | Package::GitHub(..) => site.url(self.path),
         };
-        snippets::draw(&Badge { text: kind(self.package), path: &path, link: &link }, site)
+        snippets::draw(
+            &Badge { text: kind(self.package), path: &path, link: &link },
+            snippets::BYTES_MAX,
+            site,
+        )
     }
 }
 
