@@ -37,7 +37,7 @@ async fn a_page_shows_the_versions_of_a_package_and_the_one_of_a_range() {
     1.2.3 deprecated vulnerable
     Unlisted versions do not count, and are left out.
     Badge
-    These addresses are relative. Set the parameter PublicUrl of the service, so that they work elsewhere.
+    These URLs are relative. For URLs that work on other sites, the operator sets PublicUrl.
     Markdown [![NuGet package](/svg/packages/nuget/Acme.Kit)](https://www.nuget.org/packages/Acme.Kit)
     HTML <a href="https://www.nuget.org/packages/Acme.Kit"><img src="/svg/packages/nuget/Acme.Kit" alt="NuGet package"></a>
     reStructuredText .. image:: /svg/packages/nuget/Acme.Kit :target: https://www.nuget.org/packages/Acme.Kit :alt: NuGet package
