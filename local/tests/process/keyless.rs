@@ -46,7 +46,6 @@ fn invalid_options_for_tokens_say_what_is_expected() {
         (vec!["--oidc-issuer", "http://issuer.test"], "an https URL without a user"),
         (vec!["--oidc-issuer", "issuer.test"], "an https URL without a user"),
         (vec!["--oidc-owners", "acme"], "--oidc-issuer"),
-        (vec!["--public-url", "https://badges.test"], "--oidc-issuer"),
         ([&issuer[..], &["--oidc-owners", "acme/kit"]].concat(), "OWNER, OWNER:ID or *"),
         ([&issuer[..], &["--public-url", "badges.test"]].concat(), "an absolute http or https URL"),
     ] {
