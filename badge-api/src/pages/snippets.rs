@@ -44,7 +44,7 @@ pub(super) fn draw(badge: &Badge<'_>, site: &Site<'_>) -> Markup {
             h2 #badge { "Badge" }
             p { img.badge src={ "/svg/" (path) } alt={ "Badge: " (text) } height="20"; }
             @if !site.is_known() {
-                p.note { "These URLs are relative. For URLs that work on other sites, the operator sets " code { "PublicUrl" } "." }
+                p.note { "These URLs are relative. The operator can set " code { "PublicUrl" } " for URLs that work on other sites." }
             }
             div.snippets { (own.markup) }
             @if site.is_https() {
