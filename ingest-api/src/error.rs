@@ -55,13 +55,13 @@ pub(crate) enum Reason {
     KeylessDisabled,
     /// None of the issuer's keys has signed the ID token.
     NotOfIssuer,
-    /// The ID token is valid, but for something else.
+    /// The ID token is valid, but for another service, body, repository, branch or time.
     Token(Rejection),
     /// The repository is registered for keys only.
     KeysOnly,
-    /// The repository of this name was another one.
+    /// The repository of this name had another id before.
     OtherRepositoryId,
-    /// The owner of this name was another one.
+    /// The owner of this name had another id before.
     OtherOwnerId,
 }
 
