@@ -80,7 +80,7 @@ enum SubmitError {
 /// What to do, after all input has been checked.
 enum Plan {
     Submit(Box<Submission>),
-    /// Without a proof it is a dry run.
+    /// Without a proof, it is a dry run.
     Retire(ServiceUrl, Box<TestRun>, Option<Proof>),
     DryRun(DryRun),
     /// Send nothing, for a reason that is not a failure.

@@ -188,7 +188,7 @@ async fn snippets_have_the_public_address_and_never_the_host_header() {
     for host in ["", "evil.test\"><script>", "evil.test/path", "a b"] {
         let page = shown(&[("x-forwarded-host", host), ("host", "evil.test")]).await;
         assert!(page.text.contains("[![Tests](/svg/tests/all/acme/kit/main)]"), "{host}: {}", page.text);
-        assert!(page.text.contains("Set the parameter PublicUrl"), "{host}");
+        assert!(page.text.contains("The operator can set PublicUrl"), "{host}");
         assert!(!page.text.contains("evil.test") && !page.text.contains("shields.io"), "{host}");
     }
 }

@@ -11,7 +11,7 @@ use badgesmith_domain::slots::{LiveSlots, Selection, Slot};
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 
-/// From when on a branch without new results is listed apart.
+/// A branch without new results for longer than this is listed apart.
 const SILENT_AFTER: Duration = Duration::from_hours(35 * 24);
 /// The names of default branches, where results do not say which one it is.
 const USUAL_DEFAULTS: [&str; 2] = ["main", "master"];
@@ -60,7 +60,7 @@ impl Overview {
         Self { default: default.or_else(|| Some(branches.first()?.branch.clone())), branches, is_cut }
     }
 
-    /// Adds a branch that is not among those that were read, as the first.
+    /// Inserts a branch at the beginning, unless it is among those that were read.
     pub(super) fn add(&mut self, state: &BranchState) {
         if self.branches.iter().all(|other| other.branch != state.branch) {
             self.branches.insert(0, state.clone());

@@ -42,7 +42,7 @@ pub(super) async fn page(
     now: Timestamp,
 ) -> Result<Response, StoreError> {
     let (Ok(owner), Ok(repo)) = (names.0.parse(), names.1.parse()) else {
-        let text = "Its owner and its name have 1 to 100 characters of A-Z a-z 0-9 . _ - each.";
+        let text = "An owner and a repository name each have 1 to 100 of the characters A-Z a-z 0-9 . _ -";
         return Ok(respond::page_not_found(message("Not a repository", text)));
     };
     let repository = Repository { owner, repo };
@@ -51,7 +51,7 @@ pub(super) async fn page(
         None => None,
         Some(Ok(branch)) => Some(branch),
         Some(Err(error)) => {
-            let text = format!("Its name is invalid: {error}.");
+            let text = format!("The name of the branch is invalid: {error}.");
             return Ok(respond::page_not_found(message("Not a branch", &text)));
         }
     };

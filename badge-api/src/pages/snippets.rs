@@ -48,7 +48,7 @@ pub(super) fn draw(badge: &Badge<'_>, bytes_max: usize, site: &Site<'_>) -> Mark
             h2 #badge { "Badge" }
             p { img.badge src={ "/svg/" (path) } alt={ "Badge: " (text) } height="20"; }
             @if !site.is_known() {
-                p.note { "These addresses are relative. Set the parameter " code { "PublicUrl" } " of the service, so that they work elsewhere." }
+                p.note { "These URLs are relative. The operator can set " code { "PublicUrl" } " for URLs that work on other sites." }
             }
             div.snippets { (own.markup) }
             @if site.is_https() && of_shields.shown > 0 {
