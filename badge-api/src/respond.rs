@@ -112,12 +112,12 @@ pub(crate) fn page(
     cached(request, text, Response::html, policy, last_modified)
 }
 
-/// The page that a subject of this name does not exist.
+/// A page with the status 404.
 pub(crate) fn page_not_found(text: String) -> Response {
     Response::html(StatusCode::NOT_FOUND, text).header(header::CACHE_CONTROL, CachePolicy::Brief.as_str())
 }
 
-/// A page that says what is wrong with the request.
+/// A page that says what is wrong with the request, with the status 400.
 pub(crate) fn page_invalid(text: String) -> Response {
     Response::html(StatusCode::BAD_REQUEST, text).header(header::CACHE_CONTROL, "no-store")
 }
@@ -139,7 +139,7 @@ pub(crate) fn asset(
     cached(request, text.to_owned(), response, policy, None)
 }
 
-/// A redirect that caches keep for as long as a badge.
+/// A redirect that caches keep for 30 seconds.
 pub(crate) fn redirect(location: &str) -> Response {
     Response::new(StatusCode::FOUND)
         .header(header::LOCATION, location)

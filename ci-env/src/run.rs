@@ -35,7 +35,7 @@ pub struct CiRun {
     pub platform: Option<Platform>,
     /// Why the job may have no secrets. Meaningless for a job that has them.
     pub no_secret_reason: Option<NoSecretReason>,
-    /// What an OIDC token of the job says about what started it. `None` without such tokens.
+    /// What started the job, as its OIDC tokens say. `None` if the CI system has no such tokens.
     pub token_job: Option<Job>,
 }
 

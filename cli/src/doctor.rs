@@ -51,8 +51,8 @@ const EXAMPLES: &str = "    badgesmith doctor --stack badgesmith
 #[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
-    /// Repository to send a result for: one passed test on the branch badgesmith-doctor; without a key, the repository of
-    /// this job, for which nothing is stored
+    /// Repository to send a result for: one passed test on the branch badgesmith-doctor; without a key, only the token of
+    /// this job is checked, and nothing is stored
     #[arg(long, value_name = "OWNER/REPO")]
     repo: Option<Repository>,
     /// File with the repository's key, instead of BADGESMITH_KEY
@@ -84,7 +84,7 @@ impl Options {
         let has_key = matches!(proof, Some(Proof::Key(_)));
         if ci_run.token_job.is_some() && !has_key && !self.target.is_given() {
             let url = url.ok_or_else(|| {
-                CliError::Usage("the checks of a job need the URL of the service; use --url".to_owned())
+                CliError::Usage("the checks of this job need the URL of the service; use --url".to_owned())
             })?;
             return Ok(self.check_job(&url, proof.as_ref(), &ci_run).await);
         }
@@ -147,7 +147,7 @@ impl Options {
         parsed.map_err(|error| CliError::Usage(error.to_string()))
     }
 
-    /// The checks of a job that knows nothing of the stack. Without a proof, it may not request tokens.
+    /// The checks of a CI job, which need no access to AWS. Without a proof, the job may not request tokens.
     async fn check_job(&self, url: &ServiceUrl, proof: Option<&Proof>, ci_run: &CiRun) -> Output {
         let mut checks = Checks { report: Report { checks: Vec::new() }, progress: Progress::new() };
         checks.add("badges", health(url).await);

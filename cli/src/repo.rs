@@ -24,7 +24,7 @@ use crate::output::Output;
 use crate::stack::Target;
 use crate::terminal;
 
-const IN_FORCE: &str = "In force within 5 minutes: running functions cache registrations for that long.";
+const IN_FORCE: &str = "Takes effect within 5 minutes: running functions cache registrations for that long.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -48,7 +48,7 @@ pub(crate) enum Command {
     List(Target),
     /// Change how many results a repository may submit
     ///
-    /// In force within 5 minutes. The key stays the same.
+    /// Takes effect within 5 minutes. The key stays the same.
     #[command(after_long_help = help::with_examples(UPDATE))]
     Update(Update),
     /// Replace the key of a repository, and print the new one
@@ -59,7 +59,7 @@ pub(crate) enum Command {
     Rotate(Rotate),
     /// Stop accepting results of a repository
     ///
-    /// In force within 5 minutes. Badges and history stay. `repo list` shows the name as removed, and only `repo add`
+    /// Takes effect within 5 minutes. Badges and history stay. `repo list` shows the name as removed, and only `repo add`
     /// registers it again, with a new key.
     #[command(after_long_help = help::with_examples(REMOVE))]
     Remove(Confirmed),
@@ -79,8 +79,8 @@ pub(crate) enum Command {
     /// Accept ID tokens with other ids under the same name
     ///
     /// The first ID token of a repository sets the ids of the repository and its owner, and later ones must have the same.
-    /// After you deleted a repository and created it again, or gave its name to another account, run this command: the
-    /// next ID token sets new ids. They count within 1 minute, and the previous ones are rejected within 5 minutes.
+    /// Run this command after you deleted a repository and created it again, or gave its name to another account: the next
+    /// ID token sets new ids. They count within 1 minute, and the previous ones are rejected within 5 minutes.
     #[command(after_long_help = help::with_examples(RESET))]
     ResetIdentity(Reset),
     /// Delete the results of a repository, or of one branch

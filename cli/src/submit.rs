@@ -80,7 +80,7 @@ enum SubmitError {
 /// What to do, after all input has been checked.
 enum Plan {
     Submit(Box<Submission>),
-    /// Without a proof it is a dry run.
+    /// Without a proof, it is a dry run.
     Retire(ServiceUrl, Box<TestRun>, Option<Proof>),
     DryRun(DryRun),
     /// Send nothing, for a reason that is not a failure.
@@ -280,11 +280,11 @@ fn sender<'a>(options: &Options, url: &'a ServiceUrl, proof: &'a Proof) -> Servi
     Service { url, proof, retry_for, clock: Clock::System }
 }
 
-/// A service needs up to five minutes until it has the keys that a CI system signs tokens with.
+/// The refresher fetches new keys of a CI system within 5 minutes, and ingest-api reads them within another one.
 fn default_retry_for(proof: &Proof) -> Duration {
     match proof {
         Proof::Key(_) => Duration::from_mins(2),
-        Proof::IdToken(_) => Duration::from_mins(5),
+        Proof::IdToken(_) => Duration::from_mins(7),
     }
 }
 

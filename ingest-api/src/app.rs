@@ -1,6 +1,7 @@
 //! The six steps of a submission, in order.
 
 use std::num::NonZeroU32;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
@@ -42,13 +43,15 @@ const TRACE_HEADER: &str = "x-amzn-trace-id";
 #[derive(Debug)]
 pub struct App {
     keys: RepositoryKeys,
-    /// `None` if no ID token is accepted.
-    id_tokens: Option<IdTokens>,
+    /// `None` if no ID token is accepted. Its clients are built for the first one.
+    id_tokens: Option<LazyLock<IdTokens, BuildIdTokens>>,
     rate_limits: RateLimits,
     nonces: Nonces,
     queue: Queue,
     clock: Clock,
 }
+
+type BuildIdTokens = Box<dyn FnOnce() -> IdTokens + Send>;
 
 /// The body of a 202.
 #[derive(Serialize)]
@@ -63,7 +66,10 @@ impl App {
     /// Builds the clients; makes no call.
     pub fn new(config: &SdkConfig, settings: Settings, clock: Clock) -> Self {
         let config = CALL_TIMEOUTS.apply_to(config);
-        let id_tokens = settings.oidc.map(|oidc| IdTokens::new(&config, &settings.secrets_table, oidc));
+        let id_tokens = settings.oidc.map(|oidc| {
+            let (config, secrets_table) = (config.clone(), settings.secrets_table.clone());
+            LazyLock::new(Box::new(move || IdTokens::new(&config, &secrets_table, oidc)) as BuildIdTokens)
+        });
         Self {
             id_tokens,
             keys: RepositoryKeys::new(

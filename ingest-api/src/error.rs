@@ -55,13 +55,13 @@ pub(crate) enum Reason {
     KeylessDisabled,
     /// None of the issuer's keys has signed the ID token.
     NotOfIssuer,
-    /// The ID token is valid, but for something else.
+    /// The ID token is valid, but for another service, body, repository, branch or time.
     Token(Rejection),
     /// The repository is registered for keys only.
     KeysOnly,
-    /// The repository of this name was another one.
+    /// The repository of this name had another id before.
     OtherRepositoryId,
-    /// The owner of this name was another one.
+    /// The owner of this name had another id before.
     OtherOwnerId,
 }
 
@@ -103,7 +103,7 @@ impl SubmitError {
                 tracing::warn!(%repository, "rejected a new repository: its owner has registered too many today");
             }
             Self::UnknownSigningKey(_) => {
-                tracing::warn!("rejected an ID token for now: its issuer's key is not known");
+                tracing::warn!("rejected an ID token for now: the key that signed it is not known");
             }
             Self::Malformed(errors) => {
                 Metric::ResultsRefused.count(1);
@@ -166,13 +166,13 @@ impl SubmitError {
             .retry_after(wait),
             Self::OwnerLimit(_, wait) => ErrorResponse::new(
                 StatusCode::TOO_MANY_REQUESTS,
-                "the owner registers too many repositories today: have an operator register this one",
+                "the owner has registered too many repositories today: ask the operator to register this one",
                 "TOO_MANY_REPOSITORIES",
             )
             .retry_after(wait),
             Self::UnknownSigningKey(wait) => ErrorResponse::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "the key of the ID token's issuer is not known yet: send the same request again",
+                "the key that signed the ID token is not known yet: send the same request again",
                 "UNAVAILABLE",
             )
             .retry_after(wait),
@@ -253,9 +253,9 @@ mod tests {
         RateLimited -> 429 retry-after: 1
             {"message":"the repository submits too many results: send the same request again","error_details":[{"error_code":"RATE_LIMITED"}]}
         OwnerLimit -> 429 retry-after: 18000
-            {"message":"the owner registers too many repositories today: have an operator register this one","error_details":[{"error_code":"TOO_MANY_REPOSITORIES"}]}
+            {"message":"the owner has registered too many repositories today: ask the operator to register this one","error_details":[{"error_code":"TOO_MANY_REPOSITORIES"}]}
         UnknownSigningKey -> 503 retry-after: 42
-            {"message":"the key of the ID token's issuer is not known yet: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}
+            {"message":"the key that signed the ID token is not known yet: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}
         Unavailable -> 503 retry-after: 1
             {"message":"temporarily unavailable: send the same request again","error_details":[{"error_code":"UNAVAILABLE"}]}
         "#);

@@ -51,7 +51,7 @@ impl IdTokens {
     /// minute.
     ///
     /// # Errors
-    /// [`SubmitError::Unauthorized`] with what the token lacks, which the client does not learn.
+    /// [`SubmitError::Unauthorized`] with the reason, which the client does not learn.
     pub(crate) async fn verify(
         &self,
         unverified: &Unverified<'_>,
@@ -99,7 +99,7 @@ impl IdTokens {
     /// Accepts the ids of a valid token for a repository that has none yet. `known` is its registration, `None` if it was
     /// never registered.
     ///
-    /// Whoever else registers the repository at the same time, all read the same registration afterwards.
+    /// Several requests may register the repository at the same time. All of them read the same registration afterwards.
     async fn admit(
         &self,
         repository: &Repository,

@@ -111,8 +111,8 @@ impl RepositoryKeys {
         }
     }
 
-    /// The same after an ID token of the repository did not fit the registration. Reads it again, unless that happened
-    /// within the last minute.
+    /// The registration after an ID token did not match the one in memory. Reads it again, unless that happened within
+    /// the last minute.
     ///
     /// # Errors
     /// As [`Self::registration`].
@@ -132,7 +132,7 @@ impl RepositoryKeys {
         }
     }
 
-    /// The same with all changes so far.
+    /// The registration with all changes so far, from a strongly consistent read.
     ///
     /// # Errors
     /// As [`Self::registration`].

@@ -186,11 +186,11 @@ impl<'a> IdTokenHeader<'a> {
     ) -> Option<UnverifiedIdToken> {
         if is_path_form {
             // The names in the path are not in the body, which the token is for.
-            errors.push(self.name, "expected no ID token with the names in the path: post to /tests/results");
+            errors.push(self.name, "expected no ID token on a path with names: post to /tests/results");
             return None;
         }
         if request.header(SIGNATURE_HEADER).is_some() {
-            errors.push(self.name, "expected either a signature or an ID token");
+            errors.push(self.name, "expected a signature or an ID token, not both");
             return None;
         }
         match self.value.parse() {

@@ -111,7 +111,7 @@ impl Secret {
                 posts_per_minute: *posts_per_minute,
                 ..ActiveRegistration::with_own_secret(now)
             });
-            // Nobody else writes registrations before the pipeline has started.
+            // Nothing else writes registrations before the pipeline has started.
             registrations.put(repository, &registration, None).await?;
         }
         Ok(())

@@ -89,7 +89,7 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     oidc_issuer: Option<Issuer>,
 
-    /// Owners whose repositories register themselves with their first ID token, with commas: OWNER, OWNER:ID or *
+    /// Owners whose repositories register themselves with their first ID token, comma-separated: OWNER, OWNER:ID or *
     #[arg(long, value_name = "LIST", requires = "oidc_issuer")]
     oidc_owners: Option<OidcOwners>,
 

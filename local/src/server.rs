@@ -101,7 +101,7 @@ impl Server {
         let stack = Arc::new(Stack::new(&aws.sdk_config(), &upstreams, public_url, &clock));
         let started = Arc::clone(&stack);
         let mut issuer_keys = tokio::spawn(async move { started.refresh_issuer_keys().await });
-        // Before the first request, because a client of one that is too early waits for a minute.
+        // Before the first request: without the keys, the client of a keyless request has to wait for a minute.
         let issuer_keys =
             tokio::time::timeout(ISSUER_KEYS_MAX, &mut issuer_keys).await.is_err().then_some(issuer_keys);
         let stop_listeners = CancellationToken::new();

@@ -57,7 +57,7 @@ pub struct UpstreamConfig {
     pub timeouts: UpstreamTimeouts,
     /// How long the first badge of a package may wait for its lookup.
     pub first_lookup_wait: Duration,
-    /// Whose ID tokens are accepted; `None` for none.
+    /// The issuer whose ID tokens are accepted; `None` to accept none.
     pub oidc: Option<OidcSettings>,
 }
 
@@ -85,7 +85,7 @@ impl Default for UpstreamConfig {
 }
 
 impl Stack {
-    /// The functions, with AWS clients of `config`. Without a public URL, it is the host that the CDN reports.
+    /// The functions, with AWS clients of `config`. Without `public_url`, pages use the host that the CDN reports.
     pub fn new(
         config: &SdkConfig,
         upstreams: &UpstreamConfig,

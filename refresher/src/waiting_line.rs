@@ -10,8 +10,8 @@ use badgesmith_domain::package_request::PackageRequest;
 use badgesmith_domain::timestamp::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
 
-/// Names of each upstream that wait at most, so that a flood of one takes no place from the other. The schedule looks up
-/// at least 200 of NuGet and 30 of GitHub every 5 minutes.
+/// The maximum number of waiting names of each upstream, so that a flood of one takes no place from the other. The
+/// schedule looks up at least 200 of NuGet and 30 of GitHub every 5 minutes.
 const PLACES: usize = 250;
 /// The number of taken places is read again after this long.
 const LIFETIME: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ impl WaitingLine {
     /// Puts the name of a request in line; `false` when all places are taken.
     ///
     /// # Errors
-    /// [`StoreError`] when DynamoDB failed.
+    /// [`StoreError`] if DynamoDB fails.
     pub(crate) async fn put(
         &self,
         packages: &Packages,

@@ -74,7 +74,8 @@ export const test = base.extend({
     const problems = [];
     page.on("console", (message) => {
       // The browser also logs the status of a page that is not found.
-      if (message.location().url !== page.url()) problems.push(message.text());
+      const isStatus = message.text().startsWith("Failed to load resource") && message.location().url === page.url();
+      if (!isStatus) problems.push(message.text());
     });
     page.on("pageerror", (error) => problems.push(error.message));
     page.on("request", (request) => {

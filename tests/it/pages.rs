@@ -138,6 +138,18 @@ async fn a_branch_has_a_page_and_an_address_that_is_encoded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fork_or_a_pull_request_does_not_name_the_default_branch() {
+    let world = World::new();
+    report(&world, counts("unit", 1, 5, &[])).await;
+    for branch in ["stranger:main", "pull/7"] {
+        let fields = json!({ "branch": branch, "default_branch": branch });
+        report(&world, with(counts("unit", 2, 7, &[]), &fields)).await;
+        let main = page(&world, REPOSITORY).await;
+        assert!(main.text.contains("5 passed on main"), "{branch}: {}", main.text);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_name_without_results_has_a_page_with_the_status_404() {
     let world = World::new();
     report(&world, counts("unit", 1, 5, &[])).await;
@@ -176,7 +188,7 @@ async fn snippets_have_the_public_address_and_never_the_host_header() {
     for host in ["", "evil.test\"><script>", "evil.test/path", "a b"] {
         let page = shown(&[("x-forwarded-host", host), ("host", "evil.test")]).await;
         assert!(page.text.contains("[![Tests](/svg/tests/all/acme/kit/main)]"), "{host}: {}", page.text);
-        assert!(page.text.contains("Set the parameter PublicUrl"), "{host}");
+        assert!(page.text.contains("The operator can set PublicUrl"), "{host}");
         assert!(!page.text.contains("evil.test") && !page.text.contains("shields.io"), "{host}");
     }
 }

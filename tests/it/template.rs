@@ -136,7 +136,7 @@ fn parameters_of_id_tokens_have_patterns_of_what_the_functions_parse() {
     );
     check::<ServiceUrl>(
         "PublicUrl",
-        &["https://badges.example.org", "http://proxy.test:8080/badges/", "https://EXAMPLE.org/a%20b"],
+        &["https://badges.example.org", "http://proxy.test:8080/", "https://EXAMPLE.org"],
         &[
             "badges.example.org",
             "https://",

@@ -28,8 +28,8 @@ pub(super) fn icon_path() -> String {
     format!("/assets/icon-{ICON_DIGEST:016x}.svg")
 }
 
-/// The file `name`. Another version than that of this program has the content of this one, because a page may still be in
-/// a cache when its stylesheet is not.
+/// The file `name`. For the name of another version, it is the file of this version, because a page may still be in a
+/// cache when its stylesheet is not.
 pub(super) fn find(request: Request<'_>, name: &str) -> Response {
     let policy = |path: String| {
         let is_current = path.strip_prefix("/assets/") == Some(name);

@@ -34,7 +34,7 @@ pub(super) fn draw(
     html! {
         nav.branches aria-labelledby="branches" {
             h2 #branches { "Branches" }
-            @if active.is_empty() { p.muted { "None has reported yet." } }
+            @if active.is_empty() { p.muted { "No branch has reported yet." } }
             @else { ul { (first.markup) } }
             (folded(&count(active.len() - first.shown, "more branch", "more branches"), &more))
             (folded(&count(silent.len(), "silent branch", "silent branches"), &silent_rows))

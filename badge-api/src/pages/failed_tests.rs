@@ -29,7 +29,7 @@ struct Failures<'a> {
     jobs: BTreeSet<Job<'a>>,
 }
 
-/// `slots` are those of the branch. The history has the names of their failed tests.
+/// The section on failed tests. `slots` are those of the branch, and the history has the names of their failed tests.
 pub(super) fn draw(
     slots: &[TestResult],
     newest_first: &[TestResult],
@@ -108,8 +108,8 @@ fn failing_now(slots: &[TestResult], newest_first: &[TestResult]) -> Markup {
             }
             @if !sends_names {
                 p.note {
-                    "The names of failed tests are shown if results have them: " code { "--failures" }
-                    " of badgesmith submit, or " code { "failures: true" } " of the action."
+                    "To show the names of failed tests, submit results with " code { "badgesmith submit --failures" }
+                    ", or with " code { "failures: true" } " in the action."
                 }
             }
         }

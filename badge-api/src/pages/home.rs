@@ -1,4 +1,4 @@
-//! `/`: what the service is, and the way to a badge.
+//! `/`: what the service is, and forms that lead to the pages of repositories and packages.
 
 use badgesmith_api::http::{Query, Request, Response};
 use badgesmith_domain::ids::{Branch, ParseError, Repository};
@@ -11,7 +11,7 @@ use super::package::package_path;
 use super::repository::{branch_path, repository_path};
 use crate::respond::{self, CachePolicy};
 
-/// The values of the field `registry`, and what they are called.
+/// The values of the field `registry`, and their labels.
 const REGISTRIES: [(&str, &str); 4] = [
     ("nuget", "NuGet"),
     ("github", "GitHub Packages: NuGet"),
@@ -28,7 +28,7 @@ const EXAMPLES: [(&str, &str); 3] = [
 /// A field of a form, and what is wrong with it.
 type FieldError = (&'static str, ParseError);
 
-/// The start page, or a redirect to the page that a form of it names.
+/// The start page or, for a submitted form, a redirect to the page that it names.
 pub(super) fn page(request: Request<'_>, site: &Site<'_>) -> Response {
     let query = request.query();
     let target = if query.get("owner").or(query.get("repo")).is_some() {

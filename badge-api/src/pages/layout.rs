@@ -40,7 +40,7 @@ pub(super) fn document(title: &str, canonical: Option<&str>, content: &Markup) -
 /// A page with a heading and a sentence.
 pub(super) fn message(title: &str, text: &str) -> String {
     let content = html! {
-        div.hero { h1 { (title) } p.lead { (text) } p { a href="/" { "Find a badge" } } }
+        div.hero { h1 { bdi { (title) } } p.lead { (text) } p { a href="/" { "Find a badge" } } }
     };
     document(title, None, &content)
 }

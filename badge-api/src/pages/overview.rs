@@ -11,7 +11,7 @@ use badgesmith_domain::slots::{LiveSlots, Selection, Slot};
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 
-/// From when on a branch without new results is listed apart.
+/// A branch without new results for longer than this is listed apart.
 const SILENT_AFTER: Duration = Duration::from_hours(35 * 24);
 /// The names of default branches, where results do not say which one it is.
 const USUAL_DEFAULTS: [&str; 2] = ["main", "master"];
@@ -53,14 +53,14 @@ impl Overview {
             }
             // The last branch may have more slots than were read.
             if !is_cut || slots.peek().is_some() {
-                branches.extend(BranchState::new(group, now));
+                branches.extend(BranchState::new(group, false, now));
             }
         }
         branches.sort_by_key(|state| (Some(&state.branch) != default.as_ref(), Reverse(state.newest)));
         Self { default: default.or_else(|| Some(branches.first()?.branch.clone())), branches, is_cut }
     }
 
-    /// Adds a branch that is not among those that were read, as the first.
+    /// Inserts a branch at the beginning, unless it is among those that were read.
     pub(super) fn add(&mut self, state: &BranchState) {
         if self.branches.iter().all(|other| other.branch != state.branch) {
             self.branches.insert(0, state.clone());
@@ -69,12 +69,12 @@ impl Overview {
 }
 
 impl BranchState {
-    /// `None` without slots.
-    pub(super) fn new(slots: Vec<TestResult>, now: Timestamp) -> Option<Self> {
+    /// `None` without slots. `is_cut` means that the branch has more slots, which were not read.
+    pub(super) fn new(slots: Vec<TestResult>, is_cut: bool, now: Timestamp) -> Option<Self> {
         let newest = slots.iter().map(|slot| slot.run.timestamp).max()?;
         Some(Self {
             branch: slots.first()?.run.branch.clone(),
-            badge: badge(&slots, now),
+            badge: badge(&slots, is_cut, now),
             newest,
             is_silent: now.since(newest) > SILENT_AFTER,
             slots,
@@ -83,10 +83,11 @@ impl BranchState {
 }
 
 /// The badge of a branch with these slots.
-fn badge(slots: &[TestResult], now: Timestamp) -> Badge {
+fn badge(slots: &[TestResult], is_cut: bool, now: Timestamp) -> Badge {
     let mut newest_first: Vec<_> = slots.iter().collect();
     newest_first.sort_by_cached_key(|slot| Reverse(ResultOrder::of(slot)));
     let live = LiveSlots::new(newest_first.into_iter().filter_map(Slot::from_result).collect(), false, now);
+    let live = if is_cut { live.incomplete() } else { live };
     match live.summary(&Selection::default()) {
         Some(summary) => Badge::tests(&summary),
         None => Badge::no_results(),
@@ -94,8 +95,11 @@ fn badge(slots: &[TestResult], now: Timestamp) -> Badge {
 }
 
 /// The branch that the newest result names as the default branch, or else one with a usual name.
+///
+/// Results of forks and pull requests do not count: whoever opens one may have written what they name.
 fn default_branch(slots: &[TestResult]) -> Option<Branch> {
-    let named = slots.iter().filter(|slot| slot.run.default_branch.is_some());
+    let is_own = |branch: &Branch| !branch.as_str().contains(':') && !branch.as_str().starts_with("pull/");
+    let named = slots.iter().filter(|slot| slot.run.default_branch.is_some() && is_own(&slot.run.branch));
     let named = named.max_by_key(|slot| slot.run.timestamp).and_then(|slot| slot.run.default_branch.clone());
     let usual = || {
         let mut branches = USUAL_DEFAULTS.into_iter().flat_map(|name| {

@@ -20,9 +20,10 @@ use crate::respond::{self, CachePolicy};
 
 /// The share of the page of the list of versions, in bytes. A row has about 40.
 const VERSIONS_BYTES_MAX: usize = 12_000;
-const NOT_FOUND: &str = "No registry has this package, or it must not be shown.";
+const NOT_FOUND: &str =
+    "This package does not exist, or the operator has not allowed this service to show it.";
 
-/// The page of a package, which is looked up as for its badge. `None` if DynamoDB fails.
+/// The page of a package. The package is looked up as for its badge. `None` if DynamoDB fails.
 pub(super) async fn page(
     (packages, feeds): (&PackageReader, &FeedReader),
     request: Request<'_>,
@@ -37,7 +38,7 @@ pub(super) async fn page(
     let Ok(package) = package else {
         return Some(respond::page_not_found(message(
             "Not a package",
-            "Its name, owner, type or feed is invalid.",
+            "The name, owner, type or feed is invalid.",
         )));
     };
     let needs_consent = package_badge::needs_consent(feeds, package, now).await;
@@ -74,7 +75,7 @@ fn absent(request: Request<'_>, name: &str, found: Option<&CachedPackage>) -> Re
         Some((PackageState::NotFound, _)) => {
             return respond::page_not_found(message(name, NOT_FOUND));
         }
-        Some((_, 1..)) => "The registry did not answer. The package is looked up again.",
+        Some((_, 1..)) => "The first lookup of this package failed. The service will try again.",
         Some(_) | None => "This package is being looked up. Reload this page in a moment.",
     };
     respond::page(request, message(name, text), CachePolicy::Pending, None)
@@ -194,11 +195,15 @@ impl PackagePage<'_> {
             Package::NuGet(None, _) => format!("https://www.nuget.org/packages/{}", segment(self.written)),
             Package::NuGet(Some(_), _) | Package::GitHub(..) => site.url(self.path),
         };
-        snippets::draw(&Badge { text: kind(self.package), path: &path, link: &link }, site)
+        snippets::draw(
+            &Badge { text: kind(self.package), path: &path, link: &link },
+            snippets::BYTES_MAX,
+            site,
+        )
     }
 }
 
-/// A version, with what is known against it.
+/// A version with its warnings.
 fn version(version: &Version) -> Markup {
     let Advisory { deprecated, vulnerable } = version.advisory();
     html! {

@@ -11,11 +11,15 @@ use super::suites::{result_chip, suite_name};
 const RESULTS_MAX: usize = 15;
 /// The share of the page of the table, in bytes. A row has about 350.
 const BYTES_MAX: usize = 5500;
+/// The heading and the head of the table, in bytes.
+const FRAME_BYTES: usize = 600;
 /// The digits of a commit that are shown.
 const COMMIT_DIGITS: usize = 7;
 
-pub(super) fn draw(newest_first: &[TestResult], now: Timestamp) -> Markup {
-    let rows = fit(BYTES_MAX, newest_first.iter().take(RESULTS_MAX).map(|result| row(result, now)));
+/// At most `bytes_left` of the page are left for it.
+pub(super) fn draw(newest_first: &[TestResult], bytes_left: usize, now: Timestamp) -> Markup {
+    let bytes_max = bytes_left.saturating_sub(FRAME_BYTES).min(BYTES_MAX);
+    let rows = fit(bytes_max, newest_first.iter().take(RESULTS_MAX).map(|result| row(result, now)));
     html! {
         section {
             h2 #results { "Last results" }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use badgesmith_api::http::{Request, Response};
 use badgesmith_api::route::segment;
-use badgesmith_aws::dynamodb::{Results, StoreError};
+use badgesmith_aws::dynamodb::{Results, SlotPage, StoreError};
 use badgesmith_domain::ids::{Branch, Platform, Repository};
 use badgesmith_domain::key::ResultOrder;
 use badgesmith_domain::test_result::TestResult;
@@ -20,6 +20,8 @@ use super::runs::{RUNS_MAX, Runs};
 use super::{branches, failed_tests, recent_results, run_chart, snippets, suites};
 use crate::respond::{self, CachePolicy};
 
+/// The maximum size of the page without its head and its foot, in bytes. With them, it has at most 30,000.
+const CONTENT_BYTES_MAX: usize = 28_000;
 /// The maximum number of slots in the overview. One query reads 1 MB, which is about 1,800 slots.
 const OVERVIEW_SLOTS_MAX: usize = 2000;
 /// The maximum number of slots of the chosen branch.
@@ -40,7 +42,7 @@ pub(super) async fn page(
     now: Timestamp,
 ) -> Result<Response, StoreError> {
     let (Ok(owner), Ok(repo)) = (names.0.parse(), names.1.parse()) else {
-        let text = "Its owner and its name have 1 to 100 characters of A-Z a-z 0-9 . _ - each.";
+        let text = "An owner and a repository name each have 1 to 100 of the characters A-Z a-z 0-9 . _ -";
         return Ok(respond::page_not_found(message("Not a repository", text)));
     };
     let repository = Repository { owner, repo };
@@ -49,7 +51,7 @@ pub(super) async fn page(
         None => None,
         Some(Ok(branch)) => Some(branch),
         Some(Err(error)) => {
-            let text = format!("Its name is invalid: {error}.");
+            let text = format!("The name of the branch is invalid: {error}.");
             return Ok(respond::page_not_found(message("Not a branch", &text)));
         }
     };
@@ -97,7 +99,7 @@ async fn read(
     let slots_of = async |branch: Option<&Branch>| {
         let Some(branch) = branch else { return Ok(None) };
         let page = results.slots(repository, Some(branch), BRANCH_SLOTS_MAX, None).await?;
-        Ok(page.and_then(|page| BranchState::new(page.slots, now)))
+        Ok(page.and_then(|SlotPage { slots, next }| BranchState::new(slots, next.is_some(), now)))
     };
     let (page, mut chosen) =
         try_join(results.slots(repository, None, OVERVIEW_SLOTS_MAX, None), slots_of(asked.as_ref())).await?;
@@ -107,11 +109,11 @@ async fn read(
         let of_default =
             overview.branches.iter().find(|state| Some(&state.branch) == overview.default.as_ref());
         chosen = match of_default {
-            Some(state) => BranchState::new(state.slots.clone(), now),
+            Some(state) => Some(state.clone()),
             None => slots_of(overview.default.as_ref()).await?,
         };
         // The default branch may have no results.
-        chosen = chosen.or_else(|| BranchState::new(overview.branches.first()?.slots.clone(), now));
+        chosen = chosen.or_else(|| overview.branches.first().cloned());
         branch = chosen.as_ref().map(|state| state.branch.clone());
     }
     if let Some(state) = &chosen {
@@ -164,17 +166,24 @@ impl RepositoryPage {
     }
 
     fn draw(&self, site: &Site<'_>, now: Timestamp) -> Markup {
+        let hero = self.hero(now);
+        let branches = branches::draw(&self.repository, &self.overview, self.branch.as_ref(), now);
+        let sections = self.chosen.as_ref().map(|state| self.sections(state, now)).unwrap_or_default();
+        // The snippets and the last results share what is left of the page.
+        let left = CONTENT_BYTES_MAX.saturating_sub(hero.0.len() + branches.0.len() + sections.0.len());
+        let last = match &self.branch {
+            Some(branch) => snippets::tests(&self.repository, branch, left, site),
+            None => self.empty(site),
+        };
+        let left = left.saturating_sub(last.0.len());
         html! {
-            (self.hero(now))
+            (hero)
             div.columns {
-                (branches::draw(&self.repository, &self.overview, self.branch.as_ref(), now))
+                (branches)
                 div {
-                    @if let Some(state) = &self.chosen { (self.sections(state, now)) }
-                    @if let Some(branch) = &self.branch {
-                        (snippets::tests(&self.repository, branch, site))
-                    } @else {
-                        (self.empty(site))
-                    }
+                    (sections)
+                    @if self.chosen.is_some() { (recent_results::draw(&self.history.newest_first, left, now)) }
+                    (last)
                 }
             }
         }
@@ -206,7 +215,6 @@ impl RepositoryPage {
             (suites::draw(&state.slots, now))
             (run_chart::draw(&runs))
             (failed_tests::draw(&state.slots, newest_first, &runs, now))
-            (recent_results::draw(newest_first, now))
         }
     }
 

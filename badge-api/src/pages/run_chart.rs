@@ -122,7 +122,7 @@ fn by_suite(runs: &Runs<'_>) -> Markup {
                 thead { tr { th scope="col" { "Suite" } th scope="col" { "Share" } th.number scope="col" { "Failed runs" } } }
                 tbody { (rows.markup) }
             }
-            @if rows.shown < failing.len() { p.note { "The list is cut." } }
+            @if rows.shown < failing.len() { p.note { "Some suites do not fit on this page." } }
         }
     }
 }

@@ -8,7 +8,9 @@ use super::address::Site;
 use super::layout::fit;
 
 /// The share of the page of the snippets, in bytes. Only the name of a branch or package can exceed it.
-const BYTES_MAX: usize = 5000;
+pub(super) const BYTES_MAX: usize = 5000;
+/// The markup around the snippets, in bytes.
+const FRAME_BYTES: usize = 600;
 
 /// A badge in a README.
 pub(super) struct Badge<'a> {
@@ -20,15 +22,16 @@ pub(super) struct Badge<'a> {
     pub(super) link: &'a str,
 }
 
-/// The badge of a branch.
-pub(super) fn tests(repository: &Repository, branch: &Branch, site: &Site<'_>) -> Markup {
+/// The badge of a branch. At most `bytes_left` of the page are left for it.
+pub(super) fn tests(repository: &Repository, branch: &Branch, bytes_left: usize, site: &Site<'_>) -> Markup {
     let target = format!("tests/all/{repository}{}", branch_suffix(branch.as_str()));
     let link =
         site.url(&format!("/redirect/test-results/all/{repository}{}", branch_suffix(branch.as_str())));
-    draw(&Badge { text: "Tests", path: &target, link: &link }, site)
+    draw(&Badge { text: "Tests", path: &target, link: &link }, bytes_left.saturating_sub(FRAME_BYTES), site)
 }
 
-pub(super) fn draw(badge: &Badge<'_>, site: &Site<'_>) -> Markup {
+/// The snippets that fit into `bytes_max` of the page.
+pub(super) fn draw(badge: &Badge<'_>, bytes_max: usize, site: &Site<'_>) -> Markup {
     let Badge { text, path, link } = *badge;
     let image = site.url(&format!("/svg/{path}"));
     let endpoint = segment(&site.url(&format!("/badges/{path}")));
@@ -37,17 +40,18 @@ pub(super) fn draw(badge: &Badge<'_>, site: &Site<'_>) -> Markup {
     let of_shields = formats(text, &shields, link)
         .into_iter()
         .map(|(name, snippet)| (format!("{name}, shields.io"), snippet));
-    let own = fit(BYTES_MAX / 2, own.map(|(name, snippet)| field(name, &snippet)));
-    let of_shields = fit(BYTES_MAX / 2, of_shields.map(|(name, snippet)| field(&name, &snippet)));
+    let own = fit(bytes_max.min(BYTES_MAX / 2), own.map(|(name, snippet)| field(name, &snippet)));
+    let bytes_max = bytes_max.saturating_sub(own.markup.0.len()).min(BYTES_MAX / 2);
+    let of_shields = fit(bytes_max, of_shields.map(|(name, snippet)| field(&name, &snippet)));
     html! {
         section {
             h2 #badge { "Badge" }
             p { img.badge src={ "/svg/" (path) } alt={ "Badge: " (text) } height="20"; }
             @if !site.is_known() {
-                p.note { "These addresses are relative. Set the parameter " code { "PublicUrl" } " of the service, so that they work elsewhere." }
+                p.note { "These URLs are relative. The operator can set " code { "PublicUrl" } " for URLs that work on other sites." }
             }
             div.snippets { (own.markup) }
-            @if site.is_https() {
+            @if site.is_https() && of_shields.shown > 0 {
                 details { summary { "Images from shields.io" } div.snippets { (of_shields.markup) } }
             }
             @if own.shown == 0 { p.note { "The name is too long for a snippet." } }

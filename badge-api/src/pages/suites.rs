@@ -13,7 +13,7 @@ use super::runs::{has_failed, job};
 const LIVE_BYTES_MAX: usize = 4500;
 const STALE_BYTES_MAX: usize = 1000;
 
-/// The suites of a branch with these slots. Failures come first.
+/// The section on the suites of a branch with these slots. Failures come first.
 pub(super) fn draw(slots: &[TestResult], now: Timestamp) -> Markup {
     let states = SlotState::of_branch(slots);
     let (mut live, stale): (Vec<_>, Vec<_>) =
@@ -43,7 +43,7 @@ pub(super) fn draw(slots: &[TestResult], now: Timestamp) -> Markup {
                 details {
                     summary { (count(stale.len(), "suite", "suites")) " not counted" }
                     ul.plain { (stale_rows.markup) }
-                    @if stale_rows.shown < stale.len() { p.note { "The list is cut." } }
+                    @if stale_rows.shown < stale.len() { p.note { "Some do not fit on this page." } }
                 }
             }
         }
@@ -91,7 +91,7 @@ pub(super) fn suite_name(suite: Option<&Suite>) -> Markup {
     html! { @if let Some(suite) = suite { bdi { (suite) } } @else { span.muted { "unnamed suite" } } }
 }
 
-/// What became of a run.
+/// The outcome of a result, with its color.
 pub(super) fn result_chip(result: &TestResult) -> Markup {
     let counts = result.run.outcome.counts();
     let (text, color) = if result.run.outcome.is_retired() {

@@ -11,8 +11,8 @@ use crate::stack::Stack;
 /// What the key signs. Nobody else ever sees the signature.
 const PROBE: &[u8] = b"badgesmith doctor";
 
-/// Checks that the master key exists, and whether its previous version counts, too. Reads no value: whoever knows one
-/// can sign results of every repository.
+/// Checks that the master key exists, and whether its previous version counts, too. Reads no value, because anyone who
+/// knows one can sign results of every repository.
 pub(super) async fn check_master_key(stack: &Stack) -> Result<String, String> {
     let store = RepositoryStore::new(stack).map_err(|error| error.to_string())?;
     match store.master_key_description().await.map_err(|error| error.to_string())? {

@@ -87,14 +87,13 @@ pub(super) fn has_key(proofs: &Proofs) -> bool {
     proofs.derived.is_some() || proofs.own_secret.is_some()
 }
 
-/// The key in a secret that was created, or whose key it has replaced.
+/// The key in a secret that was created, or that had another key before.
 enum NewSecret {
     Created(String),
     Replaced(String),
 }
 
-/// Creates the secret of a repository's own. A repository that `was_removed` may still have its secret; the key in that
-/// does not return.
+/// Creates the repository's own secret. A repository that `was_removed` may still have its secret, whose key is replaced.
 async fn create_secret(
     store: &RepositoryStore,
     repository: &Repository,

@@ -67,7 +67,7 @@ async fn reset_owner(owners: &Owners, owner: &Owner, yes: bool) -> Result<Output
     let Some(id) = owners.id(owner).await? else {
         return Err(CliError::NotFound(format!("no repository of {owner} has used an ID token")));
     };
-    terminal::confirm(&format!("Accept the next ID token of {owner}, whatever its account?"), yes)?;
+    terminal::confirm(&format!("Accept the next ID token of {owner}, whatever the id of its account?"), yes)?;
     owners.reset(owner).await?;
     Ok(Output::new(&ResetIdentity { name: owner.to_string(), previous: Some(id) }).note(format!(
         "Its registered repositories keep their ids; `badgesmith repo reset-identity {owner}/REPO` changes those of one."

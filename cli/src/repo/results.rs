@@ -31,7 +31,7 @@ pub(super) async fn rename(
             return Err(CliError::Failed(format!("{to} is already registered; {advice}")));
         }
         Registration::Active(active) => {
-            let key = if has_key(&active.proofs) { "It gets another key, and results" } else { "Results" };
+            let key = if has_key(&active.proofs) { "It gets a new key, and results" } else { "Results" };
             terminal::confirm(&format!("Rename {from} to {to}? {key} of {from} will be rejected."), *yes)?;
             let now = Clock::System.now();
             let (registration, key) = renamed(store, active, (from, to), now).await?;

@@ -38,7 +38,7 @@ pub(crate) struct InvalidEndpoint {
     expected: &'static str,
 }
 
-/// Why there is no token. The messages have nothing of the response but its status.
+/// Why there is no token. Of the response, messages have only the status.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokenError {
     #[error("the CI system did not issue an OIDC token: {reason}")]
@@ -113,7 +113,7 @@ impl TokenEndpoint {
 }
 
 impl IdToken {
-    /// `None` if `text` has not the characters of a JWT, or is longer than the service accepts.
+    /// `None` if `text` has characters that a JWT cannot have, or is longer than the service accepts.
     fn new(text: &str) -> Option<Self> {
         let is_jwt = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if text.is_empty() || text.len() > ID_TOKEN_BYTES_MAX || !text.bytes().all(is_jwt) {

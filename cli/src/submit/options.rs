@@ -22,7 +22,7 @@ Examples:
 
 The key is read from the environment variable BADGESMITH_KEY or from --key-file. It is never an
 argument, because all users of a machine can read the arguments of its processes. Without a key, a
-job of GitHub Actions or Forgejo Actions that may request OIDC tokens proves itself with one.
+job of GitHub Actions or Forgejo Actions that may request OIDC tokens authenticates with one.
 
 Exit codes:
   0  accepted; or not accepted, without --fail-on-error; or nothing to submit

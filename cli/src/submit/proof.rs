@@ -51,7 +51,7 @@ pub(crate) struct NoProof {
 }
 
 impl Proof {
-    /// The key, or else the job's tokens. `None` without either.
+    /// The key, or else the endpoint of the job's tokens. `None` without either.
     pub(crate) fn find(key_file: Option<&Path>, provider: Provider) -> Result<Option<Self>, ProofError> {
         match read_key(key_file, provider)? {
             Some(key) => Ok(Some(Self::Key(key))),

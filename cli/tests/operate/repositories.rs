@@ -63,7 +63,7 @@ async fn a_repository_is_added_rotated_and_removed() {
 
     world.run(&["repo", "remove", "acme/kit"]).await.failed(2, "--yes");
     let removed = world.run(&["repo", "remove", "acme/kit", "--yes"]).await;
-    assert!(removed.stderr.contains("In force within 5 minutes"), "{removed:?}");
+    assert!(removed.stderr.contains("Takes effect within 5 minutes"), "{removed:?}");
     assert_eq!(verdict(&world, "acme/kit", third).await, "401 UNAUTHORIZED");
     world.run(&["repo", "rotate", "acme/kit"]).await.failed(3, "was removed");
     assert!(world.run(&["repo", "show", "acme/kit"]).await.ok().contains("removed"));
@@ -217,7 +217,7 @@ async fn a_renamed_repository_keeps_its_badge_and_an_erased_one_loses_it() {
     };
     assert_eq!(rate().await, 1000);
     let updated = world.run(&["repo", "update", "acme/toolkit", "--posts-per-minute", "400"]).await;
-    assert!(updated.stderr.contains("In force within 5 minutes"), "{updated:?}");
+    assert!(updated.stderr.contains("Takes effect within 5 minutes"), "{updated:?}");
     assert_eq!(updated.ok(), "acme/toolkit may submit 400 results a minute\n");
     assert_eq!(rate().await, 400);
     assert_eq!(key(&world, &["repo", "show", "acme/toolkit", "--key"]).await, new.trim(), "the same key");

@@ -71,11 +71,12 @@ pub(super) fn results(repository: &Repository, now: Timestamp) -> Result<Vec<Tes
 enum Failure {
     None,
     Test(&'static str),
-    /// Outside its tests.
+    /// The run fails outside its tests.
     Run,
 }
 
-/// A test that fails since some runs, one that fails now and then, one that was fixed, and a run that broke.
+/// The failures on `main`: a test that has failed since some runs ago, an intermittent one, one that was fixed, and a run
+/// that broke.
 fn failure_on_main(place: u32, job: usize) -> Failure {
     match (job, place) {
         (3, 0..=3) => Failure::Test("locale::reads_a_decimal_comma"),

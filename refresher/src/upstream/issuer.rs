@@ -34,7 +34,7 @@ impl IssuerDocuments {
     /// Fetches the keys of the issuer; `None` if neither document has changed since `known`.
     ///
     /// # Errors
-    /// [`FetchError`] if a document was not fetched, or is not as specified. Then nothing of `known` is wrong.
+    /// [`FetchError`] if a document was not fetched, or is not as specified. `known` stays valid.
     pub(crate) async fn fetch(
         &self,
         known: Option<&IssuerRecord>,
@@ -46,10 +46,12 @@ impl IssuerDocuments {
             (Some(document), _) => self.key_set_url(&url, document)?,
             (None, Some(known)) => parse_key_set_url(&url, &known.key_set_url)?,
             (None, None) => {
-                return Err(FetchError::Failed(format!("{url} answered that nothing has changed")));
+                return Err(FetchError::Failed(format!(
+                    "{url} responded with 304 to an unconditional request"
+                )));
             }
         };
-        // Another document has other keys.
+        // A validator is only for the document that it came with.
         let known_keys = known.filter(|known| known.key_set_url == key_set_url.as_str());
         let key_set = self.get(&key_set_url, known_keys.map(|known| &known.key_set)).await?;
         if discovery.is_none() && key_set.is_none() {
@@ -60,7 +62,9 @@ impl IssuerDocuments {
             (Some(document), _) => (document.json(&key_set_url)?, document.validator),
             (None, Some(known)) => (known.keys.clone(), known.key_set.clone()),
             (None, None) => {
-                return Err(FetchError::Failed(format!("{key_set_url} answered that nothing has changed")));
+                return Err(FetchError::Failed(format!(
+                    "{key_set_url} responded with 304 to an unconditional request"
+                )));
             }
         };
         Ok(Some(IssuerRecord {
@@ -87,13 +91,13 @@ impl IssuerDocuments {
     fn key_set_url(&self, url: &Url, document: &Document) -> Result<Url, FetchError> {
         let Discovery { issuer, jwks_uri } = document.json(url)?;
         if issuer != self.issuer.as_str() {
-            return Err(FetchError::Failed(format!("{url} is about another issuer than {}", self.issuer)));
+            return Err(FetchError::Failed(format!("{url} names an issuer other than {}", self.issuer)));
         }
         parse_key_set_url(url, &jwks_uri)
     }
 }
 
-/// Parses the URL of a key set. It must be where the discovery document is.
+/// Parses the URL of a key set. Its origin must be that of the discovery document.
 fn parse_key_set_url(discovery: &Url, text: &str) -> Result<Url, FetchError> {
     let url = Url::parse(text).ok().filter(|url| url.origin() == discovery.origin());
     url.ok_or_else(|| FetchError::Failed(format!("{discovery} has a jwks_uri on another host, or none")))

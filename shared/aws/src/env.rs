@@ -24,9 +24,9 @@ pub const SECRET_PREFIX: &str = "SECRET_PREFIX";
 pub const MASTER_KEY_ARN: &str = "MASTER_KEY_ARN";
 /// The URL of the issuer of ID tokens. Without it, no ID token is accepted.
 pub const OIDC_ISSUER: &str = "OIDC_ISSUER";
-/// The owners whose repositories register themselves with their first ID token, with commas; none if unset.
+/// The owners whose repositories register themselves with their first ID token, comma-separated; none if unset.
 pub const OIDC_OWNERS: &str = "OIDC_OWNERS";
-/// The addresses of this service that ID tokens may be for, with commas.
+/// The addresses of this service that ID tokens may be for, comma-separated.
 pub const SERVICE_URLS: &str = "SERVICE_URLS";
 /// The name of the event bus.
 pub const EVENT_BUS_NAME: &str = "EVENT_BUS_NAME";

@@ -37,7 +37,7 @@ pub struct UnverifiedIdToken {
     claims: Claims,
 }
 
-/// What a verified token says.
+/// The claims of a token. They are verified once [`UnverifiedIdToken::verified`] returns them.
 #[derive(Debug, Clone)]
 pub struct Claims {
     issuer: String,
@@ -153,12 +153,12 @@ impl FromStr for UnverifiedIdToken {
 }
 
 impl UnverifiedIdToken {
-    /// Who is said to have issued the token.
+    /// The issuer that the unverified token claims.
     pub fn issuer(&self) -> &str {
         &self.claims.issuer
     }
 
-    /// The id of the key that is said to have signed it.
+    /// The id of the key that the unverified token claims to be signed with.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }

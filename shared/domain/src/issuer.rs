@@ -65,7 +65,7 @@ pub struct RsaKey {
     id: String,
     /// Big-endian, without leading zeros.
     pub modulus: Vec<u8>,
-    /// The same.
+    /// Big-endian, without leading zeros.
     pub exponent: Vec<u8>,
 }
 

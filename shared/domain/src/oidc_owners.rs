@@ -40,9 +40,10 @@ impl OidcOwners {
 impl FromStr for OidcOwners {
     type Err = ParseError;
 
-    /// Parses a list with commas. An empty one has no owners.
+    /// Parses a comma-separated list. An empty one has no owners.
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let invalid = ParseError { expected: "a list with commas of OWNER, OWNER:ID or *, each owner once" };
+        let invalid =
+            ParseError { expected: "a comma-separated list of OWNER, OWNER:ID or *, with each owner once" };
         let mut owners = Self::default();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             if entry == "*" {

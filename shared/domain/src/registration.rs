@@ -41,11 +41,11 @@ pub struct Proofs {
 /// ID tokens of the repository's CI jobs count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keyless {
-    /// The only ids that its tokens may have. `None` before the first valid token, which brings them.
+    /// The only ids that its tokens may have. `None` before the first valid token, which sets them.
     pub ids: Option<AccountIds>,
 }
 
-/// The ids of a repository and its owner at the CI system. Names can be given to somebody else, ids cannot.
+/// The ids of a repository and its owner at the CI system. Another account can take a name, but not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountIds {
     pub repository: u64,

@@ -35,10 +35,10 @@ impl ServiceUrl {
         format!("{}{DIGEST_MARK}{body}", self.0)
     }
 
-    /// The addresses in a list with commas, without duplicates. Empty entries are skipped.
+    /// The addresses in a comma-separated list, without duplicates. Empty entries are skipped.
     ///
     /// # Errors
-    /// [`ParseError`] for the first entry that is no such URL.
+    /// [`ParseError`] for the first entry that is not such a URL.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, ParseError> {
         let mut list = Vec::new();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {

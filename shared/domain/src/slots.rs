@@ -149,6 +149,12 @@ impl LiveSlots {
         Self { slots, is_complete }
     }
 
+    /// The same, when slots of any age were not read.
+    #[must_use]
+    pub fn incomplete(self) -> Self {
+        Self { is_complete: false, ..self }
+    }
+
     /// Whether all live slots of the branch were read.
     pub fn is_complete(&self) -> bool {
         self.is_complete

@@ -92,6 +92,10 @@ async fn the_longest_names_do_not_make_a_page_longer_than_its_limit() {
         )
         .await;
     }
+    for run in 10..60 {
+        let fields = json!({ "branch": long(0, 255), "url_html": url(0) });
+        report(&world, with(counts("unit", run, 5, &failures), &fields)).await;
+    }
     for path in ["/repos/acme/kit", &format!("/repos/acme/kit?branch={}", segment(&long(0, 255)))] {
         let answer = world.get(path).await;
         assert_eq!(answer.status, 200);

@@ -37,7 +37,7 @@ async fn a_page_shows_the_versions_of_a_package_and_the_one_of_a_range() {
     1.2.3 deprecated vulnerable
     Unlisted versions do not count, and are left out.
     Badge
-    These addresses are relative. Set the parameter PublicUrl of the service, so that they work elsewhere.
+    These URLs are relative. The operator can set PublicUrl for URLs that work on other sites.
     Markdown [![NuGet package](/svg/packages/nuget/Acme.Kit)](https://www.nuget.org/packages/Acme.Kit)
     HTML <a href="https://www.nuget.org/packages/Acme.Kit"><img src="/svg/packages/nuget/Acme.Kit" alt="NuGet package"></a>
     reStructuredText .. image:: /svg/packages/nuget/Acme.Kit :target: https://www.nuget.org/packages/Acme.Kit :alt: NuGet package
@@ -71,7 +71,7 @@ async fn a_missing_package_has_a_page_with_the_status_404() {
     let answer = world.get("/packages/nuget/Acme.Missing").await;
     assert_eq!(answer.status, 404);
     assert!(
-        Page::parse(&answer.text).text.contains("Acme.Missing No registry has this package"),
+        Page::parse(&answer.text).text.contains("Acme.Missing This package does not exist"),
         "{}",
         answer.text
     );

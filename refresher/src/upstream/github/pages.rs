@@ -18,7 +18,8 @@ use crate::upstream::response::Response;
 pub(super) const PER_PAGE: usize = 100;
 /// Enough pages for all versions that are stored.
 const PAGES_MAX: usize = Versions::MAX / PER_PAGE;
-/// Enough pages for a badge, if GitHub takes too long for all of them. A package with fewer keeps its last versions.
+/// Enough pages for a badge, if GitHub takes too long for all of them. If fewer were read, the lookup fails, and the known
+/// versions stay.
 const PAGES_MIN: usize = 30;
 
 #[derive(Deserialize)]

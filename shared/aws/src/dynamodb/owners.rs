@@ -20,7 +20,7 @@ const DAY: &str = "Day";
 /// How many repositories were registered on that day.
 const REPOSITORIES: &str = "Repositories";
 
-/// `2025-01-15` of `2025-01-15T10:30:00.000Z`.
+/// The length of the date in `2025-01-15T10:30:00.000Z`.
 const DAY_CHARACTERS: usize = 10;
 /// How often [`Owners::count_repository`] tries to write while other instances do.
 const TRIES: usize = 4;
@@ -35,7 +35,7 @@ pub struct Owners {
 /// The outcome of [`Owners::pin`] and [`Owners::count_repository`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PinOutcome {
-    /// The owner has this id, from now on at the latest.
+    /// The owner has this id, now or since an earlier call.
     Pinned,
     /// The name belongs to another id.
     OtherId,
@@ -48,7 +48,7 @@ impl Owners {
         Self { client: Client::new(config), table }
     }
 
-    /// Makes `id` the id of an owner that has none.
+    /// Sets the id of an owner, unless it has one.
     ///
     /// # Errors
     /// [`AwsError`] if DynamoDB fails. The write may have taken effect all the same.
@@ -62,8 +62,8 @@ impl Owners {
         Ok(if send(pin).await?.is_none() { PinOutcome::Pinned } else { PinOutcome::OtherId })
     }
 
-    /// The same, and counts a new repository of at most `max` a day. A repository may be counted twice when a response is
-    /// lost.
+    /// Sets the id of an owner like [`Self::pin`], and counts a new repository, at most `max` a day. A repository may be
+    /// counted twice when a response is lost.
     ///
     /// # Errors
     /// [`AwsError`] if DynamoDB fails. The write may have taken effect all the same.

@@ -1,4 +1,4 @@
-//! Operators look at the ids of owners, and reset them.
+//! What operators do with the ids of owners: read them, and reset them.
 
 use badgesmith_domain::ids::Owner;
 use badgesmith_domain::key;
@@ -26,7 +26,7 @@ impl Owners {
         output.item.map_or(Ok(None), |item| optional(&item, OWNER_ID))
     }
 
-    /// Deletes the item of an owner, so that the next ID token brings another id.
+    /// Deletes the item of an owner, so that the next ID token sets another id.
     ///
     /// # Errors
     /// [`AwsError`] if the call failed. It may have taken effect all the same.
