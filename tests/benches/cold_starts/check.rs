@@ -17,7 +17,7 @@ const STARTS: usize = 5;
 const CPU_TIME_MAX: Duration = Duration::from_millis(10);
 /// The maximum size of a program. The SDK's clients are most of it, and reading it is most of a cold start on a machine
 /// that has not run it before.
-fn bytes_max(function: Function) -> u64 {
+pub(crate) fn bytes_max(function: Function) -> u32 {
     match function {
         // Widths of characters and logos, for images.
         Function::BadgeApi => 7_000_000,
@@ -63,7 +63,7 @@ async fn check(function: Function, program: &Path) -> io::Result<Vec<String>> {
     if cpu_time > CPU_TIME_MAX {
         faults.push(format!("the first response takes {cpu_time:?} of CPU, more than {CPU_TIME_MAX:?}"));
     }
-    let bytes_max = bytes_max(function);
+    let bytes_max = u64::from(bytes_max(function));
     if bytes > bytes_max {
         faults.push(format!("the program has {bytes} bytes, more than {bytes_max}"));
     }

@@ -2,6 +2,7 @@
 
 use tests::function::Function;
 
+use crate::check::bytes_max;
 use crate::comparison::Figures;
 
 pub(crate) const COLD_HEAD: &str = "\
@@ -44,7 +45,7 @@ pub(crate) fn cold_rows(function: Function, [base, subject]: &[Figures; 2]) -> S
         bounded(subject.cpu_ms, 10.0),
         bounded(subject.cpu_ms / base.cpu_ms, 3.5),
         bounded(subject.rss_mb, 12.0),
-        bounded(subject.mb, 6.0),
+        bounded(subject.mb, f64::from(bytes_max(function)) / 1e6),
         format!("{:.2}", subject.zipped_mb),
     ];
     format!("| {} |\n| {} |", base_cells.join(" | "), cells.join(" | "))
