@@ -107,7 +107,7 @@ pub(crate) struct Options {
     /// File with the repository's key, instead of BADGESMITH_KEY
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
-    /// Maximum time to keep retrying, in seconds [default: 120, or 300 without a key]
+    /// Maximum time to keep retrying, in seconds [default: 120, or 420 without a key]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) retry_for: Option<u64>,
     /// Print the request, or with --retire the suites to retire, without sending anything
