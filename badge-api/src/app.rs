@@ -9,10 +9,9 @@ use badgesmith_api::http::{Request, Response};
 use badgesmith_api::route::{ReadRoute, Route};
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::{Feeds, Packages, Results};
-use badgesmith_aws::env::{self, Missing};
+use badgesmith_aws::env::{self, SettingsError};
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::sdk::{self, CallTimeouts};
-use badgesmith_domain::ids::ParseError;
 use badgesmith_domain::service_url::ServiceUrl;
 use http::{Method, StatusCode, header};
 use serde_json::json;
@@ -44,15 +43,6 @@ pub struct Settings {
     pub public_url: Option<ServiceUrl>,
 }
 
-/// A variable of the environment that is missing or invalid.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    #[error(transparent)]
-    Missing(#[from] Missing),
-    #[error("invalid environment variable {name}: {error}")]
-    Invalid { name: &'static str, error: ParseError },
-}
-
 impl Settings {
     /// Most lookups take less than a second. GitHub's image proxy gives the whole chain 4 s.
     pub const FIRST_LOOKUP_WAIT: Duration = Duration::from_millis(1200);
@@ -63,14 +53,13 @@ impl Settings {
     /// [`SettingsError`] names the variable that is missing or invalid.
     pub fn from_env() -> Result<Self, SettingsError> {
         let public_url = env::optional(env::PUBLIC_URL).map(|url| url.parse()).transpose();
-        let invalid = |error| SettingsError::Invalid { name: env::PUBLIC_URL, error };
         Ok(Self {
             test_results_table: env::required(env::TEST_RESULTS_TABLE)?,
             packages_table: env::required(env::PACKAGES_TABLE)?,
             secrets_table: env::required(env::SECRETS_TABLE)?,
             event_bus_name: env::required(env::EVENT_BUS_NAME)?,
             first_lookup_wait: Self::FIRST_LOOKUP_WAIT,
-            public_url: public_url.map_err(invalid)?,
+            public_url: public_url.map_err(SettingsError::invalid(env::PUBLIC_URL))?,
         })
     }
 }

@@ -19,4 +19,4 @@ mod respond;
 mod slot_reader;
 mod test_badge;
 
-pub use app::{App, Settings, SettingsError};
+pub use app::{App, Settings};

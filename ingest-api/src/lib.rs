@@ -16,4 +16,4 @@ mod settings;
 mod submission;
 
 pub use app::App;
-pub use settings::{OidcSettings, Settings, SettingsError};
+pub use settings::{OidcSettings, Settings};

@@ -1,8 +1,7 @@
 //! The settings of the function, from its environment.
 
-use badgesmith_aws::env::{self, Missing};
+use badgesmith_aws::env::{self, SettingsError};
 use badgesmith_aws::secrets_manager::SecretNames;
-use badgesmith_domain::ids::ParseError;
 use badgesmith_domain::issuer::Issuer;
 use badgesmith_domain::oidc_owners::OidcOwners;
 use badgesmith_domain::service_url::ServiceUrl;
@@ -29,14 +28,6 @@ pub struct OidcSettings {
     pub services: Vec<ServiceUrl>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    #[error(transparent)]
-    Missing(#[from] Missing),
-    #[error("invalid environment variable {name}: {error}")]
-    Invalid { name: &'static str, error: ParseError },
-}
-
 impl Settings {
     /// Reads the function's environment.
     ///
@@ -58,7 +49,7 @@ impl Settings {
 
 impl OidcSettings {
     fn from_env(issuer: &str) -> Result<Self, SettingsError> {
-        let invalid = |name| move |error| SettingsError::Invalid { name, error };
+        let invalid = SettingsError::invalid;
         let owners = env::optional(env::OIDC_OWNERS).unwrap_or_default();
         let services = env::required(env::SERVICE_URLS)?;
         Ok(Self {

@@ -20,5 +20,5 @@ mod waiting_line;
 pub use app::App;
 pub use invocation::{Invocation, InvocationResult};
 pub use report::Report;
-pub use settings::{Settings, SettingsError};
+pub use settings::Settings;
 pub use upstream::UpstreamTimeouts;

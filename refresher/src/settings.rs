@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use badgesmith_aws::env::{self, Missing};
-use badgesmith_domain::ids::ParseError;
+use badgesmith_aws::env::{self, SettingsError};
 use badgesmith_domain::issuer::Issuer;
 use url::Url;
 
@@ -26,18 +25,6 @@ pub struct Settings {
     /// How long a package counts as fresh.
     pub fresh_for: Duration,
     pub upstream_timeouts: UpstreamTimeouts,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    #[error(transparent)]
-    Missing(#[from] Missing),
-    #[error("invalid environment variable {name}: expected {expected}")]
-    Invalid {
-        name: &'static str,
-        /// A noun phrase.
-        expected: &'static str,
-    },
 }
 
 impl Settings {
@@ -81,9 +68,8 @@ fn url_from_env(name: &'static str, default: &str) -> Result<Url, SettingsError>
 }
 
 fn issuer_from_env() -> Result<Option<Issuer>, SettingsError> {
-    let name = env::OIDC_ISSUER;
-    let issuer = env::optional(name).map(|issuer| issuer.parse()).transpose();
-    issuer.map_err(|ParseError { expected }| SettingsError::Invalid { name, expected })
+    let issuer = env::optional(env::OIDC_ISSUER).map(|issuer| issuer.parse()).transpose();
+    issuer.map_err(SettingsError::invalid(env::OIDC_ISSUER))
 }
 
 fn fresh_for_from_env() -> Result<Duration, SettingsError> {

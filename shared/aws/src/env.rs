@@ -1,5 +1,7 @@
 //! The environment of a function. Every variable is a constant here, and no other module reads the environment.
 
+use badgesmith_domain::ids::ParseError;
+
 /// The table of test results.
 pub const TEST_RESULTS_TABLE: &str = "TEST_RESULTS_TABLE";
 /// The table of nonces.
@@ -52,6 +54,26 @@ pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 #[derive(Debug, thiserror::Error)]
 #[error("environment variable {0} is unset or empty")]
 pub struct Missing(&'static str);
+
+/// A variable that is missing or invalid.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    #[error("invalid environment variable {name}: expected {expected}")]
+    Invalid {
+        name: &'static str,
+        /// A noun phrase.
+        expected: &'static str,
+    },
+}
+
+impl SettingsError {
+    /// The error of a variable whose value could not be parsed.
+    pub fn invalid(name: &'static str) -> impl FnOnce(ParseError) -> Self {
+        move |ParseError { expected }| Self::Invalid { name, expected }
+    }
+}
 
 /// The value of a variable. An empty value counts as unset, because templates write absent parameters as empty
 /// strings. A value that is not Unicode counts as unset, too.
