@@ -11,7 +11,7 @@ use rusqlite::{Connection, ffi};
 #[derive(Debug)]
 pub(crate) struct WriteAheadLog {
     file: File,
-    /// A connection of its own, because SQLite counts only the commits of others.
+    /// A separate connection, because `data_version` changes only with the commits of other connections.
     observer: Connection,
     /// The version of the data that is on disk; `None` at first, because an earlier process may have been killed.
     on_disk: Option<i64>,

@@ -10,7 +10,7 @@ use lru::LruCache;
 /// Organizations with their own bucket; the least recently requested are evicted first.
 const ORGANIZATIONS_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
-/// Why an unconfirmed name is looked up. Each reason has limits of its own, so that new names, or failing ones, do not
+/// Why an unconfirmed name is looked up. Each reason has its own limits, so that new names, or failing ones, do not
 /// starve those that wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum LookupReason {

@@ -114,7 +114,7 @@ struct Cursor {
 impl DueQueue {
     /// Removes the most overdue package.
     async fn next(&mut self, packages: &Packages) -> Result<Option<(DueShard, DuePackage)>, StoreError> {
-        // One after the other: at once, each would open a connection of its own in a new instance.
+        // One after the other: at once, each would open another connection in a new instance.
         for cursor in &mut self.0 {
             // On the heap, since the type of the whole future would be too deep for the compiler.
             Box::pin(cursor.fill(packages)).await?;

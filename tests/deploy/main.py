@@ -198,7 +198,7 @@ def main(keep):
                 "RefreshSchedule": "rate(1 minute)", "OidcIssuer": issuer,
             }
             # The emulator serves the stack at another address than its outputs, and runs no CloudFront Functions, so
-            # nothing tells the pages the host of the CDN.
+            # the pages do not learn the host of the CDN.
             public = {"OidcOwners": OWNER, "PublicUrl": f"http://127.0.0.1:{port}"}
             stack = deploy(emulator, unpack(archive, Path(folder) / "badgesmith"), "badgesmith", {**parameters, **public})
             prefixes = {"TablePrefix": "staging", "SecretPrefix": "staging"}

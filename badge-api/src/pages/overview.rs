@@ -96,7 +96,7 @@ fn badge(slots: &[TestResult], is_cut: bool, now: Timestamp) -> Badge {
 
 /// The branch that the newest result names as the default branch, or else one with a usual name.
 ///
-/// Results of forks and pull requests do not count: whoever opens one may have written what they name.
+/// Results of forks and pull requests do not count, because their authors choose what they name.
 fn default_branch(slots: &[TestResult]) -> Option<Branch> {
     let is_own = |branch: &Branch| !branch.as_str().contains(':') && !branch.as_str().starts_with("pull/");
     let named = slots.iter().filter(|slot| slot.run.default_branch.is_some() && is_own(&slot.run.branch));

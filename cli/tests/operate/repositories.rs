@@ -272,7 +272,7 @@ async fn doctor_checks_registration_key_and_round_trip() {
     assert!(detail(&doctor(&new).await.json(), "registration").contains("was removed"));
 }
 
-/// Whoever knows the master key can sign results of every repository.
+/// Anyone who knows the master key can sign results of every repository.
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_reads_no_secret_that_it_does_not_need() {
     let world = World::start().await;

@@ -17,7 +17,7 @@ use crate::dynamodb::{Item, StoreError, corrupt, integer, item_key, number, opti
 const KEY_ID: &str = "KeyId";
 const PREVIOUS_KEY_ID: &str = "PreviousKeyId";
 const PREVIOUS_KEY_UNTIL: &str = "PreviousKeyUntil";
-/// Whether the repository has a secret of its own, and until when that counts.
+/// Whether the repository has its own secret, and until when that counts.
 const OWN_SECRET: &str = "OwnSecret";
 const OWN_SECRET_UNTIL: &str = "OwnSecretUntil";
 /// Whether ID tokens count, and the ids that they must have: of the repository and of its owner.
