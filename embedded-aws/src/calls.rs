@@ -23,16 +23,19 @@ type Answer = Box<dyn FnOnce(&rusqlite::Result<()>) + Send>;
 
 /// The calls to one database; clones share them.
 #[derive(Clone)]
-pub(crate) struct Calls(Arc<Shared>);
+pub(crate) enum Calls {
+    /// Nothing waits for a disk, so a call runs where it arrives.
+    Memory,
+    Disk(Arc<Shared>),
+}
 
-struct Shared {
+pub(crate) struct Shared {
     permits: Arc<Semaphore>,
     /// Calls that have not run yet.
     calls: Line<Call>,
     /// Answers to calls whose commits may not be on disk yet.
     answers: Line<Answer>,
-    /// `None` for a database in memory.
-    log: Mutex<Option<WriteAheadLog>>,
+    log: Mutex<WriteAheadLog>,
 }
 
 /// What waits for one thread, which takes it all at once.
@@ -76,25 +79,31 @@ impl fmt::Debug for Calls {
 impl Calls {
     /// Calls to the database at `path`, which has the journal mode WAL, or to one in memory.
     pub(crate) fn new(path: Option<&Path>) -> rusqlite::Result<Self> {
-        let log = path.map(WriteAheadLog::open).transpose()?;
-        Ok(Self(Arc::new(Shared {
+        let Some(path) = path else { return Ok(Self::Memory) };
+        Ok(Self::Disk(Arc::new(Shared {
             permits: Arc::new(Semaphore::new(CALLS_MAX)),
             calls: Line::new(),
             answers: Line::new(),
-            log: Mutex::new(log),
+            log: Mutex::new(WriteAheadLog::open(path)?),
         })))
     }
 
-    /// Runs `work` on a thread that may block. Its result, also an error such as a failed condition, is returned when all
-    /// commits that led to it are on disk.
+    /// Runs `work`; for a database on disk, on a thread that may block. Its result, also an error such as a failed
+    /// condition, is returned when all commits that led to it are on disk.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let permit = Arc::clone(&self.0.permits).acquire_owned().await;
+        let work = || catch_unwind(AssertUnwindSafe(work));
+        let panicked = || Err(ServiceError::server("the call panicked"));
+        let shared = match self {
+            Self::Memory => return work().unwrap_or_else(|_| panicked()),
+            Self::Disk(shared) => shared,
+        };
+        let permit = Arc::clone(&shared.permits).acquire_owned().await;
         let (sender, receiver) = oneshot::channel();
         let call: Call = Box::new(move || {
-            let result = catch_unwind(AssertUnwindSafe(work));
+            let result = work();
             Box::new(move |synced| {
                 drop(permit);
                 let Ok(result) = result else { return };
@@ -105,17 +114,20 @@ impl Calls {
                 });
             })
         });
-        self.0.calls.add([call]);
-        if self.0.calls.must_serve() {
-            let shared = Arc::clone(&self.0);
+        shared.calls.add([call]);
+        if shared.calls.must_serve() {
+            let shared = Arc::clone(shared);
             spawn_blocking(move || shared.run());
         }
-        receiver.await.unwrap_or_else(|_| Err(ServiceError::server("the call panicked")))
+        receiver.await.unwrap_or_else(|_| panicked())
     }
 
     /// Returns when all commits are on disk.
     pub(crate) fn sync(&self) -> rusqlite::Result<()> {
-        self.0.sync()
+        match self {
+            Self::Memory => Ok(()),
+            Self::Disk(shared) => shared.sync(),
+        }
     }
 }
 
@@ -150,6 +162,6 @@ impl Shared {
     }
 
     fn sync(&self) -> rusqlite::Result<()> {
-        self.log.lock().as_mut().map_or(Ok(()), WriteAheadLog::sync)
+        self.log.lock().sync()
     }
 }

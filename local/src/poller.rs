@@ -2,6 +2,7 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemA
 use aws_types::SdkConfig;
 use badgesmith_aws::sdk::{AwsError, CallTimeouts};
 use embedded_aws::Queues;
+use futures_util::FutureExt as _;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -96,10 +98,9 @@ impl Poller {
             return Ok(0);
         }
         let count = messages.len();
-        // In a task, so that a panic fails the batch, as in Lambda.
-        let poller = self.clone();
-        if let Err(error) = tokio::spawn(async move { poller.process(messages).await }).await {
-            tracing::error!(%error, "the function panicked; its batch is delivered again");
+        // As in Lambda, a panic fails the batch. The panic hook has printed its message.
+        if AssertUnwindSafe(self.process(messages)).catch_unwind().await.is_err() {
+            tracing::error!("the function panicked; its batch is delivered again");
         }
         Ok(count)
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use embedded_aws::{Aws, response};
@@ -35,6 +35,35 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The outcome of a request to AWS with this fault.
+    pub(crate) async fn inject(
+        self,
+        aws: &Aws,
+        mut request: HttpRequest,
+    ) -> Result<HttpResponse, ConnectorError> {
+        match self {
+            Self::Fails => Ok(response(500, r#"{"__type":"InternalServerError"}"#)),
+            Self::Throttles => Ok(response(400, r#"{"__type":"ProvisionedThroughputExceededException"}"#)),
+            Self::TimesOut => pending().await,
+            Self::LosesAnswer => {
+                aws.call(request).await?;
+                let broken = std::io::Error::from(ErrorKind::ConnectionReset);
+                Err(ConnectorError::io(broken.into()))
+            }
+            Self::AnswerTimesOut => {
+                aws.call(request).await?;
+                pending().await
+            }
+            Self::LeavesUnprocessed => {
+                let (first, rest) = split(&body(&request));
+                *request.body_mut() = first.to_string().into();
+                aws.call(request).await?;
+                Ok(response(200, json!({ "UnprocessedItems": rest }).to_string()))
+            }
+            Self::Pauses => aws.call(request).await,
+        }
+    }
+
     /// The call is lost before or after its execution, once or until [`Faults::heal`].
     pub const LOST_CALLS: [(Self, usize); 4] = [
         (Self::Fails, 1),
@@ -143,48 +172,31 @@ impl Faults {
 }
 
 impl HttpConnector for Faults {
-    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let body: Value =
-            serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
-        let fault = self.fault_for(&operation, body.clone());
-        let mut unprocessed = None;
-        if fault == Some(Fault::LeavesUnprocessed) {
-            let (first, rest) = split(&body);
-            *request.body_mut() = first.to_string().into();
-            unprocessed = Some(rest);
-        }
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let fault = self.fault_for(operation(&request), body(&request));
         let Self { aws, paused, resumed, .. } = self.clone();
         HttpConnectorFuture::new(async move {
             match fault {
                 None => aws.call(request).await,
-                Some(Fault::Fails) => Ok(response(500, r#"{"__type":"InternalServerError"}"#)),
-                Some(Fault::Throttles) => {
-                    Ok(response(400, r#"{"__type":"ProvisionedThroughputExceededException"}"#))
-                }
-                Some(Fault::TimesOut) => pending().await,
-                Some(Fault::LosesAnswer) => {
-                    aws.call(request).await?;
-                    let broken = std::io::Error::from(ErrorKind::ConnectionReset);
-                    Err(ConnectorError::io(broken.into()))
-                }
-                Some(Fault::AnswerTimesOut) => {
-                    aws.call(request).await?;
-                    pending().await
-                }
                 Some(Fault::Pauses) => {
                     paused.notify_one();
                     resumed.notified().await;
                     aws.call(request).await
                 }
-                Some(Fault::LeavesUnprocessed) => {
-                    aws.call(request).await?;
-                    Ok(response(200, json!({ "UnprocessedItems": unprocessed }).to_string()))
-                }
+                Some(fault) => fault.inject(&aws, request).await,
             }
         })
     }
+}
+
+/// `SendMessage`, for example.
+pub(crate) fn operation(request: &HttpRequest) -> &str {
+    let target = request.headers().get("x-amz-target").unwrap_or_default();
+    target.rsplit('.').next().unwrap_or_default()
+}
+
+fn body(request: &HttpRequest) -> Value {
+    serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default()
 }
 
 /// A batch with its first write only, and the other writes.

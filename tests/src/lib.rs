@@ -18,5 +18,6 @@ pub mod http;
 pub mod id_token;
 pub mod page;
 pub mod sandbox;
+pub mod simulation;
 pub mod upstream;
 pub mod world;

@@ -44,7 +44,7 @@ const ISSUER: &str = "/_services/token";
 
 /// Both upstreams at one address. Clones share the server, which stops with the last of them.
 ///
-/// It has its own thread and runtime, so that a test's paused clock does not stop it.
+/// It has its own thread and runtime, so that a test's paused clock does not stop it, unless a test wants that.
 #[derive(Debug, Clone)]
 pub struct Upstream {
     running: Arc<Running>,
@@ -79,15 +79,19 @@ impl Upstream {
     /// # Errors
     /// If it cannot listen there.
     pub fn start_at(place: &str) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(place)?;
-        let host = place.rsplit_once(':').map_or(place, |(host, _)| host);
-        let url = format!("http://{host}:{}", listener.local_addr()?.port());
-        let state = Arc::new(Mutex::new(State::new(&url)));
+        let (listener, url, state) = listen(place)?;
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&state);
         let thread = std::thread::spawn(move || run(listener, &served, stopped));
         let running = Running { url, state, stop: Some(stop), thread: Some(thread) };
         Ok(Self { running: Arc::new(running) })
+    }
+
+    /// The same in the caller's runtime and on its clock, until that runtime ends.
+    pub fn start_in_this_runtime() -> Self {
+        let (listener, url, state) = listen("127.0.0.1:0").unwrap();
+        tokio::spawn(accept(listener, Arc::clone(&state)));
+        Self { running: Arc::new(Running { url, state, stop: None, thread: None }) }
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -351,6 +355,15 @@ fn with_conditions(head: &Parts, conditional: bool) -> Parts {
         head.headers.remove(IF_MODIFIED_SINCE);
     }
     head
+}
+
+/// A listener at `HOST:PORT`, its URL, and the state of an upstream there.
+fn listen(place: &str) -> std::io::Result<(TcpListener, String, Arc<Mutex<State>>)> {
+    let listener = TcpListener::bind(place)?;
+    let host = place.rsplit_once(':').map_or(place, |(host, _)| host);
+    let url = format!("http://{host}:{}", listener.local_addr()?.port());
+    let state = Arc::new(Mutex::new(State::new(&url)));
+    Ok((listener, url, state))
 }
 
 /// Serves until the sender is dropped, then aborts all connections.

@@ -92,7 +92,8 @@ impl World {
         let clock = Clock::manual(start);
         let aws = Aws::open(&Storage::Memory, &TEMPLATE, &clock).unwrap();
         let faults = Faults::new(aws.clone());
-        let stack = Stack::new(&config_of_new_sandboxes(&faults), &upstreams, None, &clock);
+        let client = SharedHttpClient::new(faults.clone());
+        let stack = Stack::new(&config_of_new_sandboxes(client), &upstreams, None, &clock);
         let world = Self { clock, faults, aws, stack, upstreams };
         world.set_key(REPOSITORY, KEY);
         world
@@ -134,6 +135,12 @@ impl World {
         let id = previous.send().await.unwrap().version_id.unwrap();
         let update = client.update_secret_version_stage().secret_id(MASTER_KEY).version_stage("AWSPREVIOUS");
         update.remove_from_version_id(id).send().await.unwrap();
+    }
+
+    /// Whether keys of the previous master key count, too.
+    pub async fn has_previous_master_key(&self) -> bool {
+        let client = aws_sdk_secretsmanager::Client::new(&self.sdk_config());
+        client.get_secret_value().secret_id(MASTER_KEY).version_stage("AWSPREVIOUS").send().await.is_ok()
     }
 
     pub fn delete_master_key(&self) {
@@ -302,7 +309,22 @@ impl World {
 
     /// The functions once more, with empty memory.
     pub fn another_instance(&self) -> Stack {
-        Stack::new(&config_of_new_sandboxes(&self.faults), &self.upstreams, None, &self.clock)
+        self.instance_behind(SharedHttpClient::new(self.faults.clone()))
+    }
+
+    /// The same, with another connection to [`Self::aws`].
+    pub fn instance_behind(&self, http_client: SharedHttpClient) -> Stack {
+        Stack::new(&config_of_new_sandboxes(http_client), &self.upstreams, None, &self.clock)
+    }
+
+    /// The configuration of an SDK with another connection to [`Self::aws`].
+    pub fn config_behind(http_client: SharedHttpClient) -> SdkConfig {
+        config_of_new_sandboxes(http_client)
+    }
+
+    /// AWS, without faults.
+    pub fn aws(&self) -> &Aws {
+        &self.aws
     }
 
     pub async fn submit(&self, post: &Post) -> Answer {
@@ -463,9 +485,9 @@ fn github_token(of: &str, token: &str) -> GitHubToken {
 
 /// The SDK keeps one retry quota for each service and region in a process. A new region keeps the failures that one
 /// test injects from using up the retries of another.
-fn config_of_new_sandboxes(faults: &Faults) -> SdkConfig {
+fn config_of_new_sandboxes(http_client: SharedHttpClient) -> SdkConfig {
     static SANDBOXES: AtomicUsize = AtomicUsize::new(0);
     let region = format!("local-{}", SANDBOXES.fetch_add(1, Ordering::Relaxed));
-    let config = embedded_aws::config(SharedHttpClient::new(faults.clone()));
+    let config = embedded_aws::config(http_client);
     config.into_builder().region(Region::new(region)).build()
 }

@@ -1,0 +1,20 @@
+//! A deterministic simulation of the pipeline: the real functions in one thread, on virtual time, over the embedded AWS
+//! behind a network that loses, delays and doubles calls. One seed determines everything. See tests/README.md.
+
+mod client;
+mod instances;
+mod invocation;
+mod keys;
+mod model;
+mod network;
+mod observer;
+mod operator;
+mod packages;
+mod run;
+mod schedule;
+mod shrink;
+mod trace;
+
+pub use self::run::{Outcome, run};
+pub use self::schedule::{Action, Event, Schedule};
+pub use self::shrink::shrink;

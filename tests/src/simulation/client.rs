@@ -1,0 +1,213 @@
+//! A client, which signs a result, posts it, and retries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use badgesmith_domain::timestamp::Timestamp;
+use fastrand::Rng;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use super::instances::Ended;
+use super::invocation::{Invocation, mix};
+use super::model::{Sent, run_id};
+use super::run::Simulation;
+use super::schedule::{BRANCHES, INSTANCES, KeyChoice, PLATFORMS, REPOSITORIES, SUITES, Submit, Tests};
+use crate::client::{Answer, Post, result, with};
+
+/// The timeout of ingest-api.
+const INGEST_TIMEOUT: Duration = Duration::from_secs(12);
+/// How long a client waits for an answer.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A timestamp may be this old.
+const FRESH_FOR: Duration = Duration::from_mins(5);
+/// The part of requests that never arrive, and of answers that get lost.
+const LOST: f64 = 0.03;
+/// The part of requests that arrive twice.
+const DOUBLED: f64 = 0.03;
+
+/// A post that was sent, and the run that it is about.
+#[derive(Debug, Clone)]
+pub(super) struct Posted {
+    post: Post,
+    run: String,
+    timestamp: Timestamp,
+}
+
+/// Submits a result.
+pub(super) async fn submit(simulation: Arc<Simulation>, event: u32, submit: Submit) {
+    let mut random = Rng::with_seed(mix(simulation.seed, event.into()));
+    let Some(posted) = sign(&simulation, event, &submit, &mut random) else { return };
+    simulation.posted.lock().unwrap().insert(event, posted.clone());
+    for attempt in 0..submit.attempts {
+        let Some(answer) = send(&simulation, event, attempt, &posted, &mut random).await else {
+            sleep(Duration::from_millis(random.u64(100..4_000))).await;
+            continue;
+        };
+        match answer.verdict().as_str() {
+            "409 SUBMISSION_IN_PROGRESS" | "503 UNAVAILABLE" | "429 RATE_LIMITED" => {
+                sleep(Duration::from_millis(random.u64(500..20_000))).await;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Sends the bytes of an earlier post again.
+pub(super) async fn replay(simulation: Arc<Simulation>, event: u32, earlier: u32) {
+    let Some(posted) = simulation.posted.lock().unwrap().get(&earlier).cloned() else { return };
+    let mut random = Rng::with_seed(mix(simulation.seed, event.into()));
+    let is_old = simulation.world.now().since(posted.timestamp) > FRESH_FOR + Duration::from_secs(1);
+    let answer = send(&simulation, event, 0, &posted, &mut random).await;
+    if answer.is_some_and(|answer| answer.is_accepted()) && is_old {
+        let details = format!("event {event} sent {} again", posted.run);
+        simulation.model.lock().unwrap().violate("an old post is refused", details);
+    }
+}
+
+fn sign(simulation: &Simulation, event: u32, submit: &Submit, random: &mut Rng) -> Option<Posted> {
+    let now = simulation.trace.elapsed();
+    let keys = simulation.keys.lock().unwrap();
+    let current = keys.current(submit.repository);
+    let (key, mut refusal) = match submit.key {
+        KeyChoice::Current => {
+            let key = current?;
+            let is_over = keys.is_over(submit.repository, &key, now);
+            (key, is_over.then_some("its key was ended"))
+        }
+        KeyChoice::Ended => (keys.ended(submit.repository, now, random)?, Some("its key was ended")),
+        KeyChoice::Foreign => {
+            let other = (submit.repository + 1) % REPOSITORIES.len();
+            (keys.current(other)?, Some("its key is that of another repository"))
+        }
+    };
+    drop(keys);
+    let skew = Duration::from_secs(submit.skew.unsigned_abs());
+    let (now, served) = (simulation.world.now(), submit.skew < 0);
+    let mut timestamp = if served { now.minus(skew) } else { now.plus(skew) };
+    if submit.rounded {
+        let milliseconds = timestamp.unix_milliseconds();
+        timestamp = Timestamp::from_unix_milliseconds(milliseconds - milliseconds % 20_000);
+    }
+    if now.since(timestamp) > FRESH_FOR {
+        refusal = Some("its timestamp is too old");
+    } else if timestamp.since(now) > Duration::from_mins(3) {
+        refusal = Some("its timestamp is in the future");
+    }
+    let (number, run_attempt) = run_id(event, submit);
+    let run = format!("{number}.{run_attempt}");
+    let nonce = match submit.nonce_of.filter(|_| !submit.path_form) {
+        Some(earlier) => format!("nonce-{earlier:08}"),
+        None => format!("nonce-{event:08}"),
+    };
+    let post = post(submit, timestamp, (number, run_attempt), &nonce, &key);
+    let nonce = if submit.path_form { format!("path-{run}") } else { nonce };
+    let sent = Sent {
+        repository: submit.repository,
+        // A nonce is scoped by its repository.
+        nonce: format!("{} {nonce}", submit.repository),
+        at: simulation.trace.elapsed(),
+        refusal,
+        is_acknowledged: false,
+        is_purged: false,
+    };
+    simulation.model.lock().unwrap().sent.insert(run.clone(), sent);
+    Some(Posted { post, run, timestamp })
+}
+
+fn post(
+    submit: &Submit,
+    timestamp: Timestamp,
+    (run_id, run_attempt): (u32, u32),
+    nonce: &str,
+    key: &str,
+) -> Post {
+    let (owner, repo) = REPOSITORIES[submit.repository].split_once('/').expect("two names");
+    let (platform, branch) = (PLATFORMS[submit.platform], BRANCHES[submit.branch]);
+    let suite = SUITES[submit.suite];
+    let fields = json!({
+        "owner": owner, "repo": repo, "platform": platform, "branch": branch, "nonce": nonce,
+        "run_id": run_id.to_string(), "run_attempt": run_attempt,
+        "suite": if suite.is_empty() { Value::Null } else { suite.into() },
+    });
+    let outcome = match submit.tests {
+        Tests::Passed(passed) => json!({ "passed": passed, "failed": 0, "total": passed }),
+        Tests::Failed { passed, failed } => {
+            json!({ "passed": passed, "failed": failed, "total": passed + failed })
+        }
+        Tests::Broke => json!({ "passed": 0, "failed": 0, "total": 0, "conclusion": "failure" }),
+        Tests::Retired => json!({ "passed": 0, "failed": 0, "total": 0, "retire": true }),
+    };
+    let body = with(with(result(timestamp), &fields), &outcome);
+    if submit.path_form {
+        let body = with(body, &json!({ "owner": null, "repo": null, "branch": null, "nonce": null }));
+        Post::to_path(&format!("{platform}/{owner}/{repo}/{branch}"), &body).signed(key)
+    } else {
+        Post::json(&body).signed(key)
+    }
+}
+
+/// Sends a post once; perhaps it arrives twice. `None` if there is no answer.
+async fn send(
+    simulation: &Arc<Simulation>,
+    event: u32,
+    attempt: u32,
+    posted: &Posted,
+    random: &mut Rng,
+) -> Option<Answer> {
+    simulation.network.wait(Duration::from_millis(random.u64(1..30))).await;
+    let (is_lost, is_doubled, is_answer_lost) =
+        (random.f64() < LOST, random.f64() < DOUBLED, random.f64() < LOST);
+    let (first, second) = (random.usize(0..INSTANCES), random.usize(0..INSTANCES));
+    if is_lost {
+        return None;
+    }
+    if is_doubled {
+        let (simulation, posted) = (Arc::clone(simulation), posted.clone());
+        tokio::spawn(async move { deliver(&simulation, event, attempt + 100, second, &posted).await });
+    }
+    let answer = timeout(CLIENT_TIMEOUT, deliver(simulation, event, attempt, first, posted)).await.ok()??;
+    simulation.network.set_clock();
+    (!is_answer_lost).then_some(answer)
+}
+
+/// Invokes ingest-api, and reads its answer.
+async fn deliver(
+    simulation: &Simulation,
+    event: u32,
+    number: u32,
+    instance: usize,
+    posted: &Posted,
+) -> Option<Answer> {
+    if !simulation.is_ingest_open() {
+        return None;
+    }
+    let request = posted.post.request();
+    let invocation = Invocation::new(simulation.seed, event, number, true);
+    let answered = simulation.instances.invoke(instance, &invocation, INGEST_TIMEOUT, |stack| async move {
+        Answer::from(stack.gateway.answer(request).await)
+    });
+    let ended = answered.await;
+    let mut model = simulation.model.lock().unwrap();
+    match ended {
+        Ended::Returned(answer) => {
+            let verdict = answer.verdict();
+            simulation.trace.add(event, format_args!("posted {}: {verdict}", posted.run));
+            match verdict.as_str() {
+                "202" | "409 ALREADY_ACCEPTED" => model.acknowledge(&posted.run),
+                "409 NONCE_REUSED"
+                | "409 SUBMISSION_IN_PROGRESS"
+                | "503 UNAVAILABLE"
+                | "429 RATE_LIMITED" => {}
+                verdict if verdict.starts_with("401") => {}
+                _ => model.violate("every answer is documented", format!("event {event}: {verdict}")),
+            }
+            Some(answer)
+        }
+        Ended::Killed => None,
+        Ended::Panicked => {
+            model.violate("no function panics", format!("ingest-api, event {event}"));
+            None
+        }
+    }
+}

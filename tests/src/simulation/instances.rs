@@ -1,0 +1,83 @@
+//! Several instances of each function.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use local::stack::Stack;
+use tokio::task::AbortHandle;
+
+use super::invocation::Invocation;
+use super::network::Network;
+use super::schedule::INSTANCES;
+use crate::world::World;
+
+#[derive(Debug)]
+pub(super) struct Instances {
+    network: Network,
+    running: Vec<Mutex<Instance>>,
+}
+
+#[derive(Debug)]
+struct Instance {
+    stack: Arc<Stack>,
+    invocations: Vec<AbortHandle>,
+}
+
+/// What became of an invocation.
+#[derive(Debug)]
+pub(super) enum Ended<T> {
+    Returned(T),
+    /// It was killed, or timed out.
+    Killed,
+    Panicked,
+}
+
+impl Instances {
+    pub(super) fn new(world: &World, network: &Network) -> Self {
+        let running = (0..INSTANCES).map(|_| Mutex::new(Instance::start(world, network))).collect();
+        Self { network: network.clone(), running }
+    }
+
+    /// Kills all invocations of an instance, and forgets what it had in memory.
+    pub(super) fn restart(&self, instance: usize, world: &World) {
+        let new = Instance::start(world, &self.network);
+        let old = std::mem::replace(&mut *self.running[instance].lock().unwrap(), new);
+        old.invocations.iter().for_each(AbortHandle::abort);
+    }
+
+    /// Invokes a function. It runs on if the caller stops waiting.
+    pub(super) async fn invoke<T, F>(
+        &self,
+        instance: usize,
+        invocation: &Arc<Invocation>,
+        timeout: Duration,
+        function: impl FnOnce(Arc<Stack>) -> F,
+    ) -> Ended<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let task = {
+            let mut instance = self.running[instance].lock().unwrap();
+            let function = function(Arc::clone(&instance.stack));
+            let invocation = Arc::clone(invocation);
+            let task = tokio::spawn(async move { invocation.run(timeout, function).await });
+            instance.invocations.retain(|invocation| !invocation.is_finished());
+            instance.invocations.push(task.abort_handle());
+            task
+        };
+        match task.await {
+            Ok(Some(output)) => Ended::Returned(output),
+            Err(error) if error.is_panic() => Ended::Panicked,
+            Ok(None) | Err(_) => Ended::Killed,
+        }
+    }
+}
+
+impl Instance {
+    fn start(world: &World, network: &Network) -> Self {
+        let stack = world.instance_behind(SharedHttpClient::new(network.clone()));
+        Self { stack: Arc::new(stack), invocations: Vec::new() }
+    }
+}

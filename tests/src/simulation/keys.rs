@@ -1,0 +1,100 @@
+//! The keys of the repositories, and when each stops to count.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::schedule::REPOSITORIES;
+
+/// Functions remember registrations and secrets for five minutes. The rest is for calls that are under way.
+const CACHED_FOR: Duration = Duration::from_secs(5 * 60 + 20);
+
+#[derive(Debug, Clone)]
+struct Key {
+    text: String,
+    /// The master key that it is derived from; `None` for a secret of its own.
+    master: Option<u32>,
+    /// The virtual time at which it stops to count.
+    ends: Option<Duration>,
+    is_current: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    repositories: [Vec<Key>; REPOSITORIES.len()],
+    /// How many master keys there were before this one.
+    master: u32,
+}
+
+impl Keys {
+    /// Adds the current key of a repository.
+    pub(super) fn add(&mut self, repository: usize, text: String, is_derived: bool) {
+        let master = is_derived.then_some(self.master);
+        let keys = &mut self.repositories[repository];
+        keys.iter_mut().for_each(|key| key.is_current = false);
+        keys.push(Key { text, master, ends: None, is_current: true });
+    }
+
+    /// The key that the client has.
+    pub(super) fn current(&self, repository: usize) -> Option<String> {
+        self.repositories[repository].iter().find(|key| key.is_current).map(|key| key.text.clone())
+    }
+
+    /// One of the keys that no longer count anywhere.
+    pub(super) fn ended(&self, repository: usize, now: Duration, random: &mut Rng) -> Option<String> {
+        let ended = self.repositories[repository].iter().filter(|key| key.is_over(now)).collect::<Vec<_>>();
+        random.choice(&ended).map(|key| key.text.clone())
+    }
+
+    /// Whether a key counts nowhere.
+    pub(super) fn is_over(&self, repository: usize, text: &str, now: Duration) -> bool {
+        self.repositories[repository].iter().any(|key| key.text == text && key.is_over(now))
+    }
+
+    pub(super) fn has_current(&self, repository: usize) -> bool {
+        self.current(repository).is_some()
+    }
+
+    /// Ends all keys of a repository at a time, or earlier if they end earlier.
+    pub(super) fn end(&mut self, repository: usize, at: Duration) {
+        for key in &mut self.repositories[repository] {
+            key.end(at);
+        }
+    }
+
+    /// The repository was removed.
+    pub(super) fn remove(&mut self, repository: usize, at: Duration) {
+        self.end(repository, at);
+        self.repositories[repository].iter_mut().for_each(|key| key.is_current = false);
+    }
+
+    /// Another master key is the current one. Keys of the one before the previous end.
+    pub(super) fn rotate_master(&mut self, at: Duration) {
+        self.end_derived(|master, current| master < current, at);
+        self.master += 1;
+    }
+
+    /// Only keys of the current master key still count.
+    pub(super) fn end_previous_master(&mut self, at: Duration) {
+        self.end_derived(|master, current| master < current, at);
+    }
+
+    fn end_derived(&mut self, ends: fn(u32, u32) -> bool, at: Duration) {
+        let current = self.master;
+        for key in self.repositories.iter_mut().flatten() {
+            if key.master.is_some_and(|master| ends(master, current)) {
+                key.end(at);
+            }
+        }
+    }
+}
+
+impl Key {
+    fn is_over(&self, now: Duration) -> bool {
+        self.ends.is_some_and(|ends| ends + CACHED_FOR <= now)
+    }
+
+    fn end(&mut self, at: Duration) {
+        self.ends = Some(self.ends.map_or(at, |ends| ends.min(at)));
+    }
+}

@@ -1,0 +1,176 @@
+//! What was sent, what was acknowledged, and what must be true in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::schedule::{BRANCHES, PLATFORMS, SUITES, Submit, Target};
+
+/// Both attempts of a run have the same id.
+pub(super) type RunId = String;
+
+/// A result that a client sent.
+#[derive(Debug, Clone)]
+pub(super) struct Sent {
+    pub(super) repository: usize,
+    pub(super) nonce: String,
+    /// The virtual time.
+    pub(super) at: Duration,
+    /// Why it must be refused, if it must.
+    pub(super) refusal: Option<&'static str>,
+    pub(super) is_acknowledged: bool,
+    /// An operator deleted a message with it.
+    pub(super) is_purged: bool,
+}
+
+/// A promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The promise.
+    pub promise: &'static str,
+    pub details: String,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub(super) sent: BTreeMap<RunId, Sent>,
+    violation: Option<Violation>,
+}
+
+/// A nonce cannot be used again for 45 minutes, and clients retry for some minutes.
+const NONCE_LIFETIME: Duration = Duration::from_mins(40);
+
+impl Model {
+    /// Remembers the first violation.
+    pub(super) fn violate(&mut self, promise: &'static str, details: String) {
+        self.violation.get_or_insert(Violation { promise, details });
+    }
+
+    pub(super) fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    pub(super) fn acknowledge(&mut self, run: &str) {
+        let Some(sent) = self.sent.get_mut(run) else { return };
+        sent.is_acknowledged = true;
+        if let Some(refusal) = sent.refusal {
+            let details = format!("{run} was accepted, but {refusal}");
+            self.violate("only what a valid key has signed in time is accepted", details);
+        }
+    }
+
+    pub(super) fn purge(&mut self, run: &str) {
+        if let Some(sent) = self.sent.get_mut(run) {
+            sent.is_purged = true;
+        }
+    }
+
+    /// Checks the whole history of a repository.
+    pub(super) fn check_history(&mut self, repository: usize, history: &[Value]) {
+        let mut stored = BTreeSet::new();
+        let mut nonces: BTreeMap<String, (RunId, Duration)> = BTreeMap::new();
+        for row in history {
+            let run = run_of(row);
+            if !stored.insert(run.clone()) {
+                self.violate("a result is shown once", format!("{run} is twice in the history"));
+            }
+            let Some(sent) = self.sent.get(&run).cloned() else {
+                self.violate("only what was sent is shown", format!("{run} was never sent"));
+                continue;
+            };
+            if let Some(refusal) = sent.refusal {
+                let details = format!("{run} is in the history, but {refusal}");
+                self.violate("only what a valid key has signed in time is accepted", details);
+            }
+            if let Some((other, at)) = nonces.insert(sent.nonce.clone(), (run.clone(), sent.at))
+                && at.abs_diff(sent.at) < NONCE_LIFETIME
+            {
+                let details = format!("{run} and {other} have the nonce {}", sent.nonce);
+                self.violate("a nonce is accepted once", details);
+            }
+        }
+        let lost = self.sent.iter().find(|(run, sent)| {
+            sent.repository == repository && sent.is_acknowledged && !sent.is_purged && !stored.contains(*run)
+        });
+        if let Some((run, _)) = lost.map(|(run, sent)| (run.clone(), sent.at)) {
+            self.violate(
+                "what was acknowledged is shown",
+                format!("{run} was acknowledged, and is not in the history"),
+            );
+        }
+    }
+
+    /// Checks the slots of a branch against the history.
+    pub(super) fn check_slots(&mut self, target: Target, history: &[Value], slots: &[Value]) {
+        let mut newest: BTreeMap<(String, String), &Value> = BTreeMap::new();
+        for row in history.iter().filter(|row| row["branch"] == BRANCHES[target.branch]) {
+            let slot = newest.entry(slot_of(row)).or_insert(row);
+            if order_of(row) > order_of(slot) {
+                *slot = row;
+            }
+        }
+        // A message may have been purged whose result was in the history, and not yet in its slot.
+        let is_purged = |row: &Value| self.sent.get(&run_of(row)).is_some_and(|sent| sent.is_purged);
+        let purged: BTreeSet<_> = history.iter().filter(|row| is_purged(row)).map(slot_of).collect();
+        let runs = |rows: &mut dyn Iterator<Item = &Value>| -> BTreeMap<_, _> {
+            rows.map(|row| (slot_of(row), run_of(row))).filter(|(slot, _)| !purged.contains(slot)).collect()
+        };
+        let (expected, actual) = (runs(&mut newest.into_values()), runs(&mut slots.iter()));
+        if expected != actual {
+            let details = format!("{target:?}: expected {expected:?}, found {actual:?}");
+            self.violate("a slot holds the newest result of its suite", details);
+        }
+    }
+}
+
+pub(super) fn run_of(row: &Value) -> RunId {
+    format!("{}.{}", row["run_id"].as_str().unwrap_or_default(), row["run_attempt"])
+}
+
+fn slot_of(row: &Value) -> (String, String) {
+    let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    (text("platform"), text("suite"))
+}
+
+/// Later results have a greater order.
+fn order_of(row: &Value) -> (&str, u64, u64, &str) {
+    let text = |name: &str| row[name].as_str().unwrap_or_default();
+    let run_id = text("run_id").parse().unwrap_or_default();
+    (text("timestamp"), run_id, row["run_attempt"].as_u64().unwrap_or_default(), text("test_result_id"))
+}
+
+/// The badge that the slots of a branch add up to.
+pub(super) fn badge_of(target: Target, slots: &[Value]) -> String {
+    let counted: Vec<_> = slots
+        .iter()
+        .filter(|row| row["retire"] != true)
+        .filter(|row| target.platform.is_none_or(|platform| row["platform"] == PLATFORMS[platform]))
+        .filter(|row| target.suite.is_none_or(|suite| row["suite"] == SUITES[suite]))
+        .collect();
+    let sum = |name: &str| counted.iter().filter_map(|row| row[name].as_u64()).sum::<u64>();
+    let (passed, failed) = (sum("passed"), sum("failed"));
+    let is_broken = counted.iter().any(|row| row["conclusion"] == "failure");
+    match (passed, failed) {
+        _ if counted.is_empty() => "no results".to_owned(),
+        (0, 1..) => format!("{failed} failed"),
+        (_, 1..) => format!("{passed} passed, {failed} failed"),
+        (0, 0) if is_broken => "run failed".to_owned(),
+        (_, 0) if is_broken => format!("{passed} passed, run failed"),
+        (0, 0) => "no tests".to_owned(),
+        (_, 0) => format!("{passed} passed"),
+    }
+}
+
+/// The path of a badge.
+pub(super) fn badge_path(target: Target, repository: &str) -> String {
+    let platform = target.platform.map_or("all", |platform| PLATFORMS[platform]);
+    let suite = target.suite.map_or(String::new(), |suite| format!("?suite={}", SUITES[suite]));
+    format!("/badges/tests/{platform}/{repository}/{}{suite}", BRANCHES[target.branch])
+}
+
+/// The run that an event submits.
+pub(super) fn run_id(event: u32, submit: &Submit) -> (u32, u32) {
+    // Some runs are attempts of one run, whose results have the same id.
+    if submit.rounded { (1_000 + event / 20, event % 20 + 1) } else { (1_000_000 + event, 1) }
+}

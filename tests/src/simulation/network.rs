@@ -1,0 +1,220 @@
+//! The network between the functions and AWS: each call takes time, and may be lost, throttled, doubled, executed in
+//! part, or answered with old data.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use badgesmith_aws::clock::Clock;
+use badgesmith_domain::timestamp::Timestamp;
+use embedded_aws::{Aws, response};
+use fastrand::Rng;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::invocation::{Call, Invocation};
+use super::trace::Trace;
+use crate::faults::{Fault, operation};
+
+/// An index may be this old.
+pub(super) const STALE_MAX: Duration = Duration::from_secs(5);
+
+/// The network; clones are one.
+#[derive(Debug, Clone)]
+pub(super) struct Network(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    aws: Aws,
+    clock: Clock,
+    origin: Timestamp,
+    trace: Trace,
+    weather: Mutex<Weather>,
+    /// Old answers to reads, by their request.
+    reads: Mutex<HashMap<String, (Instant, String)>>,
+}
+
+/// How often calls fail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weather {
+    /// The part of calls.
+    pub faults: f64,
+    /// Only calls of this service fail, `DynamoDB` for example; all if it is empty.
+    pub service: &'static str,
+}
+
+impl Weather {
+    pub(super) const CALM: Self = Self { faults: 0.0, service: "" };
+}
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, Copy)]
+enum Trouble {
+    Fault(Fault),
+    /// AWS executes the call twice.
+    Doubled,
+    /// An index, or an eventually consistent read, returns what it did some seconds ago.
+    StaleRead,
+    /// Only the first message is deleted.
+    DeletesOne,
+}
+
+impl Network {
+    pub(super) fn new(aws: &Aws, clock: &Clock, trace: &Trace) -> Self {
+        Self(Arc::new(Inner {
+            aws: aws.clone(),
+            clock: clock.clone(),
+            origin: clock.now(),
+            trace: trace.clone(),
+            weather: Mutex::new(Weather::CALM),
+            reads: Mutex::default(),
+        }))
+    }
+
+    pub(super) fn set_weather(&self, weather: Weather) {
+        *self.0.weather.lock().unwrap() = weather;
+    }
+
+    /// Sets the clock of AWS and the functions to the virtual time.
+    pub(super) fn set_clock(&self) {
+        let now = self.0.origin.plus(self.0.trace.elapsed());
+        self.0.clock.advance(now.since(self.0.clock.now()));
+    }
+
+    /// Waits, and sets the clock.
+    pub(super) async fn wait(&self, duration: Duration) {
+        sleep(duration).await;
+        self.set_clock();
+    }
+
+    fn trouble(&self, call: &mut Call, request: &HttpRequest) -> Option<Trouble> {
+        let weather = self.0.weather.lock().unwrap().clone();
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let is_hit = call.random.f64() < weather.faults && target.starts_with(weather.service);
+        is_hit.then(|| choose(&mut call.random, operation(request), request))
+    }
+
+    async fn answer(
+        &self,
+        call: &Call,
+        mut request: HttpRequest,
+        trouble: Option<Trouble>,
+    ) -> Result<HttpResponse, ConnectorError> {
+        let Inner { aws, reads, .. } = &*self.0;
+        match trouble {
+            None => {}
+            Some(Trouble::Fault(fault)) => {
+                call.invocation.count_fault();
+                return fault.inject(aws, request).await;
+            }
+            Some(Trouble::Doubled) => {
+                let copy = request.try_clone().expect("a body in memory");
+                aws.call(copy).await?;
+            }
+            Some(Trouble::StaleRead) => {
+                let old = reads.lock().unwrap().get(&identity(&request)).cloned();
+                if let Some((_, answer)) = old.filter(|(at, _)| at.elapsed() <= STALE_MAX) {
+                    return Ok(response(200, answer));
+                }
+            }
+            Some(Trouble::DeletesOne) => {
+                call.invocation.count_fault();
+                let mut body = json_body(&request);
+                let entries = body["Entries"].as_array_mut().expect("entries").split_off(1);
+                *request.body_mut() = body.to_string().into();
+                aws.call(request).await?;
+                let failed = entries
+                    .iter()
+                    .map(|entry| json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }));
+                return Ok(response(
+                    200,
+                    json!({ "Successful": [], "Failed": failed.collect::<Vec<_>>() }).to_string(),
+                ));
+            }
+        }
+        let read = is_eventually_consistent(&request).then(|| identity(&request));
+        let answer = aws.call(request).await?;
+        if let Some(read) = read
+            && let Some(text) = answer.body().bytes().and_then(|bytes| std::str::from_utf8(bytes).ok())
+        {
+            reads.lock().unwrap().insert(read, (Instant::now(), text.to_owned()));
+        }
+        Ok(answer)
+    }
+}
+
+fn choose(random: &mut Rng, operation: &str, request: &HttpRequest) -> Trouble {
+    // A third is what only this operation can suffer.
+    if random.u32(0..3) == 0 {
+        match operation {
+            "BatchWriteItem" => return Trouble::Fault(Fault::LeavesUnprocessed),
+            "SendMessage" => return Trouble::Doubled,
+            "DeleteMessageBatch" => return Trouble::DeletesOne,
+            _ if is_eventually_consistent(request) => return Trouble::StaleRead,
+            _ => {}
+        }
+    }
+    Trouble::Fault(match random.u32(0..5) {
+        0 => Fault::Fails,
+        1 => Fault::LosesAnswer,
+        2 => Fault::Throttles,
+        3 => Fault::TimesOut,
+        _ => Fault::AnswerTimesOut,
+    })
+}
+
+fn json_body(request: &HttpRequest) -> Value {
+    serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default()
+}
+
+fn is_eventually_consistent(request: &HttpRequest) -> bool {
+    matches!(operation(request), "Query" | "GetItem") && json_body(request)["ConsistentRead"] != true
+}
+
+/// Equal reads have the same text.
+fn identity(request: &HttpRequest) -> String {
+    format!("{} {}", operation(request), json_body(request))
+}
+
+/// Most ways take some milliseconds, a few so long that a function stops waiting.
+fn latency(call: &mut Call) -> Duration {
+    let milliseconds = match call.random.u32(0..100) {
+        0..=95 => call.random.u64(1..=6),
+        96..=98 => call.random.u64(20..=200),
+        _ => {
+            call.invocation.count_fault();
+            call.random.u64(300..=1500)
+        }
+    };
+    Duration::from_millis(milliseconds)
+}
+
+impl HttpConnector for Network {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let mut call = Invocation::next_call();
+        let network = self.clone();
+        HttpConnectorFuture::new(async move {
+            call.die(false).await;
+            network.wait(latency(&mut call)).await;
+            let trouble = network.trouble(&mut call, &request);
+            let what = operation(&request).to_owned();
+            network.0.trace.add(call.invocation.event, format_args!("{what} {trouble:?}"));
+            let answer = network.answer(&call, request, trouble).await;
+            call.die(true).await;
+            network.wait(latency(&mut call)).await;
+            answer
+        })
+    }
+}
+
+impl HttpClient for Network {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}

@@ -1,0 +1,100 @@
+//! Reads of badges, compared with the slots that an observer sees without cache and faults.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use serde_json::Value;
+
+use super::instances::Ended;
+use super::invocation::Invocation;
+use super::model::{badge_of, badge_path, run_of};
+use super::network::STALE_MAX;
+use super::run::Simulation;
+use super::schedule::{BRANCHES, REPOSITORIES, Target};
+use crate::client::Answer;
+
+/// The timeout of badge-api.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// A badge may be this old: 30 s in memory, and what it was read from was a little old.
+const BADGE_AGE_MAX: Duration = Duration::from_secs(31).saturating_add(STALE_MAX);
+
+/// The slots of each branch at some times, the latest last.
+#[derive(Debug, Default)]
+pub(super) struct Observations(HashMap<(usize, usize), Vec<(Duration, Vec<Value>)>>);
+
+impl Observations {
+    fn add(&mut self, target: Target, at: Duration, slots: Vec<Value>) {
+        let observed = self.0.entry((target.repository, target.branch)).or_default();
+        // The same slots were seen since the first of equal observations.
+        if observed.last().is_none_or(|(_, last)| runs(last) != runs(&slots)) {
+            observed.push((at, slots));
+        }
+    }
+
+    /// The slots now, if they have not changed since `since`.
+    fn constant_since(&self, target: Target, since: Duration) -> Option<&[Value]> {
+        let (at, slots) = self.0.get(&(target.repository, target.branch))?.last()?;
+        (*at <= since).then_some(slots)
+    }
+}
+
+fn runs(slots: &[Value]) -> Vec<String> {
+    slots.iter().map(run_of).collect()
+}
+
+/// The slots of a branch, retired ones included.
+pub(super) async fn slots(simulation: &Simulation, target: Target) -> Vec<Value> {
+    let (repository, branch) = (REPOSITORIES[target.repository], BRANCHES[target.branch]);
+    let answer = simulation.world.get(&format!("/tests/latest/{repository}?branch={branch}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json()["slots"].as_array().unwrap().clone()
+}
+
+/// Reads a badge, and checks it if its slots have not changed for a while.
+pub(super) async fn read(simulation: Arc<Simulation>, event: u32, instance: usize, target: Target) {
+    let began = simulation.trace.elapsed();
+    observe(&simulation, target).await;
+    let path = badge_path(target, REPOSITORIES[target.repository]);
+    let request = Request::get(path).body(Bytes::new()).unwrap();
+    let invocation = Invocation::new(simulation.seed, event, 0, true);
+    let answered = simulation.instances.invoke(instance, &invocation, READ_TIMEOUT, |stack| async move {
+        Answer::from(stack.gateway.answer(request).await)
+    });
+    let ended = answered.await;
+    observe(&simulation, target).await;
+    let mut model = simulation.model.lock().unwrap();
+    let answer = match ended {
+        Ended::Returned(answer) => answer,
+        Ended::Killed => return,
+        Ended::Panicked => return model.violate("no function panics", format!("badge-api, event {event}")),
+    };
+    let badge = answer.json();
+    let message = badge["message"].as_str().unwrap_or_default();
+    simulation.trace.add(event, format_args!("read {target:?}: {} {message}", answer.status));
+    if (answer.status == 503 && message == "unavailable") && !invocation.is_unharmed() {
+        return;
+    }
+    if answer.status != 200 {
+        return model.violate("every answer is documented", format!("event {event}: {}", answer.text));
+    }
+    // While DynamoDB fails, a badge is as old as what an instance remembers.
+    let observations = simulation.observations.lock().unwrap();
+    let since = began.saturating_sub(BADGE_AGE_MAX);
+    if invocation.is_unharmed()
+        && let Some(slots) = observations.constant_since(target, since)
+    {
+        let expected = badge_of(target, slots);
+        if message != expected {
+            let details = format!("event {event}, {target:?}: {message:?} instead of {expected:?}");
+            model.violate("a badge shows the newest results", details);
+        }
+    }
+}
+
+async fn observe(simulation: &Simulation, target: Target) {
+    let slots = slots(simulation, target).await;
+    simulation.observations.lock().unwrap().add(target, simulation.trace.elapsed(), slots);
+}

@@ -1,0 +1,220 @@
+//! An operator: keys, registrations, and dead-letter queues.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use badgesmith_aws::sqs::{Queue, ReceivedMessage};
+use badgesmith_domain::message::ResultMessage;
+use badgesmith_domain::registration::Registration;
+use embedded_aws::Queues;
+use local::stack::{NONCES_TABLE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRETS_TABLE};
+use tokio::time::sleep;
+
+use super::invocation::Invocation;
+use super::run::Simulation;
+use super::schedule::REPOSITORIES;
+use crate::client::KEY;
+use crate::world::World;
+
+/// How long a command holds the messages that it reads.
+const HOLD: Duration = Duration::from_secs(30);
+const COMMAND_TIMEOUT: Duration = Duration::from_mins(2);
+/// The functions forget secrets and registrations in this time.
+const FORGOTTEN_AFTER: Duration = Duration::from_mins(5);
+const DAY: Duration = Duration::from_hours(24);
+
+type Item = HashMap<String, AttributeValue>;
+
+/// The registrations at some time, and which repositories were registered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Backup(Vec<Item>);
+
+/// The first repository has a secret of its own, the others have derived keys.
+pub(super) async fn register_all(simulation: &Simulation) {
+    simulation.keys.lock().unwrap().add(0, KEY.to_owned(), false);
+    for repository in 1..REPOSITORIES.len() {
+        let key = simulation.world.register(REPOSITORIES[repository]).await;
+        simulation.keys.lock().unwrap().add(repository, key, true);
+    }
+}
+
+pub(super) async fn rotate_key(simulation: &Simulation, repository: usize, compromised: bool) {
+    let _operating = simulation.operating.lock().await;
+    if simulation.keys.lock().unwrap().has_current(repository) {
+        rotate(simulation, repository, compromised).await;
+    }
+}
+
+async fn rotate(simulation: &Simulation, repository: usize, compromised: bool) {
+    let key = simulation.world.rotate(REPOSITORIES[repository], compromised).await;
+    let now = simulation.trace.elapsed();
+    let mut keys = simulation.keys.lock().unwrap();
+    keys.end(repository, if compromised { now } else { now + DAY });
+    keys.add(repository, key, true);
+}
+
+pub(super) async fn remove_repository(simulation: &Simulation, repository: usize) {
+    let _operating = simulation.operating.lock().await;
+    if simulation.keys.lock().unwrap().has_current(repository) {
+        let removed = Registration::Removed(simulation.world.now());
+        simulation.world.set_registration(REPOSITORIES[repository], removed).await;
+        simulation.keys.lock().unwrap().remove(repository, simulation.trace.elapsed());
+    }
+}
+
+pub(super) async fn add_repository(simulation: &Simulation, repository: usize) {
+    let _operating = simulation.operating.lock().await;
+    if !simulation.keys.lock().unwrap().has_current(repository) {
+        let key = simulation.world.register(REPOSITORIES[repository]).await;
+        simulation.keys.lock().unwrap().add(repository, key, true);
+    }
+}
+
+/// Replaces the master key. Clients keep their keys until the operator hands out new ones.
+pub(super) async fn rotate_master_key(simulation: &Simulation) {
+    let _operating = simulation.operating.lock().await;
+    simulation.world.rotate_master_key();
+    simulation.keys.lock().unwrap().rotate_master(simulation.trace.elapsed());
+    hand_out(simulation).await;
+}
+
+/// Gives each client the key that the current master key derives.
+async fn hand_out(simulation: &Simulation) {
+    for (repository, name) in REPOSITORIES.iter().enumerate() {
+        if simulation.keys.lock().unwrap().has_current(repository)
+            && simulation.world.registration(name).await.proofs.derived.is_some()
+        {
+            let key = simulation.world.key_of(name).await;
+            simulation.keys.lock().unwrap().add(repository, key, true);
+        }
+    }
+}
+
+pub(super) async fn end_previous_master_key(simulation: &Simulation) {
+    let _operating = simulation.operating.lock().await;
+    if simulation.world.has_previous_master_key().await {
+        simulation.world.remove_previous_master_key().await;
+        simulation.keys.lock().unwrap().end_previous_master(simulation.trace.elapsed());
+    }
+}
+
+pub(super) async fn back_up_registrations(simulation: &Simulation) {
+    let _operating = simulation.operating.lock().await;
+    *simulation.backup.lock().unwrap() = Backup(registrations(simulation).await);
+}
+
+/// The procedure of docs/operations.md, "Restore registrations".
+pub(super) async fn restore_registrations(simulation: &Simulation) {
+    let _operating = simulation.operating.lock().await;
+    simulation.set_ingest_open(false);
+    simulation.world.rotate_master_key();
+    simulation.world.remove_previous_master_key().await;
+    let began = simulation.trace.elapsed();
+    {
+        let mut keys = simulation.keys.lock().unwrap();
+        keys.rotate_master(began);
+        keys.end_previous_master(began);
+    }
+    for item in registrations(simulation).await {
+        delete(simulation, SECRETS_TABLE, &item).await;
+    }
+    let Backup(items) = simulation.backup.lock().unwrap().clone();
+    for item in items {
+        let client = aws_sdk_dynamodb::Client::new(&simulation.world.sdk_config());
+        client.put_item().table_name(SECRETS_TABLE).set_item(Some(item)).send().await.unwrap();
+    }
+    for (repository, name) in REPOSITORIES.iter().enumerate() {
+        let has_current = simulation.keys.lock().unwrap().has_current(repository);
+        let record = simulation.world.registrations().find(&name.parse().unwrap()).await.unwrap();
+        match record.map(|record| record.registration) {
+            Some(Registration::Active(_)) if has_current => rotate(simulation, repository, true).await,
+            Some(Registration::Active(_)) => {
+                let removed = Registration::Removed(simulation.world.now());
+                simulation.world.set_registration(name, removed).await;
+            }
+            Some(Registration::Removed(_)) | None if has_current => {
+                let key = simulation.world.register(name).await;
+                let mut keys = simulation.keys.lock().unwrap();
+                keys.end(repository, simulation.trace.elapsed());
+                keys.add(repository, key, true);
+            }
+            Some(Registration::Removed(_)) | None => {}
+        }
+    }
+    simulation.network.wait(FORGOTTEN_AFTER).await;
+    simulation.set_ingest_open(true);
+}
+
+async fn registrations(simulation: &Simulation) -> Vec<Item> {
+    let is_registration = |item: &Item| item["PK"].as_s().unwrap().starts_with("REPOSITORY#");
+    scan(simulation, SECRETS_TABLE).await.into_iter().filter(is_registration).collect()
+}
+
+/// Deletes the nonces that have expired, as DynamoDB does at some time. The embedded one would take the machine's time.
+pub(super) async fn delete_expired_nonces(simulation: &Simulation) {
+    let now = simulation.world.now().unix_seconds();
+    for item in scan(simulation, NONCES_TABLE).await {
+        if item["TTL"].as_n().unwrap().parse::<i64>().unwrap() <= now {
+            delete(simulation, NONCES_TABLE, &item).await;
+        }
+    }
+}
+
+async fn scan(simulation: &Simulation, table: &str) -> Vec<Item> {
+    let client = aws_sdk_dynamodb::Client::new(&simulation.world.sdk_config());
+    client.scan().table_name(table).send().await.unwrap().items.unwrap_or_default()
+}
+
+async fn delete(simulation: &Simulation, table: &str, item: &Item) {
+    let delete =
+        aws_sdk_dynamodb::Client::new(&simulation.world.sdk_config()).delete_item().table_name(table);
+    delete.key("PK", item["PK"].clone()).key("SK", item["SK"].clone()).send().await.unwrap();
+}
+
+/// Moves the messages of the dead-letter queue back, or deletes them, through the network with its faults.
+pub(super) async fn empty_dead_letters(simulation: &Arc<Simulation>, event: u32, purge: bool, is_last: bool) {
+    let config = World::config_behind(SharedHttpClient::new(simulation.network.clone()));
+    let queue = |name| Queue::new(&config, Queues::url(name));
+    let (dead_letters, results) = (queue(RESULTS_DEAD_LETTER_QUEUE), queue(RESULTS_QUEUE));
+    let command = async {
+        loop {
+            let messages = dead_letters.receive(Queue::BATCH, HOLD, Duration::ZERO).await?;
+            if messages.is_empty() {
+                return Ok(());
+            }
+            let (readable, poison): (Vec<_>, Vec<_>) =
+                messages.into_iter().partition(|message| run_of(message).is_some());
+            let deleted: Vec<ReceivedMessage> = if purge {
+                for run in readable.iter().filter_map(run_of) {
+                    simulation.model.lock().unwrap().purge(&run);
+                }
+                readable.into_iter().chain(poison).collect()
+            } else {
+                let outcome = results.redrive(&readable).await?;
+                let moved = readable.into_iter().filter(|message| outcome.succeeded.contains(&message.id));
+                // In the end, somebody has to delete what nobody can read.
+                moved.chain(poison.into_iter().filter(|_| is_last)).collect()
+            };
+            if deleted.is_empty() {
+                return Ok(());
+            }
+            dead_letters.delete(&deleted).await?;
+        }
+    };
+    let invocation = Invocation::new(simulation.seed, event, 0, !is_last);
+    let ended: Option<Result<(), badgesmith_aws::sdk::AwsError>> =
+        invocation.run(COMMAND_TIMEOUT, command).await;
+    simulation
+        .trace
+        .add(event, format_args!("emptied the dead-letter queue: {:?}", ended.map(|result| result.is_ok())));
+    sleep(Duration::ZERO).await;
+}
+
+/// The run in a message, if it can be read.
+fn run_of(message: &ReceivedMessage) -> Option<String> {
+    let run = ResultMessage::parse(&message.body).ok()?.result.run;
+    Some(format!("{}.{}", run.run_id.as_str(), run.run_attempt.get()))
+}

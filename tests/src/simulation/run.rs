@@ -1,0 +1,267 @@
+//! Runs a schedule, and checks the promises.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use local::stack::{RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE};
+use serde_json::{Value, json};
+
+use super::client::{self, Posted};
+use super::instances::{Ended, Instances};
+use super::invocation::Invocation;
+use super::keys::Keys;
+use super::model::{Model, Violation, badge_of, badge_path};
+use super::network::{Network, Weather};
+use super::observer::{self, Observations};
+use super::operator::{self, Backup};
+use super::packages::{self, PackageFeed};
+use super::schedule::{Action, BRANCHES, Event, PLATFORMS, REPOSITORIES, SUITES, Schedule, Target};
+use super::trace::Trace;
+use crate::client::{Post, result, with};
+use crate::world::{VISIBILITY_TIMEOUT, World};
+
+/// The timeout of the processor, and its receive.
+const PROCESS_TIMEOUT: Duration = Duration::from_secs(35);
+/// What is under way ends in this time: a client retries for two minutes, a restore takes five.
+const CALM_AFTER: Duration = Duration::from_mins(8);
+/// How often the queues may be emptied in the end.
+const ROUNDS: u32 = 40;
+/// The number of the events after the schedule.
+const LAST: u32 = 1_000_000;
+
+/// The state of a simulation.
+#[derive(Debug)]
+pub(super) struct Simulation {
+    pub(super) seed: u64,
+    pub(super) world: World,
+    pub(super) network: Network,
+    pub(super) trace: Trace,
+    pub(super) instances: Instances,
+    pub(super) model: Mutex<Model>,
+    pub(super) keys: Mutex<Keys>,
+    /// `None` if packages are left out.
+    pub(super) packages: Option<PackageFeed>,
+    pub(super) backup: Mutex<Backup>,
+    /// By event.
+    pub(super) posted: Mutex<BTreeMap<u32, Posted>>,
+    pub(super) observations: Mutex<Observations>,
+    /// Commands of operators run one after the other.
+    pub(super) operating: tokio::sync::Mutex<()>,
+    ingest_is_open: AtomicBool,
+}
+
+/// The end of a simulation.
+#[derive(Debug)]
+pub struct Outcome {
+    pub violation: Option<Violation>,
+    /// Equal for two runs of one schedule.
+    pub digest: u64,
+    /// What happened, if it was asked for.
+    pub lines: Vec<String>,
+}
+
+/// Runs a schedule. `keep_lines` keeps what happened, line by line.
+pub fn run(schedule: &Schedule, keep_lines: bool) -> Outcome {
+    // The SDK makes its backoff random with it.
+    fastrand::seed(schedule.seed);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let simulation = Simulation::start(schedule, keep_lines).await;
+        for event in &schedule.events {
+            simulation.network.wait(event.at.saturating_sub(simulation.trace.elapsed())).await;
+            if keep_lines {
+                simulation.trace.add(event.id, format_args!("{:?}", event.action));
+            }
+            simulation.begin(event).await;
+            if simulation.model.lock().unwrap().violation().is_some() {
+                break;
+            }
+        }
+        simulation.check_end().await;
+        let (digest, lines) = simulation.trace.finish();
+        let violation = simulation.model.lock().unwrap().violation().cloned();
+        Outcome { violation, digest, lines }
+    })
+}
+
+impl Simulation {
+    async fn start(schedule: &Schedule, keep_lines: bool) -> Arc<Self> {
+        let packages = schedule.has_packages.then(PackageFeed::start);
+        let world =
+            packages.as_ref().map_or_else(World::new, |packages| World::with_upstream(&packages.upstream));
+        let trace = Trace::start(keep_lines);
+        let network = Network::new(world.aws(), &world.clock, &trace);
+        let simulation = Self {
+            seed: schedule.seed,
+            packages,
+            instances: Instances::new(&world, &network),
+            world,
+            network,
+            trace,
+            model: Mutex::default(),
+            keys: Mutex::default(),
+            backup: Mutex::default(),
+            posted: Mutex::default(),
+            observations: Mutex::default(),
+            operating: tokio::sync::Mutex::default(),
+            ingest_is_open: AtomicBool::new(true),
+        };
+        operator::register_all(&simulation).await;
+        operator::back_up_registrations(&simulation).await;
+        Arc::new(simulation)
+    }
+
+    pub(super) fn is_ingest_open(&self) -> bool {
+        self.ingest_is_open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_ingest_open(&self, is_open: bool) {
+        self.ingest_is_open.store(is_open, Ordering::Relaxed);
+    }
+
+    /// Begins what an event does. Most of it goes on beside later events.
+    async fn begin(self: &Arc<Self>, event: &Event) {
+        let (simulation, id) = (Arc::clone(self), event.id);
+        match event.action.clone() {
+            Action::Submit(submit) => drop(tokio::spawn(client::submit(simulation, id, submit))),
+            Action::Replay { earlier } => drop(tokio::spawn(client::replay(simulation, id, earlier))),
+            Action::Process { instance } => {
+                tokio::spawn(async move { simulation.process(id, 0, instance, true).await });
+            }
+            Action::ReadBadge { instance, target } => {
+                tokio::spawn(observer::read(simulation, id, instance, target));
+            }
+            Action::Restart { instance } => self.instances.restart(instance, &self.world),
+            Action::Weather(weather) => self.network.set_weather(weather),
+            Action::Poison => self.world.send(RESULTS_QUEUE, "nobody can read this").await,
+            Action::ReplayDeadLetters => {
+                tokio::spawn(
+                    async move { operator::empty_dead_letters(&simulation, id, false, false).await },
+                );
+            }
+            Action::PurgeDeadLetters => {
+                tokio::spawn(async move { operator::empty_dead_letters(&simulation, id, true, false).await });
+            }
+            Action::RotateKey { repository, compromised } => {
+                operator::rotate_key(self, repository, compromised).await;
+            }
+            Action::RemoveRepository { repository } => operator::remove_repository(self, repository).await,
+            Action::AddRepository { repository } => operator::add_repository(self, repository).await,
+            Action::RotateMasterKey => operator::rotate_master_key(self).await,
+            Action::EndPreviousMasterKey => operator::end_previous_master_key(self).await,
+            Action::BackUpRegistrations => operator::back_up_registrations(self).await,
+            Action::RestoreRegistrations => {
+                tokio::spawn(async move { operator::restore_registrations(&simulation).await });
+            }
+            Action::Package(action) => packages::begin(self, id, &action),
+            Action::Sweep => operator::delete_expired_nonces(self).await,
+        }
+    }
+
+    /// Gives the processor one batch, and returns its number of messages.
+    async fn process(&self, event: u32, number: u32, instance: usize, may_be_killed: bool) -> Option<usize> {
+        let invocation = Invocation::new(self.seed, event, number, may_be_killed);
+        let processed = self.instances.invoke(instance, &invocation, PROCESS_TIMEOUT, |stack| async move {
+            stack.results.poll(0).await
+        });
+        let ended = processed.await;
+        self.trace.add(event, format_args!("processed {:?}", ended));
+        match ended {
+            Ended::Returned(processed) => processed.ok(),
+            Ended::Killed => None,
+            Ended::Panicked => {
+                self.model.lock().unwrap().violate("no function panics", format!("processor, event {event}"));
+                None
+            }
+        }
+    }
+
+    /// Lets everything end without faults, and checks what is shown.
+    async fn check_end(self: &Arc<Self>) {
+        self.network.set_weather(Weather::CALM);
+        self.network.wait(CALM_AFTER).await;
+        for repository in 0..REPOSITORIES.len() {
+            operator::add_repository(self, repository).await;
+        }
+        self.instances.restart(0, &self.world);
+        self.accept_again().await;
+        self.empty_queues().await;
+        packages::check_end(self, LAST + ROUNDS).await;
+        for (repository, name) in REPOSITORIES.iter().enumerate() {
+            let history = self.history(name).await;
+            self.model.lock().unwrap().check_history(repository, &history);
+            for branch in 0..BRANCHES.len() {
+                self.check_branch(Target { repository, branch, platform: None, suite: None }, &history).await;
+            }
+        }
+    }
+
+    /// The current key of each repository still counts.
+    async fn accept_again(&self) {
+        for (repository, name) in REPOSITORIES.iter().enumerate() {
+            let (owner, repo) = name.split_once('/').unwrap();
+            let fields =
+                json!({ "owner": owner, "repo": repo, "branch": "last", "run_id": LAST.to_string() });
+            let key = self.keys.lock().unwrap().current(repository).expect("a registered repository");
+            let post = Post::json(&with(result(self.world.now()), &fields)).signed(&key);
+            let answer = self.world.submit(&post).await;
+            if answer.status != 202 {
+                let details = format!("{name}: {}", answer.verdict());
+                self.model.lock().unwrap().violate("a current key is accepted", details);
+            }
+        }
+    }
+
+    async fn empty_queues(self: &Arc<Self>) {
+        for round in 0..ROUNDS {
+            self.network.wait(VISIBILITY_TIMEOUT).await;
+            let mut number = 0;
+            while self.process(LAST + round, number, 0, false).await.is_some_and(|messages| messages > 0) {
+                number += 1;
+            }
+            operator::empty_dead_letters(self, LAST + round, false, true).await;
+            let depth = |queue| self.world.aws().queues().depth(queue).unwrap();
+            if depth(RESULTS_QUEUE) + depth(RESULTS_DEAD_LETTER_QUEUE) == 0 {
+                return;
+            }
+        }
+        self.model.lock().unwrap().violate("queues become empty", format!("not in {ROUNDS} rounds"));
+    }
+
+    async fn history(&self, repository: &str) -> Vec<Value> {
+        let mut history = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let answer = self.world.get(&format!("/tests/results/{repository}?limit=100{cursor}")).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            let page = answer.json();
+            history.extend(
+                page["results"].as_array().unwrap().iter().filter(|row| row["branch"] != "last").cloned(),
+            );
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return history,
+            }
+        }
+    }
+
+    async fn check_branch(&self, branch: Target, history: &[Value]) {
+        let slots = observer::slots(self, branch).await;
+        self.model.lock().unwrap().check_slots(branch, history, &slots);
+        let platforms = std::iter::once(None).chain((0..PLATFORMS.len()).map(Some));
+        for platform in platforms {
+            for suite in std::iter::once(None).chain((1..SUITES.len()).map(Some)) {
+                let target = Target { platform, suite, ..branch };
+                let shown = self.world.get(&badge_path(target, REPOSITORIES[branch.repository])).await.json();
+                let expected = badge_of(target, &slots);
+                if shown["message"] != expected {
+                    let details = format!("{target:?}: {} instead of {expected:?}", shown["message"]);
+                    self.model.lock().unwrap().violate("a badge shows the newest results", details);
+                }
+            }
+        }
+    }
+}

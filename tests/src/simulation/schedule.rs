@@ -1,0 +1,249 @@
+//! The events of a simulation, all made from its seed.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::network::Weather;
+use super::packages::PackageAction;
+
+/// The repositories of a simulation.
+pub(super) const REPOSITORIES: [&str; 3] = ["acme/kit", "acme/tool", "other/kit"];
+pub(super) const BRANCHES: [&str; 2] = ["main", "feature/x"];
+pub(super) const PLATFORMS: [&str; 2] = ["linux", "windows"];
+/// The first is the unnamed suite.
+pub(super) const SUITES: [&str; 3] = ["", "unit", "e2e"];
+/// The instances of each function.
+pub(super) const INSTANCES: usize = 3;
+
+const EVENTS: std::ops::Range<u32> = 120..280;
+
+/// What happens in one simulation. Events can be left out: each has its own random numbers.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    pub seed: u64,
+    /// Whether packages are looked up, which takes longer to simulate.
+    pub has_packages: bool,
+    pub events: Vec<Event>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Unique, and stays the same when other events are left out.
+    pub id: u32,
+    /// The virtual time after the start.
+    pub at: Duration,
+    pub action: Action,
+}
+
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// A client submits a result, and retries.
+    Submit(Submit),
+    /// Somebody sends the bytes of an earlier post again.
+    Replay {
+        earlier: u32,
+    },
+    /// The processor gets a batch.
+    Process {
+        instance: usize,
+    },
+    ReadBadge {
+        instance: usize,
+        target: Target,
+    },
+    /// All sandboxes of an instance die, and new ones start.
+    Restart {
+        instance: usize,
+    },
+    Weather(Weather),
+    /// A message arrives that nobody can read.
+    Poison,
+    /// An operator replays the dead-letter queue.
+    ReplayDeadLetters,
+    /// An operator deletes the messages of the dead-letter queue.
+    PurgeDeadLetters,
+    /// An operator replaces the key of a repository.
+    RotateKey {
+        repository: usize,
+        compromised: bool,
+    },
+    RemoveRepository {
+        repository: usize,
+    },
+    AddRepository {
+        repository: usize,
+    },
+    RotateMasterKey,
+    EndPreviousMasterKey,
+    BackUpRegistrations,
+    /// An operator loses the table of registrations, and restores it as documented.
+    RestoreRegistrations,
+    /// DynamoDB deletes the nonces that have expired.
+    Sweep,
+    Package(PackageAction),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Target {
+    pub repository: usize,
+    pub branch: usize,
+    /// `None` for all platforms.
+    pub platform: Option<usize>,
+    /// `None` for all suites.
+    pub suite: Option<usize>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Submit {
+    pub repository: usize,
+    pub branch: usize,
+    pub platform: usize,
+    pub suite: usize,
+    pub tests: Tests,
+    /// How far the client's clock is ahead, in seconds.
+    pub skew: i64,
+    /// Whether the timestamp is rounded down to 20 s, so that results have equal timestamps.
+    pub rounded: bool,
+    /// The names are in the path, and the nonce is not signed.
+    pub path_form: bool,
+    pub key: KeyChoice,
+    /// The event whose nonce is used again.
+    pub nonce_of: Option<u32>,
+    pub attempts: u32,
+}
+
+/// The outcome of the tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tests {
+    Passed(u32),
+    Failed {
+        passed: u32,
+        failed: u32,
+    },
+    /// The run broke outside its tests.
+    Broke,
+    /// The suite is retired.
+    Retired,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyChoice {
+    Current,
+    /// A key of this repository that was ended.
+    Ended,
+    /// The key of another repository.
+    Foreign,
+}
+
+impl Schedule {
+    /// The schedule of a seed.
+    pub fn new(seed: u64) -> Self {
+        let mut random = Rng::with_seed(seed);
+        let faults = *random.choice(&[0.0, 0.02, 0.1, 0.3]).expect("a rate");
+        let has_packages = random.u32(0..4) == 0;
+        let mut at = Duration::ZERO;
+        let mut events = vec![Event { id: 0, at, action: Action::Weather(Weather { faults, service: "" }) }];
+        // At most one long pause, so that no message expires unseen.
+        let mut long_pauses = 1;
+        for id in 1..random.u32(EVENTS) {
+            at += pause(&mut random, &mut long_pauses);
+            let action = if has_packages && random.u32(0..3) == 0 {
+                Action::Package(PackageAction::new(&mut random))
+            } else {
+                action(&mut random, id, faults)
+            };
+            events.push(Event { id, at, action });
+        }
+        Self { seed, has_packages, events }
+    }
+}
+
+fn pause(random: &mut Rng, long_pauses: &mut u32) -> Duration {
+    match random.u32(0..1000) {
+        0..700 => Duration::from_millis(random.u64(0..400)),
+        700..930 => Duration::from_millis(random.u64(400..8_000)),
+        930..990 => Duration::from_secs(random.u64(8..200)),
+        990..998 => Duration::from_mins(random.u64(4..50)),
+        _ if *long_pauses > 0 => {
+            *long_pauses -= 1;
+            Duration::from_hours(random.u64(1..40))
+        }
+        _ => Duration::ZERO,
+    }
+}
+
+fn action(random: &mut Rng, id: u32, faults: f64) -> Action {
+    let instance = random.usize(0..INSTANCES);
+    let repository = random.usize(0..REPOSITORIES.len());
+    match random.u32(0..1000) {
+        0..370 => Action::Submit(submit(random, id)),
+        370..400 => Action::Replay { earlier: random.u32(0..id) },
+        400..680 => Action::Process { instance },
+        680..880 => Action::ReadBadge { instance, target: target(random) },
+        880..905 => Action::Restart { instance },
+        905..925 => Action::Weather(weather(random, faults)),
+        925..932 => Action::Poison,
+        932..944 => Action::ReplayDeadLetters,
+        944..947 => Action::PurgeDeadLetters,
+        947..962 => Action::RotateKey { repository, compromised: random.bool() },
+        962..968 => Action::RemoveRepository { repository },
+        968..980 => Action::AddRepository { repository },
+        980..984 => Action::RotateMasterKey,
+        984..988 => Action::EndPreviousMasterKey,
+        988..992 => Action::BackUpRegistrations,
+        992..995 => Action::RestoreRegistrations,
+        _ => Action::Sweep,
+    }
+}
+
+fn target(random: &mut Rng) -> Target {
+    Target {
+        repository: random.usize(0..REPOSITORIES.len()),
+        branch: random.usize(0..BRANCHES.len()),
+        platform: random.bool().then(|| random.usize(0..PLATFORMS.len())),
+        // The address of the unnamed suite cannot be asked for.
+        suite: (random.u32(0..3) == 0).then(|| random.usize(1..SUITES.len())),
+    }
+}
+
+fn submit(random: &mut Rng, id: u32) -> Submit {
+    Submit {
+        repository: random.usize(0..REPOSITORIES.len()),
+        branch: random.usize(0..BRANCHES.len()),
+        platform: random.usize(0..PLATFORMS.len()),
+        suite: random.usize(0..SUITES.len()),
+        tests: match random.u32(0..10) {
+            0..5 => Tests::Passed(random.u32(0..50)),
+            5..8 => Tests::Failed { passed: random.u32(0..50), failed: random.u32(1..9) },
+            8 => Tests::Broke,
+            _ => Tests::Retired,
+        },
+        skew: match random.u32(0..20) {
+            0..12 => 0,
+            12..18 => random.i64(-250..40),
+            18 => random.i64(-5_000..-320),
+            _ => random.i64(200..5_000),
+        },
+        rounded: random.u32(0..6) == 0,
+        path_form: random.u32(0..5) == 0,
+        key: match random.u32(0..20) {
+            0..16 => KeyChoice::Current,
+            16..19 => KeyChoice::Ended,
+            _ => KeyChoice::Foreign,
+        },
+        nonce_of: (random.u32(0..25) == 0).then(|| random.u32(0..id)),
+        attempts: random.u32(1..7),
+    }
+}
+
+fn weather(random: &mut Rng, faults: f64) -> Weather {
+    let service =
+        *random.choice(&["", "DynamoDB", "AmazonSQS", "secretsmanager", "AWSEvents"]).expect("a service");
+    match random.u32(0..3) {
+        // An outage.
+        0 if !service.is_empty() => Weather { faults: 1.0, service },
+        1 => Weather { faults: 0.5, service },
+        _ => Weather { faults, service: "" },
+    }
+}

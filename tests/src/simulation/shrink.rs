@@ -1,0 +1,28 @@
+//! Fewer events that still break the same promise.
+
+use super::run::run;
+use super::schedule::Schedule;
+
+/// Leaves out events, in ever smaller groups, as long as the same promise is broken.
+pub fn shrink(schedule: &Schedule) -> Schedule {
+    let promise = |schedule: &Schedule| run(schedule, false).violation.map(|violation| violation.promise);
+    let broken = promise(schedule);
+    let mut smallest = schedule.clone();
+    let mut group = smallest.events.len().div_ceil(2);
+    loop {
+        let mut start = 0;
+        while start < smallest.events.len() {
+            let mut fewer = smallest.clone();
+            fewer.events.drain(start..(start + group).min(smallest.events.len()));
+            if promise(&fewer) == broken {
+                smallest = fewer;
+            } else {
+                start += group;
+            }
+        }
+        if group == 1 {
+            return smallest;
+        }
+        group = group.div_ceil(2);
+    }
+}
