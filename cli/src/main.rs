@@ -8,6 +8,7 @@ mod duration;
 mod error;
 mod feed;
 mod help;
+mod import;
 mod man;
 mod output;
 mod package;
@@ -58,6 +59,12 @@ enum Command {
     /// Checks credentials, the clock, tables, queues, the event bus and the master key. With --repo, it also checks the
     /// registration and the key of that repository, sends a result and waits until the result is stored.
     Doctor(doctor::Options),
+    /// Import the test results of the .NET service
+    ///
+    /// Reads an export of its table, and sends the results to the processor, so that badges and history continue. Importing
+    /// a result again changes nothing, and an older result never replaces a newer one. Items that are not valid here are
+    /// skipped and listed, and the command then exits with 1.
+    Import(import::Options),
     /// Print a shell completion script
     Completions(completions::Options),
     /// Print the manual page, or write one for each command
@@ -80,6 +87,7 @@ fn main() -> ExitCode {
         Command::Package(command) => output::emit(runtime.block_on(command.run()), command.target().json),
         Command::Status(options) => output::emit(runtime.block_on(options.run()), options.target.json),
         Command::Doctor(options) => output::emit(runtime.block_on(options.run()), options.target.json),
+        Command::Import(options) => output::emit(runtime.block_on(options.run()), options.target.json),
         Command::Completions(options) => output::emit(Ok(options.run(Cli::command())), false),
         Command::Man(options) => output::emit(options.run(Cli::command()), false),
         Command::Feed(command) => output::emit(runtime.block_on(command.run()), command.target().json),

@@ -6,6 +6,7 @@
 mod dead_letters;
 mod feeds;
 mod help;
+mod imports;
 mod keyless;
 mod packages;
 mod proxy;

@@ -40,6 +40,8 @@ pub use packages::{DuePackage, DuePage, DuePosition, Packages};
 #[cfg(feature = "admin")]
 pub use registrations::RegistrationRecord;
 pub use registrations::Registrations;
+#[cfg(feature = "admin")]
+pub use result_item::LIFETIME as RESULT_LIFETIME;
 pub use results::Results;
 pub use secret_mappings::{FeedAccess, SecretMapping, SecretMappings};
 pub use slots::{SlotPage, SlotPosition};

@@ -48,12 +48,8 @@ impl Queue {
     pub async fn send_result(&self, message: &ResultMessage, trace: Option<&str>) -> Result<(), AwsError> {
         let body =
             serde_json::to_string(message).map_err(|error| AwsError::unexpected("sqs:SendMessage", error))?;
-        // With message groups, the queue is a fair queue: a backlog of one repository does not delay the others.
-        // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
-        // A group id has at most 128 characters, and the name of a repository may be longer.
-        let group = Digest::of(message.result.run.repository.to_string().as_bytes()).to_string();
-        let mut request =
-            self.client.send_message().queue_url(&self.url).message_body(body).message_group_id(group);
+        let mut request = self.client.send_message().queue_url(&self.url).message_body(body);
+        request = request.message_group_id(group_id(message));
         if let Some(value) = trace.and_then(trace_header) {
             let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
             request = request.message_system_attributes(name, value);
@@ -85,6 +81,14 @@ impl Queue {
             .map_err(|error| AwsError::new("sqs:SendMessage", error))?;
         Ok(())
     }
+}
+
+/// The message group of a result: its repository. With message groups, the queue is a fair queue: a backlog of one
+/// repository does not delay the others.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>
+fn group_id(message: &ResultMessage) -> String {
+    // A group id has at most 128 characters, and the name of a repository may be longer.
+    Digest::of(message.result.run.repository.to_string().as_bytes()).to_string()
 }
 
 /// The value of the message attribute for `header`, if it is a valid trace header.

@@ -85,13 +85,15 @@ pub struct TestResult {
 }
 
 /// The id of a result: a version 8 UUID (RFC 9562, 5.8) derived from the key of its reservation and its content, so
-/// that the same submission always has the same id, and no other one has it.
+/// that the same submission always has the same id, and no other one has it. For an imported result, it is derived from
+/// the item that was imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TestResultId(Uuid);
 
 impl TestResultId {
-    /// The id of the submission that is reserved under `reservation_key`, and whose content has this digest.
+    /// The id of the submission that is reserved under `reservation_key`, and whose content has this digest. For an
+    /// imported result, the key is [`import_key`](crate::key::import_key).
     pub fn derive(reservation_key: &str, content: &Digest) -> Self {
         let digest = Sha256::digest(format!("test-result-id:{reservation_key}#{content}"));
         let mut bytes = [0; 16];

@@ -39,7 +39,7 @@ const FAILURES: &str = "Failures";
 pub(super) const ORDER: &str = "Order";
 
 /// How long results are kept after their timestamp.
-const LIFETIME: Duration = Duration::from_hours(2 * 365 * 24);
+pub const LIFETIME: Duration = Duration::from_hours(2 * 365 * 24);
 /// How long a retired slot is kept, so that an older result that arrives late does not bring it back.
 const RETIRED_SLOT_LIFETIME: Duration = Duration::from_hours(30 * 24);
 

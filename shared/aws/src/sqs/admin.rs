@@ -13,10 +13,11 @@ use aws_sdk_sqs::types::{
     QueueAttributeName, SendMessageBatchRequestEntry,
 };
 use aws_smithy_types::error::operation::BuildError;
+use badgesmith_domain::message::ResultMessage;
 use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
-use super::{FAILED_AT_ATTRIBUTE, Queue, REASON_ATTRIBUTE, trace_header};
+use super::{FAILED_AT_ATTRIBUTE, Queue, REASON_ATTRIBUTE, group_id, trace_header};
 use crate::sdk::AwsError;
 
 /// Bodies of one request in bytes: half of what SQS accepts, the rest is for attributes.
@@ -165,6 +166,25 @@ impl Queue {
             let output = output.map_err(|error| AwsError::new("sqs:SendMessageBatch", error))?;
             outcome.extend(output.successful.into_iter().map(|entry| entry.id), &output.failed);
         }
+        Ok(outcome)
+    }
+
+    /// Sends up to ten results. The outcome has the `test_result_id` of each one that was sent.
+    ///
+    /// # Errors
+    /// [`AwsError`] when the call failed. Some results may have been sent all the same.
+    pub async fn send_results(&self, messages: &[ResultMessage]) -> Result<BatchOutcome, AwsError> {
+        const OPERATION: &str = "sqs:SendMessageBatch";
+        let mut request = self.client.send_message_batch().queue_url(&self.url);
+        for message in messages {
+            let body =
+                serde_json::to_string(message).map_err(|error| AwsError::unexpected(OPERATION, error))?;
+            let entry = SendMessageBatchRequestEntry::builder().id(message.result.id.to_string());
+            request = request.entries(entry.message_body(body).message_group_id(group_id(message)).build()?);
+        }
+        let output = request.send().await.map_err(|error| AwsError::new(OPERATION, error))?;
+        let mut outcome = BatchOutcome::default();
+        outcome.extend(output.successful.into_iter().map(|entry| entry.id), &output.failed);
         Ok(outcome)
     }
 

@@ -1,0 +1,236 @@
+//! The output of `badgesmith import`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+
+use badgesmith_aws::dynamodb::{RegistrationRecord, Registrations, StoreError};
+use badgesmith_domain::ids::{Branch, Repository};
+use badgesmith_domain::registration::Registration;
+use serde::Serialize;
+
+use super::conversion::{self, Problem};
+use super::export::Item;
+use crate::error::CliError;
+use crate::table::Table;
+
+/// The number of items with the same problem that are listed.
+const KEYS_MAX: usize = 10;
+/// The number of branches in lower case that the text lists.
+const BRANCHES_SHOWN_MAX: usize = 5;
+/// Branches that are in lower case nearly everywhere.
+const USUAL_BRANCHES: [&str; 4] = ["main", "master", "develop", "dev"];
+
+#[derive(Debug, Serialize)]
+pub(super) struct ImportedResults {
+    dry_run: bool,
+    /// Results that were sent or, in a dry run, would be.
+    sent: usize,
+    /// Items that are not valid results.
+    skipped: usize,
+    /// Results that are older than the history.
+    pub(super) expired: usize,
+    /// Whether the export has all items of the table.
+    #[serde(rename = "complete")]
+    pub(super) is_complete: bool,
+    repositories: Vec<ImportedRepository>,
+    problems: Vec<ProblemSummary>,
+    /// Branches of the results that `--branch` does not name, and that may have had capital letters.
+    lower_case_branches: BTreeSet<String>,
+    /// Branches of `--branch` without results.
+    unmatched_branches: Vec<String>,
+    #[serde(skip)]
+    branches: BTreeSet<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ImportedRepository {
+    repository: String,
+    results: usize,
+    /// Whether the repository may submit results; `None` if that is not known.
+    registered: Option<bool>,
+}
+
+/// The items with the same problem.
+#[derive(Debug, Serialize)]
+struct ProblemSummary {
+    effect: Effect,
+    attribute: &'static str,
+    expected: &'static str,
+    items: usize,
+    /// The keys of the first items.
+    keys: Vec<String>,
+}
+
+/// What a problem causes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Effect {
+    /// The item is skipped.
+    Skipped,
+    /// The result is sent without the attribute.
+    Dropped,
+}
+
+impl ImportedResults {
+    pub(super) fn new(dry_run: bool) -> Self {
+        Self {
+            dry_run,
+            sent: 0,
+            skipped: 0,
+            expired: 0,
+            is_complete: false,
+            repositories: Vec::new(),
+            problems: Vec::new(),
+            lower_case_branches: BTreeSet::new(),
+            unmatched_branches: Vec::new(),
+            branches: BTreeSet::new(),
+        }
+    }
+
+    /// Adds a result that was sent, of this branch.
+    pub(super) fn add_result(&mut self, branch: &Branch) {
+        self.sent += 1;
+        if !self.branches.contains(branch.as_str()) {
+            self.branches.insert(branch.to_string());
+        }
+    }
+
+    pub(super) fn add_problems(&mut self, effect: Effect, problems: &[Problem], item: &Item) {
+        self.skipped += usize::from(effect == Effect::Skipped);
+        for Problem { attribute, expected } in problems {
+            let is_same = |problem: &&mut ProblemSummary| {
+                (problem.effect, problem.attribute, problem.expected) == (effect, *attribute, *expected)
+            };
+            let key = || conversion::key_of(item);
+            if let Some(problem) = self.problems.iter_mut().find(is_same) {
+                problem.items += 1;
+                if problem.keys.len() < KEYS_MAX {
+                    problem.keys.push(key());
+                }
+            } else {
+                let keys = vec![key()];
+                self.problems.push(ProblemSummary { effect, attribute, expected, items: 1, keys });
+            }
+        }
+    }
+
+    /// Adds how far the import came to the error that ended it.
+    pub(super) fn explain(&self, error: CliError) -> CliError {
+        if self.sent == 0 {
+            return error;
+        }
+        let advice = "run the command again: importing a result twice changes nothing";
+        CliError::Failed(format!("{error}; {} before the error; {advice}", self.headline()))
+    }
+
+    /// Finds branches of the results that `named`, the branches of `--branch`, does not have, and the other way round.
+    pub(super) fn check_branches(&mut self, named: &[Branch]) {
+        let is_unmatched = |branch: &&Branch| !self.branches.contains(branch.as_str());
+        self.unmatched_branches = named.iter().filter(is_unmatched).map(ToString::to_string).collect();
+        let branches = std::mem::take(&mut self.branches).into_iter();
+        let may_have_capitals = |branch: &String| {
+            branch.contains(char::is_alphabetic)
+                && !USUAL_BRANCHES.contains(&branch.as_str())
+                && named.iter().all(|named| named.as_str() != branch)
+        };
+        self.lower_case_branches = branches.filter(may_have_capitals).collect();
+    }
+
+    /// Adds the repositories, with the number of results that were sent, and looks up whether each one is registered.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the first lookup that failed, after which there is no other one.
+    pub(super) async fn check_registrations(
+        &mut self,
+        registrations: &Registrations,
+        sent: HashMap<Repository, usize>,
+    ) -> Result<(), StoreError> {
+        let mut checked = Ok(());
+        for (repository, results) in sent {
+            let record = match checked {
+                Ok(()) => registrations.find(&repository).await.map_err(|error| checked = Err(error)).ok(),
+                Err(_) => None,
+            };
+            let is_active =
+                |record: RegistrationRecord| matches!(record.registration, Registration::Active(_));
+            let registered = record.map(|record| record.is_some_and(is_active));
+            let repository = repository.to_string();
+            self.repositories.push(ImportedRepository { repository, results, registered });
+        }
+        self.repositories.sort_by(|one, other| one.repository.cmp(&other.repository));
+        checked
+    }
+
+    /// Whether the export or some of its items were not imported.
+    pub(super) fn is_partial(&self) -> bool {
+        self.skipped > 0 || !self.is_complete
+    }
+
+    /// How many results were sent.
+    pub(super) fn headline(&self) -> String {
+        let verb = if self.dry_run { "would send" } else { "sent" };
+        format!("{verb} {} results", self.sent)
+    }
+
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<_> = self.problems.iter().map(ToString::to_string).collect();
+        if self.expired > 0 {
+            notes.push(format!("left out {} results that are older than two years", self.expired));
+        }
+        if !self.is_complete {
+            let advice = "run `aws dynamodb scan` without --no-paginate and --max-items";
+            notes.push(format!("the export does not have all items of the table; {advice}"));
+        }
+        for branch in &self.unmatched_branches {
+            notes.push(format!("--branch: no result is of the branch {branch}"));
+        }
+        if !self.lower_case_branches.is_empty() {
+            let shown: Vec<_> = self.lower_case_branches.iter().take(BRANCHES_SHOWN_MAX).cloned().collect();
+            let more = self.lower_case_branches.len() - shown.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            notes.push(format!(
+                "branches in lower case, as the export has them: {}{more}; --branch NAME restores the case of one that \
+                 had capital letters",
+                shown.join(", ")
+            ));
+        }
+        if self.repositories.iter().any(|repository| repository.registered == Some(false)) {
+            notes.push(
+                "repositories that are not registered cannot submit results: `badgesmith repo import` registers those \
+                 that have their own secret, and `badgesmith repo add OWNER/REPO` any other"
+                    .to_owned(),
+            );
+        }
+        notes
+    }
+}
+
+impl fmt::Display for ImportedResults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.headline())?;
+        if self.skipped > 0 {
+            write!(f, ", skipped {} items", self.skipped)?;
+        }
+        if self.repositories.is_empty() {
+            return Ok(());
+        }
+        let mut table = Table::new(&["REPOSITORY", "RESULTS", "REGISTERED"]);
+        for ImportedRepository { repository, results, registered } in &self.repositories {
+            let registered = registered.map_or("?", |registered| if registered { "yes" } else { "no" });
+            table.row([repository.clone(), results.to_string(), registered.to_owned()]);
+        }
+        write!(f, "\n\n{table}")
+    }
+}
+
+impl fmt::Display for ProblemSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { effect, attribute, expected, items, keys } = self;
+        match effect {
+            Effect::Skipped => write!(f, "skipped {items} items: {attribute}: expected {expected}")?,
+            Effect::Dropped => write!(f, "dropped {attribute} of {items} results: expected {expected}")?,
+        }
+        let first = keys.first().map_or("", String::as_str);
+        write!(f, "; {} {first}", if *items == 1 { "the item is" } else { "the first item is" })
+    }
+}
