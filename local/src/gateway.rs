@@ -178,7 +178,7 @@ fn into_http(response: ApiGatewayV2httpResponse) -> Response<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use badgesmith_api::route::branch_suffix;
+    use badgesmith_api::route::{ReadRoute, Route, branch_suffix};
 
     use super::*;
 
@@ -186,25 +186,55 @@ mod tests {
         event(&request.body(Bytes::from_static(body)).unwrap(), &Clock::System).unwrap()
     }
 
-    /// Pairs that were captured from an HTTP API on AWS in July 2026:
-    /// <https://github.com/hotsock/voker/blob/a1c00bf491e026f81917cc2edfdaca03eabc7518/vokerhttp/testdata/ingress-paths.json>
+    /// What the origins got of requests on AWS. Its `about` describes it.
+    fn captures() -> Vec<Value> {
+        let recorded: Value = serde_json::from_str(include_str!("gateway/origins.json")).unwrap();
+        recorded["captures"].as_array().unwrap().clone()
+    }
+
+    /// The branch in the path of a result or of a redirect, as the functions understand it.
+    fn branch_in(raw_path: &str) -> Option<String> {
+        match Route::parse(raw_path, None)? {
+            Route::Submit(target) => target.map(|target| target.branch.into_owned()),
+            Route::Read(ReadRoute::Redirect(target)) => Some(target.branch.into_owned()),
+            Route::Read(_) => None,
+        }
+    }
+
     #[test]
-    fn the_http_api_decodes_paths_twice_and_the_function_url_passes_them_as_sent() {
-        for (sent, expected) in [
-            ("/plain", Some("/plain")),
-            ("/space%20value", Some("/space value")),
-            ("/question%3Fvalue", Some("/question")),
-            ("/percent%25done", None),
-            ("/hash%23value", Some("/hash#value")),
-            ("/slash%2Fvalue", Some("/slash/value")),
-            ("/unicode-%CE%BB-%E4%B8%96%E7%95%8C", Some("/unicode-\u{3bb}-\u{4e16}\u{754c}")),
-            ("/literal%252Fvalue", Some("/literal/value")),
-            ("/literal%253Fvalue", Some("/literal?value")),
-            ("/literal%2525value", Some("/literal%value")),
-        ] {
-            let at_http_api = raw_path(&format!("/tests/results{sent}")).map(Cow::into_owned);
-            assert_eq!(at_http_api, expected.map(|path| format!("/tests/results{path}")), "{sent}");
-            assert_eq!(raw_path(sent).as_deref(), Some(sent));
+    fn paths_arrive_as_captured_on_aws() {
+        let captures = captures();
+        let mut paths = captures.iter().flat_map(|capture| capture["paths"].as_array().unwrap()).peekable();
+        assert!(paths.peek().is_some());
+        for path in paths {
+            let prefix = match path["origin"].as_str() {
+                Some("http_api") => "/tests/results/linux/acme/kit",
+                Some("function_url") => "/redirect/test-results/linux/acme/kit",
+                _ => panic!("unknown origin: {path}"),
+            };
+            let sent = format!("{prefix}{}", path["sent"].as_str().unwrap());
+            let arrived = raw_path(&sent);
+            match (path["raw_path"].as_str(), path["branch"].as_str(), path["status"].as_u64()) {
+                (Some(expected), None, None) => {
+                    assert_eq!(arrived.as_deref(), Some(&*format!("{prefix}{expected}")), "{path}");
+                }
+                (None, Some(expected), None) => {
+                    assert_eq!(arrived.as_deref().and_then(branch_in).as_deref(), Some(expected), "{path}");
+                }
+                (None, None, Some(400)) => assert_eq!(arrived, None, "{path}"),
+                _ => panic!("expected raw_path, branch or the status 400: {path}"),
+            }
+        }
+    }
+
+    #[test]
+    fn headers_arrive_as_captured_on_aws() {
+        let headers = captures().into_iter().filter_map(|capture| capture["headers"].as_array().cloned());
+        // `local` has no CDN, which drops some headers.
+        for header in headers.flatten().filter(|header| header["arrives"] == true) {
+            let name = header["header"].as_str().unwrap();
+            let event = event_with(Request::post("/tests/results").header(name, "x"), b"{}");
+            assert_eq!(event.headers[name], "x", "{header}");
         }
     }
 

@@ -16,30 +16,31 @@ ACCEPTED_SECONDS_MAX = 90
 CONCURRENT_MAX = 8
 
 
-def body(branch, run_id):
-    """The signed and sent bytes of a result with 190 passed tests."""
-    now = datetime.now(timezone.utc).isoformat()
-    return json.dumps({
-        "owner": OWNER, "repo": REPO, "platform": "linux", "branch": branch, "run_id": str(run_id),
-        "passed": 190, "failed": 0, "skipped": 0, "total": 190, "timestamp": now, "nonce": str(uuid.uuid4()),
-    }).encode()
-
-
 class Client:
-    """A client of the service at `url` with the key of acme/kit."""
+    """A client of the service at `url` with the key of a repository."""
 
-    def __init__(self, url, key):
-        self.url, self.key = url, key
+    def __init__(self, url, key, repository=f"{OWNER}/{REPO}"):
+        self.url, self.key, self.repository = url, key, repository
+
+    def body(self, branch, run_id):
+        """The signed and sent bytes of a result with 190 passed tests. Without a branch, its path must name it."""
+        owner, repo = self.repository.split("/")
+        now = datetime.now(timezone.utc).isoformat()
+        return json.dumps({
+            "owner": owner, "repo": repo, "platform": "linux", **({"branch": branch} if branch else {}), "run_id": str(run_id),
+            "passed": 190, "failed": 0, "skipped": 0, "total": 190, "timestamp": now, "nonce": str(uuid.uuid4()),
+        }).encode()
+
+    def headers(self, content):
+        """The headers of a result, with its signature."""
+        signature = hmac.new(self.key.encode(), content, hashlib.sha256).hexdigest()
+        return {"Content-Type": "application/json", "X-Repo-Secret": self.repository, "X-Signature": f"sha256={signature}"}
 
     def submit(self, content):
         """Sends a result until the service accepts it, and returns its id."""
-        signature = hmac.new(self.key.encode(), content, hashlib.sha256).hexdigest()
-        headers = {
-            "Content-Type": "application/json", "X-Repo-Secret": f"{OWNER}/{REPO}", "X-Signature": f"sha256={signature}",
-        }
         deadline = time.monotonic() + ACCEPTED_SECONDS_MAX
         while True:
-            status, retry_after, response = self._request("/tests/results", headers, content)
+            status, retry_after, response = self.request("/tests/results", self.headers(content), content)
             codes = [detail["error_code"] for detail in response.get("error_details", [])]
             if status == 202 or codes == ["ALREADY_ACCEPTED"]:
                 return response["test_result_id"]
@@ -52,38 +53,42 @@ class Client:
     def submit_all(self, branch, number):
         """Sends `number` results of a branch concurrently, and returns their ids."""
         with ThreadPoolExecutor(CONCURRENT_MAX) as pool:
-            return set(pool.map(lambda run: self.submit(body(branch, run)), range(number)))
+            return set(pool.map(lambda run: self.submit(self.body(branch, run)), range(number)))
 
     def history(self, branch):
         """The ids in the history of a branch."""
-        ids, cursor = [], None
+        return [result["test_result_id"] for result in self.results({"branch": branch})]
+
+    def results(self, query):
+        """The results in the history that match a query."""
+        results, cursor = [], None
         while True:
-            query = {"branch": branch, "limit": 200, **({"cursor": cursor} if cursor else {})}
-            status, _, page = self._request(f"/tests/results/{OWNER}/{REPO}?{urllib.parse.urlencode(query)}")
+            page_query = {**query, "limit": 200, **({"cursor": cursor} if cursor else {})}
+            status, _, page = self.request(f"/tests/results/{self.repository}?{urllib.parse.urlencode(page_query)}")
             assert status == 200, f"expected status 200 for the history, got {status}: {page}"
-            ids += [result["test_result_id"] for result in page["results"]]
+            results += page["results"]
             cursor = page.get("next_cursor")
             if not cursor:
-                return ids
+                return results
 
     def badge(self, branch):
         """The message of the test badge of a branch; `None` if the function crashed."""
         return self.badge_and_status(branch)[0]
 
     def badge_and_status(self, branch):
-        return self._message(f"/badges/tests/linux/{OWNER}/{REPO}?{urllib.parse.urlencode({'branch': branch})}")
+        return self._message(f"/badges/tests/linux/{self.repository}?{urllib.parse.urlencode({'branch': branch})}")
 
     def version(self, package):
         """The message of the badge of a NuGet package."""
         return self._message(f"/badges/packages/nuget/{package}")[0]
 
     def _message(self, path):
-        status, _, badge = self._request(path)
+        status, _, badge = self.request(path)
         assert status == 200 or status is None or status >= 500, f"unexpected response to {path}: {status} {badge}"
         return badge.get("message"), status
 
-    def _request(self, path, headers=None, content=None):
-        """Returns the status, the seconds until a retry, and the body. Without a response, the status is `None`."""
+    def request(self, path, headers=None, content=None):
+        """Sends a request. Returns the status, the seconds until a retry, and the body. Without a response, the status is `None`."""
         request = urllib.request.Request(self.url + path, content, headers or {})
         try:
             with urllib.request.urlopen(request, timeout=35) as response:

@@ -1,6 +1,6 @@
 """The commands of docs/deployment.md and docs/operations.md for the life of a stack, in their order."""
 
-from client import Client, body
+from client import Client
 from emulator import free_port
 from faults import assert_stored_once, unique
 from stack import unpack
@@ -50,7 +50,7 @@ def doctor_warns(stack):
 def delete_and_restore(stack):
     """Deletes the stack, imports the retained tables into a new one, and copies the master key. Returns the new stack."""
     key, branch = stack.client.key, unique("restored")
-    accepted = {stack.client.submit(body(branch, 1))}
+    accepted = {stack.client.submit(stack.client.body(branch, 1))}
     assert_stored_once(stack, branch, accepted)
     stack.deploy("--no-fail-on-empty-changeset", "--parameter-overrides", "DeletionProtection=false").delete()
 
@@ -82,6 +82,6 @@ def delete_and_restore(stack):
     )
     restored.open(free_port())
     restored.client = Client(restored.url, key)
-    accepted.add(restored.client.submit(body(branch, 2)))
+    accepted.add(restored.client.submit(restored.client.body(branch, 2)))
     assert_stored_once(restored, branch, accepted)
     return restored

@@ -1,5 +1,6 @@
-"""Lints template.yaml, makes the archive for AWS, deploys it to a local AWS emulator, runs the black-box and browser tests
-through its CDN, injects faults, upgrades, deletes and restores the stack, and deletes everything."""
+"""Lints template.yaml, makes the archive for AWS, deploys it to a local AWS emulator, runs the checks of tests/aws, with the
+black-box tests, and the browser tests through its CDN, injects faults, upgrades, deletes and restores the stack, and deletes
+everything."""
 
 import os
 import re
@@ -34,6 +35,8 @@ REGIONS = (
     "ap-southeast-2", "ap-southeast-3", "ca-central-1", "eu-central-1", "eu-north-1", "eu-south-1", "eu-west-1", "eu-west-2",
     "eu-west-3", "me-south-1", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
 )
+# The check of tests/aws that the function URL is private, which it is until the stack is opened.
+PRIVATE = "only_the_cdn_reaches_badge_api"
 # The schedule first runs about a minute after the deployment.
 SCHEDULE_SECONDS_MAX = 180
 
@@ -104,19 +107,11 @@ def check_secrets(stack, other):
     assert shown["key"] == stack.client.key, "the key is derived again"
 
 
-def run_doctor(stack):
-    step("run badgesmith doctor")
-    checks = stack.doctor()
-    print(", ".join(checks), checks["round trip"]["detail"], sep="; ")
-
-
-def run_black_box_tests(stack, upstream):
-    step("run the black-box tests through the CDN")
+def check_as_on_aws(stack, *options):
+    """Runs the checks of a stack on AWS, as far as they are possible on the emulator."""
     run(
-        "cargo", "test", "--test", "blackbox", cwd=ROOT, environment={
-            "BADGESMITH_URL": stack.url, "BADGESMITH_KEY": stack.client.key, "BADGESMITH_UPSTREAM": upstream,
-            "BADGESMITH_GITHUB_TOKEN": GITHUB_TOKEN,
-        },
+        "tests/aws/run", stack.name, *options, cwd=ROOT,
+        environment={**stack.environment, "BADGESMITH_GITHUB_TOKEN": GITHUB_TOKEN},
     )
 
 
@@ -208,11 +203,13 @@ def main(keep):
                 check_names(deployed, prefix)
             shared = set(stack.outputs.values()) & set(other.outputs.values())
             assert not shared, f"both stacks have the outputs {shared}"
+            step("check that the function URL rejects unsigned requests")
+            check_as_on_aws(stack, "--check", PRIVATE)
             stack.open(port)
             stack.register()
             check_secrets(stack, other)
-            run_doctor(stack)
-            run_black_box_tests(stack, upstream)
+            step("run the checks of a stack on AWS, with the black-box tests through the CDN")
+            check_as_on_aws(stack, "--url", stack.url, "--upstream", upstream, "--skip", PRIVATE)
             run_browser_tests(stack)
             if keep:
                 wait_for_interrupt(emulator, stack)

@@ -28,15 +28,16 @@ def background(*command, cwd, environment, log):
 
 
 def run(*command, cwd=None, environment=None, quiet=False, capture=False, answers=None):
-    """Runs a command. With `quiet`, prints its output only if it fails. With `capture`, returns its standard output.
-    `answers` are the lines of its standard input, which is empty otherwise."""
+    """Runs a command. With `quiet` or `capture`, prints its output only if it fails. With `capture`, returns its standard
+    output. `answers` are the lines of its standard input, which is empty otherwise."""
     stdout = subprocess.PIPE if quiet or capture else None
+    stderr = subprocess.STDOUT if quiet else stdout
     process = subprocess.Popen(
         [str(part) for part in command], cwd=cwd, env={**os.environ, **(environment or {})}, text=True,
-        stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.STDOUT if quiet else None, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=stdout, stderr=stderr, start_new_session=True,
     )
     try:
-        output, _ = process.communicate("".join(f"{answer}\n" for answer in answers or []))
+        output, errors = process.communicate("".join(f"{answer}\n" for answer in answers or []))
     except BaseException:
         # Kill the process group, because compilers are grandchildren.
         os.killpg(process.pid, signal.SIGKILL)
@@ -45,4 +46,5 @@ def run(*command, cwd=None, environment=None, quiet=False, capture=False, answer
     if capture and not process.returncode:
         return output
     if process.returncode:
-        raise SystemExit(f"error: {' '.join(map(str, command))} failed with status {process.returncode}" + (f":\n{output}" if output else ""))
+        printed = "".join(filter(None, (output, errors)))
+        raise SystemExit(f"error: {' '.join(map(str, command))} failed with status {process.returncode}" + (f":\n{printed}" if printed else ""))

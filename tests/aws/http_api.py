@@ -1,0 +1,80 @@
+"""The HTTP API and the function URL: who may call them, and how often."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from report import NotPossible
+from target import FUNCTIONS
+
+READ_ROUTES = {f"{method} /tests/results/{{proxy+}}" for method in ("GET", "HEAD", "OPTIONS")}
+READS_PER_SECOND = 10
+READS = 200
+# How far the posts exceed PostsPerSecond, and what this client can send in a second.
+POSTS_FACTOR, POSTS_PER_SECOND_MAX = 5, 200
+CONCURRENT = 64
+
+
+def only_the_cdn_reaches_badge_api(target):
+    """The function URL answers unsigned requests with 403."""
+    response = target.read("/health", url=target.function_url)
+    assert response.status == 403, f"status {response.status}: {response.text[:100]}"
+    return "403"
+
+
+def functions_run_as_configured(target):
+    """Each function has the architecture and the tracing of the stack's parameters."""
+    expected = ([target.parameters["Architecture"]], target.parameters["Tracing"])
+    for id, name in FUNCTIONS.items():
+        function = target.function(id)
+        actual = (function["Architectures"], function.get("TracingConfig", {}).get("Mode"))
+        assert actual == expected, f"{name}: {actual} instead of {expected}"
+    return f"{expected[0][0]}, tracing {expected[1]}"
+
+
+def the_http_api_has_its_limits(target):
+    """The stage has the limit PostsPerSecond, and 10 a second for each route of the history."""
+    target.needs_aws("does not return the limits of a stage")
+    stage = target.aws("apigatewayv2").get_stage(ApiId=target.resources["HttpApi"], StageName="$default")
+    posts, routes = float(target.parameters["PostsPerSecond"]), stage["RouteSettings"]
+
+    def limits(settings):
+        return settings.get("ThrottlingRateLimit"), settings.get("ThrottlingBurstLimit")
+
+    assert limits(stage["DefaultRouteSettings"]) == (posts, posts), stage["DefaultRouteSettings"]
+    wrong = {route for route in READ_ROUTES if limits(routes.get(route, {})) != (READS_PER_SECOND, READS_PER_SECOND)}
+    assert not wrong, f"wrong limits: {routes}"
+    return f"{posts:g} a second, {READS_PER_SECOND} for {len(READ_ROUTES)} routes"
+
+
+def the_http_api_throttles_history_reads(target):
+    """Of 200 reads of a history at once, at least one gets 429, and none another error."""
+    target.needs_aws("does not throttle")
+    path = f"/tests/results/{target.repository}?limit=1"
+    return throttled(READS, lambda: target.read(path, url=target.api_url).status, {200, 429})
+
+
+def the_http_api_throttles_posts(target):
+    """Of five times PostsPerSecond invalid results at once, at least one gets 429, and the others 400."""
+    target.needs_aws("does not throttle")
+    posts = int(target.parameters["PostsPerSecond"])
+    if not target.options.flood:
+        raise NotPossible("needs --flood, because other clients may get 429 for some seconds")
+    if posts > POSTS_PER_SECOND_MAX:
+        raise NotPossible(f"PostsPerSecond is {posts}, and this client sends about {POSTS_PER_SECOND_MAX} a second")
+    return throttled(
+        posts * POSTS_FACTOR, lambda: target.read("/tests/results", "POST", target.api_url, body=b"{}").status, {400, 429}
+    )
+
+
+def throttled(number, send, expected):
+    with ThreadPoolExecutor(CONCURRENT) as pool:
+        statuses = Counter(pool.map(lambda _: send(), range(number)))
+    seen = ", ".join(f"{count} times {status}" for status, count in sorted(statuses.items()))
+    assert statuses[429] and set(statuses) <= expected, seen
+    return seen
+
+
+CHECKS = [
+    only_the_cdn_reaches_badge_api, functions_run_as_configured, the_http_api_has_its_limits,
+    the_http_api_throttles_history_reads, the_http_api_throttles_posts,
+]

@@ -1,0 +1,86 @@
+"""Checks a deployed stack, and reports what each check expected and saw."""
+
+import signal
+import sys
+
+import cdn
+import http_api
+import observability
+import options as command_line
+import origins
+import permissions
+import suite
+from botocore.exceptions import BotoCoreError, ClientError
+from report import FAILED, print_json, print_table, run_check
+from target import Target, progress
+
+# Odd paths first, because the history is short then. What AWS records of the other checks comes last.
+CHECKS = [
+    *origins.CHECKS, *suite.CHECKS, *http_api.CHECKS, *cdn.CHECKS, *permissions.CHECKS, *observability.CHECKS,
+]
+NAMES = [check.__name__ for check in CHECKS]
+USAGE_ERROR = 2
+
+
+def fail(message):
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(USAGE_ERROR)
+
+
+def find(options):
+    """The stack, if the credentials find it."""
+    try:
+        return Target(options)
+    except ClientError as error:
+        fail(f"cannot describe the stack {options.stack}: {error}; check its name, AWS_PROFILE and AWS_REGION")
+    except BotoCoreError as error:
+        fail(f"{error}; set AWS_PROFILE and AWS_REGION, as for the AWS CLI")
+    except KeyError as error:
+        fail(f"{options.stack} is no stack of template.yaml: it has no {error}")
+
+
+def the_repository_of_this_run_is_removed(target):
+    """`badgesmith` removes the repository, and erases its results."""
+    target.remove()
+    return target.repository
+
+
+def main(options):
+    if options.list:
+        print(*NAMES, sep="\n")
+        return 0
+    if unknown := {*options.check, *options.skip} - set(NAMES):
+        fail(f"unknown checks: {', '.join(sorted(unknown))}; see --list")
+    target = find(options)
+    if target.emulator and options.record:
+        fail("--record needs AWS, and AWS_ENDPOINT_URL is an emulator")
+    suite.build()
+    outcomes = []
+    try:
+        for check in CHECKS:
+            if not options.check or check.__name__ in options.check:
+                outcomes.append(run_check(check, target, options.skip))
+    finally:
+        if target.registered:
+            outcomes.append(run_check(the_repository_of_this_run_is_removed, target, []))
+    if file := origins.write(target):
+        progress(f"wrote {file}")
+    if options.json:
+        print_json(options.stack, outcomes)
+    else:
+        print_table(outcomes)
+    return int(any(outcome["outcome"] == FAILED for outcome in outcomes))
+
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    # The repository is also removed after these signals.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    try:
+        sys.exit(main(command_line.parse()))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,121 @@
+"""Logs, traces, metrics and alarms: what AWS records of the functions."""
+
+import json
+import time
+from datetime import datetime, timedelta, timezone
+
+from report import NotPossible
+from target import FUNCTIONS
+
+# Functions with these lines in their logs. badge-api has none, but traces.
+WITH_REPORTS = ("ingest-api", "processor", "refresher")
+COLD_START_HOURS = 24
+# X-Ray lists the traces of at most six hours.
+TRACE_HOURS = 6
+INIT_MS_MAX = 200
+TRACE_SECONDS_MAX = 120
+# New metrics are listed after up to 15 minutes.
+METRICS_MINUTES = 30
+METRICS = {"ResultsAccepted", "ResultsRefused", "ResultsStored", "StorageDelay", "RefreshLag"}
+TRACES_A_REQUEST = 5
+TRACES_MAX = 100
+
+
+def cold_starts_are_short(target):
+    """The init phases of the last hours took at most 200 ms, in the report lines of three functions and in traces of badge-api."""
+    target.needs_aws("reports no init phases")
+    since = int((time.time() - COLD_START_HOURS * 3600) * 1000)
+    inits = {name: [] for name in FUNCTIONS.values()}
+    for name in WITH_REPORTS:
+        for event in log_events(target, name, since, "{ $.record.metrics.initDurationMs > 0 }"):
+            inits[name].append(json.loads(event["message"])["record"]["metrics"]["initDurationMs"])
+    for segment in segments(target, "badge-api", TRACE_HOURS * 3600):
+        inits["badge-api"] += [
+            (part["end_time"] - part["start_time"]) * 1000
+            for part in segment.get("subsegments", []) if part["name"] in ("Initialization", "Init")
+        ]
+    seen = {name: f"{max(times):.0f} ms at most in {len(times)}" if times else "none seen" for name, times in inits.items()}
+    text = ", ".join(f"{name}: {times}" for name, times in seen.items())
+    if not any(inits.values()):
+        raise NotPossible("no function has started in the last hours")
+    assert all(time <= INIT_MS_MAX for times in inits.values() for time in times), text
+    return text
+
+
+def traces_connect_a_post_with_its_storage(target):
+    """A trace of ingest-api has a segment of processor, or a trace of processor links to it."""
+    target.needs_aws("has no X-Ray")
+    if target.parameters["Tracing"] != "Active":
+        raise NotPossible("Tracing is not Active")
+    target.client.submit(target.client.body("traced", 1))
+    deadline = time.monotonic() + TRACE_SECONDS_MAX
+    while time.monotonic() < deadline:
+        posts = {segment["trace_id"] for segment in segments(target, "ingest-api", 900)}
+        for segment in segments(target, "processor", 900):
+            linked = {link.get("trace_id") for link in segment.get("links", [])}
+            if common := posts & (linked | {segment["trace_id"]}):
+                return f"trace {common.pop()}"
+        time.sleep(5)
+    raise AssertionError(f"no common trace within {TRACE_SECONDS_MAX} s, of {len(posts)} traces of posts")
+
+
+def functions_record_their_metrics(target):
+    """CloudWatch lists the metrics that results and the schedule cause."""
+    target.needs_aws("publishes no metrics; tests/deploy reads them in the logs")
+    pages = target.aws("cloudwatch").get_paginator("list_metrics").paginate(
+        Namespace="BadgeSmith", Dimensions=[{"Name": "Stack", "Value": target.name}]
+    )
+    missing = METRICS - {metric["MetricName"] for page in pages for metric in page["Metrics"]}
+    age = datetime.now(timezone.utc) - target.created
+    if missing and age < timedelta(minutes=METRICS_MINUTES):
+        raise NotPossible(f"not listed yet: {', '.join(sorted(missing))}; run this again half an hour after the deployment")
+    assert not missing, f"not listed: {', '.join(sorted(missing))}"
+    return ", ".join(sorted(METRICS))
+
+
+def alarms_reach_someone(target):
+    """The topic of the alarms has a confirmed subscription."""
+    pages = target.aws("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=target.outputs["AlarmTopicArn"])
+    subscriptions = [subscription for page in pages for subscription in page["Subscriptions"]]
+    if not subscriptions:
+        raise NotPossible("the topic has no subscription; AlarmEmail is empty")
+    pending = [item["Endpoint"] for item in subscriptions if not item["SubscriptionArn"].startswith("arn:")]
+    assert not pending, f"not confirmed: {', '.join(pending)}"
+    return f"{len(subscriptions)} confirmed"
+
+
+def no_call_was_denied(target):
+    """Since this run began, no function has logged AccessDenied."""
+    target.needs_aws("enforces no policies of roles")
+    denied = []
+    for name in FUNCTIONS.values():
+        denied += [f"{name}: {event['message'][:200]}" for event in log_events(target, name, int(target.started * 1000), "%AccessDenied%")]
+    assert not denied, f"{len(denied)} lines, such as {denied[0]}"
+    return "no line"
+
+
+def log_events(target, function, since, pattern):
+    """The lines in the log of a function that match a pattern, since a time in milliseconds."""
+    pages = target.aws("logs").get_paginator("filter_log_events").paginate(
+        logGroupName=f"/aws/lambda/{target.name}-{function}", startTime=since, filterPattern=pattern
+    )
+    return (event for page in pages for event in page["events"])
+
+
+def segments(target, function, seconds):
+    """The segments of a function in some of its traces of the last seconds."""
+    xray, now, name = target.aws("xray"), time.time(), f"{target.name}-{function}"
+    pages = xray.get_paginator("get_trace_summaries").paginate(
+        StartTime=now - seconds, EndTime=now, FilterExpression=f'service("{name}")'
+    )
+    ids = [summary["Id"] for page in pages for summary in page["TraceSummaries"]][-TRACES_MAX:]
+    for first in range(0, len(ids), TRACES_A_REQUEST):
+        for trace in xray.batch_get_traces(TraceIds=ids[first:first + TRACES_A_REQUEST])["Traces"]:
+            documents = [json.loads(segment["Document"]) for segment in trace["Segments"]]
+            yield from (document for document in documents if document["name"] == name)
+
+
+CHECKS = [
+    cold_starts_are_short, traces_connect_a_post_with_its_storage, functions_record_their_metrics, alarms_reach_someone,
+    no_call_was_denied,
+]

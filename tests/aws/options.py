@@ -1,0 +1,63 @@
+"""The options of tests/aws/run. Needs no package, so --help works before anything is installed."""
+
+import argparse
+
+HELP = """\
+Checks a deployed stack on AWS: what an emulator cannot show. Prints a table with what each check expected and saw:
+`ok`, `FAILED`, or `not possible here` with the reason.
+
+It registers a repository of its own, badgesmith-verification/NUMBER, and removes it with its results afterwards. It
+changes nothing else, except with --outage. By default, it sends about 200 results and 500 reads, which cost less than a
+cent, and takes about 5 minutes after the build. The history reads of other clients may get 429 for a second.
+"""
+EXAMPLES = """\
+examples:
+  tests/aws/run badgesmith
+  tests/aws/run badgesmith --check the_cdn_caches_badges --check cold_starts_are_short
+  tests/aws/run badgesmith --record           then: cargo test -p local
+  BADGESMITH_GITHUB_TOKEN=any tests/aws/run trial --upstream host.example.org:8080 --outage --flood
+
+environment:
+  AWS_PROFILE, AWS_REGION, ...   credentials and region, as for the AWS CLI; docs/verification.md lists the rights
+  AWS_ENDPOINT_URL               an emulator of AWS, on which many checks are not possible
+  BADGESMITH_GITHUB_TOKEN        with --upstream, the token that the stack has for the organization acme
+
+exit codes:
+  0  no check failed
+  1  a check failed
+  2  usage error, or the stack cannot be checked
+"""
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        "tests/aws/run", description=HELP, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("stack", metavar="STACK", help="name of the stack")
+    parser.add_argument("--url", help="URL of the service [default: the output CdnUrl]")
+    parser.add_argument("--check", action="append", default=[], metavar="NAME", help="run only this check; repeatable")
+    parser.add_argument("--skip", action="append", default=[], metavar="NAME", help="do not run this check; repeatable")
+    parser.add_argument("--list", action="store_true", help="list the checks, and run none; STACK may be anything")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument(
+        "--record", action="store_true",
+        help="write the captured paths and headers to local/src/gateway/origins.json, which the tests of `local` replay, "
+        "instead of target/aws/origins.json",
+    )
+    parser.add_argument(
+        "--upstream", metavar="HOST:PORT",
+        help="include the packages in the black-box suite; the stack must be configured for this upstream",
+    )
+    parser.add_argument(
+        "--flood", action="store_true",
+        help="exceed PostsPerSecond; other clients may get 429 for some seconds, which they retry",
+    )
+    parser.add_argument(
+        "--outage", action="store_true",
+        help="deny badge-api the items of the registered repository for three minutes, with an inline policy of its role",
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parse(["--help"])

@@ -1,0 +1,116 @@
+"""The stack that is checked, and a repository of its own for the results of the checks."""
+
+import http.client
+import os
+import ssl
+import sys
+import time
+import urllib.parse
+import uuid
+from functools import cached_property
+from typing import NamedTuple
+
+import boto3
+from client import Client
+from deployment import Deployment
+from report import NotPossible
+
+FUNCTIONS = {"IngestApi": "ingest-api", "Processor": "processor", "Refresher": "refresher", "BadgeApi": "badge-api"}
+# A result shows after two minutes at most, wherever it is cached.
+SHOWN_SECONDS_MAX = 120
+# The black-box suite sends hundreds of results.
+POSTS_PER_MINUTE = 10000
+
+
+class Response(NamedTuple):
+    status: int
+    headers: dict
+    text: str
+
+    @property
+    def cache(self):
+        """What the CDN says: `Hit from cloudfront`, for example."""
+        return self.headers.get("x-cache", "nothing")
+
+
+class Target(Deployment):
+    """A stack on AWS, or on the emulator at `AWS_ENDPOINT_URL`."""
+
+    def __init__(self, options):
+        self.options, self.started = options, time.time()
+        self.emulator = os.environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
+        super().__init__(options.stack, boto3.client, {})
+        self.url = (options.url or self.outputs["CdnUrl"]).rstrip("/")
+        _, self.partition, _, self.region, self.account, _ = self.id.split(":", 5)
+        # A new name each time, because functions remember a registration for five minutes.
+        self.repository = f"badgesmith-verification/{uuid.uuid4().hex[:8]}"
+        self.registered, self.captured = False, {}
+
+    def needs_aws(self, reason):
+        """Ends a check on an emulator, with the reason."""
+        if self.emulator:
+            raise NotPossible(f"the emulator {reason}")
+
+    @cached_property
+    def api_url(self):
+        """The URL of the HTTP API, without the CDN."""
+        return f"{self.emulator}/_aws/execute-api/{self.resources['HttpApi']}/$default" if self.emulator else self.outputs["ApiUrl"]
+
+    @cached_property
+    def function_url(self):
+        """The function URL of badge-api, without the CDN."""
+        url = self.aws("lambda").get_function_url_config(FunctionName=self.resources["BadgeApi"])["FunctionUrl"].rstrip("/")
+        label = url.removeprefix("https://").split(".")[0]
+        return f"{self.emulator}/_aws/lambda-url/{label}" if self.emulator else url
+
+    def function(self, logical_id):
+        return self.aws("lambda").get_function_configuration(FunctionName=self.resources[logical_id])
+
+    @cached_property
+    def client(self):
+        """A client with the key of the repository, which this registers."""
+        key = self.operate("repo", "add", self.repository, "--posts-per-minute", str(POSTS_PER_MINUTE))["key"]
+        self.registered = True
+        return Client(self.url, key, self.repository)
+
+    def remove(self):
+        """Removes the repository and its results."""
+        self.operate("repo", "remove", self.repository, "--yes")
+        self.operate("repo", "erase", self.repository, "--yes")
+
+    def read(self, path, method="GET", url=None, headers=None, body=None):
+        """Sends a request to the CDN, or to another URL, and does not follow redirects."""
+        place = urllib.parse.urlsplit(url or self.url)
+        kinds = {"http": (http.client.HTTPConnection, {}), "https": (http.client.HTTPSConnection, {"context": ssl.create_default_context()})}
+        connection, options = kinds[place.scheme]
+        connection = connection(place.netloc, timeout=35, **options)
+        try:
+            connection.request(method, place.path + path, body, headers or {})
+            response = connection.getresponse()
+            names = {name.lower(): value for name, value in response.getheaders()}
+            return Response(response.status, names, response.read().decode(errors="replace"))
+        finally:
+            connection.close()
+
+    def until_shown(self, branch):
+        """Submits a result, and waits until its badge shows it. Returns the seconds."""
+        self.client.submit(self.client.body(branch, 1))
+        started = time.monotonic()
+        return self.until(lambda: self.client.badge(branch) == "190 passed", "the badge does not show the result") - started
+
+    @staticmethod
+    def until(condition, message, seconds=SHOWN_SECONDS_MAX):
+        """Waits until a condition is true, and returns the time."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"{message} within {seconds} s"
+            time.sleep(0.5)
+        return time.monotonic()
+
+
+def unique(name):
+    return f"{name}-{uuid.uuid4()}"
+
+
+def progress(text):
+    print(text, file=sys.stderr, flush=True)

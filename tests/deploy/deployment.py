@@ -1,0 +1,29 @@
+"""A deployed stack by its name: its parameters, outputs and resources, and the operator commands on it."""
+
+import json
+from pathlib import Path
+
+from tools import run
+
+PROGRAM = Path(__file__).resolve().parents[2] / "target/debug/badgesmith"
+
+
+class Deployment:
+    """`aws` returns a client of an AWS service. `environment` has the variables with which tools reach the stack."""
+
+    def __init__(self, name, aws, environment):
+        self.name, self.aws, self.environment = name, aws, environment
+        cloudformation = aws("cloudformation")
+        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        self.id, self.created = stack["StackId"], stack["CreationTime"]
+        self.parameters = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", [])}
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+        resources = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+        self.resources = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
+
+    def operate(self, *command, environment=None):
+        """Runs a `badgesmith` command on this stack, and returns its JSON output."""
+        output = run(
+            PROGRAM, *command, "--stack", self.name, "--json", environment={**self.environment, **(environment or {})}, capture=True,
+        )
+        return json.loads(output)
