@@ -32,7 +32,7 @@ def cold_starts_are_short(target):
     for segment in segments(target, "badge-api", TRACE_HOURS * 3600):
         inits["badge-api"] += [
             (part["end_time"] - part["start_time"]) * 1000
-            for part in segment.get("subsegments", []) if part["name"] in ("Initialization", "Init")
+            for part in segment.get("subsegments", []) if part["name"] in ("Initialization", "Init") and "end_time" in part
         ]
     seen = {name: f"{max(times):.0f} ms at most in {len(times)}" if times else "none seen" for name, times in inits.items()}
     text = ", ".join(f"{name}: {times}" for name, times in seen.items())

@@ -107,6 +107,12 @@ def check_secrets(stack, other):
     assert shown["key"] == stack.client.key, "the key is derived again"
 
 
+def test_checks_of_aws():
+    """Tests that each check of tests/aws rejects a wrong stack."""
+    step("test the checks of a stack on AWS")
+    run(sys.executable, "-B", "tests/aws/wrong_stacks.py", cwd=ROOT, environment={"PYTHONPATH": str(ROOT / "tests/deploy")})
+
+
 def check_as_on_aws(stack, *options):
     """Runs the checks of a stack on AWS, as far as they are possible on the emulator."""
     run(
@@ -179,6 +185,7 @@ def wait_for_interrupt(emulator, stack):
 def main(keep):
     started = time.monotonic()
     lint()
+    test_checks_of_aws()
     archive = build()
     with (
         build_from_source() as built, tempfile.TemporaryDirectory() as folder, Emulator(Path(folder)) as emulator,

@@ -1,0 +1,268 @@
+"""Each check accepts a right stack, and rejects a wrong one. A few lines imitate AWS, as far as the checks see it."""
+
+import json
+import time
+import unittest
+import urllib.parse
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from unittest import mock
+
+import cdn
+import http_api
+import observability
+import origins
+import permissions
+from report import FAILED, NOT_POSSIBLE, OK, run_check
+from target import FUNCTIONS, Response, Target
+
+NOW = time.time()
+OLD = datetime(2026, 1, 1, tzinfo=timezone.utc)
+TABLES = ("TestResultsTableName", "NoncesTableName", "PackagesTableName", "SecretsTableName")
+QUEUES = tuple(permissions.QUEUES.values())
+
+
+def decoded(path, times):
+    """Decodes a path, cuts it at a `?`, and decodes it again."""
+    path = urllib.parse.unquote(path).split("?")[0]
+    return urllib.parse.unquote(path) if times == 2 else path
+
+
+class Client:
+    """Submits results to an HTTP API that decodes paths, and reads badges of a badge-api that survives outages or not."""
+
+    def __init__(self, stack):
+        self.stack, self.key = stack, "key"
+
+    def body(self, branch, run_id):
+        return b"{}"
+
+    def headers(self, content):
+        return {"X-Signature": "sha256=", "X-Repo-Secret": "a/b"}
+
+    def submit(self, content):
+        return "id"
+
+    def request(self, path, headers, content):
+        sent = path.removeprefix(f"/tests/results/linux/{self.stack.repository}")
+        if "%25done" in sent:
+            return 400, 0, {"message": "Bad Request"}
+        # The function decodes the path that it gets.
+        branch = urllib.parse.unquote(decoded(sent, self.stack.decodes)).removeprefix("/")
+        self.stack.stored.append(branch)
+        return 202, 0, {"test_result_id": len(self.stack.stored)}
+
+    def badge(self, branch):
+        return self.badge_and_status(branch)[0]
+
+    def badge_and_status(self, branch):
+        if branch.startswith(("kept", "main")) and (self.stack.survives or not self.stack.outage):
+            return "190 passed", 200
+        return ("unavailable", 503) if self.stack.outage else ("no results", 200)
+
+
+class Stack(Target):
+    """A right stack. Keywords make it wrong."""
+
+    def __init__(self, **wrong):
+        self.emulator, self.url, self.name, self.region, self.account = "", "https://cdn.test", "s", "eu-west-1", "1"
+        self.partition, self.repository, self.started, self.created = "aws", "verification/1", NOW, OLD
+        self.captured, self.registered, self.stored, self.copies, self.outage = {}, False, [], {}, None
+        self.options = SimpleNamespace(outage=True, flood=True, upstream=None)
+        self.parameters = {"Architecture": "arm64", "Tracing": "Active", "PostsPerSecond": "100", "PublicUrl": ""}
+        names = (*TABLES, *QUEUES, "SecretPrefix", "EventBusName", "MasterKeyArn", "AlarmTopicArn")
+        self.outputs = {name: f"https://q.test/{name}" if name in QUEUES else name for name in names}
+        self.outputs["ApiUrl"] = "https://api.test"
+        self.resources = {id: id for id in (*FUNCTIONS, "HttpApi", "Cdn", "BadgeApiRole")}
+        right = {
+            "decodes": 2, "url_decodes": 0, "survives": True, "limit": 10, "statuses": (200, 429), "private": True, "caches": True,
+            "forwards_all": False, "error_age": False, "error_seconds": 1, "copies_host": True, "cors": True, "clear_text": False,
+            "drops": "Authorization", "foreign_right": None, "item_conditions": True, "init_ms": 35, "linked": True,
+            "metrics": observability.METRICS, "subscription": "arn:aws:sns", "denied": [], "architecture": "arm64",
+        }
+        for name, value in {**right, **wrong}.items():
+            assert name in right, name
+            setattr(self, name, value)
+        self.__dict__["client"] = Client(self)
+        self.__dict__["function_url"] = "https://function.test"
+
+    def aws(self, service):
+        return Aws(self)
+
+    def read(self, path, method="GET", url=None, headers=None, body=None):
+        plain, query = path.split("?")[0], urllib.parse.parse_qs(path.partition("?")[2])
+        cors = {"access-control-allow-origin": "*"} if self.cors else {}
+        if url == "https://function.test":
+            return Response(403 if self.private else 200, {}, "")
+        if url == "http://cdn.test":
+            return Response(200 if self.clear_text else 301 if plain == "/health" else 403, {}, "")
+        if path.endswith("?limit=1") or (url == self.api_url and method == "POST"):
+            self.stored.append(path)
+            status = self.statuses[len(self.stored) % len(self.statuses)]
+            return Response(400 if method == "POST" and status == 200 else status, {}, "")
+        if path.endswith("?limit=200"):
+            results = [{"test_result_id": id, "branch": branch} for id, branch in enumerate(self.stored, 1)]
+            return Response(200, {}, json.dumps({"results": results}))
+        if method == "POST":
+            return self.ingest(headers)
+        if method in ("PUT", "DELETE"):
+            return Response(403 if method == "PUT" else 404, cors, "")
+        if method == "OPTIONS":
+            return Response(204, cors, "")
+        if query.get("to") == ["page"]:
+            sent = plain.removeprefix(f"/redirect/test-results/linux/{self.repository}/")
+            branch = urllib.parse.unquote(decoded(sent, self.url_decodes) if self.url_decodes else sent)
+            return Response(302, {"location": f"/repos/a/b?branch={urllib.parse.quote(branch, safe='')}"}, "")
+        if plain.startswith("/repos/"):
+            host = "cdn.test" if self.copies_host else headers.get("X-Forwarded-Host", "function.test")
+            return Response(200, {}, f'<link rel="canonical" href="https://{host}{plain}">')
+        if not plain.startswith("/badges/"):
+            return Response(404, {"x-cache": "Error from cloudfront", **({"age": "1"} if self.error_age else {})}, "")
+        key = path if self.forwards_all else (plain, str(query.get("suite")))
+        hit, self.copies[key] = self.caches and key in self.copies, True
+        return Response(200, {"x-cache": "Hit from cloudfront" if hit else "Miss from cloudfront"}, "")
+
+    def ingest(self, headers):
+        headers = {name: value for name, value in headers.items() if name != self.drops}
+        if "X-Timestamp" in headers:
+            return Response(401, {}, json.dumps({"error_details": [{"property_name": "X-Timestamp"}]}))
+        names = {"X-Signature", "X-Repo-Secret"} - headers.keys() | {"X-Id-Token", "Authorization"} & headers.keys()
+        return Response(400, {}, json.dumps({"error_details": [{"property_name": name} for name in names]}))
+
+
+class Aws:
+    """A client of every service."""
+
+    def __init__(self, stack):
+        self.stack = stack
+
+    def get_paginator(self, operation):
+        return SimpleNamespace(paginate=lambda **parameters: [getattr(self, operation)(**parameters)])
+
+    def get_function_configuration(self, FunctionName):
+        return {"Architectures": [self.stack.architecture], "TracingConfig": {"Mode": "Active"}, "Role": FunctionName}
+
+    def get_stage(self, **_):
+        reads = {"ThrottlingRateLimit": self.stack.limit, "ThrottlingBurstLimit": self.stack.limit}
+        posts = {"ThrottlingRateLimit": 100.0, "ThrottlingBurstLimit": 100}
+        return {"DefaultRouteSettings": posts, "RouteSettings": {route: reads for route in http_api.READ_ROUTES}}
+
+    def get_distribution_config(self, Id):
+        responses = [{"ErrorCode": code, "ErrorCachingMinTTL": self.stack.error_seconds} for code in cdn.ERROR_CODES]
+        return {"DistributionConfig": {"CustomErrorResponses": {"Items": responses}}}
+
+    def put_role_policy(self, PolicyDocument, **_):
+        statement = json.loads(PolicyDocument)["Statement"]
+        keys = statement["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"]
+        assert all("#verification#1" in key for key in keys), "affects other repositories"
+        self.stack.outage = True
+
+    def delete_role_policy(self, **_):
+        self.stack.outage = None
+
+    def simulate_principal_policy(self, PolicySourceArn, ActionNames, ResourceArns, ContextEntries):
+        names = {arn: name for name, (_, arn) in permissions.resources(self.stack).items()}
+        name = names[ResourceArns[0]]
+        allowed = {
+            **permissions.ALLOWED[PolicySourceArn], f"log {PolicySourceArn}": {"logs:CreateLogStream", "logs:PutLogEvents"},
+            "xray": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
+        }.get(name, set())
+        key = ContextEntries[0]["ContextKeyValues"][0].split("#")[0] if ContextEntries and self.stack.item_conditions else None
+
+        def may(action):
+            items = permissions.ALLOWED_ITEMS[PolicySourceArn].get(action.split(":")[1])
+            fits = key is None or items is None or key in items
+            return action in allowed and fits or (name, action) == self.stack.foreign_right
+
+        return {"EvaluationResults": [
+            {"EvalActionName": action, "EvalDecision": "allowed" if may(action) else "implicitDeny"} for action in ActionNames
+        ]}
+
+    def filter_log_events(self, logGroupName, startTime, filterPattern):
+        if "AccessDenied" in filterPattern:
+            return {"events": [{"message": message} for message in self.stack.denied]}
+        report = {"record": {"metrics": {"initDurationMs": self.stack.init_ms}}}
+        return {"events": [{"message": json.dumps(report)}]}
+
+    def get_trace_summaries(self, FilterExpression, **_):
+        return {"TraceSummaries": [{"Id": FilterExpression}]}
+
+    def batch_get_traces(self, TraceIds):
+        name = TraceIds[0].split('"')[1]
+        trace_id = "1" if self.stack.linked or name == "s-ingest-api" else "2"
+        init = {"name": "Initialization", "start_time": 1.0, "end_time": 1.0 + self.stack.init_ms / 1000}
+        return {"Traces": [{"Segments": [{"Document": json.dumps({"name": name, "trace_id": trace_id, "subsegments": [init]})}]}]}
+
+    def list_metrics(self, **_):
+        return {"Metrics": [{"MetricName": name} for name in self.stack.metrics]}
+
+    def list_subscriptions_by_topic(self, TopicArn):
+        return {"Subscriptions": [{"Endpoint": "a@example.org", "SubscriptionArn": self.stack.subscription}]}
+
+
+# Each check, and what is wrong with the stacks that it must reject.
+WRONG = {
+    origins.the_origins_understand_paths_as_recorded: [{"decodes": 1}, {"url_decodes": 1}],
+    origins.headers_of_results_arrive: [{"drops": "X-Id-Token"}, {"drops": "X-Signature"}, {"drops": "X-Timestamp"}, {"drops": None}],
+    http_api.only_the_cdn_reaches_badge_api: [{"private": False}],
+    http_api.functions_run_as_configured: [{"architecture": "x86_64"}],
+    http_api.the_http_api_has_its_limits: [{"limit": 100}, {"limit": None}],
+    http_api.the_http_api_throttles_history_reads: [{"statuses": (200,)}, {"statuses": (200, 429, 503)}],
+    http_api.the_http_api_throttles_posts: [{"statuses": (200,)}],
+    cdn.the_cdn_caches_badges: [{"caches": False}],
+    cdn.unknown_query_parameters_share_a_copy: [{"forwards_all": True}, {"caches": False}],
+    cdn.the_cdn_caches_no_errors: [{"error_age": True}],
+    cdn.the_cdn_caches_errors_for_a_second_at_most: [{"error_seconds": 10}, {"error_seconds": None}],
+    cdn.pages_have_the_host_of_the_cdn: [{"copies_host": False}],
+    cdn.errors_of_the_edge_allow_any_origin: [{"cors": False}],
+    cdn.preflight_requests_succeed: [{"cors": False}],
+    cdn.clear_text_is_redirected_or_rejected: [{"clear_text": True}],
+    cdn.badges_survive_while_badge_api_cannot_read: [{"survives": False}],
+    permissions.roles_allow_exactly_the_calls_of_their_functions: [
+        {"foreign_right": ("TestResultsTable", "dynamodb:DeleteTable")}, {"foreign_right": ("another table", "dynamodb:GetItem")},
+        {"foreign_right": ("secret other", "secretsmanager:GetSecretValue")},
+    ],
+    permissions.roles_allow_only_the_items_of_their_functions: [{"item_conditions": False}],
+    observability.cold_starts_are_short: [{"init_ms": 900}],
+    observability.traces_connect_a_post_with_its_storage: [{"linked": False}],
+    observability.functions_record_their_metrics: [{"metrics": ["RefreshLag"]}],
+    observability.alarms_reach_someone: [{"subscription": "PendingConfirmation"}],
+    observability.no_call_was_denied: [{"denied": ["AccessDeniedException"]}],
+}
+MODULES = (origins, http_api, cdn, permissions, observability)
+
+
+class WrongStacks(unittest.TestCase):
+    def setUp(self):
+        # Time passes at once, and progress is not printed.
+        clock = iter(range(10**9))
+        for replaced in (
+            mock.patch("time.sleep"), mock.patch("time.monotonic", lambda: next(clock)), mock.patch("report.print"),
+        ):
+            replaced.start()
+            self.addCleanup(replaced.stop)
+
+    def outcome(self, check, **wrong):
+        stack = Stack(**wrong)
+        outcome = run_check(check, stack, [])
+        self.assertIsNone(stack.outage, "the policy of the role remains")
+        return outcome
+
+    def test_a_check_accepts_a_right_stack_and_rejects_a_wrong_one(self):
+        self.assertEqual({check for module in MODULES for check in module.CHECKS}, WRONG.keys())
+        for check, stacks in WRONG.items():
+            with self.subTest(check.__name__):
+                self.assertEqual(self.outcome(check)["outcome"], OK, self.outcome(check))
+            for wrong in stacks:
+                with self.subTest(check.__name__, **wrong):
+                    self.assertEqual(self.outcome(check, **wrong)["outcome"], FAILED, self.outcome(check, **wrong))
+
+    def test_a_check_that_changes_or_floods_the_stack_must_be_asked_for(self):
+        for check in (cdn.badges_survive_while_badge_api_cannot_read, http_api.the_http_api_throttles_posts):
+            stack = Stack()
+            stack.options = SimpleNamespace(outage=False, flood=False)
+            self.assertEqual(run_check(check, stack, [])["outcome"], NOT_POSSIBLE)
+
+
+if __name__ == "__main__":
+    unittest.main()
