@@ -40,7 +40,7 @@ def unknown_query_parameters_share_a_copy(target):
 
 
 def the_cdn_caches_no_errors(target):
-    """Two reads of an unknown path, and of the run of a branch without results, are both errors of the origin without an age."""
+    """Two reads of an unknown path, and two of the run of a branch without results, are errors without an age."""
     target.needs_aws("does not cache in its CDN")
     for path in (f"/{unique('nowhere')}", new_badge(target).replace("/badges/tests/", "/redirect/test-results/")):
         for _ in range(2):

@@ -22,7 +22,7 @@ TRACES_MAX = 100
 
 
 def cold_starts_are_short(target):
-    """The init phases of the last hours took at most 200 ms, in the report lines of three functions and in traces of badge-api."""
+    """The latest init phases took at most 200 ms, in the report lines of three functions and in traces of badge-api."""
     target.needs_aws("reports no init phases")
     since = int((time.time() - COLD_START_HOURS * 3600) * 1000)
     inits = {name: [] for name in FUNCTIONS.values()}
@@ -87,9 +87,9 @@ def alarms_reach_someone(target):
 def no_call_was_denied(target):
     """Since this run began, no function has logged AccessDenied."""
     target.needs_aws("enforces no policies of roles")
-    denied = []
+    denied, since = [], int(target.started * 1000)
     for name in FUNCTIONS.values():
-        denied += [f"{name}: {event['message'][:200]}" for event in log_events(target, name, int(target.started * 1000), "%AccessDenied%")]
+        denied += [f"{name}: {event['message'][:200]}" for event in log_events(target, name, since, "%AccessDenied%")]
     assert not denied, f"{len(denied)} lines, such as {denied[0]}"
     return "no line"
 

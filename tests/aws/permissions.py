@@ -79,13 +79,14 @@ def roles_allow_exactly_the_calls_of_their_functions(target):
     """Simulated on every resource of the stack and some others, each role allows the calls of its function, and no others."""
     wrong, number = [], 0
     for function in FUNCTIONS:
+        role = target.function(function)["Role"]
         allowed = {
             **ALLOWED[function], f"log {function}": {"logs:CreateLogStream", "logs:PutLogEvents"},
             "xray": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
         }
         for name, (service, arn) in resources(target).items():
             actions = [f"{service}:{action}" for action in ACTIONS[service]]
-            decisions = simulate(target, function, actions, arn, ITEMS[OWN_ITEM[function]] if name == "SecretsTable" else None)
+            decisions = simulate(target, role, actions, arn, ITEMS[OWN_ITEM[function]] if name == "SecretsTable" else None)
             number += len(decisions)
             wrong += [
                 f"{FUNCTIONS[function]} {'may' if may else 'may not'} {action} on {name}"
@@ -96,13 +97,14 @@ def roles_allow_exactly_the_calls_of_their_functions(target):
 
 
 def roles_allow_only_the_items_of_their_functions(target):
-    """Simulated for each kind of item in the table of secrets, each role allows the items that its function needs, and no others."""
+    """Simulated for each kind of item in the table of secrets, each role allows the items of its function, and no others."""
     target.needs_aws("simulates no conditions; tests/it/iam.rs evaluates them")
     wrong, number, arn = [], 0, resources(target)["SecretsTable"][1]
     for function, allowed in ALLOWED_ITEMS.items():
+        role = target.function(function)["Role"]
         for kind, key in ITEMS.items():
             actions = [f"dynamodb:{action}" for action in ("GetItem", "PutItem", "UpdateItem", "DeleteItem")]
-            decisions = simulate(target, function, actions, arn, key)
+            decisions = simulate(target, role, actions, arn, key)
             number += len(decisions)
             wrong += [
                 f"{FUNCTIONS[function]} {'may' if may else 'may not'} {action} {kind}"
@@ -125,22 +127,23 @@ def resources(target):
     logs = {
         f"log {id}": arn("logs", f"log-group:/aws/lambda/{target.name}-{name}:log-stream:x") for id, name in FUNCTIONS.items()
     }
+    role = arn("iam", f"role/{target.resources['BadgeApiRole']}", region="")
     return {
         **tables, **indexes, **queues, **secrets, **logs,
         "another table": arn("dynamodb", "table/another"), "another queue": arn("sqs", "another"),
         "EventBus": arn("events", f"event-bus/{target.outputs['EventBusName']}"),
         "MasterKey": ("secretsmanager", target.outputs["MasterKeyArn"]),
         "badge-api": arn("lambda", f"function:{target.name}-badge-api"),
-        "role": arn("iam", f"role/{target.resources['BadgeApiRole']}", region=""), "role to assume": arn("sts", "*"),
+        "role": role, "role to assume": ("sts", role[1]),
         "object": ("s3", f"arn:{target.partition}:s3:::another/object"), "xray": ("xray", "*"),
     }
 
 
-def simulate(target, function, actions, arn, key=None):
-    """Whether the role of a function allows each action on a resource, and on the item with this partition key."""
-    context = [{"ContextKeyName": "dynamodb:LeadingKeys", "ContextKeyType": "stringList", "ContextKeyValues": [key]}] if key else []
+def simulate(target, role, actions, arn, key=None):
+    """Whether a role allows each action on a resource, and on the item with this partition key."""
+    context = {"ContextKeyName": "dynamodb:LeadingKeys", "ContextKeyType": "stringList", "ContextKeyValues": [key]}
     response = target.aws("iam").simulate_principal_policy(
-        PolicySourceArn=target.function(function)["Role"], ActionNames=actions, ResourceArns=[arn], ContextEntries=context
+        PolicySourceArn=role, ActionNames=actions, ResourceArns=[arn], ContextEntries=[context] if key else []
     )
     return {result["EvalActionName"]: result["EvalDecision"] == "allowed" for result in response["EvaluationResults"]}
 

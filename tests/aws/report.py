@@ -51,7 +51,8 @@ def print_table(outcomes):
     """Prints a table that fits the terminal, and the number of each outcome."""
     names = ("outcome", "check", "expected", "seen")
     width = min(max(shutil.get_terminal_size((WIDTH_MAX, 0)).columns, WIDTH_MIN), WIDTH_MAX) - len(names) * 2
-    widths = (9, (width - 9) * 2 // 9, (width - 9) * 3 // 9, (width - 9) * 4 // 9)
+    rest = width - len(NOT_POSSIBLE)
+    widths = (len(NOT_POSSIBLE), rest * 2 // 9, rest * 3 // 9, rest * 4 // 9)
     print_row(names, widths)
     print_row(["-" * width for width in widths], widths)
     for outcome in outcomes:

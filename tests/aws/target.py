@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import ssl
 import sys
 import time
 import urllib.parse
@@ -54,7 +53,8 @@ class Target(Deployment):
     @cached_property
     def api_url(self):
         """The URL of the HTTP API, without the CDN."""
-        return f"{self.emulator}/_aws/execute-api/{self.resources['HttpApi']}/$default" if self.emulator else self.outputs["ApiUrl"]
+        on_emulator = f"{self.emulator}/_aws/execute-api/{self.resources['HttpApi']}/$default"
+        return on_emulator if self.emulator else self.outputs["ApiUrl"]
 
     @cached_property
     def function_url(self):
@@ -81,9 +81,8 @@ class Target(Deployment):
     def read(self, path, method="GET", url=None, headers=None, body=None):
         """Sends a request to the CDN, or to another URL, and does not follow redirects."""
         place = urllib.parse.urlsplit(url or self.url)
-        kinds = {"http": (http.client.HTTPConnection, {}), "https": (http.client.HTTPSConnection, {"context": ssl.create_default_context()})}
-        connection, options = kinds[place.scheme]
-        connection = connection(place.netloc, timeout=35, **options)
+        kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+        connection = kinds[place.scheme](place.netloc, timeout=35)
         try:
             connection.request(method, place.path + path, body, headers or {})
             response = connection.getresponse()

@@ -23,7 +23,6 @@ class Deployment:
 
     def operate(self, *command, environment=None):
         """Runs a `badgesmith` command on this stack, and returns its JSON output."""
-        output = run(
-            PROGRAM, *command, "--stack", self.name, "--json", environment={**self.environment, **(environment or {})}, capture=True,
-        )
+        environment = {**self.environment, **(environment or {})}
+        output = run(PROGRAM, *command, "--stack", self.name, "--json", environment=environment, capture=True)
         return json.loads(output)
