@@ -127,8 +127,10 @@ def write(target):
     recorded = json.loads(RECORDED.read_text())
     source = f"{target.emulator}, an emulator" if target.emulator else SOURCE
     date = datetime.now(timezone.utc).date().isoformat()
-    capture = {"source": source, "date": date, "paths": [], "headers": [], **target.captured}
-    captures = [capture for capture in recorded["captures"] if capture["source"] != SOURCE] + [capture]
+    # A run of one check keeps what another has captured.
+    previous = next((capture for capture in recorded["captures"] if capture["source"] == source), {})
+    others = [capture for capture in recorded["captures"] if capture["source"] != source]
+    captures = [*others, {"paths": [], **previous, **target.captured, "source": source, "date": date}]
     file = RECORDED if target.options.record else CAPTURED
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(as_json(recorded["about"], captures))
@@ -143,7 +145,7 @@ def as_json(about, captures):
     parts = []
     for capture in captures:
         fields = [f'      {json.dumps(name)}: {json.dumps(capture[name])}' for name in ("source", "date")]
-        fields += [f'      "{name}": [\n{lines(capture[name])}\n      ]' for name in ("paths", "headers") if capture.get(name)]
+        fields += [f'      "{name}": [\n{lines(capture[name])}\n      ]' for name in ("paths", "headers") if name in capture]
         parts.append("    {\n" + ",\n".join(fields) + "\n    }")
     return f'{{\n  "about": {json.dumps(about)},\n  "captures": [\n' + ",\n".join(parts) + "\n  ]\n}\n"
 
