@@ -149,5 +149,5 @@ def reads_until_hit(target, path, query=""):
 CHECKS = [
     the_cdn_caches_badges, unknown_query_parameters_share_a_copy, the_cdn_caches_no_errors,
     the_cdn_caches_errors_for_a_second_at_most, pages_have_the_host_of_the_cdn, errors_of_the_edge_allow_any_origin,
-    preflight_requests_succeed, clear_text_is_redirected_or_rejected, badges_survive_while_badge_api_cannot_read,
+    preflight_requests_succeed, clear_text_is_redirected_or_rejected,
 ]

@@ -6,10 +6,11 @@ import sys
 import time
 import urllib.parse
 import uuid
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import boto3
+from botocore.config import Config
 from client import Client
 from deployment import Deployment
 from report import NotPossible
@@ -19,6 +20,9 @@ FUNCTIONS = {"IngestApi": "ingest-api", "Processor": "processor", "Refresher": "
 SHOWN_SECONDS_MAX = 120
 # The black-box suite sends hundreds of results.
 POSTS_PER_MINUTE = 10000
+
+# IAM simulates a few calls a second.
+RETRIES = Config(retries={"mode": "standard", "max_attempts": 10})
 
 
 class Response(NamedTuple):
@@ -38,7 +42,7 @@ class Target(Deployment):
     def __init__(self, options):
         self.options, self.started = options, time.time()
         self.emulator = os.environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
-        super().__init__(options.stack, boto3.client, {})
+        super().__init__(options.stack, cache(lambda service: boto3.client(service, config=RETRIES)), {})
         self.url = (options.url or self.outputs["CdnUrl"]).rstrip("/")
         _, self.partition, _, self.region, self.account, _ = self.id.split(":", 5)
         # A new name each time, because functions remember a registration for five minutes.
