@@ -6,18 +6,10 @@ import socket
 from pathlib import Path
 
 from report import NotPossible
-from target import progress
 from tools import run
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB_TOKEN = "BADGESMITH_GITHUB_TOKEN"
-
-
-def build():
-    """Builds `badgesmith` and the black-box suite."""
-    progress("building badgesmith and the black-box suite")
-    # Building the tests also builds the programs. `--package` would rebuild dependencies with fewer features.
-    run("cargo", "test", "--no-run", "--test", "operate", "--test", "blackbox", cwd=ROOT, quiet=True)
 
 
 def doctor_finds_no_error(target):

@@ -7,6 +7,7 @@ import time
 import urllib.parse
 import uuid
 from functools import cache, cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import boto3
@@ -14,13 +15,14 @@ from botocore.config import Config
 from client import Client
 from deployment import Deployment
 from report import NotPossible
+from tools import run
 
+ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {"IngestApi": "ingest-api", "Processor": "processor", "Refresher": "refresher", "BadgeApi": "badge-api"}
 # A result shows after two minutes at most, wherever it is cached.
 SHOWN_SECONDS_MAX = 120
 # The black-box suite sends hundreds of results.
 POSTS_PER_MINUTE = 10000
-
 # IAM simulates a few calls a second.
 RETRIES = Config(retries={"mode": "standard", "max_attempts": 10})
 
@@ -72,7 +74,8 @@ class Target(Deployment):
 
     @cached_property
     def client(self):
-        """A client with the key of the repository, which this registers."""
+        """A client with the key of the repository, which this registers with `badgesmith`."""
+        build()
         key = self.operate("repo", "add", self.repository, "--posts-per-minute", str(POSTS_PER_MINUTE))["key"]
         self.registered = True
         return Client(self.url, key, self.repository)
@@ -109,6 +112,13 @@ class Target(Deployment):
             assert time.monotonic() < deadline, f"{message} within {seconds} s"
             time.sleep(0.5)
         return time.monotonic()
+
+
+def build():
+    """Builds `badgesmith` and the black-box suite."""
+    progress("building badgesmith and the black-box suite")
+    # Building the tests also builds the programs. `--package` would rebuild dependencies with fewer features.
+    run("cargo", "test", "--no-run", "--test", "operate", "--test", "blackbox", cwd=ROOT, quiet=True)
 
 
 def unique(name):
