@@ -2,8 +2,11 @@
 
 #![expect(clippy::print_stdout, reason = "a program that reports")]
 
-use std::ops::Range;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -66,28 +69,48 @@ fn replay(seed: u64) -> ExitCode {
 fn simulate(options: &Options) -> ExitCode {
     let began = Instant::now();
     let deadline = options.seconds.map(|seconds| began + Duration::from_secs(seconds));
-    let seeds: Range<u64> = options.first..options.first + options.seeds;
-    let (mut done, mut events, mut failed) = (0_u64, 0, 0);
-    for seed in seeds {
-        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            break;
+    let next = AtomicU64::new(options.first);
+    let total = Mutex::new(Total::default());
+    let one_after_the_other = || {
+        while deadline.is_none_or(|deadline| Instant::now() < deadline) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= options.first + options.seeds {
+                return;
+            }
+            simulate_seed(seed, options.twice, &total);
         }
-        let schedule = Schedule::new(seed);
-        let outcome = run(&schedule, false);
-        if options.twice && run(&schedule, false).digest != outcome.digest {
-            println!("seed {seed}: two runs differ");
-            failed += 1;
+    };
+    let threads = available_parallelism().map_or(1, NonZeroUsize::get);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(one_after_the_other);
         }
-        if let Some(violation) = outcome.violation {
-            println!("seed {seed}: {}: {}", violation.promise, violation.details);
-            failed += 1;
-        }
-        done += 1;
-        events += schedule.events.len();
-    }
+    });
+    let Total { seeds, events, failed } = total.into_inner().expect("no thread has panicked");
     let seconds = began.elapsed().as_secs_f64();
-    println!(
-        "{done} seeds with {events} events in {seconds:.1} s, {failed} failed; replay one with --seed N"
-    );
+    println!("{seeds} seeds with {events} events in {seconds:.1} s, {failed} failed; --seed N replays one");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[derive(Debug, Default)]
+struct Total {
+    seeds: u64,
+    events: usize,
+    failed: u64,
+}
+
+fn simulate_seed(seed: u64, twice: bool, total: &Mutex<Total>) {
+    let schedule = Schedule::new(seed);
+    let outcome = run(&schedule, false);
+    let differs = twice && run(&schedule, false).digest != outcome.digest;
+    let mut total = total.lock().expect("no thread has panicked");
+    total.seeds += 1;
+    total.events += schedule.events.len();
+    if differs {
+        println!("seed {seed}: two runs differ");
+    }
+    if let Some(violation) = &outcome.violation {
+        println!("seed {seed}: {}: {}", violation.promise, violation.details);
+    }
+    total.failed += u64::from(differs || outcome.violation.is_some());
 }

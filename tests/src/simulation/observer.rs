@@ -56,7 +56,6 @@ pub(super) async fn slots(simulation: &Simulation, target: Target) -> Vec<Value>
 /// Reads a badge, and checks it if its slots have not changed for a while.
 pub(super) async fn read(simulation: Arc<Simulation>, event: u32, instance: usize, target: Target) {
     let began = simulation.trace.elapsed();
-    observe(&simulation, target).await;
     let path = badge_path(target, REPOSITORIES[target.repository]);
     let request = Request::get(path).body(Bytes::new()).unwrap();
     let invocation = Invocation::new(simulation.seed, event, 0, true);

@@ -60,7 +60,7 @@ impl PackageAction {
         let (instance, package) = (random.usize(0..INSTANCES), random.usize(0..PACKAGES.len()));
         match random.u32(0..20) {
             0..3 => Self::Publish { package },
-            3..6 => Self::Fail { fault: random.usize(0..faults().len()), times: random.usize(1..30) },
+            3..6 => Self::Fail { fault: random.usize(0..faults().len()), times: random.usize(1..6) },
             6 => Self::Recover,
             7..11 => Self::Refresh { instance },
             11..15 => Self::Process { instance },

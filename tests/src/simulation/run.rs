@@ -163,6 +163,9 @@ impl Simulation {
 
     /// Gives the processor one batch, and returns its number of messages.
     async fn process(&self, event: u32, number: u32, instance: usize, may_be_killed: bool) -> Option<usize> {
+        if self.world.queued() == 0 {
+            return Some(0);
+        }
         let invocation = Invocation::new(self.seed, event, number, may_be_killed);
         let processed = self.instances.invoke(instance, &invocation, PROCESS_TIMEOUT, |stack| async move {
             stack.results.poll(0).await

@@ -181,8 +181,8 @@ fn action(random: &mut Rng, id: u32, faults: f64) -> Action {
         370..400 => Action::Replay { earlier: random.u32(0..id) },
         400..680 => Action::Process { instance },
         680..880 => Action::ReadBadge { instance, target: target(random) },
-        880..905 => Action::Restart { instance },
-        905..925 => Action::Weather(weather(random, faults)),
+        880..900 => Action::Restart { instance },
+        900..925 => Action::Weather(weather(random, faults)),
         925..932 => Action::Poison,
         932..944 => Action::ReplayDeadLetters,
         944..947 => Action::PurgeDeadLetters,
@@ -240,7 +240,7 @@ fn submit(random: &mut Rng, id: u32) -> Submit {
 fn weather(random: &mut Rng, faults: f64) -> Weather {
     let service =
         *random.choice(&["", "DynamoDB", "AmazonSQS", "secretsmanager", "AWSEvents"]).expect("a service");
-    match random.u32(0..3) {
+    match random.u32(0..6) {
         // An outage.
         0 if !service.is_empty() => Weather { faults: 1.0, service },
         1 => Weather { faults: 0.5, service },
