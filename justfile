@@ -36,6 +36,10 @@ docs:
 bench:
     .ci/run bench
 
+# Two minutes of simulated faults
+simulation:
+    .ci/run simulation
+
 # The workflows and shell scripts
 workflows:
     .ci/run workflows
@@ -64,3 +68,7 @@ dependencies:
 screenshots:
     cargo test --no-run --quiet
     tests/browser/run target/debug/local --update
+
+# Simulate the pipeline: `just simulate --seed N` replays a seed
+simulate *options:
+    cargo run --package tests --bin simulate -- {{ options }}

@@ -26,6 +26,7 @@ mod pages;
 mod processing;
 mod refreshing;
 mod security;
+mod simulation;
 mod suites;
 mod svg;
 mod template;

@@ -18,3 +18,4 @@ mod trace;
 pub use self::run::{Outcome, run};
 pub use self::schedule::{Action, Event, Schedule};
 pub use self::shrink::shrink;
+pub use self::trace::Keep;

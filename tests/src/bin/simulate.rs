@@ -10,7 +10,7 @@ use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use tests::simulation::{Schedule, run, shrink};
+use tests::simulation::{Keep, Schedule, run, shrink};
 
 /// Simulates the pipeline under combinations of faults, each from a seed
 #[derive(Debug, Parser)]
@@ -42,10 +42,10 @@ fn main() -> ExitCode {
 
 fn replay(seed: u64) -> ExitCode {
     let mut schedule = Schedule::new(seed);
-    if run(&schedule, false).violation.is_some() {
+    if run(&schedule, Keep::Nothing).violation.is_some() {
         schedule = shrink(&schedule);
     }
-    let outcome = run(&schedule, true);
+    let outcome = run(&schedule, Keep::Lines);
     for line in &outcome.lines {
         println!("{line}");
     }
@@ -101,8 +101,9 @@ struct Total {
 
 fn simulate_seed(seed: u64, twice: bool, total: &Mutex<Total>) {
     let schedule = Schedule::new(seed);
-    let outcome = run(&schedule, false);
-    let differs = twice && run(&schedule, false).digest != outcome.digest;
+    let keep = if twice { Keep::Digest } else { Keep::Nothing };
+    let outcome = run(&schedule, keep);
+    let differs = twice && run(&schedule, keep).digest != outcome.digest;
     let mut total = total.lock().expect("no thread has panicked");
     total.seeds += 1;
     total.events += schedule.events.len();

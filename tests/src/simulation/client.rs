@@ -19,8 +19,9 @@ use crate::client::{Answer, Post, result, with};
 const INGEST_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long a client waits for an answer.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A timestamp may be this old.
-const FRESH_FOR: Duration = Duration::from_mins(5);
+/// A timestamp may be this old, or this far ahead. The rest is rounding.
+const OLD_MAX: Duration = Duration::from_secs(5 * 60 + 1);
+const AHEAD_MAX: Duration = Duration::from_secs(60 + 1);
 /// The part of requests that never arrive, and of answers that get lost.
 const LOST: f64 = 0.03;
 /// The part of requests that arrive twice.
@@ -57,26 +58,21 @@ pub(super) async fn submit(simulation: Arc<Simulation>, event: u32, submit: Subm
 pub(super) async fn replay(simulation: Arc<Simulation>, event: u32, earlier: u32) {
     let Some(posted) = simulation.posted.lock().unwrap().get(&earlier).cloned() else { return };
     let mut random = Rng::with_seed(mix(simulation.seed, event.into()));
-    let is_old = simulation.world.now().since(posted.timestamp) > FRESH_FOR + Duration::from_secs(1);
-    let answer = send(&simulation, event, 0, &posted, &mut random).await;
-    if answer.is_some_and(|answer| answer.is_accepted()) && is_old {
-        let details = format!("event {event} sent {} again", posted.run);
-        simulation.model.lock().unwrap().violate("an old post is refused", details);
-    }
+    send(&simulation, event, 0, &posted, &mut random).await;
 }
 
 fn sign(simulation: &Simulation, event: u32, submit: &Submit, random: &mut Rng) -> Option<Posted> {
     let now = simulation.trace.elapsed();
     let keys = simulation.keys.lock().unwrap();
     let current = keys.current(submit.repository);
-    let (key, mut refusal) = match submit.key {
+    let (key, refusal) = match submit.key {
         KeyChoice::Current => {
             let key = current?;
             let is_over = keys.is_over(submit.repository, &key, now);
             (key, is_over.then_some("its key was ended"))
         }
         KeyChoice::Ended => (keys.ended(submit.repository, now, random)?, Some("its key was ended")),
-        KeyChoice::Foreign => {
+        KeyChoice::OtherRepository => {
             let other = (submit.repository + 1) % REPOSITORIES.len();
             (keys.current(other)?, Some("its key is that of another repository"))
         }
@@ -88,11 +84,6 @@ fn sign(simulation: &Simulation, event: u32, submit: &Submit, random: &mut Rng) 
     if submit.rounded {
         let milliseconds = timestamp.unix_milliseconds();
         timestamp = Timestamp::from_unix_milliseconds(milliseconds - milliseconds % 20_000);
-    }
-    if now.since(timestamp) > FRESH_FOR {
-        refusal = Some("its timestamp is too old");
-    } else if timestamp.since(now) > Duration::from_mins(3) {
-        refusal = Some("its timestamp is in the future");
     }
     let (number, run_attempt) = run_id(event, submit);
     let run = format!("{number}.{run_attempt}");
@@ -182,7 +173,7 @@ async fn deliver(
     if !simulation.is_ingest_open() {
         return None;
     }
-    let request = posted.post.request();
+    let (request, arrived) = (posted.post.request(), simulation.world.now());
     let invocation = Invocation::new(simulation.seed, event, number, true);
     let answered = simulation.instances.invoke(instance, &invocation, INGEST_TIMEOUT, |stack| async move {
         Answer::from(stack.gateway.answer(request).await)
@@ -194,7 +185,14 @@ async fn deliver(
             let verdict = answer.verdict();
             simulation.trace.add(event, format_args!("posted {}: {verdict}", posted.run));
             match verdict.as_str() {
-                "202" | "409 ALREADY_ACCEPTED" => model.acknowledge(&posted.run),
+                "202" | "409 ALREADY_ACCEPTED" => {
+                    model.acknowledge(&posted.run);
+                    let is_ahead = posted.timestamp.since(simulation.world.now()) > AHEAD_MAX;
+                    if is_ahead || arrived.since(posted.timestamp) > OLD_MAX {
+                        let details = format!("event {event}: {} of {}", posted.run, posted.timestamp);
+                        model.violate("only what was signed in the last minutes is accepted", details);
+                    }
+                }
                 "409 NONCE_REUSED"
                 | "409 SUBMISSION_IN_PROGRESS"
                 | "503 UNAVAILABLE"

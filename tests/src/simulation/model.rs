@@ -56,7 +56,7 @@ impl Model {
         sent.is_acknowledged = true;
         if let Some(refusal) = sent.refusal {
             let details = format!("{run} was accepted, but {refusal}");
-            self.violate("only what a valid key has signed in time is accepted", details);
+            self.violate("only what a valid key has signed is accepted", details);
         }
     }
 
@@ -81,7 +81,7 @@ impl Model {
             };
             if let Some(refusal) = sent.refusal {
                 let details = format!("{run} is in the history, but {refusal}");
-                self.violate("only what a valid key has signed in time is accepted", details);
+                self.violate("only what a valid key has signed is accepted", details);
             }
             if let Some((other, at)) = nonces.insert(sent.nonce.clone(), (run.clone(), sent.at))
                 && at.abs_diff(sent.at) < NONCE_LIFETIME

@@ -95,6 +95,9 @@ impl Network {
 
     fn trouble(&self, call: &mut Call, request: &HttpRequest) -> Option<Trouble> {
         let weather = self.0.weather.lock().unwrap().clone();
+        if weather == Weather::CALM {
+            return None;
+        }
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let is_hit = call.random.f64() < weather.faults && target.starts_with(weather.service);
         is_hit.then(|| choose(&mut call.random, operation(request), request))
@@ -138,7 +141,9 @@ impl Network {
                 ));
             }
         }
-        let read = is_eventually_consistent(&request).then(|| identity(&request));
+        // Only a storm makes reads stale.
+        let is_kept = *self.0.weather.lock().unwrap() != Weather::CALM && is_eventually_consistent(&request);
+        let read = is_kept.then(|| identity(&request));
         let answer = aws.call(request).await?;
         if let Some(read) = read
             && let Some(text) = answer.body().bytes().and_then(|bytes| std::str::from_utf8(bytes).ok())

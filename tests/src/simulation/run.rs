@@ -18,7 +18,7 @@ use super::observer::{self, Observations};
 use super::operator::{self, Backup};
 use super::packages::{self, PackageFeed};
 use super::schedule::{Action, BRANCHES, Event, PLATFORMS, REPOSITORIES, SUITES, Schedule, Target};
-use super::trace::Trace;
+use super::trace::{Keep, Trace};
 use crate::client::{Post, result, with};
 use crate::world::{VISIBILITY_TIMEOUT, World};
 
@@ -56,25 +56,27 @@ pub(super) struct Simulation {
 #[derive(Debug)]
 pub struct Outcome {
     pub violation: Option<Violation>,
-    /// Equal for two runs of one schedule.
+    /// Equal for two runs of one schedule, if it is kept.
     pub digest: u64,
-    /// What happened, if it was asked for.
+    /// What happened, if it is kept.
     pub lines: Vec<String>,
 }
 
-/// Runs a schedule. `keep_lines` keeps what happened, line by line.
-pub fn run(schedule: &Schedule, keep_lines: bool) -> Outcome {
+/// Runs a schedule.
+pub fn run(schedule: &Schedule, keep: Keep) -> Outcome {
     // The SDK makes its backoff random with it.
     fastrand::seed(schedule.seed);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    if schedule.has_packages {
+        // The sockets of the upstream.
+        runtime.enable_io();
+    }
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let simulation = Simulation::start(schedule, keep_lines).await;
+        let simulation = Simulation::start(schedule, keep).await;
         for event in &schedule.events {
             simulation.network.wait(event.at.saturating_sub(simulation.trace.elapsed())).await;
-            if keep_lines {
-                simulation.trace.add(event.id, format_args!("{:?}", event.action));
-            }
+            simulation.trace.add(event.id, format_args!("{:?}", event.action));
             simulation.begin(event).await;
             if simulation.model.lock().unwrap().violation().is_some() {
                 break;
@@ -88,11 +90,11 @@ pub fn run(schedule: &Schedule, keep_lines: bool) -> Outcome {
 }
 
 impl Simulation {
-    async fn start(schedule: &Schedule, keep_lines: bool) -> Arc<Self> {
+    async fn start(schedule: &Schedule, keep: Keep) -> Arc<Self> {
         let packages = schedule.has_packages.then(PackageFeed::start);
         let world =
             packages.as_ref().map_or_else(World::new, |packages| World::with_upstream(&packages.upstream));
-        let trace = Trace::start(keep_lines);
+        let trace = Trace::start(keep);
         let network = Network::new(world.aws(), &world.clock, &trace);
         let simulation = Self {
             seed: schedule.seed,

@@ -133,7 +133,7 @@ pub enum KeyChoice {
     /// A key of this repository that was ended.
     Ended,
     /// The key of another repository.
-    Foreign,
+    OtherRepository,
 }
 
 impl Schedule {
@@ -230,7 +230,7 @@ fn submit(random: &mut Rng, id: u32) -> Submit {
         key: match random.u32(0..20) {
             0..16 => KeyChoice::Current,
             16..19 => KeyChoice::Ended,
-            _ => KeyChoice::Foreign,
+            _ => KeyChoice::OtherRepository,
         },
         nonce_of: (random.u32(0..25) == 0).then(|| random.u32(0..id)),
         attempts: random.u32(1..7),

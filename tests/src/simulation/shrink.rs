@@ -2,10 +2,12 @@
 
 use super::run::run;
 use super::schedule::Schedule;
+use super::trace::Keep;
 
 /// Leaves out events, in ever smaller groups, as long as the same promise is broken.
 pub fn shrink(schedule: &Schedule) -> Schedule {
-    let promise = |schedule: &Schedule| run(schedule, false).violation.map(|violation| violation.promise);
+    let promise =
+        |schedule: &Schedule| run(schedule, Keep::Nothing).violation.map(|violation| violation.promise);
     let broken = promise(schedule);
     let mut smallest = schedule.clone();
     let mut group = smallest.events.len().div_ceil(2);

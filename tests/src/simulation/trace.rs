@@ -7,6 +7,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// What is kept of a simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    Nothing,
+    /// A digest of all lines, which is equal for equal simulations.
+    Digest,
+    Lines,
+}
+
 /// The lines of one simulation; clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Trace(Arc<Inner>);
@@ -14,21 +23,13 @@ pub(super) struct Trace(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     start: Instant,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    hasher: DefaultHasher,
-    /// `None` if only the digest is wanted.
-    lines: Option<Vec<String>>,
+    keep: Keep,
+    kept: Mutex<(DefaultHasher, Vec<String>)>,
 }
 
 impl Trace {
-    pub(super) fn start(keep_lines: bool) -> Self {
-        let lines = keep_lines.then(Vec::new);
-        let state = Mutex::new(State { hasher: DefaultHasher::new(), lines });
-        Self(Arc::new(Inner { start: Instant::now(), state }))
+    pub(super) fn start(keep: Keep) -> Self {
+        Self(Arc::new(Inner { start: Instant::now(), keep, kept: Mutex::default() }))
     }
 
     /// The virtual time since the start.
@@ -37,17 +38,20 @@ impl Trace {
     }
 
     pub(super) fn add(&self, event: u32, text: impl fmt::Display) {
+        if self.0.keep == Keep::Nothing {
+            return;
+        }
         let line = format!("{:>12.3} s  event {event:<4} {text}", self.elapsed().as_secs_f64());
-        let mut state = self.0.state.lock().unwrap();
-        line.hash(&mut state.hasher);
-        if let Some(lines) = &mut state.lines {
+        let (digest, lines) = &mut *self.0.kept.lock().unwrap();
+        line.hash(digest);
+        if self.0.keep == Keep::Lines {
             lines.push(line);
         }
     }
 
     /// The digest of all lines, and the lines.
     pub(super) fn finish(&self) -> (u64, Vec<String>) {
-        let mut state = self.0.state.lock().unwrap();
-        (state.hasher.finish(), state.lines.take().unwrap_or_default())
+        let (digest, lines) = std::mem::take(&mut *self.0.kept.lock().unwrap());
+        (digest.finish(), lines)
     }
 }
