@@ -128,14 +128,7 @@ impl App {
     }
 
     async fn submit(&self, request: Request<'_>) -> Result<TestResult, SubmitError> {
-        let route = request.route().ok_or(SubmitError::NotFound)?;
-        let allow = route.allow();
-        let Route::Submit(target) = route else { return Err(SubmitError::MethodNotAllowed(allow)) };
-        if request.method() != Method::POST {
-            return Err(SubmitError::MethodNotAllowed(allow));
-        }
-        let unverified = Unverified::read(request, target.as_ref())?;
-        let (submission, posts_per_minute) = self.verify(unverified).await?;
+        let (submission, posts_per_minute) = self.verify(read(request)?).await?;
         let now = self.clock.now();
         submission.check_fresh(now)?;
         // Only after the proof, so that nobody can use up the limit of another repository.
@@ -220,5 +213,28 @@ impl App {
             tracing::warn!(%error, "failed to mark a reservation as enqueued; a resubmission is enqueued again, which is harmless");
         }
         Ok(message.result)
+    }
+}
+
+/// Reads the submission in a request.
+fn read(request: Request<'_>) -> Result<Unverified<'_>, SubmitError> {
+    let route = request.route().ok_or(SubmitError::NotFound)?;
+    let allow = route.allow();
+    let Route::Submit(target) = route else { return Err(SubmitError::MethodNotAllowed(allow)) };
+    if request.method() != Method::POST {
+        return Err(SubmitError::MethodNotAllowed(allow));
+    }
+    Unverified::read(request, target.as_ref())
+}
+
+/// Reads the submission in a request, and makes no call, so its proof is not verified. Only fuzz targets use it.
+///
+/// # Errors
+/// The response to the client.
+#[doc(hidden)]
+pub fn read_unverified(event: &ApiGatewayV2httpRequest) -> Result<TestResult, ApiGatewayV2httpResponse> {
+    match read(Request::new(event)) {
+        Ok(unverified) => Ok(unverified.into_submission().result),
+        Err(error) => Err(error.into_error_response().into_response().into_event()),
     }
 }

@@ -22,3 +22,5 @@ pub use invocation::{Invocation, InvocationResult};
 pub use report::Report;
 pub use settings::Settings;
 pub use upstream::UpstreamTimeouts;
+#[doc(hidden)]
+pub use upstream::documents;

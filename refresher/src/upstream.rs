@@ -19,6 +19,7 @@ pub(crate) use fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
 pub(crate) use github::GitHub;
 pub(crate) use http_client::HttpClient;
 pub(crate) use issuer::IssuerDocuments;
+pub use nuget::documents;
 pub(crate) use nuget::{Feed, NuGet};
 pub use timeouts::UpstreamTimeouts;
 

@@ -15,6 +15,9 @@ mod faults;
 mod feeds;
 mod first_reads;
 mod flood;
+#[path = "../fuzz/src/lib.rs"]
+pub mod fuzz;
+mod fuzz_corpus;
 mod github;
 mod history;
 mod iam;

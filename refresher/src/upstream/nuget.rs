@@ -1,5 +1,6 @@
 //! A NuGet feed, by the V3 protocol: <https://learn.microsoft.com/en-us/nuget/api/overview>
 
+pub mod documents;
 mod registration;
 mod service_index;
 

@@ -160,6 +160,11 @@ fn until_reset(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 }
 
 impl Document {
+    /// A document without a validator.
+    pub(super) fn new(body: Vec<u8>) -> Self {
+        Self { body, validator: Validator::default(), link: String::new() }
+    }
+
     /// The document as JSON.
     ///
     /// # Errors

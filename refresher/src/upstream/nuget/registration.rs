@@ -86,17 +86,17 @@ struct CatalogEntry {
 
 /// The versions of a document, or of several.
 #[derive(Default)]
-struct Leaves {
-    listed: Vec<Version>,
-    unlisted: Vec<NuGetVersion>,
+pub(super) struct Leaves {
+    pub(super) listed: Vec<Version>,
+    pub(super) unlisted: Vec<NuGetVersion>,
 }
 
 /// One document: the index with the items in it, or a page.
-struct Part {
+pub(super) struct Part {
     url: String,
-    validator: Validator,
+    pub(super) validator: Validator,
     /// `None` if it is not modified; then the validator has its listed versions.
-    leaves: Option<Leaves>,
+    pub(super) leaves: Option<Leaves>,
 }
 
 impl RegistrationReader<'_> {
@@ -173,7 +173,7 @@ impl RegistrationReader<'_> {
 
 /// The index, and the URLs of the pages that it leaves out. `None` if it has no pages: unlisted versions are in the index,
 /// so such a package has none at all.
-fn read_index(url: &Url, document: Document) -> Result<Option<(Part, Vec<String>)>, FetchError> {
+pub(super) fn read_index(url: &Url, document: Document) -> Result<Option<(Part, Vec<String>)>, FetchError> {
     let Index { items: mut pages } = document.json(url)?;
     if pages.is_empty() {
         return Ok(None);

@@ -1,0 +1,72 @@
+//! A test report in any format.
+
+use test_reports::{Counts, ReadReport, Repetitions, ReportError, Reports};
+
+pub fn check(bytes: &[u8]) {
+    let merged = read(Repetitions::Merge, bytes);
+    let counted = read(Repetitions::Count, bytes);
+    match (&merged, &counted) {
+        (Ok(merged), Ok(counted)) => {
+            assert_eq!(merged.formats, counted.formats);
+            assert!(
+                merged.counts.total() <= counted.counts.total(),
+                "attempts only reduce the number of tests"
+            );
+        }
+        _ => assert_eq!(merged, counted),
+    }
+    check_encodings(bytes, &merged);
+}
+
+/// Reads a report, and checks what every report promises.
+fn read(repetitions: Repetitions, bytes: &[u8]) -> Result<ReadReport, ReportError> {
+    let mut reports = Reports::new(repetitions);
+    let report = reports.add("report", bytes);
+    let expected = report.as_ref().map_or((Counts::default(), false), |read| (read.counts, read.run_failed));
+    let summary = reports.summary(20);
+    assert_eq!((summary.counts, summary.run_failed), expected, "one report is the whole run");
+    assert!(summary.retried <= summary.counts.passed);
+    assert!(summary.failed_tests.len() <= 20);
+    assert!(summary.failed_tests.iter().all(|name| !name.is_empty() && name.len() <= 1024));
+    match &report {
+        Ok(report) => {
+            assert!(!report.formats.is_empty() || !report.notes.is_empty());
+            assert!(report.notes.len() <= 20);
+            assert!(report.notes.iter().all(|note| note.to_string().chars().count() < 400));
+        }
+        Err(error) => {
+            assert!(error.to_string().chars().count() < 400, "{error}");
+            if let ReportError::Invalid { line, .. } = error {
+                assert!(*line <= bytes.len() + 1, "{error}");
+            }
+        }
+    }
+    if repetitions == Repetitions::Merge {
+        check_copy(bytes, expected);
+    }
+    report
+}
+
+/// A copy of a report changes nothing.
+fn check_copy(bytes: &[u8], expected: (Counts, bool)) {
+    let mut reports = Reports::new(Repetitions::Merge);
+    let unnamed = ["report", "report"].map(|path| reports.add(path, bytes).is_ok());
+    assert_eq!(unnamed[0], unnamed[1], "a report does not depend on others");
+    let counts = reports.summary(0).counts;
+    assert!(counts.total() >= expected.0.total());
+    assert!(counts.total() <= expected.0.total().saturating_mul(2));
+    assert!((counts.failed == 0) == (expected.0.failed == 0), "{counts:?} {expected:?}");
+}
+
+/// A byte order mark and the encoding of Windows tools change nothing.
+fn check_encodings(bytes: &[u8], expected: &Result<ReadReport, ReportError>) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if text.starts_with('\u{feff}') || text.contains("encoding") || text.contains('\0') {
+        return;
+    }
+    let marked = format!("\u{feff}{text}");
+    let utf16: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for other in [marked.as_bytes(), &utf16] {
+        assert_eq!(&Reports::new(Repetitions::Merge).add("report", other), expected);
+    }
+}
