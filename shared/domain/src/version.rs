@@ -26,7 +26,7 @@ pub use scheme::{Advisory, Scheme, Version};
 ///
 /// Of equal versions with different spellings, only the one that sorts last by bytes is kept, regardless of the
 /// input order: `1.0.0-rc` rather than `1.0.0-RC`. The [package content resource][lower] of NuGet's API writes all
-/// versions in lower case.
+/// versions in lower case. What is known against any of them applies.
 ///
 /// [lower]: https://learn.microsoft.com/nuget/api/package-base-address-resource
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -103,7 +103,7 @@ impl FromIterator<Version> for Versions {
     fn from_iter<I: IntoIterator<Item = Version>>(versions: I) -> Self {
         let mut versions: Vec<_> = versions.into_iter().collect();
         versions.sort_unstable_by(|a, b| b.cmp(a).then_with(|| b.to_string().cmp(&a.to_string())));
-        versions.dedup();
+        versions.dedup_by(|repeated, kept| kept.absorb(repeated));
         truncate(&mut versions, Self::MAX);
         Self(versions.into_boxed_slice())
     }
@@ -148,6 +148,14 @@ mod tests {
         assert_eq!(printed(&listed(&given)), ["2.0.0-rc.1", "1.0.0", "1.0.0-0", "0.9.0"]);
         assert!(listed(&[]).is_empty());
         assert_eq!(listed(&["1", "1.0"]).len(), 1);
+    }
+
+    #[test]
+    fn a_version_with_different_advisories_is_listed_once() {
+        let stored = ["1.0.0-rc deprecated", "1.0.0-RC", "1.0.0-Rc vulnerable", "0.9.0 vulnerable", "0.9.0"];
+        let versions: Versions = stored.iter().filter_map(|text| Scheme::NuGet.parse_stored(text)).collect();
+        let stored: Vec<_> = versions.iter().map(Version::stored).collect();
+        assert_eq!(stored, ["1.0.0-rc deprecated vulnerable", "0.9.0 vulnerable"]);
     }
 
     #[test]

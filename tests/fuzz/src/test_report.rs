@@ -1,5 +1,6 @@
 //! A test report in any format.
 
+use badgesmith_domain::test_result::FailedTest;
 use test_reports::{Counts, ReadReport, Repetitions, ReportError, Reports};
 
 pub fn check(bytes: &[u8]) {
@@ -27,7 +28,11 @@ fn read(repetitions: Repetitions, bytes: &[u8]) -> Result<ReadReport, ReportErro
     assert_eq!((summary.counts, summary.run_failed), expected, "one report is the whole run");
     assert!(summary.retried <= summary.counts.passed);
     assert!(summary.failed_tests.len() <= 20);
-    assert!(summary.failed_tests.iter().all(|name| !name.is_empty() && name.len() <= 1024));
+    assert!(summary.failed_tests.iter().all(|name| name.len() <= 1024));
+    assert!(
+        summary.failed_tests.iter().all(|name| FailedTest::from_name(name).is_some()),
+        "a client can send it"
+    );
     match &report {
         Ok(report) => {
             assert!(!report.formats.is_empty() || !report.notes.is_empty());
@@ -68,5 +73,12 @@ fn check_encodings(bytes: &[u8], expected: &Result<ReadReport, ReportError>) {
     let utf16: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
     for other in [marked.as_bytes(), &utf16] {
         assert_eq!(&Reports::new(Repetitions::Merge).add("report", other), expected);
+    }
+    if !text.contains('\r') {
+        let outcome = |report: &ReadReport| (report.formats.clone(), report.counts, report.run_failed);
+        let windows = Reports::new(Repetitions::Merge).add("report", text.replace('\n', "\r\n").as_bytes());
+        assert_eq!(windows.as_ref().ok().map(outcome), expected.as_ref().ok().map(outcome));
+        let ended = Reports::new(Repetitions::Merge).add("report", format!("{text}\n").as_bytes());
+        assert_eq!(ended.as_ref().ok().map(outcome), expected.as_ref().ok().map(outcome));
     }
 }

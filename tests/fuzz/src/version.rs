@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use badgesmith_domain::version::{NuGetVersion, Scheme, Version, Versions};
+use badgesmith_domain::version::{Advisory, NuGetVersion, Scheme, Version, Versions};
 
 use super::round_trip;
 
@@ -17,6 +17,7 @@ pub fn check(bytes: &[u8]) {
         let versions: Vec<_> = lines.iter().filter_map(|line| parse(scheme, line)).collect();
         check_order(&versions);
         check_list(&versions);
+        check_list(&lines.iter().filter_map(|line| scheme.parse_stored(line)).collect::<Vec<_>>());
     }
     for line in lines {
         if let Some(version) = round_trip::<NuGetVersion>(line) {
@@ -65,8 +66,9 @@ fn check_list(versions: &[Version]) {
     let reversed: Versions = versions.iter().rev().cloned().collect();
     let printed = |versions: &Versions| versions.iter().map(Version::stored).collect::<Vec<_>>();
     assert_eq!(printed(&listed), printed(&reversed), "the order of the input does not matter");
-    assert!(listed.iter().is_sorted_by(|a, b| a > b));
-    assert!(versions.iter().all(|version| listed.iter().any(|kept| kept == version)));
+    let plain = |version: &Version| version.clone().with(Advisory::default());
+    assert!(listed.iter().map(plain).is_sorted_by(|a, b| a > b), "distinct, and highest first: {listed:?}");
+    assert!(versions.iter().all(|version| listed.iter().any(|kept| plain(kept) == plain(version))));
     assert_eq!(listed.truncated(Versions::MAX), listed);
     let one = listed.truncated(1);
     assert_eq!(one.len(), listed.len().min(1));

@@ -107,6 +107,22 @@ impl Version {
         }
     }
 
+    /// Whether `other` is the same version, whatever its advisory. If so, this one takes over the advisory, and of the two
+    /// spellings the one that sorts last by bytes.
+    pub(super) fn absorb(&mut self, other: &mut Self) -> bool {
+        match (self, other) {
+            (Self::NuGet(version, advisory), Self::NuGet(other, of_other)) if version == other => {
+                advisory.deprecated |= of_other.deprecated;
+                advisory.vulnerable |= of_other.vulnerable;
+                if version.to_string() < other.to_string() {
+                    std::mem::swap(version, other);
+                }
+                true
+            }
+            (version, other) => version == other,
+        }
+    }
+
     pub fn is_prerelease(&self) -> bool {
         match self {
             Self::NuGet(version, _) => version.is_prerelease(),
