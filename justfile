@@ -72,3 +72,18 @@ screenshots:
 # Simulate the pipeline: `just simulate --seed N` replays a seed
 simulate *options:
     cargo run --package tests --bin simulate -- {{ options }}
+
+# Search for inputs that break a property of a fuzz target
+fuzz TARGET *OPTIONS: _fuzz-lock
+    mkdir -p target/fuzz/corpus/{{TARGET}}
+    cargo +nightly fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz {{TARGET}} \
+        target/fuzz/corpus/{{TARGET}} tests/fuzz/corpus/{{TARGET}} \
+        {{ if TARGET == "test_report" { "test-reports/tests/fixtures" } else { "" } }} -- {{OPTIONS}}
+
+# Make an input that breaks a property smaller
+fuzz-shrink TARGET FILE: _fuzz-lock
+    cargo +nightly fuzz tmin --fuzz-dir tests/fuzz --target-dir target/fuzz {{TARGET}} {{FILE}}
+
+# The fuzz targets use the versions of the workspace.
+_fuzz-lock:
+    cp Cargo.lock tests/fuzz/Cargo.lock

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_types::SdkConfig;
+use badgesmith_api::error_response::ErrorResponse;
 use badgesmith_api::http::{Request, Response};
 use badgesmith_api::route::Route;
 use badgesmith_aws::clock::Clock;
@@ -231,10 +232,7 @@ fn read(request: Request<'_>) -> Result<Unverified<'_>, SubmitError> {
 ///
 /// # Errors
 /// The response to the client.
-#[doc(hidden)]
-pub fn read_unverified(event: &ApiGatewayV2httpRequest) -> Result<TestResult, ApiGatewayV2httpResponse> {
-    match read(Request::new(event)) {
-        Ok(unverified) => Ok(unverified.into_submission().result),
-        Err(error) => Err(error.into_error_response().into_response().into_event()),
-    }
+pub fn read_unverified(event: &ApiGatewayV2httpRequest) -> Result<TestResult, ErrorResponse> {
+    let unverified = read(Request::new(event)).map_err(SubmitError::into_error_response)?;
+    Ok(unverified.into_submission().result)
 }

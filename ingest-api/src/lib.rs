@@ -16,6 +16,5 @@ mod settings;
 mod submission;
 
 pub use app::App;
-#[doc(hidden)]
 pub use app::read_unverified;
 pub use settings::{OidcSettings, Settings};

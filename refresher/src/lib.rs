@@ -22,5 +22,4 @@ pub use invocation::{Invocation, InvocationResult};
 pub use report::Report;
 pub use settings::Settings;
 pub use upstream::UpstreamTimeouts;
-#[doc(hidden)]
 pub use upstream::documents;

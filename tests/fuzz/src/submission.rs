@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
+use badgesmith_api::error_response::ErrorResponse;
 use badgesmith_api::route::{branch_suffix, segment};
 use badgesmith_domain::test_result::{TestResult, TestRun};
 use base64::Engine;
@@ -51,7 +52,8 @@ fn post(target: &str, body: &str) -> Result<TestResult, Value> {
 }
 
 /// The body of an error response, which has the documented shape and a bounded length.
-fn error(response: ApiGatewayV2httpResponse) -> Value {
+fn error(error: ErrorResponse) -> Value {
+    let response = error.into_response().into_event();
     assert!([400, 413].contains(&response.status_code), "{response:?}");
     let text = std::str::from_utf8(response.body.as_deref().expect("a body")).expect("UTF-8");
     assert!(text.len() <= 40_000, "{} bytes: {text}", text.len());

@@ -7,7 +7,6 @@ use url::Url;
 use super::FlatContainerDocument;
 use super::registration::read_index;
 use super::service_index::{Resources, feed_url};
-use crate::upstream::fetch::FetchError;
 use crate::upstream::response::Document;
 
 /// The index of a registration.
@@ -28,7 +27,7 @@ pub struct RegistrationIndex {
 /// # Errors
 /// What the function logs.
 pub fn service_index(url: &Url, body: &[u8]) -> Result<Vec<Url>, String> {
-    match Resources::parse(url, &Document::new(body.to_vec())).map_err(message)? {
+    match Resources::parse(url, &Document::new(body.to_vec())).map_err(|error| error.to_string())? {
         Resources::Registrations(bases) | Resources::FlatContainer(bases) => Ok(bases),
         Resources::OldRegistrations { registrations, flat_container } => {
             Ok([registrations, flat_container].concat())
@@ -41,7 +40,7 @@ pub fn service_index(url: &Url, body: &[u8]) -> Result<Vec<Url>, String> {
 /// # Errors
 /// What the function logs.
 pub fn registration(url: &Url, body: &[u8]) -> Result<Option<RegistrationIndex>, String> {
-    let read = read_index(url, Document::new(body.to_vec())).map_err(message)?;
+    let read = read_index(url, Document::new(body.to_vec())).map_err(|error| error.to_string())?;
     Ok(read.map(|(part, pages)| {
         let leaves = part.leaves.unwrap_or_default();
         RegistrationIndex {
@@ -58,10 +57,7 @@ pub fn registration(url: &Url, body: &[u8]) -> Result<Option<RegistrationIndex>,
 /// # Errors
 /// What the function logs.
 pub fn flat_container(url: &Url, body: &[u8]) -> Result<Vec<Version>, String> {
-    let FlatContainerDocument { versions } = Document::new(body.to_vec()).json(url).map_err(message)?;
+    let FlatContainerDocument { versions } =
+        Document::new(body.to_vec()).json(url).map_err(|error| error.to_string())?;
     Ok(versions.iter().filter_map(|version| Scheme::NuGet.parse(version)).collect())
-}
-
-fn message(error: FetchError) -> String {
-    error.to_string()
 }
