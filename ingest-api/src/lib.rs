@@ -15,6 +15,5 @@ mod secret_cache;
 mod settings;
 mod submission;
 
-pub use app::App;
-pub use app::read_unverified;
+pub use app::{App, read_unverified};
 pub use settings::{OidcSettings, Settings};

@@ -5,7 +5,7 @@ use std::panic;
 use std::path::{Path, PathBuf};
 
 use crate::fuzz::TARGETS;
-use crate::tidy::root;
+use crate::tidy::{root, sources};
 
 /// The files below a folder.
 fn inputs(folder: &Path) -> Vec<PathBuf> {
@@ -40,7 +40,7 @@ fn every_input_keeps_the_properties_of_its_target() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// The targets are built only by `cargo fuzz`, so each consists of a call that is compiled here, too.
+/// The programs are built only by `cargo fuzz`, so each is a call of a function that is compiled here, too.
 #[test]
 fn every_target_has_a_program() {
     let manifest = fs::read_to_string(root().join("tests/fuzz/Cargo.toml")).unwrap();
@@ -53,4 +53,33 @@ fn every_target_has_a_program() {
         assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name}");
     }
     assert_eq!(inputs(&programs).len(), TARGETS.len());
+}
+
+/// What the manifest in this folder requires of a crate.
+fn requirement(folder: &str, name: &str) -> Option<String> {
+    let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+    manifest.lines().find_map(|line| line.strip_prefix(&format!("{name} = "))).map(str::to_owned)
+}
+
+/// The major version in a requirement, or the first two numbers of one below 1.0. `None` for a path.
+fn major(requirement: &str) -> Option<String> {
+    let version = requirement.split('"').nth(1)?;
+    let numbers = if version.starts_with("0.") { 2 } else { 1 };
+    let major = version.split('.').take(numbers).collect::<Vec<_>>().join(".");
+    major.starts_with(|first: char| first.is_ascii_digit()).then_some(major)
+}
+
+/// The manifest of the programs is not in the workspace, which would check it.
+#[test]
+fn the_targets_use_the_dependencies_of_the_workspace() {
+    for (file, source) in sources(&["tests/fuzz/src"]) {
+        let uses = source.lines().filter_map(|line| line.strip_prefix("use ")?.split("::").next());
+        for used in uses.filter(|used| !["std", "super"].contains(used)) {
+            let names = [used.to_owned(), used.replace('_', "-")];
+            let declared = names.iter().find_map(|name| Some((name, requirement("tests/fuzz", name)?)));
+            let (name, declared) = declared.unwrap_or_else(|| panic!("{file}: {used} is not declared"));
+            let expected = requirement("", name).unwrap();
+            assert_eq!(major(&declared), major(&expected), "{name}");
+        }
+    }
 }
