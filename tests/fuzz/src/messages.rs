@@ -6,7 +6,7 @@ use badgesmith_domain::message::{MessageError, ResultMessage};
 use badgesmith_domain::package_request::{PackageRequest, RequestError};
 use badgesmith_domain::test_result::TestResult;
 use refresher::Invocation;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The maximum length of a partition key in DynamoDB, in bytes.
 const PARTITION_KEY_BYTES_MAX: usize = 2048;
@@ -14,7 +14,10 @@ const PARTITION_KEY_BYTES_MAX: usize = 2048;
 pub fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     match ResultMessage::parse(&text) {
-        Ok(message) => check_result(&message.result),
+        Ok(message) => {
+            check_result(&message.result);
+            check_fields(&text, &message.result);
+        }
         Err(MessageError::Newer(version)) => assert!(version > 2),
         Err(error @ MessageError::Malformed(_)) => assert!(!error.to_string().is_empty()),
     }
@@ -26,6 +29,17 @@ pub fn check(bytes: &[u8]) {
     // The whole event of a function.
     let _ = serde_json::from_str::<Invocation>(&text);
     let _ = serde_json::from_str::<SqsMessage>(&text);
+}
+
+/// These fields are kept as written.
+fn check_fields(text: &str, result: &TestResult) {
+    let given: Value = serde_json::from_str(text).expect("a message is JSON");
+    let read = serde_json::to_value(result).expect("a result serializes");
+    for name in ["branch", "suite", "run_id", "url_html", "workflow_run_url", "default_branch", "failures"] {
+        let given = &given["result"][name];
+        let is_absent = given.is_null() || given.as_array().is_some_and(Vec::is_empty);
+        assert!(given == &read[name] || is_absent && read[name].is_null(), "{name}: {text}");
+    }
 }
 
 /// A result that one function enqueues is the one that the next function reads, and its keys fit.
