@@ -41,23 +41,30 @@ pub(crate) struct FetchedPackage {
     pub(crate) private: bool,
 }
 
-/// Why a fetch failed. Never contains a token or a response body.
+/// The log shows at most this much of a cause, which may quote text and URLs of a response.
+const CAUSE_BYTES_MAX: usize = 800;
+
+/// Why a fetch failed. Never contains a token.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum FetchError {
     /// The upstream failed, or its response is not as documented.
-    #[error("{0}")]
+    #[error("{}", shortened(.0))]
     Failed(String),
-    #[error("{cause}; rate limited until {until}")]
+    #[error("{}; rate limited until {until}", shortened(cause))]
     RateLimited { until: Timestamp, cause: String },
     /// No request was sent to this host.
     #[error("circuit breaker of {0} is open after three failures in a row")]
     BreakerOpen(String),
     /// The token is invalid, or lacks a permission. An operator has to fix that.
-    #[error("{0}")]
+    #[error("{}", shortened(.0))]
     Refused(String),
     /// The token or its mapping could not be read.
     #[error(transparent)]
     Aws(#[from] AwsError),
+}
+
+fn shortened(cause: &str) -> &str {
+    cause.get(..cause.floor_char_boundary(CAUSE_BYTES_MAX)).unwrap_or(cause)
 }
 
 impl FetchRequest<'_> {
