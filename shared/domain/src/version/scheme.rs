@@ -111,7 +111,10 @@ impl Version {
     /// spellings the one that sorts last by bytes.
     pub(super) fn absorb(&mut self, other: &mut Self) -> bool {
         match (self, other) {
-            (Self::NuGet(version, advisory), Self::NuGet(other, of_other)) if version == other => {
+            (Self::NuGet(version, advisory), Self::NuGet(other, of_other)) => {
+                if version != other {
+                    return false;
+                }
                 advisory.deprecated |= of_other.deprecated;
                 advisory.vulnerable |= of_other.vulnerable;
                 if version.to_string() < other.to_string() {
