@@ -4,8 +4,8 @@
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
@@ -49,21 +49,13 @@ fn replay(seed: u64) -> ExitCode {
     for line in &outcome.lines {
         println!("{line}");
     }
-    match outcome.violation {
-        Some(violation) => {
-            println!(
-                "broken promise: {}\n  {}\n  {} events",
-                violation.promise,
-                violation.details,
-                schedule.events.len()
-            );
-            ExitCode::FAILURE
-        }
-        None => {
-            println!("all promises kept, {} events", schedule.events.len());
-            ExitCode::SUCCESS
-        }
-    }
+    let events = schedule.events.len();
+    let Some(violation) = outcome.violation else {
+        println!("all promises kept, {events} events");
+        return ExitCode::SUCCESS;
+    };
+    println!("broken promise: {}\n  {}\n  {events} events", violation.promise, violation.details);
+    ExitCode::FAILURE
 }
 
 fn simulate(options: &Options) -> ExitCode {
@@ -86,7 +78,7 @@ fn simulate(options: &Options) -> ExitCode {
             scope.spawn(one_after_the_other);
         }
     });
-    let Total { seeds, events, failed } = total.into_inner().expect("no thread has panicked");
+    let Total { seeds, events, failed } = total.into_inner().unwrap_or_else(PoisonError::into_inner);
     let seconds = began.elapsed().as_secs_f64();
     println!("{seeds} seeds with {events} events in {seconds:.1} s, {failed} failed; --seed N replays one");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -104,7 +96,7 @@ fn simulate_seed(seed: u64, twice: bool, total: &Mutex<Total>) {
     let keep = if twice { Keep::Digest } else { Keep::Nothing };
     let outcome = run(&schedule, keep);
     let differs = twice && run(&schedule, keep).digest != outcome.digest;
-    let mut total = total.lock().expect("no thread has panicked");
+    let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
     total.seeds += 1;
     total.events += schedule.events.len();
     if differs {

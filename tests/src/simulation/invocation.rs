@@ -99,7 +99,7 @@ impl Call {
     pub(super) async fn die(&self, executed: bool) {
         if self.kill == Some(executed) {
             self.invocation.killed.notify_one();
-            pending().await
+            pending::<()>().await;
         }
     }
 }

@@ -31,7 +31,9 @@ impl Keys {
     pub(super) fn add(&mut self, repository: usize, text: String, is_derived: bool) {
         let master = is_derived.then_some(self.master);
         let keys = &mut self.repositories[repository];
-        keys.iter_mut().for_each(|key| key.is_current = false);
+        for key in &mut *keys {
+            key.is_current = false;
+        }
         keys.push(Key { text, master, ends: None, is_current: true });
     }
 
@@ -64,8 +66,10 @@ impl Keys {
 
     /// The repository was removed.
     pub(super) fn remove(&mut self, repository: usize, at: Duration) {
-        self.end(repository, at);
-        self.repositories[repository].iter_mut().for_each(|key| key.is_current = false);
+        for key in &mut self.repositories[repository] {
+            key.end(at);
+            key.is_current = false;
+        }
     }
 
     /// Another master key is the current one. Keys of the one before the previous end.

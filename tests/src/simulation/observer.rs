@@ -23,7 +23,13 @@ const BADGE_AGE_MAX: Duration = Duration::from_secs(31).saturating_add(STALE_MAX
 
 /// The slots of each branch at some times, the latest last.
 #[derive(Debug, Default)]
-pub(super) struct Observations(HashMap<(usize, usize), Vec<(Duration, Vec<Value>)>>);
+pub(super) struct Observations(HashMap<Branch, Vec<Observation>>);
+
+/// The repository and the branch.
+type Branch = (usize, usize);
+
+/// The slots of a branch, and when they were first seen.
+type Observation = (Duration, Vec<Value>);
 
 impl Observations {
     fn add(&mut self, target: Target, at: Duration, slots: Vec<Value>) {

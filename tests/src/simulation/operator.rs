@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::sqs::{Queue, ReceivedMessage};
 use badgesmith_domain::message::ResultMessage;
 use badgesmith_domain::registration::Registration;
 use embedded_aws::Queues;
 use local::stack::{NONCES_TABLE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRETS_TABLE};
-use tokio::time::sleep;
 
 use super::invocation::Invocation;
 use super::run::Simulation;
@@ -35,8 +35,8 @@ pub(super) struct Backup(Vec<Item>);
 /// The first repository has a secret of its own, the others have derived keys.
 pub(super) async fn register_all(simulation: &Simulation) {
     simulation.keys.lock().unwrap().add(0, KEY.to_owned(), false);
-    for repository in 1..REPOSITORIES.len() {
-        let key = simulation.world.register(REPOSITORIES[repository]).await;
+    for (repository, name) in REPOSITORIES.iter().enumerate().skip(1) {
+        let key = simulation.world.register(name).await;
         simulation.keys.lock().unwrap().add(repository, key, true);
     }
 }
@@ -205,12 +205,10 @@ pub(super) async fn empty_dead_letters(simulation: &Arc<Simulation>, event: u32,
         }
     };
     let invocation = Invocation::new(simulation.seed, event, 0, !is_last);
-    let ended: Option<Result<(), badgesmith_aws::sdk::AwsError>> =
-        invocation.run(COMMAND_TIMEOUT, command).await;
+    let ended: Option<Result<(), AwsError>> = invocation.run(COMMAND_TIMEOUT, Box::pin(command)).await;
     simulation
         .trace
         .add(event, format_args!("emptied the dead-letter queue: {:?}", ended.map(|result| result.is_ok())));
-    sleep(Duration::ZERO).await;
 }
 
 /// The run in a message, if it can be read.

@@ -173,7 +173,7 @@ impl Simulation {
             stack.results.poll(0).await
         });
         let ended = processed.await;
-        self.trace.add(event, format_args!("processed {:?}", ended));
+        self.trace.add(event, format_args!("processed {ended:?}"));
         match ended {
             Ended::Returned(processed) => processed.ok(),
             Ended::Killed => None,
