@@ -4,6 +4,7 @@
 mod client;
 mod instances;
 mod invocation;
+mod keyless;
 mod keys;
 mod model;
 mod network;

@@ -30,9 +30,9 @@ const DOUBLED: f64 = 0.03;
 /// A post that was sent, and the run that it is about.
 #[derive(Debug, Clone)]
 pub(super) struct Posted {
-    post: Post,
-    run: String,
-    timestamp: Timestamp,
+    pub(super) post: Post,
+    pub(super) run: String,
+    pub(super) timestamp: Timestamp,
 }
 
 /// Submits a result.
@@ -40,8 +40,19 @@ pub(super) async fn submit(simulation: Arc<Simulation>, event: u32, submit: Subm
     let mut random = Rng::with_seed(mix(simulation.seed, event.into()));
     let Some(posted) = sign(&simulation, event, &submit, &mut random) else { return };
     simulation.posted.lock().unwrap().insert(event, posted.clone());
-    for attempt in 0..submit.attempts {
-        let Some(answer) = send(&simulation, event, attempt, &posted, &mut random).await else {
+    retry(&simulation, event, &posted, submit.attempts, &mut random).await;
+}
+
+/// Sends a post until it is accepted or rejected.
+pub(super) async fn retry(
+    simulation: &Arc<Simulation>,
+    event: u32,
+    posted: &Posted,
+    attempts: u32,
+    random: &mut Rng,
+) {
+    for attempt in 0..attempts {
+        let Some(answer) = send(simulation, event, attempt, posted, random).await else {
             sleep(Duration::from_millis(random.u64(100..4_000))).await;
             continue;
         };

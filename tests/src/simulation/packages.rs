@@ -90,6 +90,8 @@ fn faults() -> Vec<UpstreamFault> {
 #[derive(Debug)]
 pub(super) struct PackageFeed {
     pub(super) upstream: Upstream,
+    /// The key of the issuer that signs tokens.
+    pub(super) signs_with: Mutex<usize>,
     state: Mutex<[Versions; PACKAGES.len()]>,
 }
 
@@ -102,7 +104,11 @@ struct Versions {
 impl PackageFeed {
     /// An upstream in this runtime, with one version of each package.
     pub(super) fn start() -> Self {
-        let feed = Self { upstream: Upstream::start_in_this_runtime(), state: Mutex::default() };
+        let feed = Self {
+            upstream: Upstream::start_in_this_runtime(),
+            signs_with: Mutex::default(),
+            state: Mutex::default(),
+        };
         (0..PACKAGES.len()).for_each(|package| feed.publish(package));
         feed
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::client::{self, Posted};
 use super::instances::{Ended, Instances};
 use super::invocation::Invocation;
+use super::keyless::{self, KEYLESS_REPOSITORY};
 use super::keys::Keys;
 use super::model::{Model, Violation, badge_of, badge_path};
 use super::network::{Network, Weather};
@@ -20,7 +21,7 @@ use super::packages::{self, PackageFeed};
 use super::schedule::{Action, BRANCHES, Event, PLATFORMS, REPOSITORIES, SUITES, Schedule, Target};
 use super::trace::{Keep, Trace};
 use crate::client::{Post, result, with};
-use crate::world::{VISIBILITY_TIMEOUT, World};
+use crate::world::{KEYLESS, VISIBILITY_TIMEOUT, World};
 
 /// The timeout of the processor, and its receive.
 const PROCESS_TIMEOUT: Duration = Duration::from_secs(35);
@@ -67,7 +68,7 @@ pub fn run(schedule: &Schedule, keep: Keep) -> Outcome {
     // The SDK makes its backoff random with it.
     fastrand::seed(schedule.seed);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    if schedule.has_packages {
+    if schedule.has_upstreams {
         // The sockets of the upstream.
         runtime.enable_io();
     }
@@ -91,9 +92,10 @@ pub fn run(schedule: &Schedule, keep: Keep) -> Outcome {
 
 impl Simulation {
     async fn start(schedule: &Schedule, keep: Keep) -> Arc<Self> {
-        let packages = schedule.has_packages.then(PackageFeed::start);
-        let world =
-            packages.as_ref().map_or_else(World::new, |packages| World::with_upstream(&packages.upstream));
+        let packages = schedule.has_upstreams.then(PackageFeed::start);
+        let world = packages
+            .as_ref()
+            .map_or_else(World::new, |packages| World::with_issuer(&packages.upstream, "acme"));
         let trace = Trace::start(keep);
         let network = Network::new(world.aws(), &world.clock, &trace);
         let simulation = Self {
@@ -158,6 +160,7 @@ impl Simulation {
             Action::RestoreRegistrations => {
                 tokio::spawn(async move { operator::restore_registrations(&simulation).await });
             }
+            Action::Keyless(action) => keyless::begin(self, id, &action),
             Action::Package(action) => packages::begin(self, id, &action),
             Action::Sweep => operator::delete_expired_nonces(self).await,
         }
@@ -192,9 +195,12 @@ impl Simulation {
             operator::add_repository(self, repository).await;
         }
         self.instances.restart(0, &self.world);
+        packages::check_end(self, LAST + ROUNDS).await;
+        keyless::check_end(self, LAST + ROUNDS + 1).await;
         self.accept_again().await;
         self.empty_queues().await;
-        packages::check_end(self, LAST + ROUNDS).await;
+        let history = self.history(KEYLESS).await;
+        self.model.lock().unwrap().check_history(KEYLESS_REPOSITORY, &history);
         for (repository, name) in REPOSITORIES.iter().enumerate() {
             let history = self.history(name).await;
             self.model.lock().unwrap().check_history(repository, &history);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::keyless::KeylessAction;
 use super::network::Weather;
 use super::packages::PackageAction;
 
@@ -22,8 +23,8 @@ const EVENTS: std::ops::Range<u32> = 120..280;
 #[derive(Debug, Clone)]
 pub struct Schedule {
     pub seed: u64,
-    /// Whether packages are looked up, which takes longer to simulate.
-    pub has_packages: bool,
+    /// Whether there are upstreams: packages, and an issuer of ID tokens. They take longer to simulate.
+    pub has_upstreams: bool,
     pub events: Vec<Event>,
 }
 
@@ -82,6 +83,7 @@ pub enum Action {
     /// DynamoDB deletes the nonces that have expired.
     Sweep,
     Package(PackageAction),
+    Keyless(KeylessAction),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,21 +143,24 @@ impl Schedule {
     pub fn new(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
         let faults = *random.choice(&[0.0, 0.02, 0.1, 0.3]).expect("a rate");
-        let has_packages = random.u32(0..4) == 0;
+        let has_upstreams = random.u32(0..4) == 0;
         let mut at = Duration::ZERO;
         let mut events = vec![Event { id: 0, at, action: Action::Weather(Weather { faults, service: "" }) }];
         // At most one long pause, so that no message expires unseen.
         let mut long_pauses = 1;
         for id in 1..random.u32(EVENTS) {
             at += pause(&mut random, &mut long_pauses);
-            let action = if has_packages && random.u32(0..3) == 0 {
-                Action::Package(PackageAction::new(&mut random))
+            let action = if has_upstreams && random.u32(0..3) == 0 {
+                match random.u32(0..4) {
+                    0 => Action::Keyless(KeylessAction::new(&mut random)),
+                    _ => Action::Package(PackageAction::new(&mut random)),
+                }
             } else {
                 action(&mut random, id, faults)
             };
             events.push(Event { id, at, action });
         }
-        Self { seed, has_packages, events }
+        Self { seed, has_upstreams, events }
     }
 }
 
