@@ -71,7 +71,7 @@ screenshots:
 
 # Simulate the pipeline: `just simulate --seed N` replays a seed
 simulate *options:
-    cargo run --package tests --bin simulate -- {{ options }}
+    cargo run --bin simulate -- {{ options }}
 
 # Search for inputs that break a property of a fuzz target
 fuzz TARGET *OPTIONS: _fuzz-lock

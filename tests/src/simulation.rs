@@ -11,6 +11,7 @@ mod network;
 mod observer;
 mod operator;
 mod packages;
+mod panics;
 mod run;
 mod schedule;
 mod shrink;

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use super::instances::Ended;
+use super::instances::InvocationOutcome;
 use super::invocation::{Invocation, mix};
 use super::model::{Sent, run_id};
 use super::run::Simulation;
@@ -22,9 +22,11 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A timestamp may be this old, or this far ahead. The rest is rounding.
 const OLD_MAX: Duration = Duration::from_secs(5 * 60 + 1);
 const AHEAD_MAX: Duration = Duration::from_secs(60 + 1);
-/// The part of requests that never arrive, and of answers that get lost.
+/// A new key is known after this time: functions read a registration again once a minute.
+const KNOWN_AFTER: Duration = Duration::from_secs(60 + 15);
+/// The fraction of requests that never arrive, and of answers that get lost.
 const LOST: f64 = 0.03;
-/// The part of requests that arrive twice.
+/// The fraction of requests that arrive twice.
 const DOUBLED: f64 = 0.03;
 
 /// A post that was sent, and the run that it is about.
@@ -33,6 +35,8 @@ pub(super) struct Posted {
     pub(super) post: Post,
     pub(super) run: String,
     pub(super) timestamp: Timestamp,
+    /// The repository and the key that signed it; `None` if it must be rejected, or has an ID token.
+    pub(super) key: Option<(usize, String)>,
 }
 
 /// Submits a result.
@@ -82,7 +86,9 @@ fn sign(simulation: &Simulation, event: u32, submit: &Submit, random: &mut Rng) 
             let is_over = keys.is_over(submit.repository, &key, now);
             (key, is_over.then_some("its key was ended"))
         }
-        KeyChoice::Ended => (keys.ended(submit.repository, now, random)?, Some("its key was ended")),
+        KeyChoice::InvocationOutcome => {
+            (keys.ended(submit.repository, now, random)?, Some("its key was ended"))
+        }
         KeyChoice::OtherRepository => {
             let other = (submit.repository + 1) % REPOSITORIES.len();
             (keys.current(other)?, Some("its key is that of another repository"))
@@ -90,8 +96,8 @@ fn sign(simulation: &Simulation, event: u32, submit: &Submit, random: &mut Rng) 
     };
     drop(keys);
     let skew = Duration::from_secs(submit.skew.unsigned_abs());
-    let (now, served) = (simulation.world.now(), submit.skew < 0);
-    let mut timestamp = if served { now.minus(skew) } else { now.plus(skew) };
+    let (now, is_behind) = (simulation.world.now(), submit.skew < 0);
+    let mut timestamp = if is_behind { now.minus(skew) } else { now.plus(skew) };
     if submit.rounded {
         let milliseconds = timestamp.unix_milliseconds();
         timestamp = Timestamp::from_unix_milliseconds(milliseconds - milliseconds % 20_000);
@@ -103,6 +109,7 @@ fn sign(simulation: &Simulation, event: u32, submit: &Submit, random: &mut Rng) 
         None => format!("nonce-{event:08}"),
     };
     let post = post(submit, timestamp, (number, run_attempt), &nonce, &key);
+    let key = refusal.is_none().then_some((submit.repository, key));
     let nonce = if submit.path_form { format!("path-{run}") } else { nonce };
     let sent = Sent {
         repository: submit.repository,
@@ -114,7 +121,7 @@ fn sign(simulation: &Simulation, event: u32, submit: &Submit, random: &mut Rng) 
         is_purged: false,
     };
     simulation.model.lock().unwrap().sent.insert(run.clone(), sent);
-    Some(Posted { post, run, timestamp })
+    Some(Posted { post, run, timestamp, key })
 }
 
 fn post(
@@ -173,6 +180,16 @@ async fn send(
     (!is_answer_lost).then_some(answer)
 }
 
+impl Simulation {
+    /// Whether the key of a post counted long before it arrived, and still does.
+    fn counts_for_a_while(&self, posted: &Posted, arrived: Duration) -> bool {
+        let keys = self.keys.lock().unwrap();
+        posted.key.as_ref().is_some_and(|(repository, key)| {
+            self.is_ingest_open() && keys.has_counted_for(*repository, key, KNOWN_AFTER, arrived)
+        })
+    }
+}
+
 /// Invokes ingest-api, and reads its answer.
 async fn deliver(
     simulation: &Simulation,
@@ -185,6 +202,7 @@ async fn deliver(
         return None;
     }
     let (request, arrived) = (posted.post.request(), simulation.world.now());
+    let arrived_at = simulation.trace.elapsed();
     let invocation = Invocation::new(simulation.seed, event, number, true);
     let answered = simulation.instances.invoke(instance, &invocation, INGEST_TIMEOUT, |stack| async move {
         Answer::from(stack.gateway.answer(request).await)
@@ -192,7 +210,7 @@ async fn deliver(
     let ended = answered.await;
     let mut model = simulation.model.lock().unwrap();
     match ended {
-        Ended::Returned(answer) => {
+        InvocationOutcome::Returned(answer) => {
             let verdict = answer.verdict();
             simulation.trace.add(event, format_args!("posted {}: {verdict}", posted.run));
             match verdict.as_str() {
@@ -208,15 +226,17 @@ async fn deliver(
                 | "409 SUBMISSION_IN_PROGRESS"
                 | "503 UNAVAILABLE"
                 | "429 RATE_LIMITED" => {}
-                verdict if verdict.starts_with("401") => {}
+                "401 UNAUTHORIZED" => {
+                    if invocation.has_no_fault() && simulation.counts_for_a_while(posted, arrived_at) {
+                        let details = format!("event {event}: {} was rejected", posted.run);
+                        model.violate("a current key is accepted", details);
+                    }
+                }
+                "401 TIMESTAMP_NOT_FRESH" => {}
                 _ => model.violate("every answer is documented", format!("event {event}: {verdict}")),
             }
             Some(answer)
         }
-        Ended::Killed => None,
-        Ended::Panicked => {
-            model.violate("no function panics", format!("ingest-api, event {event}"));
-            None
-        }
+        InvocationOutcome::Killed => None,
     }
 }

@@ -26,11 +26,10 @@ struct Instance {
 
 /// What became of an invocation.
 #[derive(Debug)]
-pub(super) enum Ended<T> {
+pub(super) enum InvocationOutcome<T> {
     Returned(T),
     /// It was killed, or timed out.
     Killed,
-    Panicked,
 }
 
 impl Instances {
@@ -53,7 +52,7 @@ impl Instances {
         invocation: &Arc<Invocation>,
         timeout: Duration,
         function: impl FnOnce(Arc<Stack>) -> F,
-    ) -> Ended<T>
+    ) -> InvocationOutcome<T>
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
@@ -68,9 +67,9 @@ impl Instances {
             task
         };
         match task.await {
-            Ok(Some(output)) => Ended::Returned(output),
-            Err(error) if error.is_panic() => Ended::Panicked,
-            Ok(None) | Err(_) => Ended::Killed,
+            Ok(Some(output)) => InvocationOutcome::Returned(output),
+            // An error: the instance was restarted, or the function panicked, which `run` notices.
+            Ok(None) | Err(_) => InvocationOutcome::Killed,
         }
     }
 }

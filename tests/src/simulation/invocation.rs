@@ -9,7 +9,7 @@ use fastrand::Rng;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-/// The part of invocations that are killed.
+/// The fraction of invocations that are killed.
 const KILLED: f64 = 0.03;
 /// An invocation makes about this many calls.
 const CALLS: u32 = 7;
@@ -72,7 +72,7 @@ impl Invocation {
     }
 
     /// Whether no call failed so far.
-    pub(super) fn is_unharmed(&self) -> bool {
+    pub(super) fn has_no_fault(&self) -> bool {
         self.faults.load(Ordering::Relaxed) == 0
     }
 

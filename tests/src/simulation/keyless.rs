@@ -119,7 +119,7 @@ fn sign(
     let run = format!("{run_id}.1");
     simulation.model.lock().unwrap().sent.insert(run.clone(), sent);
     let post = Post::unsigned(&body).header("x-id-token", token);
-    Posted { post, run, timestamp: timestamp(&body) }
+    Posted { post, run, timestamp: timestamp(&body), key: None }
 }
 
 fn timestamp(body: &Value) -> badgesmith_domain::timestamp::Timestamp {

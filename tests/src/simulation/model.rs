@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::schedule::{BRANCHES, PLATFORMS, SUITES, Submit, Target};
 
-/// Both attempts of a run have the same id.
+/// `RUN_ID.ATTEMPT`.
 pub(super) type RunId = String;
 
 /// A result that a client sent.
@@ -38,8 +38,8 @@ pub(super) struct Model {
     violation: Option<Violation>,
 }
 
-/// A nonce cannot be used again for 45 minutes, and clients retry for some minutes.
-const NONCE_LIFETIME: Duration = Duration::from_mins(40);
+/// A nonce is reserved for 45 minutes, and a post may arrive some six minutes after it was signed.
+const NONCE_LIFETIME: Duration = Duration::from_mins(38);
 
 impl Model {
     /// Remembers the first violation.
@@ -58,6 +58,11 @@ impl Model {
             let details = format!("{run} was accepted, but {refusal}");
             self.violate("only what a valid key has signed is accepted", details);
         }
+    }
+
+    /// How many results were acknowledged.
+    pub(super) fn acknowledged(&self) -> usize {
+        self.sent.values().filter(|sent| sent.is_acknowledged).count()
     }
 
     pub(super) fn purge(&mut self, run: &str) {
@@ -93,7 +98,7 @@ impl Model {
         let lost = self.sent.iter().find(|(run, sent)| {
             sent.repository == repository && sent.is_acknowledged && !sent.is_purged && !stored.contains(*run)
         });
-        if let Some((run, _)) = lost.map(|(run, sent)| (run.clone(), sent.at)) {
+        if let Some(run) = lost.map(|(run, _)| run.clone()) {
             self.violate(
                 "what was acknowledged is shown",
                 format!("{run} was acknowledged, and is not in the history"),
@@ -140,7 +145,7 @@ fn order_of(row: &Value) -> (&str, u64, u64, &str) {
     (text("timestamp"), run_id, row["run_attempt"].as_u64().unwrap_or_default(), text("test_result_id"))
 }
 
-/// The badge that the slots of a branch add up to.
+/// The message and the color of the badge that the slots of a branch add up to.
 pub(super) fn badge_of(target: Target, slots: &[Value]) -> String {
     let counted: Vec<_> = slots
         .iter()
@@ -152,14 +157,20 @@ pub(super) fn badge_of(target: Target, slots: &[Value]) -> String {
     let (passed, failed) = (sum("passed"), sum("failed"));
     let is_broken = counted.iter().any(|row| row["conclusion"] == "failure");
     match (passed, failed) {
-        _ if counted.is_empty() => "no results".to_owned(),
-        (0, 1..) => format!("{failed} failed"),
-        (_, 1..) => format!("{passed} passed, {failed} failed"),
-        (0, 0) if is_broken => "run failed".to_owned(),
-        (_, 0) if is_broken => format!("{passed} passed, run failed"),
-        (0, 0) => "no tests".to_owned(),
-        (_, 0) => format!("{passed} passed"),
+        _ if counted.is_empty() => "no results lightgrey".to_owned(),
+        (0, 1..) => format!("{failed} failed red"),
+        (_, 1..) => format!("{passed} passed, {failed} failed red"),
+        (0, 0) if is_broken => "run failed red".to_owned(),
+        (_, 0) if is_broken => format!("{passed} passed, run failed red"),
+        (0, 0) => "no tests lightgrey".to_owned(),
+        (_, 0) => format!("{passed} passed brightgreen"),
     }
+}
+
+/// The message and the color of a badge.
+pub(super) fn shown(badge: &Value) -> String {
+    let text = |name: &str| badge[name].as_str().unwrap_or_default();
+    format!("{} {}", text("message"), text("color"))
 }
 
 /// The path of a badge.

@@ -35,27 +35,27 @@ struct Inner {
     clock: Clock,
     origin: Timestamp,
     trace: Trace,
-    weather: Mutex<Weather>,
+    fault_rate: Mutex<FaultRate>,
     /// Old answers to reads, by their request.
     reads: Mutex<HashMap<String, (Instant, String)>>,
 }
 
 /// How often calls fail.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Weather {
-    /// The part of calls.
+pub struct FaultRate {
+    /// The fraction of calls.
     pub faults: f64,
     /// Only calls of this service fail, `DynamoDB` for example; all if it is empty.
     pub service: &'static str,
 }
 
-impl Weather {
-    pub(super) const CALM: Self = Self { faults: 0.0, service: "" };
+impl FaultRate {
+    pub(super) const NONE: Self = Self { faults: 0.0, service: "" };
 }
 
 /// What goes wrong with a call.
 #[derive(Debug, Clone, Copy)]
-enum Trouble {
+enum NetworkFault {
     Fault(Fault),
     /// AWS executes the call twice.
     Doubled,
@@ -72,13 +72,13 @@ impl Network {
             clock: clock.clone(),
             origin: clock.now(),
             trace: trace.clone(),
-            weather: Mutex::new(Weather::CALM),
+            fault_rate: Mutex::new(FaultRate::NONE),
             reads: Mutex::default(),
         }))
     }
 
-    pub(super) fn set_weather(&self, weather: Weather) {
-        *self.0.weather.lock().unwrap() = weather;
+    pub(super) fn set_fault_rate(&self, fault_rate: FaultRate) {
+        *self.0.fault_rate.lock().unwrap() = fault_rate;
     }
 
     /// Sets the clock of AWS and the functions to the virtual time.
@@ -93,13 +93,13 @@ impl Network {
         self.set_clock();
     }
 
-    fn trouble(&self, call: &mut Call, request: &HttpRequest) -> Option<Trouble> {
-        let weather = self.0.weather.lock().unwrap().clone();
-        if weather == Weather::CALM {
+    fn fault(&self, call: &mut Call, request: &HttpRequest) -> Option<NetworkFault> {
+        let fault_rate = self.0.fault_rate.lock().unwrap().clone();
+        if fault_rate == FaultRate::NONE {
             return None;
         }
         let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let is_hit = call.random.f64() < weather.faults && target.starts_with(weather.service);
+        let is_hit = call.random.f64() < fault_rate.faults && target.starts_with(fault_rate.service);
         is_hit.then(|| choose(&mut call.random, operation(request), request))
     }
 
@@ -107,29 +107,30 @@ impl Network {
         &self,
         call: &Call,
         mut request: HttpRequest,
-        trouble: Option<Trouble>,
+        fault: Option<NetworkFault>,
     ) -> Result<HttpResponse, ConnectorError> {
         let Inner { aws, reads, .. } = &*self.0;
-        match trouble {
+        match fault {
             None => {}
-            Some(Trouble::Fault(fault)) => {
+            Some(NetworkFault::Fault(fault)) => {
                 call.invocation.count_fault();
                 return fault.inject(aws, request).await;
             }
-            Some(Trouble::Doubled) => {
+            Some(NetworkFault::Doubled) => {
                 let copy = request.try_clone().expect("a body in memory");
                 aws.call(copy).await?;
             }
-            Some(Trouble::StaleRead) => {
+            Some(NetworkFault::StaleRead) => {
                 let old = reads.lock().unwrap().get(&identity(&request)).cloned();
                 if let Some((_, answer)) = old.filter(|(at, _)| at.elapsed() <= STALE_MAX) {
                     return Ok(response(200, answer));
                 }
             }
-            Some(Trouble::DeletesOne) => {
+            Some(NetworkFault::DeletesOne) => {
                 call.invocation.count_fault();
                 let mut body = json_body(&request);
                 let entries = body["Entries"].as_array_mut().expect("entries").split_off(1);
+                let first = body["Entries"][0]["Id"].clone();
                 *request.body_mut() = body.to_string().into();
                 aws.call(request).await?;
                 let failed = entries
@@ -137,12 +138,14 @@ impl Network {
                     .map(|entry| json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }));
                 return Ok(response(
                     200,
-                    json!({ "Successful": [], "Failed": failed.collect::<Vec<_>>() }).to_string(),
+                    json!({ "Successful": [{ "Id": first }], "Failed": failed.collect::<Vec<_>>() })
+                        .to_string(),
                 ));
             }
         }
         // Only a storm makes reads stale.
-        let is_kept = *self.0.weather.lock().unwrap() != Weather::CALM && is_eventually_consistent(&request);
+        let is_kept =
+            *self.0.fault_rate.lock().unwrap() != FaultRate::NONE && is_eventually_consistent(&request);
         let read = is_kept.then(|| identity(&request));
         let answer = aws.call(request).await?;
         if let Some(read) = read
@@ -154,18 +157,18 @@ impl Network {
     }
 }
 
-fn choose(random: &mut Rng, operation: &str, request: &HttpRequest) -> Trouble {
+fn choose(random: &mut Rng, operation: &str, request: &HttpRequest) -> NetworkFault {
     // A third is what only this operation can suffer.
     if random.u32(0..3) == 0 {
         match operation {
-            "BatchWriteItem" => return Trouble::Fault(Fault::LeavesUnprocessed),
-            "SendMessage" => return Trouble::Doubled,
-            "DeleteMessageBatch" => return Trouble::DeletesOne,
-            _ if is_eventually_consistent(request) => return Trouble::StaleRead,
+            "BatchWriteItem" => return NetworkFault::Fault(Fault::LeavesUnprocessed),
+            "SendMessage" => return NetworkFault::Doubled,
+            "DeleteMessageBatch" => return NetworkFault::DeletesOne,
+            _ if is_eventually_consistent(request) => return NetworkFault::StaleRead,
             _ => {}
         }
     }
-    Trouble::Fault(match random.u32(0..5) {
+    NetworkFault::Fault(match random.u32(0..5) {
         0 => Fault::Fails,
         1 => Fault::LosesAnswer,
         2 => Fault::Throttles,
@@ -207,10 +210,10 @@ impl HttpConnector for Network {
         HttpConnectorFuture::new(async move {
             call.die(false).await;
             network.wait(latency(&mut call)).await;
-            let trouble = network.trouble(&mut call, &request);
+            let fault = network.fault(&mut call, &request);
             let what = operation(&request).to_owned();
-            network.0.trace.add(call.invocation.event, format_args!("{what} {trouble:?}"));
-            let answer = network.answer(&call, request, trouble).await;
+            network.0.trace.add(call.invocation.event, format_args!("{what} {fault:?}"));
+            let answer = network.answer(&call, request, fault).await;
             call.die(true).await;
             network.wait(latency(&mut call)).await;
             answer

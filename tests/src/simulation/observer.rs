@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
 
-use super::instances::Ended;
+use super::instances::InvocationOutcome;
 use super::invocation::Invocation;
-use super::model::{badge_of, badge_path, run_of};
+use super::model::{badge_of, badge_path, run_of, shown};
 use super::network::STALE_MAX;
 use super::run::Simulation;
 use super::schedule::{BRANCHES, REPOSITORIES, Target};
@@ -72,14 +72,12 @@ pub(super) async fn read(simulation: Arc<Simulation>, event: u32, instance: usiz
     observe(&simulation, target).await;
     let mut model = simulation.model.lock().unwrap();
     let answer = match ended {
-        Ended::Returned(answer) => answer,
-        Ended::Killed => return,
-        Ended::Panicked => return model.violate("no function panics", format!("badge-api, event {event}")),
+        InvocationOutcome::Returned(answer) => answer,
+        InvocationOutcome::Killed => return,
     };
-    let badge = answer.json();
-    let message = badge["message"].as_str().unwrap_or_default();
-    simulation.trace.add(event, format_args!("read {target:?}: {} {message}", answer.status));
-    if (answer.status == 503 && message == "unavailable") && !invocation.is_unharmed() {
+    let badge = shown(&answer.json());
+    simulation.trace.add(event, format_args!("read {target:?}: {} {badge}", answer.status));
+    if (answer.status == 503 && badge == "unavailable lightgrey") && !invocation.has_no_fault() {
         return;
     }
     if answer.status != 200 {
@@ -88,12 +86,12 @@ pub(super) async fn read(simulation: Arc<Simulation>, event: u32, instance: usiz
     // While DynamoDB fails, a badge is as old as what an instance remembers.
     let observations = simulation.observations.lock().unwrap();
     let since = began.saturating_sub(BADGE_AGE_MAX);
-    if invocation.is_unharmed()
+    if invocation.has_no_fault()
         && let Some(slots) = observations.constant_since(target, since)
     {
         let expected = badge_of(target, slots);
-        if message != expected {
-            let details = format!("event {event}, {target:?}: {message:?} instead of {expected:?}");
+        if badge != expected {
+            let details = format!("event {event}, {target:?}: {badge:?} instead of {expected:?}");
             model.violate("a badge shows the newest results", details);
         }
     }

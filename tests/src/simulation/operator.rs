@@ -14,6 +14,7 @@ use embedded_aws::Queues;
 use local::stack::{NONCES_TABLE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRETS_TABLE};
 
 use super::invocation::Invocation;
+use super::keys::NewKey;
 use super::run::Simulation;
 use super::schedule::REPOSITORIES;
 use crate::client::KEY;
@@ -34,10 +35,11 @@ pub(super) struct Backup(Vec<Item>);
 
 /// The first repository has a secret of its own, the others have derived keys.
 pub(super) async fn register_all(simulation: &Simulation) {
-    simulation.keys.lock().unwrap().add(0, KEY.to_owned(), false);
+    let now = simulation.trace.elapsed();
+    simulation.keys.lock().unwrap().add(0, KEY.to_owned(), NewKey::OwnSecret, now);
     for (repository, name) in REPOSITORIES.iter().enumerate().skip(1) {
         let key = simulation.world.register(name).await;
-        simulation.keys.lock().unwrap().add(repository, key, true);
+        simulation.keys.lock().unwrap().add(repository, key, NewKey::KeyId, now);
     }
 }
 
@@ -52,8 +54,8 @@ async fn rotate(simulation: &Simulation, repository: usize, compromised: bool) {
     let key = simulation.world.rotate(REPOSITORIES[repository], compromised).await;
     let now = simulation.trace.elapsed();
     let mut keys = simulation.keys.lock().unwrap();
-    keys.end(repository, if compromised { now } else { now + DAY });
-    keys.add(repository, key, true);
+    keys.rotate(repository, now, if compromised { now } else { now + DAY });
+    keys.add(repository, key, NewKey::KeyId, now);
 }
 
 pub(super) async fn remove_repository(simulation: &Simulation, repository: usize) {
@@ -69,7 +71,7 @@ pub(super) async fn add_repository(simulation: &Simulation, repository: usize) {
     let _operating = simulation.operating.lock().await;
     if !simulation.keys.lock().unwrap().has_current(repository) {
         let key = simulation.world.register(REPOSITORIES[repository]).await;
-        simulation.keys.lock().unwrap().add(repository, key, true);
+        simulation.keys.lock().unwrap().add(repository, key, NewKey::KeyId, simulation.trace.elapsed());
     }
 }
 
@@ -88,7 +90,12 @@ async fn hand_out(simulation: &Simulation) {
             && simulation.world.registration(name).await.proofs.derived.is_some()
         {
             let key = simulation.world.key_of(name).await;
-            simulation.keys.lock().unwrap().add(repository, key, true);
+            simulation.keys.lock().unwrap().add(
+                repository,
+                key,
+                NewKey::MasterKey,
+                simulation.trace.elapsed(),
+            );
         }
     }
 }
@@ -138,8 +145,8 @@ pub(super) async fn restore_registrations(simulation: &Simulation) {
             Some(Registration::Removed(_)) | None if has_current => {
                 let key = simulation.world.register(name).await;
                 let mut keys = simulation.keys.lock().unwrap();
-                keys.end(repository, simulation.trace.elapsed());
-                keys.add(repository, key, true);
+                keys.end(repository, began);
+                keys.add(repository, key, NewKey::KeyId, began);
             }
             Some(Registration::Removed(_)) | None => {}
         }
@@ -195,7 +202,7 @@ pub(super) async fn empty_dead_letters(simulation: &Arc<Simulation>, event: u32,
             } else {
                 let outcome = results.redrive(&readable).await?;
                 let moved = readable.into_iter().filter(|message| outcome.succeeded.contains(&message.id));
-                // In the end, somebody has to delete what nobody can read.
+                // Poison stays poison, so the operator deletes it in the end.
                 moved.chain(poison.into_iter().filter(|_| is_last)).collect()
             };
             if deleted.is_empty() {

@@ -12,7 +12,7 @@ use http::Request;
 use local::stack::PACKAGES_TABLE;
 use tokio::time::sleep;
 
-use super::instances::Ended;
+use super::instances::InvocationOutcome;
 use super::invocation::Invocation;
 use super::run::Simulation;
 use super::schedule::INSTANCES;
@@ -69,7 +69,7 @@ impl PackageAction {
     }
 }
 
-/// What an upstream does that must not cost a version. That a package does not exist is the truth if it is said often.
+/// Failures that must not cost a version. A repeated 404 is not one of them, because then the package is gone.
 fn faults() -> Vec<UpstreamFault> {
     let status = |status| UpstreamFault::Status { status, headers: Vec::new(), body: "{}".to_owned() };
     vec![
@@ -145,7 +145,7 @@ pub(super) fn begin(simulation: &Arc<Simulation>, event: u32, action: &PackageAc
 async fn refresh(simulation: &Simulation, event: u32, number: u32, instance: usize, may_be_killed: bool) {
     let invocation = Invocation::new(simulation.seed, event, number, may_be_killed);
     let refreshed = simulation.instances.invoke(instance, &invocation, REFRESHER_TIMEOUT, |stack| {
-        beside_sockets(async move { stack.refresh_due().await.is_ok() })
+        with_small_time_steps(async move { stack.refresh_due().await.is_ok() })
     });
     ended(simulation, event, "the schedule", refreshed.await).await;
 }
@@ -153,22 +153,18 @@ async fn refresh(simulation: &Simulation, event: u32, number: u32, instance: usi
 async fn process(simulation: &Simulation, event: u32, number: u32, instance: usize, may_be_killed: bool) {
     let invocation = Invocation::new(simulation.seed, event, number, may_be_killed);
     let processed = simulation.instances.invoke(instance, &invocation, REFRESHER_TIMEOUT, |stack| {
-        beside_sockets(async move { stack.requests.poll(0).await.is_ok() })
+        with_small_time_steps(async move { stack.requests.poll(0).await.is_ok() })
     });
     ended(simulation, event, "requests", processed.await).await;
 }
 
-async fn ended(simulation: &Simulation, event: u32, what: &str, ended: Ended<bool>) {
+async fn ended(simulation: &Simulation, event: u32, what: &str, ended: InvocationOutcome<bool>) {
     simulation.trace.add(event, format_args!("refreshed after {what}: {ended:?}"));
-    if matches!(ended, Ended::Panicked) {
-        let details = format!("refresher, event {event}");
-        simulation.model.lock().unwrap().violate("no function panics", details);
-    }
     check(simulation, event).await;
 }
 
 /// Lets the virtual time advance in small steps only, because the runtime does not wait for sockets.
-async fn beside_sockets<T>(function: impl Future<Output = T>) -> T {
+async fn with_small_time_steps<T>(function: impl Future<Output = T>) -> T {
     let steps = async {
         loop {
             for _ in 0..5 {
@@ -191,10 +187,22 @@ async fn read(simulation: &Simulation, event: u32, instance: usize, package: usi
         Answer::from(stack.gateway.answer(request).await)
     });
     let message = match answered.await {
-        Ended::Returned(answer) => answer.json()["message"].as_str().unwrap_or_default().to_owned(),
-        Ended::Killed | Ended::Panicked => return,
+        InvocationOutcome::Returned(answer) => {
+            answer.json()["message"].as_str().unwrap_or_default().to_owned()
+        }
+        InvocationOutcome::Killed => return,
     };
     simulation.trace.add(event, format_args!("read {}: {message}", PACKAGES[package]));
+    let published =
+        simulation.packages.as_ref().map_or(0, |feed| feed.state.lock().unwrap()[package].published);
+    let is_true = match message.split_once('.') {
+        Some(_) => number(&message) <= published,
+        None => message == "pending" || message == "unavailable",
+    };
+    if !is_true {
+        let details = format!("event {event}: {} shows {message} of {published}", PACKAGES[package]);
+        simulation.model.lock().unwrap().violate("a package badge shows a published version", details);
+    }
 }
 
 /// Checks that no stored version is lost, and none is invented.
@@ -218,7 +226,11 @@ async fn stored(simulation: &Simulation, package: usize) -> u32 {
     let package: Package = format!("nuget/{}", PACKAGES[package]).parse().unwrap();
     let record = packages.find(&package, simulation.world.now()).await.unwrap();
     let Some(PackageState::Known(known)) = record.map(|record| record.state) else { return 0 };
-    let version = known.latest(false).expect("a version").to_string();
+    number(&known.latest(false).expect("a version").to_string())
+}
+
+/// The `N` of the version `1.N.0`.
+fn number(version: &str) -> u32 {
     version.split('.').nth(1).unwrap().parse().unwrap()
 }
 

@@ -9,15 +9,16 @@ use local::stack::{RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE};
 use serde_json::{Value, json};
 
 use super::client::{self, Posted};
-use super::instances::{Ended, Instances};
+use super::instances::{Instances, InvocationOutcome};
 use super::invocation::Invocation;
 use super::keyless::{self, KEYLESS_REPOSITORY};
 use super::keys::Keys;
-use super::model::{Model, Violation, badge_of, badge_path};
-use super::network::{Network, Weather};
+use super::model::{Model, Violation, badge_of, badge_path, shown};
+use super::network::{FaultRate, Network};
 use super::observer::{self, Observations};
 use super::operator::{self, Backup};
 use super::packages::{self, PackageFeed};
+use super::panics;
 use super::schedule::{Action, BRANCHES, Event, PLATFORMS, REPOSITORIES, SUITES, Schedule, Target};
 use super::trace::{Keep, Trace};
 use crate::client::{Post, result, with};
@@ -54,8 +55,10 @@ pub(super) struct Simulation {
 }
 
 /// The end of a simulation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outcome {
+    /// How many results were acknowledged.
+    pub acknowledged: usize,
     pub violation: Option<Violation>,
     /// Equal for two runs of one schedule, if it is kept.
     pub digest: u64,
@@ -73,21 +76,30 @@ pub fn run(schedule: &Schedule, keep: Keep) -> Outcome {
         runtime.enable_io();
     }
     let runtime = runtime.enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
-        let simulation = Simulation::start(schedule, keep).await;
-        for event in &schedule.events {
-            simulation.network.wait(event.at.saturating_sub(simulation.trace.elapsed())).await;
-            simulation.trace.add(event.id, format_args!("{:?}", event.action));
-            simulation.begin(event).await;
-            if simulation.model.lock().unwrap().violation().is_some() {
-                break;
-            }
+    let (outcome, panics) = panics::count(|| runtime.block_on(simulate(schedule, keep)));
+    match outcome {
+        Some(outcome) if panics == 0 => outcome,
+        outcome => {
+            let violation = Violation { promise: "nothing panics", details: format!("{panics} panics") };
+            Outcome { violation: Some(violation), ..outcome.unwrap_or_default() }
         }
-        simulation.check_end().await;
-        let (digest, lines) = simulation.trace.finish();
-        let violation = simulation.model.lock().unwrap().violation().cloned();
-        Outcome { violation, digest, lines }
-    })
+    }
+}
+
+async fn simulate(schedule: &Schedule, keep: Keep) -> Outcome {
+    let simulation = Simulation::start(schedule, keep).await;
+    for event in &schedule.events {
+        simulation.network.wait(event.at.saturating_sub(simulation.trace.elapsed())).await;
+        simulation.trace.add(event.id, format_args!("{:?}", event.action));
+        simulation.begin(event).await;
+        if simulation.model.lock().unwrap().violation().is_some() {
+            break;
+        }
+    }
+    Box::pin(simulation.check_end()).await;
+    let (digest, lines) = simulation.trace.finish();
+    let model = simulation.model.lock().unwrap();
+    Outcome { acknowledged: model.acknowledged(), violation: model.violation().cloned(), digest, lines }
 }
 
 impl Simulation {
@@ -139,8 +151,8 @@ impl Simulation {
                 tokio::spawn(observer::read(simulation, id, instance, target));
             }
             Action::Restart { instance } => self.instances.restart(instance, &self.world),
-            Action::Weather(weather) => self.network.set_weather(weather),
-            Action::Poison => self.world.send(RESULTS_QUEUE, "nobody can read this").await,
+            Action::FaultRate(fault_rate) => self.network.set_fault_rate(fault_rate),
+            Action::Poison => self.world.send(RESULTS_QUEUE, "poison").await,
             Action::ReplayDeadLetters => {
                 tokio::spawn(
                     async move { operator::empty_dead_letters(&simulation, id, false, false).await },
@@ -178,18 +190,14 @@ impl Simulation {
         let ended = processed.await;
         self.trace.add(event, format_args!("processed {ended:?}"));
         match ended {
-            Ended::Returned(processed) => processed.ok(),
-            Ended::Killed => None,
-            Ended::Panicked => {
-                self.model.lock().unwrap().violate("no function panics", format!("processor, event {event}"));
-                None
-            }
+            InvocationOutcome::Returned(processed) => processed.ok(),
+            InvocationOutcome::Killed => None,
         }
     }
 
     /// Lets everything end without faults, and checks what is shown.
     async fn check_end(self: &Arc<Self>) {
-        self.network.set_weather(Weather::CALM);
+        self.network.set_fault_rate(FaultRate::NONE);
         self.network.wait(CALM_AFTER).await;
         for repository in 0..REPOSITORIES.len() {
             operator::add_repository(self, repository).await;
@@ -266,10 +274,10 @@ impl Simulation {
         for platform in platforms {
             for suite in std::iter::once(None).chain((1..SUITES.len()).map(Some)) {
                 let target = Target { platform, suite, ..branch };
-                let shown = self.world.get(&badge_path(target, REPOSITORIES[branch.repository])).await.json();
+                let badge = self.world.get(&badge_path(target, REPOSITORIES[branch.repository])).await.json();
                 let expected = badge_of(target, &slots);
-                if shown["message"] != expected {
-                    let details = format!("{target:?}: {} instead of {expected:?}", shown["message"]);
+                if shown(&badge) != expected {
+                    let details = format!("{target:?}: {:?} instead of {expected:?}", shown(&badge));
                     self.model.lock().unwrap().violate("a badge shows the newest results", details);
                 }
             }

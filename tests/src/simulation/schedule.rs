@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::keyless::KeylessAction;
-use super::network::Weather;
+use super::network::FaultRate;
 use super::packages::PackageAction;
 
 /// The repositories of a simulation.
@@ -57,8 +57,8 @@ pub enum Action {
     Restart {
         instance: usize,
     },
-    Weather(Weather),
-    /// A message arrives that nobody can read.
+    FaultRate(FaultRate),
+    /// A message arrives that no version can read.
     Poison,
     /// An operator replays the dead-letter queue.
     ReplayDeadLetters,
@@ -133,7 +133,7 @@ pub enum Tests {
 pub enum KeyChoice {
     Current,
     /// A key of this repository that was ended.
-    Ended,
+    InvocationOutcome,
     /// The key of another repository.
     OtherRepository,
 }
@@ -145,7 +145,8 @@ impl Schedule {
         let faults = *random.choice(&[0.0, 0.02, 0.1, 0.3]).expect("a rate");
         let has_upstreams = random.u32(0..4) == 0;
         let mut at = Duration::ZERO;
-        let mut events = vec![Event { id: 0, at, action: Action::Weather(Weather { faults, service: "" }) }];
+        let mut events =
+            vec![Event { id: 0, at, action: Action::FaultRate(FaultRate { faults, service: "" }) }];
         // At most one long pause, so that no message expires unseen.
         let mut long_pauses = 1;
         for id in 1..random.u32(EVENTS) {
@@ -187,7 +188,7 @@ fn action(random: &mut Rng, id: u32, faults: f64) -> Action {
         400..680 => Action::Process { instance },
         680..880 => Action::ReadBadge { instance, target: target(random) },
         880..900 => Action::Restart { instance },
-        900..925 => Action::Weather(weather(random, faults)),
+        900..925 => Action::FaultRate(fault_rate(random, faults)),
         925..932 => Action::Poison,
         932..944 => Action::ReplayDeadLetters,
         944..947 => Action::PurgeDeadLetters,
@@ -234,7 +235,7 @@ fn submit(random: &mut Rng, id: u32) -> Submit {
         path_form: random.u32(0..5) == 0,
         key: match random.u32(0..20) {
             0..16 => KeyChoice::Current,
-            16..19 => KeyChoice::Ended,
+            16..19 => KeyChoice::InvocationOutcome,
             _ => KeyChoice::OtherRepository,
         },
         nonce_of: (random.u32(0..25) == 0).then(|| random.u32(0..id)),
@@ -242,13 +243,13 @@ fn submit(random: &mut Rng, id: u32) -> Submit {
     }
 }
 
-fn weather(random: &mut Rng, faults: f64) -> Weather {
+fn fault_rate(random: &mut Rng, faults: f64) -> FaultRate {
     let service =
         *random.choice(&["", "DynamoDB", "AmazonSQS", "secretsmanager", "AWSEvents"]).expect("a service");
     match random.u32(0..6) {
         // An outage.
-        0 if !service.is_empty() => Weather { faults: 1.0, service },
-        1 => Weather { faults: 0.5, service },
-        _ => Weather { faults, service: "" },
+        0 if !service.is_empty() => FaultRate { faults: 1.0, service },
+        1 => FaultRate { faults: 0.5, service },
+        _ => FaultRate { faults, service: "" },
     }
 }
