@@ -144,7 +144,10 @@ impl Import<'_> {
         match conversion::convert(item, &self.branches, Clock::System.now()) {
             Conversion::Result(result, dropped) => {
                 self.summary.add_problems(Effect::Dropped, &dropped, item);
-                self.batch.push(ResultMessage::new(*result));
+                // SQS rejects a batch with an id twice, and importing a result again would change nothing.
+                if self.batch.iter().all(|message| message.result.id != result.id) {
+                    self.batch.push(ResultMessage::new(*result));
+                }
             }
             Conversion::Invalid(problems) => self.summary.add_problems(Effect::Skipped, &problems, item),
             Conversion::Expired => self.summary.expired += 1,

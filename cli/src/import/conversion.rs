@@ -83,6 +83,10 @@ pub(super) fn convert(item: &Item, branches: &BranchNames, now: Timestamp) -> Co
         return Conversion::Invalid(fields.problems);
     };
     let Some(mut run) = fields.run(now) else { return Conversion::Invalid(fields.problems) };
+    // The names in the item must be those of its key, which `--repo` compares.
+    if !belongs_to(item, &run.repository) {
+        return Conversion::Invalid(vec![Problem { attribute: PK, expected: "the key of Owner and Repo" }]);
+    }
     if run.timestamp.plus(RESULT_LIFETIME) <= now {
         return Conversion::Expired;
     }

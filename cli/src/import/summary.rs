@@ -130,6 +130,7 @@ impl ImportedResults {
         let branches = std::mem::take(&mut self.branches).into_iter();
         let may_have_capitals = |branch: &String| {
             branch.contains(char::is_alphabetic)
+                && **branch == branch.to_lowercase()
                 && !USUAL_BRANCHES.contains(&branch.as_str())
                 && named.iter().all(|named| named.as_str() != branch)
         };

@@ -131,7 +131,8 @@ async fn badges_and_history_show_imported_results() {
 async fn an_import_that_is_repeated_or_late_changes_nothing() {
     let world = World::start().await;
     send(&world, RESULTS_QUEUE, &message(1)).await;
-    let results = export(&[item("main", days_ago(1), &json!({})), item("main", days_ago(2), &json!({}))]);
+    let result = item("main", days_ago(1), &json!({}));
+    let results = export(&[result.clone(), result, item("main", days_ago(2), &json!({}))]);
     let mut stored = Vec::new();
     for _ in 0..2 {
         assert!(world.import(&results, &[]).await.ok().starts_with("sent 2 results\n"));
@@ -247,6 +248,10 @@ async fn only_results_of_the_given_repository_are_imported() {
         imported["repositories"],
         json!([{ "repository": "acme/other", "results": 1, "registered": false }])
     );
+    let mismatch = export(&[item("main", days_ago(3), &json!({ "Repo": {"S": "other"} }))]);
+    let imported = world.import(&mismatch, &["--repo", "acme/kit"]).await;
+    assert_eq!(imported.code, Some(1), "{imported:?}");
+    assert!(imported.stderr.contains("PK: expected the key of Owner and Repo"), "{imported:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,6 +68,11 @@ struct FlatContainerDocument {
     versions: Vec<String>,
 }
 
+/// The versions of a document, without those that are not valid.
+fn parsed(versions: &[String]) -> Vec<Version> {
+    versions.iter().filter_map(|version| Scheme::NuGet.parse(version)).collect()
+}
+
 enum FlatContainer {
     Unchanged,
     NotFound,
@@ -213,7 +218,7 @@ impl NuGet {
         if versions.is_empty() {
             return Ok(FlatContainer::NotFound);
         }
-        let versions = versions.iter().filter_map(|version| Scheme::NuGet.parse(version)).collect();
+        let versions = parsed(&versions);
         let validators = Validators::from([(url.to_string(), document.validator)]);
         Ok(FlatContainer::Found { versions, validators })
     }

@@ -224,6 +224,7 @@ async fn deliver(
                 }
                 "409 NONCE_REUSED"
                 | "409 SUBMISSION_IN_PROGRESS"
+                | "401 TIMESTAMP_NOT_FRESH"
                 | "503 UNAVAILABLE"
                 | "429 RATE_LIMITED" => {}
                 "401 UNAUTHORIZED" => {
@@ -232,7 +233,6 @@ async fn deliver(
                         model.violate("a current key is accepted", details);
                     }
                 }
-                "401 TIMESTAMP_NOT_FRESH" => {}
                 _ => model.violate("every answer is documented", format!("event {event}: {verdict}")),
             }
             Some(answer)

@@ -1,10 +1,10 @@
 //! The documents of a feed, each read by itself. Only fuzz targets use this module; the function reads a document where
 //! it requests it.
 
-use badgesmith_domain::version::{NuGetVersion, Scheme, Version};
+use badgesmith_domain::version::{NuGetVersion, Version};
 use url::Url;
 
-use super::FlatContainerDocument;
+use super::{FlatContainerDocument, parsed};
 use super::registration::read_index;
 use super::service_index::{Resources, feed_url};
 use crate::upstream::response::Document;
@@ -59,5 +59,5 @@ pub fn registration(url: &Url, body: &[u8]) -> Result<Option<RegistrationIndex>,
 pub fn flat_container(url: &Url, body: &[u8]) -> Result<Vec<Version>, String> {
     let FlatContainerDocument { versions } =
         Document::new(body.to_vec()).json(url).map_err(|error| error.to_string())?;
-    Ok(versions.iter().filter_map(|version| Scheme::NuGet.parse(version)).collect())
+    Ok(parsed(&versions))
 }
