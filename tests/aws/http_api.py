@@ -69,9 +69,9 @@ def the_http_api_throttles_posts(target):
 def throttled(number, concurrent, send, expected):
     with ThreadPoolExecutor(concurrent) as pool:
         statuses = Counter(pool.map(lambda _: send(), range(number)))
-    seen = ", ".join(f"{count} times {status}" for status, count in sorted(statuses.items()))
-    assert statuses[429] and set(statuses) <= expected, seen
-    return seen
+    actual = ", ".join(f"{count} times {status}" for status, count in sorted(statuses.items()))
+    assert statuses[429] and set(statuses) <= expected, actual
+    return actual
 
 
 CHECKS = [

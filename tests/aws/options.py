@@ -3,18 +3,18 @@
 import argparse
 
 HELP = """\
-Checks a deployed stack on AWS: what an emulator cannot show. Prints a table with what each check expected and saw:
-`ok`, `FAILED`, or `not possible here` with the reason.
+Checks a deployed stack on AWS: what an emulator cannot show. Prints a table with the expected and the actual result of each
+check: `ok`, `FAILED`, or `not possible here` with the reason.
 
 It registers a repository of its own, badgesmith-verification/NUMBER, and removes it with its results afterwards. It
-changes nothing else, except with --outage. It takes about five minutes after the build. Some 200 results and 1,000 reads cost
+changes nothing else, except with --outage. It takes about six minutes after the build. Some 200 results and 1,000 reads cost
 less than a cent. While 200 of them are sent at once, history reads of other clients may get 429.
 """
 EXAMPLES = """\
 examples:
   tests/aws/run badgesmith
   tests/aws/run badgesmith --check the_cdn_caches_badges --check cold_starts_are_short
-  tests/aws/run badgesmith --record           then: cargo test -p local
+  tests/aws/run badgesmith --record           then: cargo test --workspace --lib gateway
   BADGESMITH_GITHUB_TOKEN=any tests/aws/run trial --upstream host.example.org:8080 --outage --flood
 
 environment:

@@ -84,8 +84,8 @@ def branch_at_function_url(target, sent):
     response = target.read(f"/redirect/test-results/linux/{target.repository}{sent}?to=page")
     query = urllib.parse.urlsplit(response.headers.get("location", "")).query
     branches = urllib.parse.parse_qs(query).get("branch", [])
-    seen = {"branch": branches[0]} if response.status == 302 and branches else {"status": response.status}
-    return {"origin": FUNCTION_URL, "sent": sent, **seen}
+    answer = {"branch": branches[0]} if response.status == 302 and branches else {"status": response.status}
+    return {"origin": FUNCTION_URL, "sent": sent, **answer}
 
 
 def branches_at_http_api(target, sent_paths):

@@ -18,28 +18,28 @@ class NotPossible(Exception):
 
 
 def run_check(check, target, skipped):
-    """Runs a function that returns what it saw, and raises `AssertionError` if that is not what its doc comment expects."""
+    """Runs a function that returns the actual result, and raises `AssertionError` if its doc comment expects another one."""
     name = check.__name__
     print(f"{name.replace('_', ' ')} ... ", end="", file=sys.stderr, flush=True)
     started = time.monotonic()
     try:
         if name in skipped:
             raise NotPossible("left out with --skip")
-        outcome, seen = OK, check(target)
+        outcome, actual = OK, check(target)
     except NotPossible as reason:
-        outcome, seen = NOT_POSSIBLE, str(reason)
+        outcome, actual = NOT_POSSIBLE, str(reason)
     except ClientError as error:
         denied = error.response.get("Error", {}).get("Code") in DENIED
-        outcome, seen = (NOT_POSSIBLE, f"missing right: {error}") if denied else (FAILED, str(error))
+        outcome, actual = (NOT_POSSIBLE, f"missing right: {error}") if denied else (FAILED, str(error))
     # A program that failed raises `SystemExit`. Whatever happens in one check, the others run.
     except (Exception, SystemExit) as error:
-        outcome, seen = FAILED, str(error) if isinstance(error, (AssertionError, SystemExit)) else repr(error)
+        outcome, actual = FAILED, str(error) if isinstance(error, (AssertionError, SystemExit)) else repr(error)
     print(f"{outcome} ({time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)
-    first, _, rest = str(seen).partition("\n")
+    first, _, rest = str(actual).partition("\n")
     if rest:
         # The output of a program is too long for a table.
         print(rest, file=sys.stderr, flush=True)
-    return {"check": name, "expected": " ".join(check.__doc__.split()), "seen": first, "outcome": outcome}
+    return {"check": name, "expected": " ".join(check.__doc__.split()), "actual": first, "outcome": outcome}
 
 
 def print_json(stack, outcomes):
@@ -49,14 +49,14 @@ def print_json(stack, outcomes):
 
 def print_table(outcomes):
     """Prints a table that fits the terminal, and the number of each outcome."""
-    names = ("outcome", "check", "expected", "seen")
+    names = ("outcome", "check", "expected", "actual")
     width = min(max(shutil.get_terminal_size((WIDTH_MAX, 0)).columns, WIDTH_MIN), WIDTH_MAX) - len(names) * 2
     rest = width - len(NOT_POSSIBLE)
     widths = (len(NOT_POSSIBLE), rest * 2 // 9, rest * 3 // 9, rest * 4 // 9)
     print_row(names, widths)
     print_row(["-" * width for width in widths], widths)
     for outcome in outcomes:
-        print_row([outcome["outcome"], outcome["check"].replace("_", " "), outcome["expected"], outcome["seen"]], widths)
+        print_row([outcome["outcome"], outcome["check"].replace("_", " "), outcome["expected"], outcome["actual"]], widths)
     numbers = [(name, sum(outcome["outcome"] == name for outcome in outcomes)) for name in (OK, FAILED, NOT_POSSIBLE)]
     print("\n" + ", ".join(f"{number} {name}" for name, number in numbers))
 
