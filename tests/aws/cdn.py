@@ -5,7 +5,9 @@ import re
 import time
 import urllib.parse
 
+from botocore.exceptions import BotoCoreError, ClientError
 from report import NotPossible
+from signals import ignore_signals, stop_on_signals
 from target import unique
 
 # CloudFront caches other errors for 10 s by default.
@@ -17,6 +19,7 @@ READS_MAX = 5
 FRESH_SECONDS = 65
 POLICY_SECONDS_MAX = 120
 POLICY = "verification-outage"
+DELETIONS_MAX, DELETION_SECONDS = 5, 2
 ORIGIN = {"Origin": "https://a.test"}
 
 
@@ -77,18 +80,24 @@ def badges_survive_while_badge_api_cannot_read(target):
     }
     policy = {"RoleName": target.resources["BadgeApiRole"], "PolicyName": POLICY}
     iam = target.aws("iam")
-    iam.put_role_policy(**policy, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement}))
+    # Without the right to delete the policy, it must not be put. A run that was killed may have left it.
+    delete_policy(iam, policy)
     try:
-        started = time.monotonic()
-        while target.client.badge_and_status(unique("unread")) != ("unavailable", 503):
-            if time.monotonic() > started + POLICY_SECONDS_MAX:
-                raise NotPossible(f"the policy of the role has no effect after {POLICY_SECONDS_MAX} s")
-            time.sleep(2)
-        time.sleep(FRESH_SECONDS)
-        kept = target.client.badge_and_status(branch)
-        assert kept == ("190 passed", 200), f"{kept} after {FRESH_SECONDS} s"
+        try:
+            iam.put_role_policy(**policy, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement}))
+            started = time.monotonic()
+            while target.client.badge_and_status(unique("unread")) != ("unavailable", 503):
+                if time.monotonic() > started + POLICY_SECONDS_MAX:
+                    raise NotPossible(f"the policy of the role has no effect after {POLICY_SECONDS_MAX} s")
+                time.sleep(2)
+            time.sleep(FRESH_SECONDS)
+            kept = target.client.badge_and_status(branch)
+            assert kept == ("190 passed", 200), f"{kept} after {FRESH_SECONDS} s"
+        finally:
+            ignore_signals()
     finally:
-        iam.delete_role_policy(**policy)
+        delete_policy_or_fail(iam, policy)
+    stop_on_signals()
     target.until(lambda: badge(unique("unread")) == "no results", "badge-api cannot read again")
     return f"190 passed after {FRESH_SECONDS} s, and 503 for a new branch"
 
@@ -111,8 +120,8 @@ def errors_of_the_edge_allow_any_origin(target):
     target.needs_aws("adds no headers in its CDN")
     for method, path, status in (("PUT", new_badge(target), 403), ("DELETE", "/tests/results", 404)):
         response = target.read(path, method, headers=ORIGIN)
-        seen = (response.status, response.headers.get("access-control-allow-origin"))
-        assert seen == (status, "*"), f"{seen} for {method} {path}"
+        actual = (response.status, response.headers.get("access-control-allow-origin"))
+        assert actual == (status, "*"), f"{actual} for {method} {path}"
     return "403 and 404 with *"
 
 
@@ -121,8 +130,8 @@ def preflight_requests_succeed(target):
     target.needs_aws("answers OPTIONS itself; the black-box suite sends preflight requests there")
     for path in (new_badge(target), "/health", f"/tests/results/{target.repository}"):
         response = target.read(path, "OPTIONS", headers={**ORIGIN, "Access-Control-Request-Method": "GET"})
-        seen = (response.status, response.headers.get("access-control-allow-origin"))
-        assert seen == (204, "*"), f"{seen} for {path}"
+        actual = (response.status, response.headers.get("access-control-allow-origin"))
+        assert actual == (204, "*"), f"{actual} for {path}"
     return "204 and *"
 
 
@@ -133,6 +142,26 @@ def clear_text_is_redirected_or_rejected(target):
     statuses = [target.read(path, url=url).status for path in ("/health", f"/tests/results/{target.repository}")]
     assert statuses == [301, 403], statuses
     return "301 and 403"
+
+
+def delete_policy(iam, policy):
+    """Deletes an inline policy of a role, if there is one."""
+    try:
+        iam.delete_role_policy(**policy)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
+
+
+def delete_policy_or_fail(iam, policy):
+    """Deletes the policy, and repeats that after an error. A policy that remains fails the check, whatever the error is."""
+    for _ in range(DELETIONS_MAX):
+        try:
+            return delete_policy(iam, policy)
+        except (BotoCoreError, ClientError) as error:
+            last = error
+        time.sleep(DELETION_SECONDS)
+    raise AssertionError(f"the policy {policy['PolicyName']} of {policy['RoleName']} remains; delete it: {last}")
 
 
 def new_badge(target):

@@ -1,6 +1,5 @@
-"""Checks a deployed stack, and reports what each check expected and saw."""
+"""Checks a deployed stack, and reports the expected and the actual result of each check."""
 
-import signal
 import sys
 
 import cdn
@@ -12,6 +11,7 @@ import permissions
 import suite
 from botocore.exceptions import BotoCoreError, ClientError
 from report import FAILED, print_json, print_table, run_check
+from signals import ignore_signals, stop_on_signals
 from target import Target, progress
 
 # Odd paths first, because the history is short then. What AWS records of the other checks comes later, and calls that the
@@ -44,7 +44,7 @@ def find(options):
 def the_repository_of_this_run_is_removed(target):
     """`badgesmith` removes the repository, and erases its results."""
     target.remove()
-    return target.repository
+    return f"removed {target.repository}"
 
 
 def main(options):
@@ -58,12 +58,17 @@ def main(options):
         fail("--record needs AWS, and AWS_ENDPOINT_URL is an emulator")
     outcomes = []
     try:
-        for check in CHECKS:
-            if not options.check or check.__name__ in options.check:
-                outcomes.append(run_check(check, target, options.skip))
+        try:
+            for check in CHECKS:
+                if not options.check or check.__name__ in options.check:
+                    outcomes.append(run_check(check, target, options.skip))
+        finally:
+            ignore_signals()
     finally:
         if target.registered:
             outcomes.append(run_check(the_repository_of_this_run_is_removed, target, []))
+            # No report follows after an interrupt.
+            progress(outcomes[-1]["actual"])
     if file := origins.write(target):
         progress(f"wrote {file}")
     if options.json:
@@ -73,14 +78,8 @@ def main(options):
     return int(any(outcome["outcome"] == FAILED for outcome in outcomes))
 
 
-def stop(*_):
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    # The repository is also removed after these signals.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+    stop_on_signals()
     try:
         sys.exit(main(command_line.parse()))
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ from botocore.config import Config
 from client import Client
 from deployment import Deployment
 from report import NotPossible
-from tools import run
+from tools import ProgramFailed, run
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {"IngestApi": "ingest-api", "Processor": "processor", "Refresher": "refresher", "BadgeApi": "badge-api"}
@@ -23,6 +23,10 @@ FUNCTIONS = {"IngestApi": "ingest-api", "Processor": "processor", "Refresher": "
 SHOWN_SECONDS_MAX = 120
 # The black-box suite sends hundreds of results.
 POSTS_PER_MINUTE = 10000
+NOT_FOUND = 3
+# docs/operations.md waits five minutes between both. The counts of SQS are up to a minute late.
+STORED_SECONDS_MAX, EMPTY_SECONDS, QUEUE_READ_SECONDS = 300, 60, 2
+QUEUE_COUNTS = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
 # IAM simulates a few calls a second.
 RETRIES = Config(retries={"mode": "standard", "max_attempts": 10})
 
@@ -76,13 +80,40 @@ class Target(Deployment):
     def client(self):
         """A client with the key of the repository, which this registers with `badgesmith`."""
         build()
-        key = self.operate("repo", "add", self.repository, "--posts-per-minute", str(POSTS_PER_MINUTE))["key"]
+        # Before the command, which may have registered it when it is interrupted or fails.
         self.registered = True
+        key = self.operate("repo", "add", self.repository, "--posts-per-minute", str(POSTS_PER_MINUTE))["key"]
         return Client(self.url, key, self.repository)
 
     def remove(self):
-        """Removes the repository and its results."""
-        self.operate("repo", "remove", self.repository, "--yes")
+        """Removes the repository, waits until its results are stored, and erases them. A failed step does not stop the next."""
+        errors = []
+        for step in (self.unregister, self.wait_until_stored, self.erase):
+            try:
+                step()
+            except (Exception, SystemExit) as error:
+                errors.append(str(error))
+        assert not errors, f"failed to remove {self.repository}: " + "\n".join(errors)
+
+    def unregister(self):
+        try:
+            self.operate("repo", "remove", self.repository, "--yes")
+        except ProgramFailed as error:
+            if error.status != NOT_FOUND:
+                raise
+
+    def wait_until_stored(self):
+        """Waits until the results queue is empty, or for five minutes, because others may send results, too."""
+        deadline, reads = time.monotonic() + STORED_SECONDS_MAX, 0
+        # The emulator counts exactly.
+        reads_min = 1 if self.emulator else EMPTY_SECONDS // QUEUE_READ_SECONDS
+        while reads < reads_min and time.monotonic() < deadline:
+            time.sleep(QUEUE_READ_SECONDS)
+            url = self.outputs["ResultsQueueUrl"]
+            counts = self.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=QUEUE_COUNTS)["Attributes"]
+            reads = 0 if any(int(counts[name]) for name in QUEUE_COUNTS) else reads + 1
+
+    def erase(self):
         self.operate("repo", "erase", self.repository, "--yes")
 
     def read(self, path, method="GET", url=None, headers=None, body=None):

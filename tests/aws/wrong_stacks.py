@@ -1,6 +1,8 @@
-"""Each check accepts a right stack, and rejects a wrong one. A few lines imitate AWS, as far as the checks see it."""
+"""Each check accepts a right stack, and rejects a wrong one, and a run cleans up. A few lines imitate AWS, as far as the checks
+need it."""
 
 import json
+import signal
 import time
 import unittest
 import urllib.parse
@@ -15,10 +17,14 @@ import observability
 import origins
 import permissions
 import suite
+from botocore.exceptions import ClientError
 from report import FAILED, NOT_POSSIBLE, OK, run_check
-from target import FUNCTIONS, Response, Target
+from signals import NUMBERS, stop_on_signals
+from target import FUNCTIONS, NOT_FOUND, Response, Target
+from tools import ProgramFailed
 
 NOW = time.time()
+UPDATED = NOW - 3600
 OLD = datetime(2026, 1, 1, tzinfo=timezone.utc)
 TABLES = ("TestResultsTableName", "NoncesTableName", "PackagesTableName", "SecretsTableName")
 QUEUES = tuple(permissions.QUEUES.values())
@@ -70,6 +76,7 @@ class Stack(Target):
         self.emulator, self.url, self.name, self.region, self.account = "", "https://cdn.test", "s", "eu-west-1", "1"
         self.partition, self.repository, self.started, self.created = "aws", "verification/1", NOW, OLD
         self.captured, self.registered, self.stored, self.copies, self.outage = {}, False, [], {}, None
+        self.commands, self.queued = [], 0
         self.options = SimpleNamespace(outage=True, flood=True, upstream=None)
         self.parameters = {"Architecture": "arm64", "Tracing": "Active", "PostsPerSecond": "100", "PublicUrl": ""}
         names = (*TABLES, *QUEUES, "SecretPrefix", "EventBusName", "MasterKeyArn", "AlarmTopicArn")
@@ -80,8 +87,11 @@ class Stack(Target):
             "decodes": 2, "url_decodes": 0, "survives": True, "limit": 10, "statuses": (200, 429), "private": True,
             "caches": True, "forwards_all": False, "error_age": False, "error_seconds": 1, "copies_host": True, "cors": True,
             "clear_text": False,
-            "drops": "Authorization", "foreign_right": None, "item_conditions": True, "init_ms": 35, "linked": True,
+            "drops": "Authorization", "foreign_right": None, "missing_right": None, "item_conditions": True, "linked": True,
+            # A few starts may be slow.
+            "reported_ms": (35, 40, 900), "traced_ms": (35, 40, 900),
             "metrics": observability.METRICS, "subscription": "arn:aws:sns", "denied": [], "architecture": "arm64",
+            "failed_puts": 0, "failed_deletions": 1, "failing_commands": {},
         }
         for name, value in {**right, **wrong}.items():
             assert name in right, name
@@ -91,6 +101,15 @@ class Stack(Target):
 
     def aws(self, service):
         return Aws(self)
+
+    def operate(self, *command, environment=None):
+        name = command[1]
+        self.commands.append(f"{name} with {self.queued} queued")
+        if name != "add":
+            interrupt()
+        if status := self.failing_commands.get(name):
+            raise ProgramFailed(["badgesmith", *command], status, "error: no")
+        return {"key": "key"}
 
     def read(self, path, method="GET", url=None, headers=None, body=None):
         plain, query = path.split("?")[0], urllib.parse.parse_qs(path.partition("?")[2])
@@ -143,7 +162,19 @@ class Aws:
         return SimpleNamespace(paginate=lambda **parameters: [getattr(self, operation)(**parameters)])
 
     def get_function_configuration(self, FunctionName):
-        return {"Architectures": [self.stack.architecture], "TracingConfig": {"Mode": "Active"}, "Role": FunctionName}
+        return {
+            "Architectures": [self.stack.architecture], "TracingConfig": {"Mode": "Active"}, "Role": FunctionName,
+            "LastModified": datetime.fromtimestamp(UPDATED, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
+        }
+
+    def get_queue_attributes(self, QueueUrl, AttributeNames):
+        assert QueueUrl == self.stack.outputs["ResultsQueueUrl"]
+        counts = {name: "0" for name in AttributeNames}
+        if self.stack.queued:
+            # The processor has received the last messages.
+            counts["ApproximateNumberOfMessagesNotVisible"] = str(self.stack.queued)
+            self.stack.queued -= 1
+        return {"Attributes": counts}
 
     def get_stage(self, **_):
         reads = {"ThrottlingRateLimit": self.stack.limit, "ThrottlingBurstLimit": self.stack.limit}
@@ -158,9 +189,17 @@ class Aws:
         statement = json.loads(PolicyDocument)["Statement"]
         keys = statement["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"]
         assert all("#verification#1" in key for key in keys), "affects other repositories"
+        if self.stack.failed_puts:
+            raise client_error("AccessDenied")
         self.stack.outage = True
 
     def delete_role_policy(self, **_):
+        if not self.stack.outage:
+            raise client_error("NoSuchEntity")
+        interrupt()
+        if self.stack.failed_deletions:
+            self.stack.failed_deletions -= 1
+            raise client_error("AccessDenied")
         self.stack.outage = None
 
     def simulate_principal_policy(self, PolicySourceArn, ActionNames, ResourceArns, ContextEntries):
@@ -175,7 +214,8 @@ class Aws:
         def may(action):
             items = permissions.ALLOWED_ITEMS[PolicySourceArn].get(action.split(":")[1])
             fits = key is None or items is None or key in items
-            return action in allowed and fits or (name, action) == self.stack.foreign_right
+            right = name, action
+            return action in allowed and fits and right != self.stack.missing_right or right == self.stack.foreign_right
 
         return {"EvaluationResults": [
             {"EvalActionName": action, "EvalDecision": "allowed" if may(action) else "implicitDeny"} for action in ActionNames
@@ -184,8 +224,8 @@ class Aws:
     def filter_log_events(self, logGroupName, startTime, filterPattern):
         if "AccessDenied" in filterPattern:
             return {"events": [{"message": message} for message in self.stack.denied]}
-        report = {"record": {"metrics": {"initDurationMs": self.stack.init_ms}}}
-        return {"events": [{"message": json.dumps(report)}]}
+        latest = [ms for at, ms in inits(self.stack.reported_ms) if at * 1000 >= startTime]
+        return {"events": [{"message": json.dumps({"record": {"metrics": {"initDurationMs": ms}}})} for ms in latest]}
 
     def get_trace_summaries(self, FilterExpression, **_):
         return {"TraceSummaries": [{"Id": FilterExpression}]}
@@ -193,14 +233,37 @@ class Aws:
     def batch_get_traces(self, TraceIds):
         name = TraceIds[0].split('"')[1]
         trace_id = "1" if self.stack.linked or name == "s-ingest-api" else "2"
-        init = {"name": "Initialization", "start_time": 1.0, "end_time": 1.0 + self.stack.init_ms / 1000}
-        return {"Traces": [{"Segments": [{"Document": json.dumps({"name": name, "trace_id": trace_id, "subsegments": [init]})}]}]}
+        parts = [
+            {"name": "Initialization", "start_time": at, "end_time": at + ms / 1000} for at, ms in inits(self.stack.traced_ms)
+        ]
+        return {"Traces": [{"Segments": [{"Document": json.dumps({"name": name, "trace_id": trace_id, "subsegments": parts})}]}]}
 
-    def list_metrics(self, **_):
-        return {"Metrics": [{"MetricName": name} for name in self.stack.metrics]}
+    def list_metrics(self, RecentlyActive=None, **_):
+        # Without it, CloudWatch also lists what was recorded two weeks ago.
+        return {"Metrics": [{"MetricName": name} for name in (self.stack.metrics if RecentlyActive else observability.METRICS)]}
 
     def list_subscriptions_by_topic(self, TopicArn):
         return {"Subscriptions": [{"Endpoint": "a@example.org", "SubscriptionArn": self.stack.subscription}]}
+
+
+def inits(latest):
+    """Times and milliseconds of the latest starts, and of slow ones of the version before."""
+    return [(UPDATED + 60, ms) for ms in latest] + [(UPDATED - 60, 900)] * 5
+
+
+def client_error(code):
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "an operation")
+
+
+def interrupt():
+    """Sends each signal that stops a run."""
+    for number in NUMBERS:
+        signal.raise_signal(number)
+
+
+def registers(target):
+    """A check that only registers the repository."""
+    target.client
 
 
 # Each check, and what is wrong with the stacks that it must reject.
@@ -222,13 +285,16 @@ WRONG = {
     cdn.errors_of_the_edge_allow_any_origin: [{"cors": False}],
     cdn.preflight_requests_succeed: [{"cors": False}],
     cdn.clear_text_is_redirected_or_rejected: [{"clear_text": True}],
-    cdn.badges_survive_while_badge_api_cannot_read: [{"survives": False}],
+    cdn.badges_survive_while_badge_api_cannot_read: [{"survives": False}, {"failed_deletions": 1000}],
     permissions.roles_allow_exactly_the_calls_of_their_functions: [
         {"foreign_right": ("TestResultsTable", "dynamodb:DeleteTable")}, {"foreign_right": ("another table", "dynamodb:GetItem")},
         {"foreign_right": ("secret other", "secretsmanager:GetSecretValue")},
+        {"missing_right": ("ResultsQueue", "sqs:SendMessage")}, {"missing_right": ("PackagesTable index", "dynamodb:Query")},
     ],
-    permissions.roles_allow_only_the_items_of_their_functions: [{"item_conditions": False}],
-    observability.cold_starts_are_short: [{"init_ms": 900}],
+    permissions.roles_allow_only_the_items_of_their_functions: [
+        {"item_conditions": False}, {"missing_right": ("SecretsTable", "dynamodb:PutItem")},
+    ],
+    observability.cold_starts_are_short: [{"reported_ms": (35, 900, 900)}, {"traced_ms": (35, 900, 900)}],
     observability.traces_connect_a_post_with_its_storage: [{"linked": False}],
     observability.functions_record_their_metrics: [{"metrics": ["RefreshLag"]}],
     observability.alarms_reach_someone: [{"subscription": "PendingConfirmation"}],
@@ -236,7 +302,7 @@ WRONG = {
 }
 
 
-class WrongStacks(unittest.TestCase):
+class Checks(unittest.TestCase):
     def setUp(self):
         # Time passes at once, and progress is not printed.
         clock = iter(range(10**9))
@@ -245,11 +311,17 @@ class WrongStacks(unittest.TestCase):
         ):
             replaced.start()
             self.addCleanup(replaced.stop)
+        for number in NUMBERS:
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        stop_on_signals()
 
+
+class WrongStacks(Checks):
     def outcome(self, check, **wrong):
         stack = Stack(**wrong)
+        stop_on_signals()
         outcome = run_check(check, stack, [])
-        self.assertIsNone(stack.outage, "the policy of the role remains")
+        self.assertTrue(stack.outage is None or stack.failed_deletions, "the policy of the role remains")
         return outcome
 
     def test_a_check_accepts_a_right_stack_and_rejects_a_wrong_one(self):
@@ -266,6 +338,79 @@ class WrongStacks(unittest.TestCase):
             stack = Stack()
             stack.options = SimpleNamespace(outage=False, flood=False)
             self.assertEqual(run_check(check, stack, [])["outcome"], NOT_POSSIBLE)
+
+
+class Cleanup(Checks):
+    """Each cleanup gets all signals."""
+
+    def run_main(self, stack, *checks):
+        """Runs checks. Returns their outcomes, or `None` if they were interrupted, and the progress."""
+        del stack.__dict__["client"]
+        options = SimpleNamespace(list=False, check=[], skip=[], record=False, json=False, stack="s")
+        with (
+            mock.patch("main.find", lambda _: stack), mock.patch("main.CHECKS", checks), mock.patch("target.build"),
+            mock.patch("main.progress") as progress, mock.patch("main.print_table") as table,
+        ):
+            try:
+                main.main(options)
+            except KeyboardInterrupt:
+                pass
+        outcomes = {outcome["check"]: outcome for outcome in table.call_args.args[0]} if table.called else None
+        return outcomes, [call.args[0] for call in progress.call_args_list]
+
+    def test_a_policy_that_remains_fails_the_check_and_is_named(self):
+        outcome = run_check(cdn.badges_survive_while_badge_api_cannot_read, Stack(failed_deletions=1000), [])
+        self.assertEqual(outcome["outcome"], FAILED)
+        self.assertIn("the policy verification-outage of BadgeApiRole remains; delete it", outcome["actual"])
+
+    def test_a_policy_that_may_not_be_put_is_a_missing_right(self):
+        outcome = run_check(cdn.badges_survive_while_badge_api_cannot_read, Stack(failed_puts=1), [])
+        self.assertEqual(outcome["outcome"], NOT_POSSIBLE, outcome)
+
+    def test_the_policy_is_deleted_after_an_interrupt(self):
+        stack = Stack()
+        with mock.patch.object(stack.client, "badge_and_status", side_effect=lambda branch: interrupt()):
+            # Not while it waits for its first badge.
+            stack.until_shown = lambda branch: 0
+            with self.assertRaises(KeyboardInterrupt):
+                run_check(cdn.badges_survive_while_badge_api_cannot_read, stack, [])
+        self.assertIsNone(stack.outage)
+
+    def test_the_repository_is_removed_after_an_interrupt(self):
+        stack = Stack()
+        outcomes, progress = self.run_main(stack, registers, lambda target: interrupt())
+        self.assertIsNone(outcomes)
+        self.assertEqual([command.split()[0] for command in stack.commands], ["add", "remove", "erase"])
+        self.assertEqual(progress, ["removed verification/1"])
+
+    def test_a_failed_registration_is_removed(self):
+        # The registration may have been stored or not.
+        for status in (0, NOT_FOUND):
+            stack = Stack(failing_commands={"add": 1, "remove": status})
+            outcomes, _ = self.run_main(stack, registers)
+            self.assertEqual(outcomes["registers"]["outcome"], FAILED)
+            self.assertEqual(outcomes["the_repository_of_this_run_is_removed"]["outcome"], OK)
+            self.assertEqual([command.split()[0] for command in stack.commands], ["add", "remove", "erase"])
+
+    def test_results_are_erased_after_a_failed_removal(self):
+        stack = Stack(failing_commands={"remove": 1})
+        outcomes, progress = self.run_main(stack, registers)
+        self.assertEqual(outcomes["the_repository_of_this_run_is_removed"]["outcome"], FAILED)
+        self.assertEqual([command.split()[0] for command in stack.commands], ["add", "remove", "erase"])
+        self.assertIn("failed to remove verification/1: error: badgesmith repo remove", progress[0])
+
+    def test_results_are_erased_when_none_is_queued(self):
+        stack = Stack()
+        stack.queued = 3
+        self.run_main(stack, registers)
+        self.assertEqual(stack.commands, ["add with 3 queued", "remove with 3 queued", "erase with 0 queued"])
+
+    def test_results_are_erased_although_the_queue_never_becomes_empty(self):
+        stack = Stack()
+        stack.queued = 10**6
+        outcomes, _ = self.run_main(stack, registers)
+        self.assertEqual(outcomes["the_repository_of_this_run_is_removed"]["outcome"], OK)
+        self.assertTrue(stack.commands[-1].startswith("erase"), stack.commands)
 
 
 if __name__ == "__main__":

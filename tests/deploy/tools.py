@@ -6,6 +6,14 @@ import subprocess
 from contextlib import contextmanager
 
 
+class ProgramFailed(SystemExit):
+    """A program failed. This one then fails with the same output, unless it catches this."""
+
+    def __init__(self, command, status, output):
+        super().__init__(f"error: {' '.join(map(str, command))} failed with status {status}" + (f":\n{output}" if output else ""))
+        self.status = status
+
+
 @contextmanager
 def background(*command, cwd, environment, log):
     """Runs a command with low priority during the `with` block, which gets a function that waits for it."""
@@ -17,7 +25,7 @@ def background(*command, cwd, environment, log):
 
     def wait():
         if process.wait():
-            raise SystemExit(f"error: {' '.join(map(str, command))} failed with status {process.returncode}:\n{log.read_text()}")
+            raise ProgramFailed(command, process.returncode, log.read_text())
 
     try:
         yield wait
@@ -46,5 +54,4 @@ def run(*command, cwd=None, environment=None, quiet=False, capture=False, answer
     if capture and not process.returncode:
         return output
     if process.returncode:
-        printed = "".join(filter(None, (output, errors)))
-        raise SystemExit(f"error: {' '.join(map(str, command))} failed with status {process.returncode}" + (f":\n{printed}" if printed else ""))
+        raise ProgramFailed(command, process.returncode, "".join(filter(None, (output, errors))))
