@@ -91,7 +91,7 @@ class Stack(Target):
             # A few starts may be slow.
             "reported_ms": (35, 40, 900), "traced_ms": (35, 40, 900),
             "metrics": observability.METRICS, "subscription": "arn:aws:sns", "denied": [], "architecture": "arm64",
-            "failed_puts": 0, "failed_deletions": 1, "failing_commands": {},
+            "may_put": True, "may_delete": True, "failed_deletions": 1, "failing_commands": {},
         }
         for name, value in {**right, **wrong}.items():
             assert name in right, name
@@ -189,11 +189,13 @@ class Aws:
         statement = json.loads(PolicyDocument)["Statement"]
         keys = statement["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"]
         assert all("#verification#1" in key for key in keys), "affects other repositories"
-        if self.stack.failed_puts:
+        if not self.stack.may_put:
             raise client_error("AccessDenied")
         self.stack.outage = True
 
     def delete_role_policy(self, **_):
+        if not self.stack.may_delete:
+            raise client_error("AccessDenied")
         if not self.stack.outage:
             raise client_error("NoSuchEntity")
         interrupt()
@@ -363,9 +365,17 @@ class Cleanup(Checks):
         self.assertEqual(outcome["outcome"], FAILED)
         self.assertIn("the policy verification-outage of BadgeApiRole remains; delete it", outcome["actual"])
 
-    def test_a_policy_that_may_not_be_put_is_a_missing_right(self):
-        outcome = run_check(cdn.badges_survive_while_badge_api_cannot_read, Stack(failed_puts=1), [])
-        self.assertEqual(outcome["outcome"], NOT_POSSIBLE, outcome)
+    def test_without_the_rights_to_put_and_delete_the_policy_it_is_not_put(self):
+        for missing in ("may_put", "may_delete"):
+            stack = Stack(**{missing: False})
+            outcome = run_check(cdn.badges_survive_while_badge_api_cannot_read, stack, [])
+            self.assertEqual(outcome["outcome"], NOT_POSSIBLE, outcome)
+            self.assertIsNone(stack.outage)
+
+    def test_only_the_first_signal_interrupts(self):
+        with self.assertRaises(KeyboardInterrupt):
+            interrupt()
+        interrupt()
 
     def test_the_policy_is_deleted_after_an_interrupt(self):
         stack = Stack()
