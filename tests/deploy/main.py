@@ -134,7 +134,7 @@ def check_as_on_aws(stack, *options, not_possible=frozenset()):
     for check in checks:
         print(f"{check['check'].replace('_', ' ')}: {check['outcome']}, {check['actual']}")
     differing = not_possible ^ {check["check"] for check in checks if check["outcome"] == "not possible here"}
-    assert not differing, f"expected others to be not possible: {sorted(differing)} differ"
+    assert not differing, f"the checks that are not possible are not the expected ones; the difference: {sorted(differing)}"
 
 
 @contextmanager
