@@ -36,7 +36,7 @@ docs:
 bench:
     .ci/run bench
 
-# Two minutes of simulated faults
+# The pipeline with simulated faults, for two minutes
 simulation:
     .ci/run simulation
 
@@ -80,10 +80,10 @@ fuzz TARGET *OPTIONS: _fuzz-lock
         target/fuzz/corpus/{{TARGET}} tests/fuzz/corpus/{{TARGET}} \
         {{ if TARGET == "test_report" { "test-reports/tests/fixtures" } else { "" } }} -- {{OPTIONS}}
 
-# Make an input that breaks a property smaller
+# Shrink an input that breaks a property
 fuzz-shrink TARGET FILE: _fuzz-lock
     cargo +nightly fuzz tmin --fuzz-dir tests/fuzz --target-dir target/fuzz {{TARGET}} {{FILE}}
 
-# The fuzz targets use the versions of the workspace.
+# The fuzz targets use the dependency versions of the workspace.
 _fuzz-lock:
     cp Cargo.lock tests/fuzz/Cargo.lock

@@ -1,4 +1,4 @@
-//! `badgesmith import`: the test results of the .NET service.
+//! `badgesmith import`: imports the test results of the .NET service.
 
 mod conversion;
 mod export;
@@ -27,9 +27,9 @@ use crate::output::Output;
 use crate::stack::{Resource, Target};
 use crate::terminal::Progress;
 
-/// Items that are read, and not sent yet.
+/// The most items that are read ahead of sending.
 const ITEMS_MAX: usize = 100;
-/// How often messages are sent that the queue does not accept.
+/// The most attempts to send a message.
 const SEND_ATTEMPTS: u32 = 5;
 /// The longest wait before the second attempt. It doubles before each further one.
 const SEND_BACKOFF: Duration = Duration::from_millis(200);
@@ -48,13 +48,13 @@ const EXAMPLES: &str = "  Export the table of the .NET service, and see what wou
 #[derive(Debug, Args)]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
-    /// Export of the .NET service's table, the output of `aws dynamodb scan`; - for stdin
+    /// Output of `aws dynamodb scan` for the table of the .NET service; - for stdin
     #[arg(value_name = "FILE")]
     export: PathBuf,
-    /// Repository whose results to import [default: all repositories]
+    /// Repository to import [default: all repositories]
     #[arg(long, value_name = "OWNER/REPO")]
     repo: Option<Repository>,
-    /// Branch in its original case, because the export has branches in lower case; can be repeated
+    /// Original case of a branch, which the export has in lower case; can be repeated
     #[arg(long = "branch", value_name = "BRANCH")]
     branches: Vec<Branch>,
     /// Show what would be sent, without sending it
@@ -67,8 +67,8 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) async fn run(&self) -> Result<Output, CliError> {
         let branches = BranchNames::new(&self.branches).map_err(|(one, other)| {
-            let expected = "expected each branch in one case only";
-            CliError::Usage(format!("--branch: {expected}, but found {one} and {other}"))
+            let advice = "name each branch only once";
+            CliError::Usage(format!("--branch: {one} and {other} differ only in case; {advice}"))
         })?;
         let export = open(&self.export)?;
         let stack = self.target.find().await?;
@@ -102,7 +102,7 @@ struct Import<'a> {
     branches: BranchNames,
     /// Results to send, at most [`Queue::BATCH`].
     batch: Vec<ResultMessage>,
-    /// The number of results of each repository that were sent.
+    /// The number of results sent for each repository.
     sent: HashMap<Repository, usize>,
     summary: ImportedResults,
     progress: Progress,
@@ -135,7 +135,7 @@ impl Import<'_> {
             let key = conversion::key_of(item);
             let advice = "export the table of the .NET service instead";
             return Err(CliError::Failed(format!(
-                "the export is of a table of this service, with the item {key}; {advice}"
+                "the export comes from a table of this service: it contains the item {key}; {advice}"
             )));
         }
         if self.options.repo.as_ref().is_some_and(|repository| !conversion::belongs_to(item, repository)) {
@@ -155,7 +155,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Sends the batch. Results that the queue does not accept are sent again.
+    /// Sends the batch, and retries the results that the queue rejects.
     async fn send(&mut self) -> Result<(), CliError> {
         let mut backoff = SEND_BACKOFF;
         let mut attempts = 0;
@@ -175,7 +175,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Sends the batch, which keeps the results that the queue does not accept. Returns the reason for the first of them.
+    /// Sends the batch once. The results that the queue rejects stay in it. Returns why the first one was rejected.
     async fn send_once(&mut self) -> Result<Option<String>, CliError> {
         let batch = std::mem::take(&mut self.batch);
         let outcome = if self.options.dry_run { None } else { Some(self.queue.send_results(&batch).await?) };

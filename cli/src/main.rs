@@ -61,8 +61,8 @@ enum Command {
     Doctor(doctor::Options),
     /// Import the test results of the .NET service
     ///
-    /// Reads an export of its table, and sends the results to the processor, so that badges and history continue. Importing
-    /// a result again changes nothing, and an older result never replaces a newer one. Items that are not valid here are
+    /// Reads an export of its table, and sends the results to the results queue, from which the processor stores them.
+    /// Importing a result again changes nothing, and an older result never replaces a newer one. Invalid items are
     /// skipped and listed, and the command then exits with 1.
     Import(import::Options),
     /// Print a shell completion script

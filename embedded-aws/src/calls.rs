@@ -24,8 +24,9 @@ type Answer = Box<dyn FnOnce(&rusqlite::Result<()>) + Send>;
 /// The calls to one database; clones share them.
 #[derive(Clone)]
 pub(crate) enum Calls {
-    /// Nothing waits for a disk, so a call runs where it arrives.
+    /// A database in memory. No call waits for a disk, so each runs on the thread of its caller.
     Memory,
+    /// A database on disk.
     Disk(Arc<Shared>),
 }
 
@@ -88,8 +89,8 @@ impl Calls {
         })))
     }
 
-    /// Runs `work`; for a database on disk, on a thread that may block. Its result, also an error such as a failed
-    /// condition, is returned when all commits that led to it are on disk.
+    /// Runs `work`; for a database on disk, on a thread that may block. Returns its result, even an error such as a
+    /// failed condition, only when all commits that led to it are on disk.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,

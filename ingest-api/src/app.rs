@@ -228,7 +228,8 @@ fn read(request: Request<'_>) -> Result<Unverified<'_>, SubmitError> {
     Unverified::read(request, target.as_ref())
 }
 
-/// Reads the submission in a request, and makes no call, so its proof is not verified. Only fuzz targets use it.
+/// Reads the submission in a request without verifying its proof, which would need calls to AWS. Only fuzz targets use
+/// this.
 ///
 /// # Errors
 /// The response to the client.

@@ -186,13 +186,13 @@ mod tests {
         event(&request.body(Bytes::from_static(body)).unwrap(), &Clock::System).unwrap()
     }
 
-    /// What the origins got of requests on AWS. Its `about` describes it.
+    /// Paths and headers that reached the origins on AWS. The field `about` of the file describes them.
     fn captures() -> Vec<Value> {
         let recorded: Value = serde_json::from_str(include_str!("gateway/origins.json")).unwrap();
         recorded["captures"].as_array().unwrap().clone()
     }
 
-    /// The branch in the path of a result or of a redirect, as the functions understand it.
+    /// The branch that the functions read from the path of a result or of a redirect.
     fn branch_in(raw_path: &str) -> Option<String> {
         match Route::parse(raw_path, None)? {
             Route::Submit(target) => target.map(|target| target.branch.into_owned()),

@@ -1,4 +1,4 @@
-//! The inputs of the fuzz targets, replayed.
+//! Replays the inputs of the fuzz targets.
 
 use std::fs;
 use std::panic;
@@ -40,7 +40,7 @@ fn every_input_keeps_the_properties_of_its_target() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// The programs are built only by `cargo fuzz`, so each is a call of a function that is compiled here, too.
+/// Only `cargo fuzz` builds the programs, so each must only call its function, which is also compiled here.
 #[test]
 fn every_target_has_a_program() {
     let manifest = fs::read_to_string(root().join("tests/fuzz/Cargo.toml")).unwrap();
@@ -55,13 +55,13 @@ fn every_target_has_a_program() {
     assert_eq!(inputs(&programs).len(), TARGETS.len());
 }
 
-/// What the manifest in this folder requires of a crate.
+/// The requirement for a crate in the manifest of this folder.
 fn requirement(folder: &str, name: &str) -> Option<String> {
     let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
     manifest.lines().find_map(|line| line.strip_prefix(&format!("{name} = "))).map(str::to_owned)
 }
 
-/// The major version in a requirement, or the first two numbers of one below 1.0. `None` for a path.
+/// The major version in a requirement, or the first two numbers if it is below 1.0. `None` for a path.
 fn major(requirement: &str) -> Option<String> {
     let version = requirement.split('"').nth(1)?;
     let numbers = if version.starts_with("0.") { 2 } else { 1 };
@@ -69,7 +69,7 @@ fn major(requirement: &str) -> Option<String> {
     major.starts_with(|first: char| first.is_ascii_digit()).then_some(major)
 }
 
-/// The manifest of the programs is not in the workspace, which would check it.
+/// The workspace does not check the manifest of the programs.
 #[test]
 fn the_targets_use_the_dependencies_of_the_workspace() {
     for (file, source) in sources(&["tests/fuzz/src"]) {

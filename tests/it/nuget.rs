@@ -217,8 +217,8 @@ async fn a_failed_page_changes_nothing() {
     for (how, tries) in [(status(404, &[]), 1), (UpstreamFault::Garbage, 1), (status(500, &[]), 4)] {
         upstream.plan_fault("/page/", how.clone(), ALWAYS);
         assert_eq!(refresh(&world, LONGEST_BACKOFF).await.failed, 1, "{how:?}");
-        // The four pages are requested at once; one may fail before another is requested, and three may arrive after
-        // the refresh before this one has failed.
+        // The four pages are requested at once. One may fail before another is requested, and three requests of the
+        // previous refresh may arrive after it has failed.
         let requests = requests_to(&upstream, "/page/").len();
         assert!((tries..=4 * tries + 3).contains(&requests), "{how:?}: {requests}");
         assert_eq!(world.version("nuget/acme.kit").await, "1.199.0", "{how:?}");

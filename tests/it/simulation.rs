@@ -1,4 +1,4 @@
-//! The simulation itself. `.ci/run simulation` runs many more seeds.
+//! The simulation is deterministic. `.ci/run simulation` runs many more seeds.
 
 use tests::simulation::{Keep, Schedule, run};
 

@@ -189,7 +189,7 @@ impl HttpConnector for Faults {
     }
 }
 
-/// `SendMessage`, for example.
+/// The operation of a request, such as `SendMessage`.
 pub(crate) fn operation(request: &HttpRequest) -> &str {
     let target = request.headers().get("x-amz-target").unwrap_or_default();
     target.rsplit('.').next().unwrap_or_default()

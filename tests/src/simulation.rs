@@ -1,5 +1,5 @@
-//! A deterministic simulation of the pipeline: the real functions in one thread, on virtual time, over the embedded AWS
-//! behind a network that loses, delays and doubles calls. One seed determines everything. See tests/README.md.
+//! A deterministic simulation of the pipeline: the real functions, in one thread and on virtual time, call the embedded
+//! AWS through a network that loses, delays and duplicates calls. One seed determines everything. See tests/README.md.
 
 mod client;
 mod instances;

@@ -44,7 +44,8 @@ const ISSUER: &str = "/_services/token";
 
 /// Both upstreams at one address. Clones share the server, which stops with the last of them.
 ///
-/// It has its own thread and runtime, so that a test's paused clock does not stop it, unless a test wants that.
+/// It has its own thread and runtime, so that a test's paused clock does not stop it. The exception is
+/// [`Self::start_in_this_runtime`].
 #[derive(Debug, Clone)]
 pub struct Upstream {
     running: Arc<Running>,
@@ -87,7 +88,7 @@ impl Upstream {
         Ok(Self { running: Arc::new(running) })
     }
 
-    /// The same in the caller's runtime and on its clock, until that runtime ends.
+    /// Starts both in the caller's runtime and on its clock, until that runtime ends.
     pub fn start_in_this_runtime() -> Self {
         let (listener, url, state) = listen("127.0.0.1:0").unwrap();
         tokio::spawn(accept(listener, Arc::clone(&state)));

@@ -137,7 +137,7 @@ impl World {
         update.remove_from_version_id(id).send().await.unwrap();
     }
 
-    /// Whether keys of the previous master key count, too.
+    /// Whether keys derived from the previous master key are valid too.
     pub async fn has_previous_master_key(&self) -> bool {
         let client = aws_sdk_secretsmanager::Client::new(&self.sdk_config());
         client.get_secret_value().secret_id(MASTER_KEY).version_stage("AWSPREVIOUS").send().await.is_ok()
@@ -312,12 +312,12 @@ impl World {
         self.instance_behind(SharedHttpClient::new(self.faults.clone()))
     }
 
-    /// The same, with another connection to [`Self::aws`].
+    /// The functions once more, with empty memory and this HTTP client to [`Self::aws`].
     pub fn instance_behind(&self, http_client: SharedHttpClient) -> Stack {
         Stack::new(&config_of_new_sandboxes(http_client), &self.upstreams, None, &self.clock)
     }
 
-    /// The configuration of an SDK with another connection to [`Self::aws`].
+    /// The SDK configuration with this HTTP client.
     pub fn config_behind(http_client: SharedHttpClient) -> SdkConfig {
         config_of_new_sandboxes(http_client)
     }

@@ -1,4 +1,4 @@
-//! Turns items of the .NET service into results of this one.
+//! Converts items of the .NET service to results of this one.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -24,12 +24,12 @@ pub(super) struct Problem {
     pub(super) expected: &'static str,
 }
 
-/// What becomes of an item.
+/// The outcome of a conversion.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Conversion {
-    /// A result, without the optional attributes that are not valid.
+    /// A result, without the invalid optional attributes, which are listed.
     Result(Box<TestResult>, Vec<Problem>),
-    /// Not a result that this service accepts.
+    /// This service does not accept the item.
     Invalid(Vec<Problem>),
     /// Older than the history of this service.
     Expired,
@@ -59,7 +59,7 @@ impl BranchNames {
     }
 }
 
-/// Whether an item is of this service, whose results have an id.
+/// Whether an item comes from this service. Only its results have an id.
 pub(super) fn is_of_this_service(item: &Item) -> bool {
     item.has("TestResultId")
 }
@@ -70,13 +70,13 @@ pub(super) fn belongs_to(item: &Item, repository: &Repository) -> bool {
     item.text(PK).is_some_and(|partition| partition.eq_ignore_ascii_case(&expected))
 }
 
-/// The partition and sort key of an item, for a person.
+/// The partition and sort key of an item, for output.
 pub(super) fn key_of(item: &Item) -> String {
     [PK, SK].map(|name| item.text(name).unwrap_or("?")).join(" ")
 }
 
-/// Converts an item. The id of its result depends on the whole item and on the branch, so that the same item always has
-/// the same id.
+/// Converts an item. The id of the result is derived from the whole item and the restored branch, so it is the same
+/// each time.
 pub(super) fn convert(item: &Item, branches: &BranchNames, now: Timestamp) -> Conversion {
     let mut fields = Fields { item, problems: Vec::new() };
     let (Some(partition), Some(sort)) = fields.keys() else {
@@ -107,7 +107,7 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The required attributes; `None` after a problem.
+    /// The required attributes; `None` if there is a problem with one.
     fn run(&mut self, now: Timestamp) -> Option<TestRun> {
         let owner: Option<Owner> = self.required("Owner", Owner::EXPECTED);
         let repo: Option<Repo> = self.required("Repo", Repo::EXPECTED);
@@ -116,7 +116,7 @@ impl<'a> Fields<'a> {
         let counts = self.counts();
         let timestamp = self.required("Timestamp", Timestamp::EXPECTED);
         let timestamp = timestamp.and_then(|timestamp: Timestamp| {
-            // It would stay the newest result of its branch.
+            // A result from the future would stay the newest of its branch.
             self.some(
                 "Timestamp",
                 "a time in the past",
@@ -152,7 +152,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The partition and sort key, which begins in the same way in both services.
+    /// The partition and sort key. Sort keys have the same prefix in both services.
     fn keys(&mut self) -> (Option<&'a str>, Option<&'a str>) {
         const EXPECTED: &str = "the key of a result";
         let sort = self.item.text(SK).filter(|sort| sort.starts_with(&ResultRange::All.prefix()));
@@ -164,7 +164,7 @@ impl<'a> Fields<'a> {
         self.some(attribute, expected, value)
     }
 
-    /// `NULL` and an empty text count as absent.
+    /// `NULL` and an empty string count as absent.
     fn optional<T: FromStr>(&mut self, attribute: &'static str, expected: &'static str) -> Option<T> {
         if self.item.text(attribute).is_none_or(str::is_empty) {
             return None;

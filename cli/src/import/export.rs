@@ -19,12 +19,12 @@ impl Item {
         self.0.contains_key(attribute)
     }
 
-    /// The value of an attribute of the type String.
+    /// The value of a String attribute.
     pub(super) fn text(&self, attribute: &str) -> Option<&str> {
         self.0.get(attribute)?.get("S")?.as_str()
     }
 
-    /// The value of an attribute of the type Number.
+    /// The value of a Number attribute.
     pub(super) fn number(&self, attribute: &str) -> Option<&str> {
         self.0.get(attribute)?.get("N")?.as_str()
     }
@@ -36,8 +36,8 @@ impl Item {
     }
 }
 
-/// Reads an export, one item at a time, and passes each to `receive` until that returns `false`. Returns whether the
-/// export has all items of the table.
+/// Reads an export, and passes one item at a time to `receive` until it returns `false`. Returns whether the export has
+/// all items of the table.
 ///
 /// # Errors
 /// When reading fails, or the text is not an export.

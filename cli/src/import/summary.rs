@@ -13,17 +13,17 @@ use super::export::Item;
 use crate::error::CliError;
 use crate::table::Table;
 
-/// The number of items with the same problem that are listed.
+/// The most items that are listed for a problem.
 const KEYS_MAX: usize = 10;
-/// The number of branches in lower case that the text lists.
+/// The most branches in lower case that the text lists.
 const BRANCHES_SHOWN_MAX: usize = 5;
-/// Branches that are in lower case nearly everywhere.
+/// Branches that rarely have capital letters.
 const USUAL_BRANCHES: [&str; 4] = ["main", "master", "develop", "dev"];
 
 #[derive(Debug, Serialize)]
 pub(super) struct ImportedResults {
     dry_run: bool,
-    /// Results that were sent or, in a dry run, would be.
+    /// Results that were sent or, in a dry run, would be sent.
     sent: usize,
     /// Items that are not valid results.
     skipped: usize,
@@ -34,9 +34,9 @@ pub(super) struct ImportedResults {
     pub(super) is_complete: bool,
     repositories: Vec<ImportedRepository>,
     problems: Vec<ProblemSummary>,
-    /// Branches of the results that `--branch` does not name, and that may have had capital letters.
+    /// Branches that may have had capital letters, and that `--branch` does not name.
     lower_case_branches: BTreeSet<String>,
-    /// Branches of `--branch` without results.
+    /// Branches that `--branch` names, but that have no results.
     unmatched_branches: Vec<String>,
     #[serde(skip)]
     branches: BTreeSet<String>,
@@ -61,7 +61,7 @@ struct ProblemSummary {
     keys: Vec<String>,
 }
 
-/// What a problem causes.
+/// The effect of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Effect {
@@ -87,7 +87,7 @@ impl ImportedResults {
         }
     }
 
-    /// Adds a result that was sent, of this branch.
+    /// Counts a result of this branch that was sent.
     pub(super) fn add_result(&mut self, branch: &Branch) {
         self.sent += 1;
         if !self.branches.contains(branch.as_str()) {
@@ -114,7 +114,7 @@ impl ImportedResults {
         }
     }
 
-    /// Adds how far the import came to the error that ended it.
+    /// Adds to the error how many results were sent before it.
     pub(super) fn explain(&self, error: CliError) -> CliError {
         if self.sent == 0 {
             return error;
@@ -123,7 +123,7 @@ impl ImportedResults {
         CliError::Failed(format!("{error}; {} before the error; {advice}", self.headline()))
     }
 
-    /// Finds branches of the results that `named`, the branches of `--branch`, does not have, and the other way round.
+    /// Compares the branches of the results with `named`, the branches from `--branch`.
     pub(super) fn check_branches(&mut self, named: &[Branch]) {
         let is_unmatched = |branch: &&Branch| !self.branches.contains(branch.as_str());
         self.unmatched_branches = named.iter().filter(is_unmatched).map(ToString::to_string).collect();
@@ -137,10 +137,10 @@ impl ImportedResults {
         self.lower_case_branches = branches.filter(may_have_capitals).collect();
     }
 
-    /// Adds the repositories, with the number of results that were sent, and looks up whether each one is registered.
+    /// Adds the repositories with their numbers of results, and looks up whether each is registered.
     ///
     /// # Errors
-    /// [`StoreError`] of the first lookup that failed, after which there is no other one.
+    /// [`StoreError`] of the first lookup that failed. No lookup follows it.
     pub(super) async fn check_registrations(
         &mut self,
         registrations: &Registrations,
@@ -162,7 +162,7 @@ impl ImportedResults {
         checked
     }
 
-    /// Whether the export or some of its items were not imported.
+    /// Whether the export is incomplete, or some of its items were skipped.
     pub(super) fn is_partial(&self) -> bool {
         self.skipped > 0 || !self.is_complete
     }
@@ -183,22 +183,22 @@ impl ImportedResults {
             notes.push(format!("the export does not have all items of the table; {advice}"));
         }
         for branch in &self.unmatched_branches {
-            notes.push(format!("--branch: no result is of the branch {branch}"));
+            notes.push(format!("--branch: no results of the branch {branch}"));
         }
         if !self.lower_case_branches.is_empty() {
             let shown: Vec<_> = self.lower_case_branches.iter().take(BRANCHES_SHOWN_MAX).cloned().collect();
             let more = self.lower_case_branches.len() - shown.len();
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             notes.push(format!(
-                "branches in lower case, as the export has them: {}{more}; --branch NAME restores the case of one that \
-                 had capital letters",
+                "branches in lower case, as in the export: {}{more}; if a branch had capital letters, restore them \
+                 with --branch NAME",
                 shown.join(", ")
             ));
         }
         if self.repositories.iter().any(|repository| repository.registered == Some(false)) {
             notes.push(
                 "repositories that are not registered cannot submit results: `badgesmith repo import` registers those \
-                 that have their own secret, and `badgesmith repo add OWNER/REPO` any other"
+                 with their own secret, and `badgesmith repo add OWNER/REPO` registers any other"
                     .to_owned(),
             );
         }

@@ -1,4 +1,4 @@
-//! Results of the .NET service, from exports of its table.
+//! `badgesmith import` with exports of the .NET service's table.
 
 use std::io::Write;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::{World, until};
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// A time as .NET writes it, with seven fractional digits and an offset.
+/// A time in .NET's round-trip format, with seven fractional digits and an offset.
 fn round_trip(timestamp: Timestamp) -> String {
     timestamp.to_string().replace('Z', "0000+00:00")
 }
@@ -25,7 +25,7 @@ fn days_ago(days: u32) -> Timestamp {
     Clock::System.now().minus(DAY * days)
 }
 
-/// An item of the .NET service with its attributes, some of them set; `null` removes one.
+/// An item of the .NET service, with some attributes replaced; `null` removes one.
 fn item(branch: &str, timestamp: Timestamp, attributes: &Value) -> Value {
     let text = |text: &str| json!({ "S": text });
     let item = json!({
@@ -88,10 +88,7 @@ async fn badges_and_history_show_imported_results() {
         imported.stdout,
         "sent 32 results\n\nREPOSITORY  RESULTS  REGISTERED\nacme/kit    31       yes\nacme/other  1        no\n"
     );
-    assert!(
-        imported.stderr.contains("in lower case, as the export has them: feature/login; "),
-        "{imported:?}"
-    );
+    assert!(imported.stderr.contains("in lower case, as in the export: feature/login; "), "{imported:?}");
     assert!(imported.stderr.contains("badgesmith repo add OWNER/REPO"), "{imported:?}");
     imported.ok();
 
@@ -128,7 +125,7 @@ async fn badges_and_history_show_imported_results() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_import_that_is_repeated_or_late_changes_nothing() {
+async fn a_repeated_import_changes_nothing_and_keeps_newer_results() {
     let world = World::start().await;
     send(&world, RESULTS_QUEUE, &message(1)).await;
     let result = item("main", days_ago(1), &json!({}));
@@ -221,21 +218,24 @@ async fn invalid_items_are_listed_and_the_others_are_imported() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn branches_get_their_case_back() {
+async fn the_branch_option_restores_the_case_of_a_branch() {
     let world = World::start().await;
     let results = export(&[item("feature/login", days_ago(1), &json!({}))]);
     let options = ["--branch", "Feature/Login", "--branch", "Other"];
     let imported = world.import(&results, &options).await;
     assert_eq!(
         imported.stderr.lines().next(),
-        Some("--branch: no result is of the branch Other"),
+        Some("--branch: no results of the branch Other"),
         "{imported:?}"
     );
     imported.ok();
     assert_eq!(world.stored("&branch=Feature/Login").await.len(), 1);
     assert_eq!(world.stored("&branch=feature/login").await.len(), 0);
     let options = ["--branch", "Feature/Login", "--branch", "feature/Login"];
-    world.import(&results, &options).await.failed(2, "--branch: expected each branch in one case only");
+    world
+        .import(&results, &options)
+        .await
+        .failed(2, "--branch: Feature/Login and feature/Login differ only in case");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -255,7 +255,7 @@ async fn only_results_of_the_given_repository_are_imported() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tables_of_this_service_are_not_imported() {
+async fn an_export_of_this_service_is_rejected() {
     let world = World::start().await;
     send(&world, RESULTS_QUEUE, &message(1)).await;
     assert_eq!(world.stored("").await.len(), 1);
@@ -266,12 +266,12 @@ async fn tables_of_this_service_are_not_imported() {
         .body(r#"{"TableName":"badge-test-results"}"#);
     let own = file(&scan.send().await.unwrap().text().await.unwrap());
     let imported = world.import(&own, &[]).await;
-    imported.failed(1, "the export is of a table of this service, with the item ");
+    imported.failed(1, "the export comes from a table of this service: it contains the item ");
     assert_eq!(world.stored("").await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_ends_early_is_imported_as_far_as_it_goes() {
+async fn an_incomplete_export_is_imported_up_to_its_end() {
     let world = World::start().await;
     let whole = json!({ "Items": [item("main", days_ago(1), &json!({}))] }).to_string();
     world.import(&file(whole.trim_end_matches("]}")), &[]).await.failed(1, "sent 1 results before the error");
@@ -285,7 +285,7 @@ async fn an_export_that_ends_early_is_imported_as_far_as_it_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn results_that_the_queue_does_not_accept_are_sent_again() {
+async fn results_that_the_queue_rejects_are_sent_again() {
     let world = World::start().await;
     let results = export(&[item("main", days_ago(1), &json!({})), item("main", days_ago(2), &json!({}))]);
     let rejects = |until| {

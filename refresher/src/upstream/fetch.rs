@@ -41,7 +41,7 @@ pub(crate) struct FetchedPackage {
     pub(crate) private: bool,
 }
 
-/// The log shows at most this much of a cause, which may quote text and URLs of a response.
+/// The maximum length of a cause in the log. A cause may quote text and URLs of a response.
 const CAUSE_BYTES_MAX: usize = 800;
 
 /// Why a fetch failed. Never contains a token.

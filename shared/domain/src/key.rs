@@ -85,8 +85,8 @@ pub fn reservation_partition(repository: &Repository, submission: &ReservationKe
     }
 }
 
-/// What the id of an imported result is derived from instead of the key of a reservation, which begins with `NONCE#`.
-/// `partition` and `sort` are the key of the imported item.
+/// The key from which the id of an imported result is derived. It differs from all reservation keys, because those
+/// begin with `NONCE#`. `partition` and `sort` are the key of the imported item.
 pub fn import_key(partition: &str, sort: &str, branch: &Branch) -> String {
     format!("IMPORT#{}#{}#{}", part(partition), part(sort), part(branch.as_str()))
 }

@@ -85,8 +85,8 @@ pub struct TestResult {
 }
 
 /// The id of a result: a version 8 UUID (RFC 9562, 5.8) derived from the key of its reservation and its content, so
-/// that the same submission always has the same id, and no other one has it. For an imported result, it is derived from
-/// the item that was imported.
+/// that the same submission always has the same id, and no other one has it. The id of an imported result is derived
+/// from the imported item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TestResultId(Uuid);

@@ -26,7 +26,7 @@ pub use scheme::{Advisory, Scheme, Version};
 ///
 /// Of equal versions with different spellings, only the one that sorts last by bytes is kept, regardless of the
 /// input order: `1.0.0-rc` rather than `1.0.0-RC`. The [package content resource][lower] of NuGet's API writes all
-/// versions in lower case. What is known against any of them applies.
+/// versions in lower case. An advisory for any spelling applies.
 ///
 /// [lower]: https://learn.microsoft.com/nuget/api/package-base-address-resource
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -103,7 +103,7 @@ impl FromIterator<Version> for Versions {
     fn from_iter<I: IntoIterator<Item = Version>>(versions: I) -> Self {
         let mut versions: Vec<_> = versions.into_iter().collect();
         versions.sort_unstable_by(|a, b| b.cmp(a).then_with(|| b.to_string().cmp(&a.to_string())));
-        versions.dedup_by(|repeated, kept| kept.absorb(repeated));
+        versions.dedup_by(|repeated, kept| kept.merge_if_equal(repeated));
         truncate(&mut versions, Self::MAX);
         Self(versions.into_boxed_slice())
     }

@@ -21,7 +21,7 @@ pub fn check(bytes: &[u8]) {
     // A client that does not normalize a path may send any branch in it.
     let path = format!("{BADGE}/{}", segment(&text));
     assert_eq!(branch_in(&path, None).as_deref(), Some(&*text), "{path}");
-    // An HTTP API decodes a path twice, so what is in a path must not need it.
+    // An HTTP API decodes a path twice, so a branch in a path must not need encoding.
     assert!(branch_suffix(&text).starts_with("?branch=") || branch_suffix(&text) == format!("/{text}"));
     check_keys(&branch);
 }
@@ -31,7 +31,7 @@ fn check_path(path: &str) {
     assert!(path.starts_with('/'));
     assert!(route.allow().ends_with("OPTIONS"));
     if let Route::Read(ReadRoute::TestBadge(_, Some(target))) = route {
-        // What is decoded once is found again if it is encoded once.
+        // The route decodes a path once, so encoding the names once must lead to the same route.
         let names = [&target.platform, &target.owner, &target.repo, &target.branch].map(|name| segment(name));
         let encoded = format!("/badges/tests/{}", names.join("/"));
         let expected = Route::Read(ReadRoute::TestBadge(BadgeFormat::Json, Some(target)));
@@ -54,7 +54,7 @@ fn branch_in(path: &str, query: Option<&str>) -> Option<String> {
 fn check_keys(branch: &Branch) {
     let range = ResultRange::Branch(Platform::Linux, branch);
     let prefix = range.prefix();
-    assert_eq!(prefix.matches('#').count(), 3, "no branch forges a part of a key: {prefix}");
+    assert_eq!(prefix.matches('#').count(), 3, "a branch cannot add a part to a key: {prefix}");
     let (first, last) = range.range();
     let inside = format!("{prefix}2025");
     assert!(first <= inside && inside <= last);

@@ -1,4 +1,4 @@
-//! An ID token: as it is sent, or its header and its claims as JSON, separated by an empty line. And a key set.
+//! An ID token, as it is sent, or as the JSON of its header and its claims, separated by an empty line; or a key set.
 
 use badgesmith_domain::id_token::{Claims, ID_TOKEN_BYTES_MAX, Purpose, Rejection, UnverifiedIdToken};
 use badgesmith_domain::issuer::{Issuer, KeySet};
@@ -13,7 +13,7 @@ use super::round_trip;
 pub fn check(bytes: &[u8]) {
     if let Ok(keys) = serde_json::from_slice::<KeySet>(bytes) {
         let stored = serde_json::to_string(&keys).expect("keys serialize");
-        assert_eq!(serde_json::from_str::<KeySet>(&stored).expect("it was stored"), keys);
+        assert_eq!(serde_json::from_str::<KeySet>(&stored).expect("stored keys are valid"), keys);
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     round_trip::<Issuer>(text);
@@ -44,7 +44,7 @@ fn check_token(text: &str) {
     check_claims(claims.expect("the signature was accepted"));
 }
 
-/// A token is for one service, one body, one repository and some branches, for a limited time.
+/// A token is valid for one service, one body, one repository and some branches, and for a limited time.
 fn check_claims(claims: &Claims) {
     let services: Vec<ServiceUrl> = ServiceUrl::parse_list("https://badges.test").expect("a URL");
     let branch = "main".parse().expect("a branch");
@@ -68,7 +68,7 @@ fn check_claims(claims: &Claims) {
                 assert!(claims.check(Purpose { repository: &other, ..purpose }, times[1]).is_err());
             }
         }
-        assert!(accepts <= 1, "a job of a branch is not one of a fork");
+        assert!(accepts <= 1, "a token is not valid for a branch and for a fork");
         accepted += accepts;
     }
     assert!(accepted <= 1, "a token is for one body");

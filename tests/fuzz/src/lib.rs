@@ -1,5 +1,5 @@
-//! What must hold for each parser of text from outside, whatever the bytes are. `cargo fuzz` searches for inputs that
-//! break it, and `tests/it/fuzz_corpus.rs` replays the ones that are kept.
+//! Properties that each parser of untrusted text must have for any input. `cargo fuzz` searches for inputs that break
+//! one, and `tests/it/fuzz_corpus.rs` replays the inputs in `corpus`.
 
 pub mod branch;
 pub mod id_token;
@@ -11,10 +11,10 @@ pub mod submission;
 pub mod test_report;
 pub mod version;
 
-/// The name of a target, and what it does with an input. It panics if the input breaks a property.
+/// The name of a target, and its function, which panics if an input breaks a property.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// Every target. Each has a file in `fuzz_targets`, and its inputs in `corpus`.
+/// All targets. Each has a file in `fuzz_targets`, and inputs in `corpus`.
 pub const TARGETS: &[Target] = &[
     ("branch", branch::check),
     ("id_token", id_token::check),
@@ -27,7 +27,7 @@ pub const TARGETS: &[Target] = &[
     ("version", version::check),
 ];
 
-/// Parses `text`, and checks that it parses back from how it displays. Returns the parsed value.
+/// Parses `text`, and checks that the value displays as text that parses back to it. Returns the value.
 fn round_trip<T>(text: &str) -> Option<T>
 where
     T: std::str::FromStr + std::fmt::Display + std::fmt::Debug + PartialEq,

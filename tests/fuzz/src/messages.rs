@@ -26,12 +26,12 @@ pub fn check(bytes: &[u8]) {
         Err(RequestError::Newer(version)) => assert!(version > 1),
         Err(error @ RequestError::Malformed(_)) => assert!(!error.to_string().is_empty()),
     }
-    // The whole event of a function.
+    // The events of the functions must not panic.
     let _ = serde_json::from_str::<Invocation>(&text);
     let _ = serde_json::from_str::<SqsMessage>(&text);
 }
 
-/// These fields are kept as written.
+/// Checks that these fields are kept as written.
 fn check_fields(text: &str, result: &TestResult) {
     let given: Value = serde_json::from_str(text).expect("a message is JSON");
     let read = serde_json::to_value(result).expect("a result serializes");
@@ -42,7 +42,7 @@ fn check_fields(text: &str, result: &TestResult) {
     }
 }
 
-/// A result that one function enqueues is the one that the next function reads, and its keys fit.
+/// Checks that a result is the same after its queue, and that its keys have valid lengths.
 pub(crate) fn check_result(result: &TestResult) {
     let message = ResultMessage::new(result.clone());
     let body = serde_json::to_string(&message).expect("a message serializes");

@@ -4,7 +4,7 @@ use badgesmith_domain::version::{Scheme, Version};
 use refresher::documents::{self, RegistrationIndex};
 use url::Url;
 
-/// The log shows an error, and a document has up to 32 MB.
+/// Errors are logged, and must not quote a whole document of up to 32 MB.
 const ERROR_BYTES_MAX: usize = 1000;
 
 pub fn check(bytes: &[u8]) {

@@ -4,7 +4,7 @@ use badgesmith_domain::version::{Comparator, Filter, Scheme, Version, VersionRan
 
 use super::version::parse;
 
-/// More lines are ignored, because every three versions are compared.
+/// More lines are ignored, to bound the number of comparisons.
 const VERSIONS_MAX: usize = 8;
 
 pub fn check(bytes: &[u8]) {
@@ -22,7 +22,7 @@ pub fn check(bytes: &[u8]) {
     check_nuget(range, &lines);
 }
 
-/// `(, )`, which every NuGet version meets.
+/// Whether this is `(, )`, which every NuGet version meets.
 fn is_all(range: &str) -> bool {
     range.parse() == Ok(VersionRange::ALL)
 }
@@ -44,7 +44,7 @@ fn check_latest(filter: &Filter, versions: &[Version]) {
     assert!(stable.is_none() || latest.is_some());
 }
 
-/// A comparison restricts what a range allows, in the way that its name says.
+/// Checks that each comparison restricts a range by its bound.
 fn check_comparisons(scheme: Scheme, range: &str, versions: &[Version]) {
     let alone = Filter::parse(scheme, range, []);
     for bound in versions.iter().take(2) {

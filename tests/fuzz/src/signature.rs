@@ -31,7 +31,7 @@ fn check_secret(text: &str) {
             assert!(shown.len() < 20, "keys are not shown: {shown}");
             let signature = HmacKey::new(KEY).map(|key| key.sign(b"{}"));
             let is_valid = signature.is_some_and(|signature| keys.verify(b"{}", &signature));
-            // The key as text, in base64, and in JSON with escapes.
+            // The key as text, in base64, or in JSON with escapes.
             let has_key = ["0123456789abcdef", "MDEyMzQ1Njc4OWFiY2RlZg==", "\\"];
             assert!(!is_valid || has_key.iter().any(|key| text.contains(key)), "{text:?}");
         }

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::messages::check_result;
 
-/// The fields have at most about 10 KB, and JSON escapes some characters of names and URLs with a second one.
+/// The fields have at most about 10 KB, and JSON escapes some characters with a backslash.
 const BODY_BYTES_MAX: usize = 20_000;
 
 pub fn check(bytes: &[u8]) {
@@ -68,7 +68,7 @@ fn error(error: ErrorResponse) -> Value {
     body
 }
 
-/// What a client would send for an accepted result is accepted, and means the same.
+/// Checks that the body that a client would send for an accepted result leads to the same result.
 fn check_body(result: &TestResult) {
     let nonce = "550e8400-e29b-41d4-a716-446655440000".parse().expect("a nonce");
     let body = result.run.to_body(&nonce).expect("a run serializes");
@@ -77,7 +77,7 @@ fn check_body(result: &TestResult) {
     assert_eq!(again.as_ref().map(|result| &result.run), Ok(&result.run), "{body}");
 }
 
-/// The same body is accepted with its names in the path, and leads to the same result.
+/// Checks that the same body, with its names in the path, leads to the same result.
 fn check_path_form(body: &str, run: &TestRun) {
     let mut path = String::from("/tests/results");
     let TestRun { repository, platform, branch, .. } = run;

@@ -19,19 +19,19 @@ pub fn check(bytes: &[u8]) {
     check_encodings(bytes, &merged);
 }
 
-/// Reads a report, and checks what every report promises.
+/// Reads a report, and checks the properties of every report.
 fn read(repetitions: Repetitions, bytes: &[u8]) -> Result<ReadReport, ReportError> {
     let mut reports = Reports::new(repetitions);
     let report = reports.add("report", bytes);
     let expected = report.as_ref().map_or((Counts::default(), false), |read| (read.counts, read.run_failed));
     let summary = reports.summary(20);
-    assert_eq!((summary.counts, summary.run_failed), expected, "one report is the whole run");
+    assert_eq!((summary.counts, summary.run_failed), expected, "the summary of one report has its counts");
     assert!(summary.retried <= summary.counts.passed);
     assert!(summary.failed_tests.len() <= 20);
     assert!(summary.failed_tests.iter().all(|name| name.len() <= 1024));
     assert!(
         summary.failed_tests.iter().all(|name| FailedTest::from_name(name).is_some()),
-        "a client can send it"
+        "a client can send each name"
     );
     match &report {
         Ok(report) => {
@@ -52,7 +52,7 @@ fn read(repetitions: Repetitions, bytes: &[u8]) -> Result<ReadReport, ReportErro
     report
 }
 
-/// A copy of a report changes nothing.
+/// Checks that a copy of a report changes no outcome.
 fn check_copy(bytes: &[u8], expected: (Counts, bool)) {
     let mut reports = Reports::new(Repetitions::Merge);
     let unnamed = ["report", "report"].map(|path| reports.add(path, bytes).is_ok());
@@ -63,7 +63,7 @@ fn check_copy(bytes: &[u8], expected: (Counts, bool)) {
     assert!((counts.failed == 0) == (expected.0.failed == 0), "{counts:?} {expected:?}");
 }
 
-/// A byte order mark and the encoding of Windows tools change nothing.
+/// Checks that a byte order mark, UTF-16, Windows line ends and a final line end change nothing.
 fn check_encodings(bytes: &[u8], expected: &Result<ReadReport, ReportError>) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if text.starts_with('\u{feff}') || text.contains("encoding") || text.contains('\0') {

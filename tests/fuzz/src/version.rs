@@ -7,7 +7,7 @@ use badgesmith_domain::version::{Advisory, NuGetVersion, Scheme, Version, Versio
 use super::round_trip;
 
 const BYTES_MAX: usize = 256;
-/// More lines are ignored, because every three versions are compared.
+/// More lines are ignored, because all triples of versions are compared.
 const VERSIONS_MAX: usize = 8;
 
 pub fn check(bytes: &[u8]) {
@@ -33,7 +33,7 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// Parses a version, and checks it by itself.
+/// Parses a version, and checks that it displays and stores as text that parses back.
 pub(crate) fn parse(scheme: Scheme, line: &str) -> Option<Version> {
     let version = scheme.parse(line)?;
     let printed = version.to_string();

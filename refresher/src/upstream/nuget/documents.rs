@@ -1,4 +1,4 @@
-//! The documents of a feed, each read by itself. Only fuzz targets use this module; the function reads a document where
+//! Parsers for single documents of a feed. Only fuzz targets use this module; the refresher reads each document where
 //! it requests it.
 
 use badgesmith_domain::version::{NuGetVersion, Version};
@@ -16,7 +16,7 @@ pub struct RegistrationIndex {
     pub listed: Vec<Version>,
     /// The unlisted versions in the index.
     pub unlisted: Vec<NuGetVersion>,
-    /// The same versions as `listed`, as they are stored. `None` if no page is left out.
+    /// The versions of `listed` in their stored form. `None` if no page is left out.
     pub stored: Option<Vec<String>>,
     /// The pages that are left out; `None` for an invalid URL.
     pub pages: Vec<Option<Url>>,
@@ -25,7 +25,7 @@ pub struct RegistrationIndex {
 /// The base URLs in the service index at `url`.
 ///
 /// # Errors
-/// What the function logs.
+/// The message that the refresher logs.
 pub fn service_index(url: &Url, body: &[u8]) -> Result<Vec<Url>, String> {
     match Resources::parse(url, &Document::new(body.to_vec())).map_err(|error| error.to_string())? {
         Resources::Registrations(bases) | Resources::FlatContainer(bases) => Ok(bases),
@@ -38,7 +38,7 @@ pub fn service_index(url: &Url, body: &[u8]) -> Result<Vec<Url>, String> {
 /// The index of a registration at `url`; `None` if it has no pages.
 ///
 /// # Errors
-/// What the function logs.
+/// The message that the refresher logs.
 pub fn registration(url: &Url, body: &[u8]) -> Result<Option<RegistrationIndex>, String> {
     let read = read_index(url, Document::new(body.to_vec())).map_err(|error| error.to_string())?;
     Ok(read.map(|(part, pages)| {
@@ -55,7 +55,7 @@ pub fn registration(url: &Url, body: &[u8]) -> Result<Option<RegistrationIndex>,
 /// The versions in the flat container's index at `url`.
 ///
 /// # Errors
-/// What the function logs.
+/// The message that the refresher logs.
 pub fn flat_container(url: &Url, body: &[u8]) -> Result<Vec<Version>, String> {
     let FlatContainerDocument { versions } =
         Document::new(body.to_vec()).json(url).map_err(|error| error.to_string())?;

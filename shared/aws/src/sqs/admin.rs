@@ -169,10 +169,10 @@ impl Queue {
         Ok(outcome)
     }
 
-    /// Sends up to ten results. The outcome has the `test_result_id` of each one that was sent.
+    /// Sends up to ten results. The outcome lists the `test_result_id` of each result that was sent.
     ///
     /// # Errors
-    /// [`AwsError`] when the call failed. Some results may have been sent all the same.
+    /// [`AwsError`] when the call failed. Some results may have been sent nevertheless.
     pub async fn send_results(&self, messages: &[ResultMessage]) -> Result<BatchOutcome, AwsError> {
         const OPERATION: &str = "sqs:SendMessageBatch";
         let mut request = self.client.send_message_batch().queue_url(&self.url);

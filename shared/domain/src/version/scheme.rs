@@ -107,9 +107,9 @@ impl Version {
         }
     }
 
-    /// Whether `other` is the same version, whatever its advisory. If so, this one takes over the advisory, and of the two
-    /// spellings the one that sorts last by bytes.
-    pub(super) fn absorb(&mut self, other: &mut Self) -> bool {
+    /// Merges `other` into this version if both are the same version, and returns whether they are. The result has the
+    /// advisories of both, and the spelling that sorts last by bytes.
+    pub(super) fn merge_if_equal(&mut self, other: &mut Self) -> bool {
         match (self, other) {
             (Self::NuGet(version, advisory), Self::NuGet(other, of_other)) => {
                 if version != other {
