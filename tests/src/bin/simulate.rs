@@ -1,6 +1,6 @@
 //! Simulates the pipeline: `just simulate --help`.
 
-#![expect(clippy::print_stdout, reason = "a program that reports")]
+#![expect(clippy::print_stdout, reason = "a program that prints a report")]
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use tests::simulation::{Keep, Schedule, run, shrink};
 
-/// Simulates the pipeline under combinations of faults, each from a seed
+/// Simulate the pipeline under combinations of faults, which each seed determines
 #[derive(Debug, Parser)]
 struct Options {
-    /// Replay this seed, with fewer events if it breaks a promise, and print each step
+    /// Replay this seed, and print each step; if it breaks a promise, first leave out events that do not matter
     #[arg(long, conflicts_with_all = ["seeds", "seconds"])]
     seed: Option<u64>,
     /// First seed
@@ -27,7 +27,7 @@ struct Options {
     /// Stop after this many seconds
     #[arg(long)]
     seconds: Option<u64>,
-    /// Run each seed without upstreams twice, and compare what happened
+    /// Run each seed without upstreams twice, and fail if the runs differ
     #[arg(long)]
     twice: bool,
 }
@@ -51,10 +51,10 @@ fn replay(seed: u64) -> ExitCode {
     }
     let events = schedule.events.len();
     let Some(violation) = outcome.violation else {
-        println!("all promises kept, {events} events");
+        println!("all promises kept in {events} events");
         return ExitCode::SUCCESS;
     };
-    println!("broken promise: {}\n  {}\n  {events} events", violation.promise, violation.details);
+    println!("broken promise: {}\n  {}\n  in {events} events", violation.promise, violation.details);
     ExitCode::FAILURE
 }
 
@@ -63,7 +63,7 @@ fn simulate(options: &Options) -> ExitCode {
     let deadline = options.seconds.map(|seconds| began + Duration::from_secs(seconds));
     let next = AtomicU64::new(options.first);
     let total = Mutex::new(Total::default());
-    let one_after_the_other = || {
+    let simulate_seeds = || {
         while deadline.is_none_or(|deadline| Instant::now() < deadline) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= options.first + options.seeds {
@@ -75,7 +75,7 @@ fn simulate(options: &Options) -> ExitCode {
     let threads = available_parallelism().map_or(1, NonZeroUsize::get);
     thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(one_after_the_other);
+            scope.spawn(simulate_seeds);
         }
     });
     let Total { seeds, events, acknowledged, failed } =
@@ -108,7 +108,7 @@ fn simulate_seed(seed: u64, twice: bool, total: &Mutex<Total>) {
     total.events += schedule.events.len();
     total.acknowledged += outcome.acknowledged;
     if differs {
-        println!("seed {seed}: two runs differ");
+        println!("seed {seed}: the two runs differ");
     }
     if let Some(violation) = &outcome.violation {
         println!("seed {seed}: {}: {}", violation.promise, violation.details);

@@ -1,4 +1,4 @@
-//! A client, which signs a result, posts it, and retries.
+//! A client that signs a result, posts it, and retries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,17 +19,17 @@ use crate::client::{Answer, Post, result, with};
 const INGEST_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long a client waits for an answer.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A timestamp may be this old, or this far ahead. The rest is rounding.
+/// A timestamp may be this old, or this far ahead. The last second allows for rounding.
 const OLD_MAX: Duration = Duration::from_secs(5 * 60 + 1);
 const AHEAD_MAX: Duration = Duration::from_secs(60 + 1);
-/// A new key is known after this time: functions read a registration again once a minute.
+/// A new key is known after this time, because functions read a registration again once a minute.
 const KNOWN_AFTER: Duration = Duration::from_secs(60 + 15);
-/// The fraction of requests that never arrive, and of answers that get lost.
+/// The fraction of requests that never arrive, and of answers that are lost.
 const LOST: f64 = 0.03;
 /// The fraction of requests that arrive twice.
-const DOUBLED: f64 = 0.03;
+const DUPLICATED: f64 = 0.03;
 
-/// A post that was sent, and the run that it is about.
+/// A post that was sent, and its run.
 #[derive(Debug, Clone)]
 pub(super) struct Posted {
     pub(super) post: Post,
@@ -39,7 +39,7 @@ pub(super) struct Posted {
     pub(super) key: Option<(usize, String)>,
 }
 
-/// Submits a result.
+/// Submits a result, with retries.
 pub(super) async fn submit(simulation: Arc<Simulation>, event: u32, submit: Submit) {
     let mut random = Rng::with_seed(mix(simulation.seed, event.into()));
     let Some(posted) = sign(&simulation, event, &submit, &mut random) else { return };
@@ -83,12 +83,10 @@ fn sign(simulation: &Simulation, event: u32, submit: &Submit, random: &mut Rng) 
     let (key, refusal) = match submit.key {
         KeyChoice::Current => {
             let key = current?;
-            let is_over = keys.is_over(submit.repository, &key, now);
-            (key, is_over.then_some("its key was ended"))
+            let has_ended = keys.has_ended(submit.repository, &key, now);
+            (key, has_ended.then_some("its key has ended"))
         }
-        KeyChoice::InvocationOutcome => {
-            (keys.ended(submit.repository, now, random)?, Some("its key was ended"))
-        }
+        KeyChoice::Ended => (keys.ended(submit.repository, now, random)?, Some("its key has ended")),
         KeyChoice::OtherRepository => {
             let other = (submit.repository + 1) % REPOSITORIES.len();
             (keys.current(other)?, Some("its key is that of another repository"))
@@ -156,7 +154,7 @@ fn post(
     }
 }
 
-/// Sends a post once; perhaps it arrives twice. `None` if there is no answer.
+/// Sends a post once, though it may arrive twice. `None` if there is no answer.
 async fn send(
     simulation: &Arc<Simulation>,
     event: u32,
@@ -165,13 +163,13 @@ async fn send(
     random: &mut Rng,
 ) -> Option<Answer> {
     simulation.network.wait(Duration::from_millis(random.u64(1..30))).await;
-    let (is_lost, is_doubled, is_answer_lost) =
-        (random.f64() < LOST, random.f64() < DOUBLED, random.f64() < LOST);
+    let (is_lost, is_duplicated, is_answer_lost) =
+        (random.f64() < LOST, random.f64() < DUPLICATED, random.f64() < LOST);
     let (first, second) = (random.usize(0..INSTANCES), random.usize(0..INSTANCES));
     if is_lost {
         return None;
     }
-    if is_doubled {
+    if is_duplicated {
         let (simulation, posted) = (Arc::clone(simulation), posted.clone());
         tokio::spawn(async move { deliver(&simulation, event, attempt + 100, second, &posted).await });
     }
@@ -181,11 +179,12 @@ async fn send(
 }
 
 impl Simulation {
-    /// Whether the key of a post counted long before it arrived, and still does.
-    fn counts_for_a_while(&self, posted: &Posted, arrived: Duration) -> bool {
+    /// Whether ingest-api must accept the key of a post: it has no end, and when the post arrived, it had been valid
+    /// for [`KNOWN_AFTER`].
+    fn must_accept_key(&self, posted: &Posted, arrived: Duration) -> bool {
         let keys = self.keys.lock().unwrap();
         posted.key.as_ref().is_some_and(|(repository, key)| {
-            self.is_ingest_open() && keys.has_counted_for(*repository, key, KNOWN_AFTER, arrived)
+            self.is_ingest_open() && keys.has_been_valid_for(*repository, key, KNOWN_AFTER, arrived)
         })
     }
 }
@@ -219,7 +218,7 @@ async fn deliver(
                     let is_ahead = posted.timestamp.since(simulation.world.now()) > AHEAD_MAX;
                     if is_ahead || arrived.since(posted.timestamp) > OLD_MAX {
                         let details = format!("event {event}: {} of {}", posted.run, posted.timestamp);
-                        model.violate("only what was signed in the last minutes is accepted", details);
+                        model.violate("only what was signed within the last minutes is accepted", details);
                     }
                 }
                 "409 NONCE_REUSED"
@@ -228,7 +227,7 @@ async fn deliver(
                 | "503 UNAVAILABLE"
                 | "429 RATE_LIMITED" => {}
                 "401 UNAUTHORIZED" => {
-                    if invocation.has_no_fault() && simulation.counts_for_a_while(posted, arrived_at) {
+                    if invocation.has_no_fault() && simulation.must_accept_key(posted, arrived_at) {
                         let details = format!("event {event}: {} was rejected", posted.run);
                         model.violate("a current key is accepted", details);
                     }

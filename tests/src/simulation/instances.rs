@@ -24,11 +24,11 @@ struct Instance {
     invocations: Vec<AbortHandle>,
 }
 
-/// What became of an invocation.
+/// How an invocation ended.
 #[derive(Debug)]
 pub(super) enum InvocationOutcome<T> {
     Returned(T),
-    /// It was killed, or timed out.
+    /// Killed, or timed out.
     Killed,
 }
 
@@ -38,14 +38,14 @@ impl Instances {
         Self { network: network.clone(), running }
     }
 
-    /// Kills all invocations of an instance, and forgets what it had in memory.
+    /// Kills all invocations of an instance, and replaces it with one that has empty memory.
     pub(super) fn restart(&self, instance: usize, world: &World) {
         let new = Instance::start(world, &self.network);
         let old = std::mem::replace(&mut *self.running[instance].lock().unwrap(), new);
         old.invocations.iter().for_each(AbortHandle::abort);
     }
 
-    /// Invokes a function. It runs on if the caller stops waiting.
+    /// Invokes a function. It continues if the caller stops waiting.
     pub(super) async fn invoke<T, F>(
         &self,
         instance: usize,
@@ -68,7 +68,7 @@ impl Instances {
         };
         match task.await {
             Ok(Some(output)) => InvocationOutcome::Returned(output),
-            // An error: the instance was restarted, or the function panicked, which `run` notices.
+            // An error means that the instance was restarted, or that the function panicked, which `run` counts.
             Ok(None) | Err(_) => InvocationOutcome::Killed,
         }
     }

@@ -11,14 +11,14 @@ use tokio::time::sleep;
 
 /// The fraction of invocations that are killed.
 const KILLED: f64 = 0.03;
-/// An invocation makes about this many calls.
+/// An invocation is killed at one of its first calls. Most make about this many.
 const CALLS: u32 = 7;
 
 tokio::task_local! {
     static CURRENT: Arc<Invocation>;
 }
 
-/// What the calls of an invocation have in common.
+/// The state that the calls of an invocation share.
 #[derive(Debug)]
 pub(super) struct Invocation {
     /// The event that caused it.
@@ -35,10 +35,10 @@ pub(super) struct Invocation {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) invocation: Arc<Invocation>,
-    /// The random numbers of this call. They depend on nothing but the seed, the event and the position of the call, so
-    /// that other events can be left out.
+    /// The random numbers of this call. They depend only on the seed, the event and the number of the call, so that
+    /// other events can be left out.
     pub(super) random: Rng,
-    /// If the function is killed at this call, whether AWS executes it.
+    /// If the function is killed at this call, whether AWS executes the call.
     kill: Option<bool>,
 }
 
@@ -71,12 +71,12 @@ impl Invocation {
         self.faults.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether no call failed so far.
+    /// Whether no call has failed or been slow so far.
     pub(super) fn has_no_fault(&self) -> bool {
         self.faults.load(Ordering::Relaxed) == 0
     }
 
-    /// Runs the function until it ends, is killed, or times out (`None`).
+    /// Runs the function. `None` if it is killed or times out.
     pub(super) async fn run<T>(
         self: &Arc<Self>,
         timeout: Duration,
@@ -95,8 +95,8 @@ impl Invocation {
 }
 
 impl Call {
-    /// Kills the function if it dies before this call, or after it.
-    pub(super) async fn die(&self, executed: bool) {
+    /// Kills the function if that is planned before this call (`executed` is false), or after it.
+    pub(super) async fn kill_if_planned(&self, executed: bool) {
         if self.kill == Some(executed) {
             self.invocation.killed.notify_one();
             pending::<()>().await;
@@ -104,7 +104,7 @@ impl Call {
     }
 }
 
-/// Joins two numbers to a seed (the finalizer of splitmix64).
+/// Mixes a number into a seed, with the finalizer of SplitMix64.
 pub(super) fn mix(seed: u64, number: u64) -> u64 {
     let mut mixed = seed ^ number.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

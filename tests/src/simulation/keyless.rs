@@ -1,4 +1,4 @@
-//! Jobs that prove their repository with an ID token, and an issuer that rotates its keys.
+//! Jobs that send an ID token instead of a signature, and an issuer that rotates its keys.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use crate::id_token::KEYS;
 use crate::upstream::Upstream;
 use crate::world::KEYLESS;
 
-/// The number of [`KEYLESS`] after the [`REPOSITORIES`].
+/// The number of the repository [`KEYLESS`], after those of [`REPOSITORIES`].
 pub(super) const KEYLESS_REPOSITORY: usize = REPOSITORIES.len();
-/// Before the numbers of other runs.
+/// The first run id of these jobs, above the ids of all other runs.
 const FIRST_RUN: u32 = 5_000_000;
 
 #[derive(Debug, Clone)]
@@ -26,21 +26,21 @@ pub enum KeylessAction {
         forgery: Option<Forgery>,
         attempts: u32,
     },
-    /// The issuer has other keys.
+    /// The issuer publishes one or both of its keys, and signs with the last of them.
     RotateIssuerKeys {
         first: bool,
         second: bool,
     },
 }
 
-/// Why a token proves nothing.
+/// Why a token is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forgery {
-    /// Another key than the one that it names has signed it.
+    /// It is signed with another key than its header names.
     Key,
-    /// It is that of another body.
+    /// It is for another body.
     Body,
-    /// It is that of another repository.
+    /// It is for another repository.
     Repository,
 }
 
@@ -56,15 +56,19 @@ impl KeylessAction {
     }
 }
 
-/// Begins what an action does.
+/// Starts an action.
 pub(super) fn begin(simulation: &Arc<Simulation>, event: u32, action: &KeylessAction) {
     let Some(feed) = &simulation.packages else { return };
     match *action {
         KeylessAction::RotateIssuerKeys { first, second } => {
-            // There is always a key.
-            let has = [first || !second, second];
-            let keys: Vec<_> =
-                KEYS.iter().zip(has).filter(|(_, has)| *has).map(|(key, _)| key.jwk()).collect();
+            // There is always at least one key.
+            let is_published = [first || !second, second];
+            let keys: Vec<_> = KEYS
+                .iter()
+                .zip(is_published)
+                .filter(|(_, is_published)| *is_published)
+                .map(|(key, _)| key.jwk())
+                .collect();
             feed.upstream.set_key_set(&json!({ "keys": keys }));
             *feed.signs_with.lock().unwrap() = usize::from(second);
         }
@@ -92,22 +96,22 @@ fn sign(
     let nonce = format!("nonce-{event:08}");
     let result = simulation.world.keyless_result();
     let body = with(result, &json!({ "run_id": run_id, "run_attempt": 1, "nonce": nonce }));
-    let proved = match forgery {
+    let claimed = match forgery {
         Some(Forgery::Body) => with(body.clone(), &json!({ "passed": 0, "failed": 190 })),
         Some(Forgery::Repository) => with(body.clone(), &json!({ "repo": "kit" })),
         Some(Forgery::Key) | None => body.clone(),
     };
-    let mut claims = simulation.world.claims(&upstream.issuer(), &proved);
+    let mut claims = simulation.world.claims(&upstream.issuer(), &claimed);
     claims["run_id"] = run_id.clone().into();
     if forgery == Some(Forgery::Repository) {
         // Only the repository is wrong.
         claims["aud"] = simulation.world.claims(&upstream.issuer(), &body)["aud"].clone();
     }
-    let (named, signer) = match forgery {
+    let (header_key, signer) = match forgery {
         Some(Forgery::Key) => (&KEYS[signs_with], &KEYS[1 - signs_with]),
         _ => (&KEYS[signs_with], &KEYS[signs_with]),
     };
-    let token = signer.token_with_header(&named.header(), &claims);
+    let token = signer.token_with_header(&header_key.header(), &claims);
     let sent = Sent {
         repository: KEYLESS_REPOSITORY,
         nonce: format!("{KEYLESS_REPOSITORY} {nonce}"),
@@ -126,7 +130,7 @@ fn timestamp(body: &Value) -> badgesmith_domain::timestamp::Timestamp {
     body["timestamp"].as_str().unwrap().parse().unwrap()
 }
 
-/// Once the issuer's keys are known again, its tokens count.
+/// Checks that a token that the issuer signs with a current key is accepted.
 pub(super) async fn check_end(simulation: &Simulation, event: u32) {
     let Some(feed) = &simulation.packages else { return };
     let signs_with = *feed.signs_with.lock().unwrap();

@@ -1,4 +1,4 @@
-//! The keys of the repositories, and when each stops to count.
+//! The keys of the repositories, and when each stops being valid.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use fastrand::Rng;
 
 use super::schedule::REPOSITORIES;
 
-/// Functions remember registrations and secrets for five minutes. The rest is for calls that are under way.
+/// Functions cache registrations and secrets for five minutes. The rest allows for calls in progress.
 const CACHED_FOR: Duration = Duration::from_secs(5 * 60 + 20);
 
 #[derive(Debug, Clone)]
 struct Key {
     text: String,
-    /// The number of its key id, and of the master key that it is derived from; `None` for a secret of its own.
+    /// The numbers of its key id and of the master key that it is derived from; `None` for a repository's own secret.
     derived: Option<(u32, u32)>,
-    /// The virtual time since which it counts.
+    /// The virtual time from which it is valid.
     since: Duration,
-    /// The virtual time at which it stops to count.
+    /// The virtual time at which it stops being valid.
     ends: Option<Duration>,
     is_current: bool,
 }
@@ -24,23 +24,24 @@ struct Key {
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     repositories: [Vec<Key>; REPOSITORIES.len()],
-    /// How many key ids and master keys there were before the current one.
+    /// The number of the latest key id; 0 if there is none.
     key_id: u32,
+    /// The number of the current master key, from 0.
     master: u32,
 }
 
-/// Where a new key of a repository comes from.
+/// How a new key of a repository is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NewKey {
     OwnSecret,
-    /// Its registration has a new key id.
+    /// Derived, with a new key id in the registration.
     KeyId,
-    /// It is derived from another master key, with the key id of before.
+    /// Derived from a new master key, with the same key id.
     MasterKey,
 }
 
 impl Keys {
-    /// Adds the current key of a repository.
+    /// Adds a key of a repository, which becomes the current one.
     pub(super) fn add(&mut self, repository: usize, text: String, from: NewKey, since: Duration) {
         let keys = &mut self.repositories[repository];
         let before = keys.iter().rfind(|key| key.is_current).and_then(|key| key.derived);
@@ -63,36 +64,36 @@ impl Keys {
         self.repositories[repository].iter().find(|key| key.is_current).map(|key| key.text.clone())
     }
 
-    /// One of the keys that no longer count anywhere.
+    /// One of the keys that no function accepts anymore.
     pub(super) fn ended(&self, repository: usize, now: Duration, random: &mut Rng) -> Option<String> {
-        let ended = self.repositories[repository].iter().filter(|key| key.is_over(now)).collect::<Vec<_>>();
+        let ended = self.repositories[repository].iter().filter(|key| key.has_ended(now)).collect::<Vec<_>>();
         random.choice(&ended).map(|key| key.text.clone())
     }
 
-    /// Whether a key counts nowhere.
-    pub(super) fn is_over(&self, repository: usize, text: &str, now: Duration) -> bool {
-        self.repositories[repository].iter().any(|key| key.text == text && key.is_over(now))
+    /// Whether no function accepts a key anymore.
+    pub(super) fn has_ended(&self, repository: usize, text: &str, now: Duration) -> bool {
+        self.repositories[repository].iter().any(|key| key.text == text && key.has_ended(now))
     }
 
     pub(super) fn has_current(&self, repository: usize) -> bool {
         self.current(repository).is_some()
     }
 
-    /// Whether a key has counted for this long, without an end in sight.
-    pub(super) fn has_counted_for(
+    /// Whether the current key has been valid for this long, and has no end.
+    pub(super) fn has_been_valid_for(
         &self,
         repository: usize,
         text: &str,
         duration: Duration,
         now: Duration,
     ) -> bool {
-        let counts = |key: &Key| {
+        let is_valid = |key: &Key| {
             key.text == text && key.is_current && key.ends.is_none() && key.since + duration <= now
         };
-        self.repositories[repository].iter().any(counts)
+        self.repositories[repository].iter().any(is_valid)
     }
 
-    /// The key id is replaced. Only the key before counts for some more time.
+    /// Replaces the key id. Keys of the current key id, and own secrets, end at `previous_until`; older keys end now.
     pub(super) fn rotate(&mut self, repository: usize, now: Duration, previous_until: Duration) {
         let keys = &mut self.repositories[repository];
         let current = keys.iter().rfind(|key| key.is_current).and_then(|key| key.derived);
@@ -103,14 +104,14 @@ impl Keys {
         }
     }
 
-    /// Ends all keys of a repository at a time, or earlier if they end earlier.
+    /// Ends all keys of a repository at a time, except those that end earlier.
     pub(super) fn end(&mut self, repository: usize, at: Duration) {
         for key in &mut self.repositories[repository] {
             key.end(at);
         }
     }
 
-    /// The repository was removed.
+    /// Ends all keys of a repository that was removed.
     pub(super) fn remove(&mut self, repository: usize, at: Duration) {
         for key in &mut self.repositories[repository] {
             key.end(at);
@@ -118,13 +119,13 @@ impl Keys {
         }
     }
 
-    /// Another master key is the current one. Keys of the one before the previous end.
+    /// Replaces the master key. Keys derived from the one before the previous end.
     pub(super) fn rotate_master(&mut self, at: Duration) {
         self.end_derived(|master, current| master < current, at);
         self.master += 1;
     }
 
-    /// Only keys of the current master key still count.
+    /// Ends all keys that are not derived from the current master key.
     pub(super) fn end_previous_master(&mut self, at: Duration) {
         self.end_derived(|master, current| master < current, at);
     }
@@ -140,7 +141,7 @@ impl Keys {
 }
 
 impl Key {
-    fn is_over(&self, now: Duration) -> bool {
+    fn has_ended(&self, now: Duration) -> bool {
         self.ends.is_some_and(|ends| ends + CACHED_FOR <= now)
     }
 

@@ -1,4 +1,4 @@
-//! What was sent, what was acknowledged, and what must be true in the end.
+//! The results that were sent and acknowledged, and what must hold in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::schedule::{BRANCHES, PLATFORMS, SUITES, Submit, Target};
 
-/// `RUN_ID.ATTEMPT`.
+/// The id and the attempt of a run, such as `1000042.1`.
 pub(super) type RunId = String;
 
 /// A result that a client sent.
@@ -15,19 +15,19 @@ pub(super) type RunId = String;
 pub(super) struct Sent {
     pub(super) repository: usize,
     pub(super) nonce: String,
-    /// The virtual time.
+    /// The virtual time of the post.
     pub(super) at: Duration,
-    /// Why it must be refused, if it must.
+    /// Why the service must refuse it; `None` if it may accept it.
     pub(super) refusal: Option<&'static str>,
     pub(super) is_acknowledged: bool,
-    /// An operator deleted a message with it.
+    /// Whether an operator deleted a message with this result.
     pub(super) is_purged: bool,
 }
 
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// The promise.
+    /// The promise, as a sentence.
     pub promise: &'static str,
     pub details: String,
 }
@@ -38,11 +38,11 @@ pub(super) struct Model {
     violation: Option<Violation>,
 }
 
-/// A nonce is reserved for 45 minutes, and a post may arrive some six minutes after it was signed.
+/// The service remembers a nonce for 45 minutes, and a post may arrive about six minutes after it was signed.
 const NONCE_LIFETIME: Duration = Duration::from_mins(38);
 
 impl Model {
-    /// Remembers the first violation.
+    /// Records a violation, unless there is an earlier one.
     pub(super) fn violate(&mut self, promise: &'static str, details: String) {
         self.violation.get_or_insert(Violation { promise, details });
     }
@@ -115,7 +115,7 @@ impl Model {
                 *slot = row;
             }
         }
-        // A message may have been purged whose result was in the history, and not yet in its slot.
+        // The message of a result may have been purged after it reached the history, but before it reached its slot.
         let is_purged = |row: &Value| self.sent.get(&run_of(row)).is_some_and(|sent| sent.is_purged);
         let purged: BTreeSet<_> = history.iter().filter(|row| is_purged(row)).map(slot_of).collect();
         let runs = |rows: &mut dyn Iterator<Item = &Value>| -> BTreeMap<_, _> {
@@ -138,14 +138,14 @@ fn slot_of(row: &Value) -> (String, String) {
     (text("platform"), text("suite"))
 }
 
-/// Later results have a greater order.
+/// The order of results: a newer one compares greater.
 fn order_of(row: &Value) -> (&str, u64, u64, &str) {
     let text = |name: &str| row[name].as_str().unwrap_or_default();
     let run_id = text("run_id").parse().unwrap_or_default();
     (text("timestamp"), run_id, row["run_attempt"].as_u64().unwrap_or_default(), text("test_result_id"))
 }
 
-/// The message and the color of the badge that the slots of a branch add up to.
+/// The expected message and color of a badge, from the slots of its branch.
 pub(super) fn badge_of(target: Target, slots: &[Value]) -> String {
     let counted: Vec<_> = slots
         .iter()
@@ -180,8 +180,8 @@ pub(super) fn badge_path(target: Target, repository: &str) -> String {
     format!("/badges/tests/{platform}/{repository}/{}{suite}", BRANCHES[target.branch])
 }
 
-/// The run that an event submits.
+/// The id and the attempt of the run that an event submits.
 pub(super) fn run_id(event: u32, submit: &Submit) -> (u32, u32) {
-    // Some runs are attempts of one run, whose results have the same id.
+    // Some events submit attempts of the same run.
     if submit.rounded { (1_000 + event / 20, event % 20 + 1) } else { (1_000_000 + event, 1) }
 }

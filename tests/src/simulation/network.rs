@@ -1,5 +1,5 @@
-//! The network between the functions and AWS: each call takes time, and may be lost, throttled, doubled, executed in
-//! part, or answered with old data.
+//! The network between the functions and AWS: each call takes time, and may be lost, throttled, duplicated, partly
+//! executed, or answered with stale data.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -22,10 +22,10 @@ use super::invocation::{Call, Invocation};
 use super::trace::Trace;
 use crate::faults::{Fault, operation};
 
-/// An index may be this old.
+/// The maximum age of what a stale read returns.
 pub(super) const STALE_MAX: Duration = Duration::from_secs(5);
 
-/// The network; clones are one.
+/// The network; clones share its state.
 #[derive(Debug, Clone)]
 pub(super) struct Network(Arc<Inner>);
 
@@ -33,33 +33,33 @@ pub(super) struct Network(Arc<Inner>);
 struct Inner {
     aws: Aws,
     clock: Clock,
-    origin: Timestamp,
+    start: Timestamp,
     trace: Trace,
     fault_rate: Mutex<FaultRate>,
-    /// Old answers to reads, by their request.
+    /// Earlier answers to reads, by their request.
     reads: Mutex<HashMap<String, (Instant, String)>>,
 }
 
 /// How often calls fail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultRate {
-    /// The fraction of calls.
-    pub faults: f64,
-    /// Only calls of this service fail, `DynamoDB` for example; all if it is empty.
+    /// The fraction of calls that fail.
+    pub rate: f64,
+    /// The prefix of `x-amz-target` that a failing call has, such as `DynamoDB`. Empty for all services.
     pub service: &'static str,
 }
 
 impl FaultRate {
-    pub(super) const NONE: Self = Self { faults: 0.0, service: "" };
+    pub(super) const NONE: Self = Self { rate: 0.0, service: "" };
 }
 
-/// What goes wrong with a call.
+/// A fault of one call.
 #[derive(Debug, Clone, Copy)]
 enum NetworkFault {
     Fault(Fault),
     /// AWS executes the call twice.
-    Doubled,
-    /// An index, or an eventually consistent read, returns what it did some seconds ago.
+    Duplicated,
+    /// An eventually consistent read returns the same as some seconds ago.
     StaleRead,
     /// Only the first message is deleted.
     DeletesOne,
@@ -70,7 +70,7 @@ impl Network {
         Self(Arc::new(Inner {
             aws: aws.clone(),
             clock: clock.clone(),
-            origin: clock.now(),
+            start: clock.now(),
             trace: trace.clone(),
             fault_rate: Mutex::new(FaultRate::NONE),
             reads: Mutex::default(),
@@ -83,7 +83,7 @@ impl Network {
 
     /// Sets the clock of AWS and the functions to the virtual time.
     pub(super) fn set_clock(&self) {
-        let now = self.0.origin.plus(self.0.trace.elapsed());
+        let now = self.0.start.plus(self.0.trace.elapsed());
         self.0.clock.advance(now.since(self.0.clock.now()));
     }
 
@@ -99,7 +99,7 @@ impl Network {
             return None;
         }
         let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let is_hit = call.random.f64() < fault_rate.faults && target.starts_with(fault_rate.service);
+        let is_hit = call.random.f64() < fault_rate.rate && target.starts_with(fault_rate.service);
         is_hit.then(|| choose(&mut call.random, operation(request), request))
     }
 
@@ -116,12 +116,12 @@ impl Network {
                 call.invocation.count_fault();
                 return fault.inject(aws, request).await;
             }
-            Some(NetworkFault::Doubled) => {
+            Some(NetworkFault::Duplicated) => {
                 let copy = request.try_clone().expect("a body in memory");
                 aws.call(copy).await?;
             }
             Some(NetworkFault::StaleRead) => {
-                let old = reads.lock().unwrap().get(&identity(&request)).cloned();
+                let old = reads.lock().unwrap().get(&read_key(&request)).cloned();
                 if let Some((_, answer)) = old.filter(|(at, _)| at.elapsed() <= STALE_MAX) {
                     return Ok(response(200, answer));
                 }
@@ -143,10 +143,10 @@ impl Network {
                 ));
             }
         }
-        // Only a storm makes reads stale.
+        // Without faults, no read is stale.
         let is_kept =
             *self.0.fault_rate.lock().unwrap() != FaultRate::NONE && is_eventually_consistent(&request);
-        let read = is_kept.then(|| identity(&request));
+        let read = is_kept.then(|| read_key(&request));
         let answer = aws.call(request).await?;
         if let Some(read) = read
             && let Some(text) = answer.body().bytes().and_then(|bytes| std::str::from_utf8(bytes).ok())
@@ -158,11 +158,11 @@ impl Network {
 }
 
 fn choose(random: &mut Rng, operation: &str, request: &HttpRequest) -> NetworkFault {
-    // A third is what only this operation can suffer.
+    // A third of the faults are specific to the operation, if it has one.
     if random.u32(0..3) == 0 {
         match operation {
             "BatchWriteItem" => return NetworkFault::Fault(Fault::LeavesUnprocessed),
-            "SendMessage" => return NetworkFault::Doubled,
+            "SendMessage" => return NetworkFault::Duplicated,
             "DeleteMessageBatch" => return NetworkFault::DeletesOne,
             _ if is_eventually_consistent(request) => return NetworkFault::StaleRead,
             _ => {}
@@ -185,12 +185,12 @@ fn is_eventually_consistent(request: &HttpRequest) -> bool {
     matches!(operation(request), "Query" | "GetItem") && json_body(request)["ConsistentRead"] != true
 }
 
-/// Equal reads have the same text.
-fn identity(request: &HttpRequest) -> String {
+/// The key of a read; equal reads have equal keys.
+fn read_key(request: &HttpRequest) -> String {
     format!("{} {}", operation(request), json_body(request))
 }
 
-/// Most ways take some milliseconds, a few so long that a function stops waiting.
+/// The latency of one direction: usually a few milliseconds, rarely so long that a function stops waiting.
 fn latency(call: &mut Call) -> Duration {
     let milliseconds = match call.random.u32(0..100) {
         0..=95 => call.random.u64(1..=6),
@@ -208,13 +208,13 @@ impl HttpConnector for Network {
         let mut call = Invocation::next_call();
         let network = self.clone();
         HttpConnectorFuture::new(async move {
-            call.die(false).await;
+            call.kill_if_planned(false).await;
             network.wait(latency(&mut call)).await;
             let fault = network.fault(&mut call, &request);
             let what = operation(&request).to_owned();
             network.0.trace.add(call.invocation.event, format_args!("{what} {fault:?}"));
             let answer = network.answer(&call, request, fault).await;
-            call.die(true).await;
+            call.kill_if_planned(true).await;
             network.wait(latency(&mut call)).await;
             answer
         })

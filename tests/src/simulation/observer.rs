@@ -1,4 +1,4 @@
-//! Reads of badges, compared with the slots that an observer sees without cache and faults.
+//! Reads of badges, compared with the slots that an observer reads without caches and faults.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,23 +18,23 @@ use crate::client::Answer;
 
 /// The timeout of badge-api.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// A badge may be this old: 30 s in memory, and what it was read from was a little old.
+/// The maximum age of a badge: it is cached for 30 s, and may come from a stale read.
 const BADGE_AGE_MAX: Duration = Duration::from_secs(31).saturating_add(STALE_MAX);
 
-/// The slots of each branch at some times, the latest last.
+/// The observed slots of each branch, the latest last.
 #[derive(Debug, Default)]
 pub(super) struct Observations(HashMap<Branch, Vec<Observation>>);
 
 /// The repository and the branch.
 type Branch = (usize, usize);
 
-/// The slots of a branch, and when they were first seen.
+/// When the slots of a branch were first observed, and the slots.
 type Observation = (Duration, Vec<Value>);
 
 impl Observations {
     fn add(&mut self, target: Target, at: Duration, slots: Vec<Value>) {
         let observed = self.0.entry((target.repository, target.branch)).or_default();
-        // The same slots were seen since the first of equal observations.
+        // Of equal observations in a row, the first one is kept, because its time counts.
         if observed.last().is_none_or(|(_, last)| runs(last) != runs(&slots)) {
             observed.push((at, slots));
         }
@@ -59,7 +59,7 @@ pub(super) async fn slots(simulation: &Simulation, target: Target) -> Vec<Value>
     answer.json()["slots"].as_array().unwrap().clone()
 }
 
-/// Reads a badge, and checks it if its slots have not changed for a while.
+/// Reads a badge, and checks it if its slots have not changed for [`BADGE_AGE_MAX`].
 pub(super) async fn read(simulation: Arc<Simulation>, event: u32, instance: usize, target: Target) {
     let began = simulation.trace.elapsed();
     let path = badge_path(target, REPOSITORIES[target.repository]);
@@ -83,7 +83,7 @@ pub(super) async fn read(simulation: Arc<Simulation>, event: u32, instance: usiz
     if answer.status != 200 {
         return model.violate("every answer is documented", format!("event {event}: {}", answer.text));
     }
-    // While DynamoDB fails, a badge is as old as what an instance remembers.
+    // While DynamoDB fails, a badge is as old as what the instance has in memory.
     let observations = simulation.observations.lock().unwrap();
     let since = began.saturating_sub(BADGE_AGE_MAX);
     if invocation.has_no_fault()

@@ -20,20 +20,20 @@ use super::schedule::REPOSITORIES;
 use crate::client::KEY;
 use crate::world::World;
 
-/// How long a command holds the messages that it reads.
+/// The visibility timeout of the messages that a command receives.
 const HOLD: Duration = Duration::from_secs(30);
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(2);
-/// The functions forget secrets and registrations in this time.
-const FORGOTTEN_AFTER: Duration = Duration::from_mins(5);
+/// Functions cache secrets and registrations for this long.
+const CACHED_FOR: Duration = Duration::from_mins(5);
 const DAY: Duration = Duration::from_hours(24);
 
 type Item = HashMap<String, AttributeValue>;
 
-/// The registrations at some time, and which repositories were registered.
+/// The items of the registrations at some time.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Backup(Vec<Item>);
 
-/// The first repository has a secret of its own, the others have derived keys.
+/// Registers all repositories. The first has its own secret, the others have derived keys.
 pub(super) async fn register_all(simulation: &Simulation) {
     let now = simulation.trace.elapsed();
     simulation.keys.lock().unwrap().add(0, KEY.to_owned(), NewKey::OwnSecret, now);
@@ -44,7 +44,7 @@ pub(super) async fn register_all(simulation: &Simulation) {
 }
 
 pub(super) async fn rotate_key(simulation: &Simulation, repository: usize, compromised: bool) {
-    let _operating = simulation.operating.lock().await;
+    let _lock = simulation.operator_lock.lock().await;
     if simulation.keys.lock().unwrap().has_current(repository) {
         rotate(simulation, repository, compromised).await;
     }
@@ -59,7 +59,7 @@ async fn rotate(simulation: &Simulation, repository: usize, compromised: bool) {
 }
 
 pub(super) async fn remove_repository(simulation: &Simulation, repository: usize) {
-    let _operating = simulation.operating.lock().await;
+    let _lock = simulation.operator_lock.lock().await;
     if simulation.keys.lock().unwrap().has_current(repository) {
         let removed = Registration::Removed(simulation.world.now());
         simulation.world.set_registration(REPOSITORIES[repository], removed).await;
@@ -68,16 +68,16 @@ pub(super) async fn remove_repository(simulation: &Simulation, repository: usize
 }
 
 pub(super) async fn add_repository(simulation: &Simulation, repository: usize) {
-    let _operating = simulation.operating.lock().await;
+    let _lock = simulation.operator_lock.lock().await;
     if !simulation.keys.lock().unwrap().has_current(repository) {
         let key = simulation.world.register(REPOSITORIES[repository]).await;
         simulation.keys.lock().unwrap().add(repository, key, NewKey::KeyId, simulation.trace.elapsed());
     }
 }
 
-/// Replaces the master key. Clients keep their keys until the operator hands out new ones.
+/// Replaces the master key, and gives each client its new key.
 pub(super) async fn rotate_master_key(simulation: &Simulation) {
-    let _operating = simulation.operating.lock().await;
+    let _lock = simulation.operator_lock.lock().await;
     simulation.world.rotate_master_key();
     simulation.keys.lock().unwrap().rotate_master(simulation.trace.elapsed());
     hand_out(simulation).await;
@@ -101,7 +101,7 @@ async fn hand_out(simulation: &Simulation) {
 }
 
 pub(super) async fn end_previous_master_key(simulation: &Simulation) {
-    let _operating = simulation.operating.lock().await;
+    let _lock = simulation.operator_lock.lock().await;
     if simulation.world.has_previous_master_key().await {
         simulation.world.remove_previous_master_key().await;
         simulation.keys.lock().unwrap().end_previous_master(simulation.trace.elapsed());
@@ -109,13 +109,13 @@ pub(super) async fn end_previous_master_key(simulation: &Simulation) {
 }
 
 pub(super) async fn back_up_registrations(simulation: &Simulation) {
-    let _operating = simulation.operating.lock().await;
+    let _lock = simulation.operator_lock.lock().await;
     *simulation.backup.lock().unwrap() = Backup(registrations(simulation).await);
 }
 
-/// The procedure of docs/operations.md, "Restore registrations".
+/// Loses the table of registrations, and restores it as docs/operations.md describes in "Restore registrations".
 pub(super) async fn restore_registrations(simulation: &Simulation) {
-    let _operating = simulation.operating.lock().await;
+    let _lock = simulation.operator_lock.lock().await;
     simulation.set_ingest_open(false);
     simulation.world.rotate_master_key();
     simulation.world.remove_previous_master_key().await;
@@ -151,7 +151,7 @@ pub(super) async fn restore_registrations(simulation: &Simulation) {
             Some(Registration::Removed(_)) | None => {}
         }
     }
-    simulation.network.wait(FORGOTTEN_AFTER).await;
+    simulation.network.wait(CACHED_FOR).await;
     simulation.set_ingest_open(true);
 }
 
@@ -160,7 +160,7 @@ async fn registrations(simulation: &Simulation) -> Vec<Item> {
     scan(simulation, SECRETS_TABLE).await.into_iter().filter(is_registration).collect()
 }
 
-/// Deletes the nonces that have expired, as DynamoDB does at some time. The embedded one would take the machine's time.
+/// Deletes the nonces that have expired, as DynamoDB does eventually. The embedded one would use the system time.
 pub(super) async fn delete_expired_nonces(simulation: &Simulation) {
     let now = simulation.world.now().unix_seconds();
     for item in scan(simulation, NONCES_TABLE).await {
@@ -181,7 +181,8 @@ async fn delete(simulation: &Simulation, table: &str, item: &Item) {
     delete.key("PK", item["PK"].clone()).key("SK", item["SK"].clone()).send().await.unwrap();
 }
 
-/// Moves the messages of the dead-letter queue back, or deletes them, through the network with its faults.
+/// Replays the dead-letter queue or, with `purge`, deletes its messages. The calls go through the network, with its
+/// faults.
 pub(super) async fn empty_dead_letters(simulation: &Arc<Simulation>, event: u32, purge: bool, is_last: bool) {
     let config = World::config_behind(SharedHttpClient::new(simulation.network.clone()));
     let queue = |name| Queue::new(&config, Queues::url(name));
@@ -202,7 +203,7 @@ pub(super) async fn empty_dead_letters(simulation: &Arc<Simulation>, event: u32,
             } else {
                 let outcome = results.redrive(&readable).await?;
                 let moved = readable.into_iter().filter(|message| outcome.succeeded.contains(&message.id));
-                // Poison stays poison, so the operator deletes it in the end.
+                // At the end, poison messages are deleted so that the queue becomes empty.
                 moved.chain(poison.into_iter().filter(|_| is_last)).collect()
             };
             if deleted.is_empty() {

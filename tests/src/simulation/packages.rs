@@ -1,4 +1,4 @@
-//! Packages, whose upstream publishes, fails and lies.
+//! Packages, whose upstream publishes versions, fails, and sends invalid responses.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,11 +23,11 @@ const PACKAGES: [&str; 2] = ["acme.kit", "acme.tool"];
 /// The timeout of the refresher.
 const REFRESHER_TIMEOUT: Duration = Duration::from_mins(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// A package is due again after a failure in this time.
+/// The longest time after which a package is due again, even after failures.
 const DUE_AFTER: Duration = Duration::from_mins(80);
-/// How often the schedule must have run until all packages are up to date.
+/// The number of scheduled runs after which all packages must be up to date.
 const ROUNDS: u32 = 6;
-/// How far the virtual time advances while the sockets of the upstream are read.
+/// The step of the virtual time while the upstream's sockets are in use.
 const SOCKET_TIME: Duration = Duration::from_millis(5);
 
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ pub enum PackageAction {
         times: usize,
     },
     Recover,
-    /// The schedule runs.
+    /// The refresher runs on its schedule.
     Refresh {
         instance: usize,
     },
@@ -69,7 +69,7 @@ impl PackageAction {
     }
 }
 
-/// Failures that must not cost a version. A repeated 404 is not one of them, because then the package is gone.
+/// Faults that must not delete a version. They do not include 404, because a package is deleted after several of them.
 fn faults() -> Vec<UpstreamFault> {
     let status = |status| UpstreamFault::Status { status, headers: Vec::new(), body: "{}".to_owned() };
     vec![
@@ -86,11 +86,11 @@ fn faults() -> Vec<UpstreamFault> {
     ]
 }
 
-/// The packages, and their newest version: `1.N.0`.
+/// The upstream, and the newest version of each package: `1.N.0`.
 #[derive(Debug)]
 pub(super) struct PackageFeed {
     pub(super) upstream: Upstream,
-    /// The key of the issuer that signs tokens.
+    /// The index in `KEYS` of the key with which the issuer signs tokens.
     pub(super) signs_with: Mutex<usize>,
     state: Mutex<[Versions; PACKAGES.len()]>,
 }
@@ -120,7 +120,7 @@ impl PackageFeed {
     }
 }
 
-/// Begins what an action does.
+/// Starts an action.
 pub(super) fn begin(simulation: &Arc<Simulation>, event: u32, action: &PackageAction) {
     let Some(feed) = &simulation.packages else { return };
     let simulation = Arc::clone(simulation);
@@ -163,7 +163,8 @@ async fn ended(simulation: &Simulation, event: u32, what: &str, ended: Invocatio
     check(simulation, event).await;
 }
 
-/// Lets the virtual time advance in small steps only, because the runtime does not wait for sockets.
+/// Runs a function while the virtual time advances in small steps. Without them, the paused clock would jump to the
+/// next timer while a socket waits for data.
 async fn with_small_time_steps<T>(function: impl Future<Output = T>) -> T {
     let steps = async {
         loop {
@@ -205,7 +206,7 @@ async fn read(simulation: &Simulation, event: u32, instance: usize, package: usi
     }
 }
 
-/// Checks that no stored version is lost, and none is invented.
+/// Checks that no stored version is lost, and that each was published.
 async fn check(simulation: &Simulation, event: u32) {
     let Some(feed) = &simulation.packages else { return };
     for package in 0..PACKAGES.len() {

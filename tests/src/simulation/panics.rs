@@ -1,4 +1,4 @@
-//! Panics, wherever they are caught: tokio catches those of tasks, and an event source those of its function.
+//! Counts panics, also those that are caught: by tokio in tasks, and by event sources in their functions.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};

@@ -24,13 +24,13 @@ use super::trace::{Keep, Trace};
 use crate::client::{Post, result, with};
 use crate::world::{KEYLESS, VISIBILITY_TIMEOUT, World};
 
-/// The timeout of the processor, and its receive.
+/// The timeout of the processor, plus time to receive a batch.
 const PROCESS_TIMEOUT: Duration = Duration::from_secs(35);
-/// What is under way ends in this time: a client retries for two minutes, a restore takes five.
-const CALM_AFTER: Duration = Duration::from_mins(8);
-/// How often the queues may be emptied in the end.
+/// Everything in progress ends within this time: a client retries for two minutes, and a restore takes five.
+const SETTLED_AFTER: Duration = Duration::from_mins(8);
+/// The most rounds that it may take to empty the queues at the end.
 const ROUNDS: u32 = 40;
-/// The number of the events after the schedule.
+/// The first event id after those of the schedule.
 const LAST: u32 = 1_000_000;
 
 /// The state of a simulation.
@@ -43,24 +43,24 @@ pub(super) struct Simulation {
     pub(super) instances: Instances,
     pub(super) model: Mutex<Model>,
     pub(super) keys: Mutex<Keys>,
-    /// `None` if packages are left out.
+    /// `None` if the schedule has no upstreams.
     pub(super) packages: Option<PackageFeed>,
     pub(super) backup: Mutex<Backup>,
-    /// By event.
+    /// The posts, by the id of their event.
     pub(super) posted: Mutex<BTreeMap<u32, Posted>>,
     pub(super) observations: Mutex<Observations>,
-    /// Commands of operators run one after the other.
-    pub(super) operating: tokio::sync::Mutex<()>,
+    /// Operator commands run one at a time.
+    pub(super) operator_lock: tokio::sync::Mutex<()>,
     ingest_is_open: AtomicBool,
 }
 
-/// The end of a simulation.
+/// The outcome of a simulation.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// How many results were acknowledged.
     pub acknowledged: usize,
     pub violation: Option<Violation>,
-    /// Equal for two runs of one schedule, if it is kept.
+    /// The digest of what happened, if it is kept. Two runs of a schedule without upstreams have the same digest.
     pub digest: u64,
     /// What happened, if it is kept.
     pub lines: Vec<String>,
@@ -68,11 +68,11 @@ pub struct Outcome {
 
 /// Runs a schedule.
 pub fn run(schedule: &Schedule, keep: Keep) -> Outcome {
-    // The SDK makes its backoff random with it.
+    // The SDK takes the random part of its backoff from this generator.
     fastrand::seed(schedule.seed);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     if schedule.has_upstreams {
-        // The sockets of the upstream.
+        // The upstream uses sockets.
         runtime.enable_io();
     }
     let runtime = runtime.enable_time().start_paused(true).build().unwrap();
@@ -122,7 +122,7 @@ impl Simulation {
             backup: Mutex::default(),
             posted: Mutex::default(),
             observations: Mutex::default(),
-            operating: tokio::sync::Mutex::default(),
+            operator_lock: tokio::sync::Mutex::default(),
             ingest_is_open: AtomicBool::new(true),
         };
         operator::register_all(&simulation).await;
@@ -138,7 +138,7 @@ impl Simulation {
         self.ingest_is_open.store(is_open, Ordering::Relaxed);
     }
 
-    /// Begins what an event does. Most of it goes on beside later events.
+    /// Starts an event. Most events continue in the background during later ones.
     async fn begin(self: &Arc<Self>, event: &Event) {
         let (simulation, id) = (Arc::clone(self), event.id);
         match event.action.clone() {
@@ -174,7 +174,7 @@ impl Simulation {
             }
             Action::Keyless(action) => keyless::begin(self, id, &action),
             Action::Package(action) => packages::begin(self, id, &action),
-            Action::Sweep => operator::delete_expired_nonces(self).await,
+            Action::DeleteExpiredNonces => operator::delete_expired_nonces(self).await,
         }
     }
 
@@ -195,17 +195,17 @@ impl Simulation {
         }
     }
 
-    /// Lets everything end without faults, and checks what is shown.
+    /// Lets everything finish without faults, and checks what is stored and shown.
     async fn check_end(self: &Arc<Self>) {
         self.network.set_fault_rate(FaultRate::NONE);
-        self.network.wait(CALM_AFTER).await;
+        self.network.wait(SETTLED_AFTER).await;
         for repository in 0..REPOSITORIES.len() {
             operator::add_repository(self, repository).await;
         }
         self.instances.restart(0, &self.world);
         packages::check_end(self, LAST + ROUNDS).await;
         keyless::check_end(self, LAST + ROUNDS + 1).await;
-        self.accept_again().await;
+        self.check_keys().await;
         self.empty_queues().await;
         let history = self.history(KEYLESS).await;
         self.model.lock().unwrap().check_history(KEYLESS_REPOSITORY, &history);
@@ -218,8 +218,8 @@ impl Simulation {
         }
     }
 
-    /// The current key of each repository still counts.
-    async fn accept_again(&self) {
+    /// Checks that the current key of each repository is accepted.
+    async fn check_keys(&self) {
         for (repository, name) in REPOSITORIES.iter().enumerate() {
             let (owner, repo) = name.split_once('/').unwrap();
             let fields =

@@ -1,4 +1,4 @@
-//! The events of a simulation, all made from its seed.
+//! The events of a simulation, all generated from its seed.
 
 use std::time::Duration;
 
@@ -19,18 +19,18 @@ pub(super) const INSTANCES: usize = 3;
 
 const EVENTS: std::ops::Range<u32> = 120..280;
 
-/// What happens in one simulation. Events can be left out: each has its own random numbers.
+/// The events of one simulation. Events can be left out, because each has its own random numbers.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     pub seed: u64,
-    /// Whether there are upstreams: packages, and an issuer of ID tokens. They take longer to simulate.
+    /// Whether there are upstreams: a NuGet feed, and an issuer of ID tokens. With them, a simulation takes longer.
     pub has_upstreams: bool,
     pub events: Vec<Event>,
 }
 
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// Unique, and stays the same when other events are left out.
+    /// A unique number, which stays the same when other events are left out.
     pub id: u32,
     /// The virtual time after the start.
     pub at: Duration,
@@ -41,11 +41,11 @@ pub struct Event {
 pub enum Action {
     /// A client submits a result, and retries.
     Submit(Submit),
-    /// Somebody sends the bytes of an earlier post again.
+    /// The bytes of an earlier post are sent again.
     Replay {
         earlier: u32,
     },
-    /// The processor gets a batch.
+    /// The processor receives a batch.
     Process {
         instance: usize,
     },
@@ -53,12 +53,12 @@ pub enum Action {
         instance: usize,
         target: Target,
     },
-    /// All sandboxes of an instance die, and new ones start.
+    /// An instance of each function is killed, and starts with empty memory.
     Restart {
         instance: usize,
     },
     FaultRate(FaultRate),
-    /// A message arrives that no version can read.
+    /// A poison message arrives.
     Poison,
     /// An operator replays the dead-letter queue.
     ReplayDeadLetters,
@@ -81,7 +81,7 @@ pub enum Action {
     /// An operator loses the table of registrations, and restores it as documented.
     RestoreRegistrations,
     /// DynamoDB deletes the nonces that have expired.
-    Sweep,
+    DeleteExpiredNonces,
     Package(PackageAction),
     Keyless(KeylessAction),
 }
@@ -103,9 +103,9 @@ pub struct Submit {
     pub platform: usize,
     pub suite: usize,
     pub tests: Tests,
-    /// How far the client's clock is ahead, in seconds.
+    /// How far the client's clock is ahead, in seconds; negative if it is behind.
     pub skew: i64,
-    /// Whether the timestamp is rounded down to 20 s, so that results have equal timestamps.
+    /// Whether the timestamp is rounded down to a multiple of 20 s, so that some results have equal timestamps.
     pub rounded: bool,
     /// The names are in the path, and the nonce is not signed.
     pub path_form: bool,
@@ -123,7 +123,7 @@ pub enum Tests {
         passed: u32,
         failed: u32,
     },
-    /// The run broke outside its tests.
+    /// The run failed outside its tests.
     Broke,
     /// The suite is retired.
     Retired,
@@ -132,8 +132,8 @@ pub enum Tests {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyChoice {
     Current,
-    /// A key of this repository that was ended.
-    InvocationOutcome,
+    /// A key of this repository that has ended.
+    Ended,
     /// The key of another repository.
     OtherRepository,
 }
@@ -146,8 +146,8 @@ impl Schedule {
         let has_upstreams = random.u32(0..4) == 0;
         let mut at = Duration::ZERO;
         let mut events =
-            vec![Event { id: 0, at, action: Action::FaultRate(FaultRate { faults, service: "" }) }];
-        // At most one long pause, so that no message expires unseen.
+            vec![Event { id: 0, at, action: Action::FaultRate(FaultRate { rate: faults, service: "" }) }];
+        // At most one long pause, so that no message expires before it is received.
         let mut long_pauses = 1;
         for id in 1..random.u32(EVENTS) {
             at += pause(&mut random, &mut long_pauses);
@@ -199,7 +199,7 @@ fn action(random: &mut Rng, id: u32, faults: f64) -> Action {
         984..988 => Action::EndPreviousMasterKey,
         988..992 => Action::BackUpRegistrations,
         992..995 => Action::RestoreRegistrations,
-        _ => Action::Sweep,
+        _ => Action::DeleteExpiredNonces,
     }
 }
 
@@ -208,7 +208,7 @@ fn target(random: &mut Rng) -> Target {
         repository: random.usize(0..REPOSITORIES.len()),
         branch: random.usize(0..BRANCHES.len()),
         platform: random.bool().then(|| random.usize(0..PLATFORMS.len())),
-        // The address of the unnamed suite cannot be asked for.
+        // The unnamed suite has no badge of its own.
         suite: (random.u32(0..3) == 0).then(|| random.usize(1..SUITES.len())),
     }
 }
@@ -235,7 +235,7 @@ fn submit(random: &mut Rng, id: u32) -> Submit {
         path_form: random.u32(0..5) == 0,
         key: match random.u32(0..20) {
             0..16 => KeyChoice::Current,
-            16..19 => KeyChoice::InvocationOutcome,
+            16..19 => KeyChoice::Ended,
             _ => KeyChoice::OtherRepository,
         },
         nonce_of: (random.u32(0..25) == 0).then(|| random.u32(0..id)),
@@ -248,8 +248,8 @@ fn fault_rate(random: &mut Rng, faults: f64) -> FaultRate {
         *random.choice(&["", "DynamoDB", "AmazonSQS", "secretsmanager", "AWSEvents"]).expect("a service");
     match random.u32(0..6) {
         // An outage.
-        0 if !service.is_empty() => FaultRate { faults: 1.0, service },
-        1 => FaultRate { faults: 0.5, service },
-        _ => FaultRate { faults, service: "" },
+        0 if !service.is_empty() => FaultRate { rate: 1.0, service },
+        1 => FaultRate { rate: 0.5, service },
+        _ => FaultRate { rate: faults, service: "" },
     }
 }

@@ -1,10 +1,10 @@
-//! Fewer events that still break the same promise.
+//! Reduces a schedule to fewer events that break the same promise.
 
 use super::run::run;
 use super::schedule::Schedule;
 use super::trace::Keep;
 
-/// Leaves out events, in ever smaller groups, as long as the same promise is broken.
+/// Leaves out groups of events, from large to single ones, as long as the same promise stays broken.
 pub fn shrink(schedule: &Schedule) -> Schedule {
     let promise =
         |schedule: &Schedule| run(schedule, Keep::Nothing).violation.map(|violation| violation.promise);
