@@ -4,9 +4,9 @@
 use badgesmith_domain::version::{NuGetVersion, Version};
 use url::Url;
 
-use super::{FlatContainerDocument, parsed};
 use super::registration::read_index;
 use super::service_index::{Resources, feed_url};
+use super::{FlatContainerDocument, parsed};
 use crate::upstream::response::Document;
 
 /// The index of a registration.
