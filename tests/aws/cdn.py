@@ -6,16 +6,16 @@ import time
 import urllib.parse
 
 from botocore.exceptions import BotoCoreError, ClientError
-from report import NotPossible
+from report import Skipped
 from signals import ignore_signals, stop_on_signals
 from target import unique
 
 # CloudFront caches other errors for 10 s by default.
 ERROR_CODES = {400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504}
 ERROR_SECONDS_MAX = 1
-# The servers of one edge location do not share all copies at once.
+# The servers of an edge location do not all have a cached copy at once.
 READS_MAX = 5
-# A badge is fresh for 30 s, at badge-api and at the CDN each.
+# A badge is fresh for 30 s at badge-api, and for another 30 s at the CDN.
 FRESH_SECONDS = 65
 POLICY_SECONDS_MAX = 120
 POLICY = "verification-outage"
@@ -27,23 +27,23 @@ def the_cdn_caches_badges(target):
     """The first read of a new badge is a miss, and a second one within 30 s is a hit."""
     target.needs_aws("does not cache in its CDN")
     path = new_badge(target)
-    first, later = target.read(path).cache, reads_until_hit(target, path)
+    first, later = target.read(path).cache, read_until_hit(target, path)
     assert first.startswith("Miss") and later, f"first {first!r}, then {'a hit' if later else 'no hit'}"
     return f"{first}, then {later.cache}, age {later.headers.get('age')}"
 
 
-def unknown_query_parameters_share_a_copy(target):
-    """After a read without a query, one with a new ?x= is a hit, but the first one with ?suite=x is a miss."""
+def unknown_query_parameters_share_a_cached_copy(target):
+    """After a read without a query, a read with a new ?x= is a hit, but the first read with ?suite=x is a miss."""
     target.needs_aws("does not cache in its CDN")
     path = new_badge(target)
     target.read(path)
-    unknown, known = reads_until_hit(target, path, unique("?x=")), target.read(f"{path}?suite=x").cache
+    unknown, known = read_until_hit(target, path, unique("?x=")), target.read(f"{path}?suite=x").cache
     assert unknown and known.startswith("Miss"), f"?x=: {unknown.cache if unknown else 'no hit'}, ?suite=x: {known}"
     return f"?x=: {unknown.cache}, ?suite=x: {known}"
 
 
 def the_cdn_caches_no_errors(target):
-    """Two reads of an unknown path, and two of the run of a branch without results, are errors without an age."""
+    """Two reads of an unknown path, and two of the redirect of a branch without results, get 404 without an age."""
     target.needs_aws("does not cache in its CDN")
     for path in (f"/{unique('nowhere')}", new_badge(target).replace("/badges/tests/", "/redirect/test-results/")):
         for _ in range(2):
@@ -65,11 +65,11 @@ def the_cdn_caches_errors_for_a_second_at_most(target):
     return f"at most {max(responses.values())} s for {len(responses)} codes"
 
 
-def badges_survive_while_badge_api_cannot_read(target):
-    """While badge-api may not read the results of this repository, a badge keeps its message, and a new branch gets 503."""
+def badges_keep_their_message_while_badge_api_cannot_read(target):
+    """While badge-api is denied the results of this repository, its badge keeps its message, and a new branch gets 503."""
     target.needs_aws("does not enforce policies of roles; tests/deploy makes the reads fail instead")
     if not target.options.outage:
-        raise NotPossible("needs --outage, because it changes the role of badge-api for three minutes")
+        raise Skipped("needs --outage, because it changes the role of badge-api for three minutes")
     badge, branch = target.client.badge, unique("kept")
     target.until_shown(branch)
     # Only the items of this repository, so that no other badge is affected.
@@ -80,7 +80,7 @@ def badges_survive_while_badge_api_cannot_read(target):
     }
     policy = {"RoleName": target.resources["BadgeApiRole"], "PolicyName": POLICY}
     iam = target.aws("iam")
-    # Without the right to delete the policy, it must not be put. A run that was killed may have left it.
+    # Without the permission to delete the policy, it must not be put. A killed run may have left it.
     delete_policy(iam, policy)
     try:
         try:
@@ -88,7 +88,7 @@ def badges_survive_while_badge_api_cannot_read(target):
             started = time.monotonic()
             while target.client.badge_and_status(unique("unread")) != ("unavailable", 503):
                 if time.monotonic() > started + POLICY_SECONDS_MAX:
-                    raise NotPossible(f"the policy of the role has no effect after {POLICY_SECONDS_MAX} s")
+                    raise Skipped(f"the policy of the role had no effect within {POLICY_SECONDS_MAX} s")
                 time.sleep(2)
             time.sleep(FRESH_SECONDS)
             kept = target.client.badge_and_status(branch)
@@ -98,15 +98,15 @@ def badges_survive_while_badge_api_cannot_read(target):
     finally:
         delete_policy_or_fail(iam, policy)
     stop_on_signals()
-    target.until(lambda: badge(unique("unread")) == "no results", "badge-api cannot read again")
+    target.until(lambda: badge(unique("unread")) == "no results", "badge-api did not recover")
     return f"190 passed after {FRESH_SECONDS} s, and 503 for a new branch"
 
 
 def pages_have_the_host_of_the_cdn(target):
-    """The canonical address of a page has the host of the CDN, whatever X-Forwarded-Host a reader sends."""
+    """The canonical URL of a page has the host of the CDN, even if the client sends X-Forwarded-Host."""
     target.needs_aws("runs no functions in its CDN; tests/browser tests the code of the function")
     if target.parameters["PublicUrl"]:
-        raise NotPossible("PublicUrl is set, so pages do not ask for the host")
+        raise Skipped("PublicUrl is set, so pages do not use the host of the request")
     target.until_shown("main")
     for headers in ({}, {"X-Forwarded-Host": "a.test"}):
         page = target.read(f"/repos/{target.repository}", headers=headers)
@@ -115,7 +115,7 @@ def pages_have_the_host_of_the_cdn(target):
     return hosts.pop()
 
 
-def errors_of_the_edge_allow_any_origin(target):
+def errors_of_the_cdn_and_the_api_allow_any_origin(target):
     """The CDN's 403 to a PUT, and the HTTP API's 404, have Access-Control-Allow-Origin: *."""
     target.needs_aws("adds no headers in its CDN")
     for method, path, status in (("PUT", new_badge(target), 403), ("DELETE", "/tests/results", 404)):
@@ -126,7 +126,7 @@ def errors_of_the_edge_allow_any_origin(target):
 
 
 def preflight_requests_succeed(target):
-    """OPTIONS for a badge, for health and for the history is 204, with Access-Control-Allow-Origin: *."""
+    """OPTIONS for a badge, /health and a history gets 204 with Access-Control-Allow-Origin: *."""
     target.needs_aws("answers OPTIONS itself; the black-box suite sends preflight requests there")
     for path in (new_badge(target), "/health", f"/tests/results/{target.repository}"):
         response = target.read(path, "OPTIONS", headers={**ORIGIN, "Access-Control-Request-Method": "GET"})
@@ -135,8 +135,8 @@ def preflight_requests_succeed(target):
     return "204 and *"
 
 
-def clear_text_is_redirected_or_rejected(target):
-    """With http, /health is redirected to https, and /tests/results gets 403."""
+def plain_http_is_redirected_or_rejected(target):
+    """With http, /health is redirected to https, and a history gets 403."""
     target.needs_aws("serves http only")
     url = target.url.replace("https://", "http://")
     statuses = [target.read(path, url=url).status for path in ("/health", f"/tests/results/{target.repository}")]
@@ -154,7 +154,7 @@ def delete_policy(iam, policy):
 
 
 def delete_policy_or_fail(iam, policy):
-    """Deletes the policy, and repeats that after an error. A policy that remains fails the check, whatever the error is."""
+    """Deletes the policy, with retries. If the policy remains, the check fails, whatever the error is."""
     for _ in range(DELETIONS_MAX):
         try:
             return delete_policy(iam, policy)
@@ -169,14 +169,14 @@ def new_badge(target):
     return f"/badges/tests/linux/{target.repository}/{unique('new')}"
 
 
-def reads_until_hit(target, path, query=""):
-    """The first response from the cache; `None` if there is none. Each read has another query, unless it is empty."""
+def read_until_hit(target, path, query=""):
+    """Returns the first response from the cache, or `None`. Each read has a different query, unless `query` is empty."""
     responses = (target.read(path + (f"{query}{number}" if query else "")) for number in range(READS_MAX))
     return next((response for response in responses if response.cache.startswith("Hit")), None)
 
 
 CHECKS = [
-    the_cdn_caches_badges, unknown_query_parameters_share_a_copy, the_cdn_caches_no_errors,
-    the_cdn_caches_errors_for_a_second_at_most, pages_have_the_host_of_the_cdn, errors_of_the_edge_allow_any_origin,
-    preflight_requests_succeed, clear_text_is_redirected_or_rejected,
+    the_cdn_caches_badges, unknown_query_parameters_share_a_cached_copy, the_cdn_caches_no_errors,
+    the_cdn_caches_errors_for_a_second_at_most, pages_have_the_host_of_the_cdn, errors_of_the_cdn_and_the_api_allow_any_origin,
+    preflight_requests_succeed, plain_http_is_redirected_or_rejected,
 ]

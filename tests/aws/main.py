@@ -1,4 +1,4 @@
-"""Checks a deployed stack, and reports the expected and the actual result of each check."""
+"""Checks a deployed stack, and reports what each check expected and found."""
 
 import sys
 
@@ -14,11 +14,11 @@ from report import FAILED, print_json, print_table, run_check
 from signals import ignore_signals, stop_on_signals
 from target import Target, progress
 
-# Odd paths first, because the history is short then. What AWS records of the other checks comes later, and calls that the
-# last check makes fail are not in it.
+# The origins come first, while the history is short. Observability comes late, so that AWS has recorded the other checks, but
+# before the check that denies calls.
 CHECKS = [
     *origins.CHECKS, *suite.CHECKS, *http_api.CHECKS, *cdn.CHECKS, *permissions.CHECKS, *observability.CHECKS,
-    cdn.badges_survive_while_badge_api_cannot_read,
+    cdn.badges_keep_their_message_while_badge_api_cannot_read,
 ]
 NAMES = [check.__name__ for check in CHECKS]
 USAGE_ERROR = 2
@@ -30,7 +30,7 @@ def fail(message):
 
 
 def find(options):
-    """The stack, if the credentials find it."""
+    """Finds the stack, or exits with an error."""
     try:
         return Target(options)
     except ClientError as error:
@@ -38,7 +38,7 @@ def find(options):
     except BotoCoreError as error:
         fail(f"{error}; set AWS_PROFILE and AWS_REGION, as for the AWS CLI")
     except KeyError as error:
-        fail(f"{options.stack} is no stack of template.yaml: it has no {error}")
+        fail(f"the stack {options.stack} was not deployed from template.yaml: it has no {error}")
 
 
 def the_repository_of_this_run_is_removed(target):

@@ -1,14 +1,14 @@
-"""The options of tests/aws/run. Needs no package, so --help works before anything is installed."""
+"""The options of tests/aws/run. This module needs no package, so --help works before anything is installed."""
 
 import argparse
 
 HELP = """\
-Checks a deployed stack on AWS: what an emulator cannot show. Prints a table with the expected and the actual result of each
-check: `ok`, `FAILED`, or `not possible here` with the reason.
+Checks a deployed stack on AWS for what an emulator cannot show. Prints a table with the outcome of each check, `ok`,
+`FAILED` or `skipped`, what it expected, and what it found.
 
-It registers a repository of its own, badgesmith-verification/NUMBER, and removes it with its results afterwards. It
-changes nothing else, except with --outage. It takes about six minutes after the build. Some 200 results and 1,000 reads cost
-less than a cent. While 200 of them are sent at once, history reads of other clients may get 429.
+Registers a temporary repository, badgesmith-verification/ID, and removes it with its results at the end. Changes nothing
+else, except with --outage. Takes about six minutes after the build, and costs less than a cent for about 200 results
+and 1,000 reads. One check sends 200 history reads at once, so other clients may get 429 for a moment.
 """
 EXAMPLES = """\
 examples:
@@ -18,9 +18,9 @@ examples:
   BADGESMITH_GITHUB_TOKEN=any tests/aws/run trial --upstream host.example.org:8080 --outage --flood
 
 environment:
-  AWS_PROFILE, AWS_REGION, ...   credentials and region, as for the AWS CLI; docs/verification.md lists the rights
-  AWS_ENDPOINT_URL               an emulator of AWS, on which many checks are not possible
-  BADGESMITH_GITHUB_TOKEN        with --upstream, the token that the stack has for the organization acme
+  AWS_PROFILE, AWS_REGION, ...   credentials and region, as for the AWS CLI; docs/verification.md lists the permissions
+  AWS_ENDPOINT_URL               URL of an emulator of AWS, on which many checks are skipped
+  BADGESMITH_GITHUB_TOKEN        with --upstream, the stack's token for the organization acme
 
 exit codes:
   0  no check failed
@@ -35,26 +35,26 @@ def parse(arguments=None):
     )
     parser.add_argument("stack", metavar="STACK", nargs="?", help="name of the stack")
     parser.add_argument("--url", help="URL of the service [default: the output CdnUrl]")
-    parser.add_argument("--check", action="append", default=[], metavar="NAME", help="run only this check; repeatable")
-    parser.add_argument("--skip", action="append", default=[], metavar="NAME", help="do not run this check; repeatable")
-    parser.add_argument("--list", action="store_true", help="list the names of the checks, and run none")
+    parser.add_argument("--check", action="append", default=[], metavar="NAME", help="run only this check; can be repeated")
+    parser.add_argument("--skip", action="append", default=[], metavar="NAME", help="skip this check; can be repeated")
+    parser.add_argument("--list", action="store_true", help="print the names of the checks, and run none")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument(
         "--record", action="store_true",
-        help="write the captured paths and headers to local/src/gateway/origins.json, which the tests of `local` replay, "
-        "instead of target/aws/origins.json",
+        help="write what reached the origins to local/src/gateway/origins.json, which the tests of `local` replay, instead of "
+        "target/aws/origins.json",
     )
     parser.add_argument(
         "--upstream", metavar="HOST:PORT",
-        help="include the packages in the black-box suite; the stack must be configured for this upstream",
+        help="include the packages in the black-box suite; the stack must use this upstream",
     )
     parser.add_argument(
         "--flood", action="store_true",
-        help="exceed PostsPerSecond; other clients may get 429 for some seconds, which they retry",
+        help="exceed PostsPerSecond; other clients may get 429 for some seconds, and retry",
     )
     parser.add_argument(
         "--outage", action="store_true",
-        help="deny badge-api the items of the registered repository for three minutes, with an inline policy of its role",
+        help="deny badge-api access to the items of the temporary repository for three minutes, with an inline policy",
     )
     options = parser.parse_args(arguments)
     if not options.stack and not options.list:

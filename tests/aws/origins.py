@@ -1,7 +1,7 @@
-"""What the origins of the CDN get of a request. The tests of `local`, which imitates both origins, replay what is captured.
+"""Which paths and headers reach the origins of the CDN. The tests of `local`, which imitates both origins, replay them.
 
-A script outside AWS cannot read the event of a function. So these checks capture what the service understood: the branch in
-a path, and the header that an error names. `local` must understand the same.
+A script outside AWS cannot read the event of a function. So these checks record what the response shows of it: the branch
+that the service read from the path, and the headers that an error names. `local` must behave the same.
 """
 
 import json
@@ -21,25 +21,25 @@ ANSWERED_SECONDS_MAX = 60
 DIFFERENT_ON_EMULATOR = re.compile("%25|%3F")
 
 
-def the_origins_understand_paths_as_recorded(target):
-    """In each odd path, the service understands the branch that local/src/gateway/origins.json has for it."""
+def branches_in_paths_arrive_as_recorded(target):
+    """The service reads from each encoded path the branch that is recorded for it in local/src/gateway/origins.json."""
     recorded = recorded_paths()
     captured = [branch_at_function_url(target, sent) for origin, sent in recorded if origin == FUNCTION_URL]
     captured += branches_at_http_api(target, [sent for origin, sent in recorded if origin == HTTP_API])
     target.captured["paths"] = captured
-    compared = [path for path in captured if not target.emulator or is_same_on_emulator(path)]
+    compared = [path for path in captured if not target.emulator or is_the_same_on_emulator(path)]
     wrong = [(path, recorded[path["origin"], path["sent"]]) for path in compared]
     wrong = [
-        f"{path['origin']} {path['sent']}: {understood(path)!r} instead of {understood(expected)!r}"
-        for path, expected in wrong if understood(path) != understood(expected)
+        f"{path['origin']} {path['sent']}: {branch_or_status(path)!r} instead of {branch_or_status(expected)!r}"
+        for path, expected in wrong if branch_or_status(path) != branch_or_status(expected)
     ]
     assert not wrong, "; ".join(wrong)
-    left_out = "; the emulator decodes the others in its own way" if target.emulator else ""
+    left_out = "; the emulator decodes the others differently" if target.emulator else ""
     return f"{len(compared)} of {len(captured)} as recorded{left_out}"
 
 
 def headers_of_results_arrive(target):
-    """ingest-api gets X-Signature, X-Repo-Secret, X-Id-Token and X-Timestamp through the CDN, but not Authorization."""
+    """X-Signature, X-Repo-Secret, X-Id-Token and X-Timestamp reach ingest-api through the CDN, but Authorization does not."""
     def named(headers, path="/tests/results", body=b"{}"):
         response = target.read(path, "POST", headers=headers, body=body)
         return {detail.get("property_name") for detail in json.loads(response.text).get("error_details", [])}
@@ -63,33 +63,33 @@ def headers_of_results_arrive(target):
 
 
 def recorded_paths():
-    """The recorded paths by origin and sent path. Those of this script win."""
+    """The recorded paths by origin and sent path. Those that this script recorded take precedence."""
     captures = sorted(json.loads(RECORDED.read_text())["captures"], key=lambda capture: capture["source"] == SOURCE)
     return {(path["origin"], path["sent"]): path for capture in captures for path in capture["paths"]}
 
 
-def is_same_on_emulator(path):
+def is_the_same_on_emulator(path):
     return path["origin"] == FUNCTION_URL or not DIFFERENT_ON_EMULATOR.search(path["sent"])
 
 
-def understood(path):
-    """The branch that the service understands. It decodes what is still encoded in the path that a function gets."""
+def branch_or_status(path):
+    """The branch that the service reads from a path, or the status. The service decodes the `raw_path` of an event."""
     if "raw_path" in path:
         return urllib.parse.unquote(path["raw_path"]).removeprefix("/")
     return path.get("branch") or f"status {path['status']}"
 
 
 def branch_at_function_url(target, sent):
-    """A redirect to the page of the branch names the branch, with or without results."""
+    """Reads the branch from a redirect to its page, which does not need results."""
     response = target.read(f"/redirect/test-results/linux/{target.repository}{sent}?to=page")
     query = urllib.parse.urlsplit(response.headers.get("location", "")).query
     branches = urllib.parse.parse_qs(query).get("branch", [])
-    answer = {"branch": branches[0]} if response.status == 302 and branches else {"status": response.status}
-    return {"origin": FUNCTION_URL, "sent": sent, **answer}
+    result = {"branch": branches[0]} if response.status == 302 and branches else {"status": response.status}
+    return {"origin": FUNCTION_URL, "sent": sent, **result}
 
 
 def branches_at_http_api(target, sent_paths):
-    """A result with its branch in the path has it in the history, which is read without the cache of the CDN."""
+    """Posts results with the branch in the path, and reads the branches from the history, which the CDN does not cache."""
     answers = [(sent, post_to(target, sent)) for sent in sent_paths]
     ids = {id for _, (_, id) in answers if id}
     stored = {}
@@ -108,7 +108,7 @@ def branches_at_http_api(target, sent_paths):
 
 
 def post_to(target, sent):
-    """Posts a result in the older form, and returns the status and the id. Repeats it after a 5xx or 429."""
+    """Posts a result in the older form, and retries after 5xx and 429. Returns the status and the id."""
     content = target.client.body(None, 1)
     path = f"/tests/results/linux/{target.repository}{sent}"
     deadline = time.monotonic() + ANSWERED_SECONDS_MAX
@@ -116,18 +116,18 @@ def post_to(target, sent):
         status, retry_after, response = target.client.request(path, target.client.headers(content), content)
         if status and status < 500 and status != 429:
             return status, response.get("test_result_id")
-        assert time.monotonic() < deadline, f"the last response to {path} is {status} {response}"
+        assert time.monotonic() < deadline, f"the last response to {path} was {status} {response}"
         time.sleep(retry_after)
 
 
 def write(target):
-    """Writes what was captured, in place of what this script captured before. Returns the file; `None` if it is none."""
+    """Replaces what this script captured before. Returns the written file, or `None` if nothing was captured."""
     if not target.captured:
         return None
     recorded = json.loads(RECORDED.read_text())
     source = f"{target.emulator}, an emulator" if target.emulator else SOURCE
     date = datetime.now(timezone.utc).date().isoformat()
-    # A run of one check keeps what another has captured.
+    # If only one check ran, keep what the other one captured before.
     previous = next((capture for capture in recorded["captures"] if capture["source"] == source), {})
     others = [capture for capture in recorded["captures"] if capture["source"] != source]
     captures = [*others, {"paths": [], **previous, **target.captured, "source": source, "date": date}]
@@ -138,7 +138,7 @@ def write(target):
 
 
 def as_json(about, captures):
-    """JSON with one path or header on a line."""
+    """JSON with one path or header on each line."""
     def lines(values):
         return ",\n".join(f"        {json.dumps(value, ensure_ascii=False)}" for value in values)
 
@@ -150,4 +150,4 @@ def as_json(about, captures):
     return f'{{\n  "about": {json.dumps(about)},\n  "captures": [\n' + ",\n".join(parts) + "\n  ]\n}\n"
 
 
-CHECKS = [the_origins_understand_paths_as_recorded, headers_of_results_arrive]
+CHECKS = [branches_in_paths_arrive_as_recorded, headers_of_results_arrive]

@@ -1,4 +1,4 @@
-"""The roles of the functions, as IAM evaluates them: each may do what its function calls, and nothing else."""
+"""The roles of the functions, as IAM evaluates them: each allows the calls of its function, and no others."""
 
 from target import FUNCTIONS
 
@@ -12,7 +12,7 @@ QUEUES = {
     "RefreshDeadLetterQueue": "RefreshDeadLetterQueueUrl", "RefreshEventsDeadLetterQueue": "RefreshEventsDeadLetterQueueUrl",
 }
 SECRET_KINDS = ("repo", "github", "nuget", "other")
-# The actions that are tried on each resource of a service: those that functions need, and some that none may have.
+# The simulated actions of each service: those that functions need, and some that no function may use.
 ACTIONS = {
     "dynamodb": [
         "GetItem", "BatchGetItem", "Query", "Scan", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "UpdateTable",
@@ -29,7 +29,7 @@ ACTIONS = {
     "xray": ["PutTraceSegments", "PutTelemetryRecords"],
 }
 POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
-# What each function calls. tests/it/iam.rs compares the template with the calls; this is what it comes to.
+# The calls of each function on each resource. tests/it/iam.rs compares the template with the calls.
 ALLOWED = {
     "IngestApi": {
         "NoncesTable": {"dynamodb:PutItem", "dynamodb:UpdateItem"},
@@ -71,12 +71,12 @@ ALLOWED_ITEMS = {
     "Refresher": {"GetItem": {"ISSUER"}, "PutItem": {"ISSUER"}},
     "BadgeApi": {"GetItem": {"FEED"}},
 }
-# An item that a function may access.
+# The kind of item with which the calls of each function are simulated.
 OWN_ITEM = {"IngestApi": "REPOSITORY", "Processor": "REPOSITORY", "Refresher": "ISSUER", "BadgeApi": "FEED"}
 
 
 def roles_allow_exactly_the_calls_of_their_functions(target):
-    """Simulated on every resource of the stack and some others, each role allows the calls of its function, and no others."""
+    """On every resource of the stack and some others, each role allows the calls of its function, and no others."""
     wrong, number = [], 0
     for function in FUNCTIONS:
         role = target.function(function)["Role"]
@@ -97,7 +97,7 @@ def roles_allow_exactly_the_calls_of_their_functions(target):
 
 
 def roles_allow_only_the_items_of_their_functions(target):
-    """Simulated for each kind of item in the table of secrets, each role allows the items of its function, and no others."""
+    """For each kind of item in the table of secrets, each role allows the items of its function, and no others."""
     target.needs_aws("simulates no conditions; tests/it/iam.rs evaluates them")
     wrong, number, arn = [], 0, resources(target)["SecretsTable"][1]
     for function, allowed in ALLOWED_ITEMS.items():
@@ -115,7 +115,7 @@ def roles_allow_only_the_items_of_their_functions(target):
 
 
 def resources(target):
-    """Service and ARN of each resource, by name."""
+    """The service and the ARN of each resource, by name."""
     def arn(service, resource, region=target.region, account=target.account):
         return service, f"arn:{target.partition}:{service}:{region}:{account}:{resource}"
 

@@ -8,30 +8,30 @@ import time
 
 from botocore.exceptions import ClientError
 
-OK, FAILED, NOT_POSSIBLE = "ok", "FAILED", "not possible here"
+OK, FAILED, SKIPPED = "ok", "FAILED", "skipped"
 WIDTH_MIN, WIDTH_MAX = 100, 200
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
 
 
-class NotPossible(Exception):
-    """This stack or this run lacks what the check needs; the message says what."""
+class Skipped(Exception):
+    """The check cannot run on this stack or with these options. The message says why."""
 
 
 def run_check(check, target, skipped):
-    """Runs a function that returns the actual result, and raises `AssertionError` if its doc comment expects another one."""
+    """Runs a check: a function whose docstring says what it expects. It returns what it found, or raises `AssertionError`."""
     name = check.__name__
     print(f"{name.replace('_', ' ')} ... ", end="", file=sys.stderr, flush=True)
     started = time.monotonic()
     try:
         if name in skipped:
-            raise NotPossible("left out with --skip")
+            raise Skipped("left out with --skip")
         outcome, actual = OK, check(target)
-    except NotPossible as reason:
-        outcome, actual = NOT_POSSIBLE, str(reason)
+    except Skipped as reason:
+        outcome, actual = SKIPPED, str(reason)
     except ClientError as error:
         denied = error.response.get("Error", {}).get("Code") in DENIED
-        outcome, actual = (NOT_POSSIBLE, f"missing right: {error}") if denied else (FAILED, str(error))
-    # A program that failed raises `SystemExit`. Whatever happens in one check, the others run.
+        outcome, actual = (SKIPPED, f"missing permission: {error}") if denied else (FAILED, str(error))
+    # A program that failed raises `SystemExit`. An error in one check does not stop the others.
     except (Exception, SystemExit) as error:
         outcome, actual = FAILED, str(error) if isinstance(error, (AssertionError, SystemExit)) else repr(error)
     print(f"{outcome} ({time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)
@@ -51,13 +51,13 @@ def print_table(outcomes):
     """Prints a table that fits the terminal, and the number of each outcome."""
     names = ("outcome", "check", "expected", "actual")
     width = min(max(shutil.get_terminal_size((WIDTH_MAX, 0)).columns, WIDTH_MIN), WIDTH_MAX) - len(names) * 2
-    rest = width - len(NOT_POSSIBLE)
-    widths = (len(NOT_POSSIBLE), rest * 2 // 9, rest * 3 // 9, rest * 4 // 9)
+    rest = width - len(SKIPPED)
+    widths = (len(SKIPPED), rest * 2 // 9, rest * 3 // 9, rest * 4 // 9)
     print_row(names, widths)
     print_row(["-" * width for width in widths], widths)
     for outcome in outcomes:
         print_row([outcome["outcome"], outcome["check"].replace("_", " "), outcome["expected"], outcome["actual"]], widths)
-    numbers = [(name, sum(outcome["outcome"] == name for outcome in outcomes)) for name in (OK, FAILED, NOT_POSSIBLE)]
+    numbers = [(name, sum(outcome["outcome"] == name for outcome in outcomes)) for name in (OK, FAILED, SKIPPED)]
     print("\n" + ", ".join(f"{number} {name}" for name, number in numbers))
 
 

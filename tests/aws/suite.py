@@ -1,18 +1,18 @@
-"""The suites that also run elsewhere, on the stack."""
+"""`badgesmith doctor` and the black-box suite, run against the stack."""
 
 import os
 import re
 import socket
 from pathlib import Path
 
-from report import NotPossible
+from report import Skipped
 from tools import run
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB_TOKEN = "BADGESMITH_GITHUB_TOKEN"
 
 
-def doctor_finds_no_error(target):
+def badgesmith_doctor_finds_no_error(target):
     """`badgesmith doctor` stores a result through the CDN, and none of its checks fails."""
     environment = {"BADGESMITH_KEY": target.client.key}
     output = target.operate("doctor", "--repo", target.repository, "--url", target.url, environment=environment)
@@ -25,10 +25,10 @@ def the_black_box_suite_passes(target):
     """The tests of tests/blackbox pass through the CDN; those of packages only with --upstream."""
     upstream, token = target.options.upstream, os.environ.get(GITHUB_TOKEN)
     if upstream and not token:
-        raise NotPossible(f"with --upstream, {GITHUB_TOKEN} must be set")
-    # Without an upstream, the suite serves one that nothing reads.
+        raise Skipped(f"with --upstream, {GITHUB_TOKEN} must be set")
+    # Without --upstream, the suite serves one that the stack does not use.
     arguments = ["--"] + ([] if upstream else ["--skip", "packages::"])
-    # The HTTP API allows ten reads of a history a second.
+    # The HTTP API allows ten history reads a second.
     arguments += [] if target.emulator else ["--test-threads", "2"]
     environment = {
         "BADGESMITH_URL": target.url, "BADGESMITH_REPOSITORY": target.repository, "BADGESMITH_KEY": target.client.key,
@@ -51,4 +51,4 @@ def free_port():
         return listener.getsockname()[1]
 
 
-CHECKS = [doctor_finds_no_error, the_black_box_suite_passes]
+CHECKS = [badgesmith_doctor_finds_no_error, the_black_box_suite_passes]

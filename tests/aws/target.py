@@ -1,4 +1,4 @@
-"""The stack that is checked, and a repository of its own for the results of the checks."""
+"""The stack that is checked, and a temporary repository for the results of the checks."""
 
 import http.client
 import os
@@ -14,17 +14,18 @@ import boto3
 from botocore.config import Config
 from client import Client
 from deployment import Deployment
-from report import NotPossible
+from report import Skipped
 from tools import ProgramFailed, run
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {"IngestApi": "ingest-api", "Processor": "processor", "Refresher": "refresher", "BadgeApi": "badge-api"}
-# A result shows after two minutes at most, wherever it is cached.
+# A badge shows a result after two minutes at most, including all caches.
 SHOWN_SECONDS_MAX = 120
 # The black-box suite sends hundreds of results.
 POSTS_PER_MINUTE = 10000
 NOT_FOUND = 3
-# docs/operations.md waits five minutes between both. The counts of SQS are up to a minute late.
+# Between removing a repository and erasing its results, docs/operations.md waits five minutes. The message counts of SQS
+# are up to a minute old.
 STORED_SECONDS_MAX, EMPTY_SECONDS, QUEUE_READ_SECONDS = 300, 60, 2
 QUEUE_COUNTS = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
 # IAM simulates a few calls a second.
@@ -38,7 +39,7 @@ class Response(NamedTuple):
 
     @property
     def cache(self):
-        """What the CDN says: `Hit from cloudfront`, for example."""
+        """The header X-Cache of the CDN, such as `Hit from cloudfront`."""
         return self.headers.get("x-cache", "nothing")
 
 
@@ -56,9 +57,9 @@ class Target(Deployment):
         self.registered, self.captured = False, {}
 
     def needs_aws(self, reason):
-        """Ends a check on an emulator, with the reason."""
+        """Skips a check on an emulator, for this reason."""
         if self.emulator:
-            raise NotPossible(f"the emulator {reason}")
+            raise Skipped(f"the emulator {reason}")
 
     @cached_property
     def api_url(self):
@@ -78,9 +79,9 @@ class Target(Deployment):
 
     @cached_property
     def client(self):
-        """A client with the key of the repository, which this registers with `badgesmith`."""
+        """A client with the key of the temporary repository. The first access registers the repository."""
         build()
-        # Before the command, which may have registered it when it is interrupted or fails.
+        # Set before the command, because an interrupted or failed one may have registered the repository.
         self.registered = True
         key = self.operate("repo", "add", self.repository, "--posts-per-minute", str(POSTS_PER_MINUTE))["key"]
         return Client(self.url, key, self.repository)
@@ -103,9 +104,9 @@ class Target(Deployment):
                 raise
 
     def wait_until_stored(self):
-        """Waits until the results queue is empty, or for five minutes, because others may send results, too."""
+        """Waits until the results queue is empty. Stops after five minutes, because other clients may send results too."""
         deadline, reads = time.monotonic() + STORED_SECONDS_MAX, 0
-        # The emulator counts exactly.
+        # The counts of the emulator are exact.
         reads_min = 1 if self.emulator else EMPTY_SECONDS // QUEUE_READ_SECONDS
         while reads < reads_min and time.monotonic() < deadline:
             time.sleep(QUEUE_READ_SECONDS)
@@ -137,7 +138,7 @@ class Target(Deployment):
 
     @staticmethod
     def until(condition, message, seconds=SHOWN_SECONDS_MAX):
-        """Waits until a condition is true, and returns the time."""
+        """Waits until a condition is true, and returns the monotonic time."""
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"{message} within {seconds} s"

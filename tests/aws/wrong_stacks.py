@@ -1,5 +1,5 @@
-"""Each check accepts a right stack, and rejects a wrong one, and a run cleans up. A few lines imitate AWS, as far as the checks
-need it."""
+"""Tests that each check accepts a correct stack and rejects a wrong one, and that a run cleans up. Classes imitate what the
+checks use of AWS."""
 
 import json
 import signal
@@ -18,7 +18,7 @@ import origins
 import permissions
 import suite
 from botocore.exceptions import ClientError
-from report import FAILED, NOT_POSSIBLE, OK, run_check
+from report import FAILED, OK, SKIPPED, run_check
 from signals import NUMBERS, stop_on_signals
 from target import FUNCTIONS, NOT_FOUND, Response, Target
 from tools import ProgramFailed
@@ -37,7 +37,7 @@ def decoded(path, times):
 
 
 class Client:
-    """Submits results to an HTTP API that decodes paths, and reads badges of a badge-api that survives outages or not."""
+    """A client of an HTTP API that decodes paths, and of a badge-api that may survive outages."""
 
     def __init__(self, stack):
         self.stack, self.key = stack, "key"
@@ -70,7 +70,7 @@ class Client:
 
 
 class Stack(Target):
-    """A right stack. Keywords make it wrong."""
+    """A correct stack. Each keyword argument makes one property wrong."""
 
     def __init__(self, **wrong):
         self.emulator, self.url, self.name, self.region, self.account = "", "https://cdn.test", "s", "eu-west-1", "1"
@@ -83,18 +83,18 @@ class Stack(Target):
         self.outputs = {name: f"https://q.test/{name}" if name in QUEUES else name for name in names}
         self.outputs["ApiUrl"] = "https://api.test"
         self.resources = {id: id for id in (*FUNCTIONS, "HttpApi", "Cdn", "BadgeApiRole")}
-        right = {
+        correct = {
             "decodes": 2, "url_decodes": 0, "survives": True, "limit": 10, "statuses": (200, 429), "private": True,
             "caches": True, "forwards_all": False, "error_age": False, "error_seconds": 1, "copies_host": True, "cors": True,
-            "clear_text": False,
-            "drops": "Authorization", "foreign_right": None, "missing_right": None, "item_conditions": True, "linked": True,
-            # A few starts may be slow.
-            "reported_ms": (35, 40, 900), "traced_ms": (35, 40, 900),
+            "plain_http": False,
+            "drops": "Authorization", "extra_permission": None, "missing_permission": None, "item_conditions": True,
+            # A few cold starts may be slow.
+            "linked": True, "reported_ms": (35, 40, 900), "traced_ms": (35, 40, 900),
             "metrics": observability.METRICS, "subscription": "arn:aws:sns", "denied": [], "architecture": "arm64",
             "may_put": True, "may_delete": True, "failed_deletions": 1, "failing_commands": {},
         }
-        for name, value in {**right, **wrong}.items():
-            assert name in right, name
+        for name, value in {**correct, **wrong}.items():
+            assert name in correct, name
             setattr(self, name, value)
         self.__dict__["client"] = Client(self)
         self.__dict__["function_url"] = "https://function.test"
@@ -117,7 +117,7 @@ class Stack(Target):
         if url == "https://function.test":
             return Response(403 if self.private else 200, {}, "")
         if url == "http://cdn.test":
-            return Response(200 if self.clear_text else 301 if plain == "/health" else 403, {}, "")
+            return Response(200 if self.plain_http else 301 if plain == "/health" else 403, {}, "")
         if path.endswith("?limit=1") or (url == self.api_url and method == "POST"):
             self.stored.append(path)
             status = self.statuses[len(self.stored) % len(self.statuses)]
@@ -153,7 +153,7 @@ class Stack(Target):
 
 
 class Aws:
-    """A client of every service."""
+    """A client of all AWS services."""
 
     def __init__(self, stack):
         self.stack = stack
@@ -188,7 +188,7 @@ class Aws:
     def put_role_policy(self, PolicyDocument, **_):
         statement = json.loads(PolicyDocument)["Statement"]
         keys = statement["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"]
-        assert all("#verification#1" in key for key in keys), "affects other repositories"
+        assert all("#verification#1" in key for key in keys), "the policy affects other repositories"
         if not self.stack.may_put:
             raise client_error("AccessDenied")
         self.stack.outage = True
@@ -216,8 +216,9 @@ class Aws:
         def may(action):
             items = permissions.ALLOWED_ITEMS[PolicySourceArn].get(action.split(":")[1])
             fits = key is None or items is None or key in items
-            right = name, action
-            return action in allowed and fits and right != self.stack.missing_right or right == self.stack.foreign_right
+            permission = name, action
+            is_allowed = action in allowed and fits and permission != self.stack.missing_permission
+            return is_allowed or permission == self.stack.extra_permission
 
         return {"EvaluationResults": [
             {"EvalActionName": action, "EvalDecision": "allowed" if may(action) else "implicitDeny"} for action in ActionNames
@@ -241,7 +242,7 @@ class Aws:
         return {"Traces": [{"Segments": [{"Document": json.dumps({"name": name, "trace_id": trace_id, "subsegments": parts})}]}]}
 
     def list_metrics(self, RecentlyActive=None, **_):
-        # Without it, CloudWatch also lists what was recorded two weeks ago.
+        # Without `RecentlyActive`, CloudWatch also lists metrics that were last recorded two weeks ago.
         return {"Metrics": [{"MetricName": name} for name in (self.stack.metrics if RecentlyActive else observability.METRICS)]}
 
     def list_subscriptions_by_topic(self, TopicArn):
@@ -249,7 +250,7 @@ class Aws:
 
 
 def inits(latest):
-    """Times and milliseconds of the latest starts, and of slow ones of the version before."""
+    """The times and milliseconds of the latest init phases, and of slow ones of the previous version."""
     return [(UPDATED + 60, ms) for ms in latest] + [(UPDATED - 60, 900)] * 5
 
 
@@ -268,45 +269,47 @@ def registers(target):
     target.client
 
 
-# Each check, and what is wrong with the stacks that it must reject.
+# The wrong properties of the stacks that each check must reject.
 WRONG = {
-    origins.the_origins_understand_paths_as_recorded: [{"decodes": 1}, {"url_decodes": 1}],
+    origins.branches_in_paths_arrive_as_recorded: [{"decodes": 1}, {"url_decodes": 1}],
     origins.headers_of_results_arrive: [
         {"drops": "X-Id-Token"}, {"drops": "X-Signature"}, {"drops": "X-Timestamp"}, {"drops": None},
     ],
     http_api.only_the_cdn_reaches_badge_api: [{"private": False}],
-    http_api.functions_run_as_configured: [{"architecture": "x86_64"}],
-    http_api.the_http_api_has_its_limits: [{"limit": 100}, {"limit": None}],
+    http_api.functions_have_the_configured_architecture_and_tracing: [{"architecture": "x86_64"}],
+    http_api.the_http_api_has_the_configured_limits: [{"limit": 100}, {"limit": None}],
     http_api.the_http_api_throttles_history_reads: [{"statuses": (200,)}, {"statuses": (200, 429, 503)}],
     http_api.the_http_api_throttles_posts: [{"statuses": (200,)}],
     cdn.the_cdn_caches_badges: [{"caches": False}],
-    cdn.unknown_query_parameters_share_a_copy: [{"forwards_all": True}, {"caches": False}],
+    cdn.unknown_query_parameters_share_a_cached_copy: [{"forwards_all": True}, {"caches": False}],
     cdn.the_cdn_caches_no_errors: [{"error_age": True}],
     cdn.the_cdn_caches_errors_for_a_second_at_most: [{"error_seconds": 10}, {"error_seconds": None}],
     cdn.pages_have_the_host_of_the_cdn: [{"copies_host": False}],
-    cdn.errors_of_the_edge_allow_any_origin: [{"cors": False}],
+    cdn.errors_of_the_cdn_and_the_api_allow_any_origin: [{"cors": False}],
     cdn.preflight_requests_succeed: [{"cors": False}],
-    cdn.clear_text_is_redirected_or_rejected: [{"clear_text": True}],
-    cdn.badges_survive_while_badge_api_cannot_read: [{"survives": False}, {"failed_deletions": 1000}],
+    cdn.plain_http_is_redirected_or_rejected: [{"plain_http": True}],
+    cdn.badges_keep_their_message_while_badge_api_cannot_read: [{"survives": False}, {"failed_deletions": 1000}],
     permissions.roles_allow_exactly_the_calls_of_their_functions: [
-        {"foreign_right": ("TestResultsTable", "dynamodb:DeleteTable")}, {"foreign_right": ("another table", "dynamodb:GetItem")},
-        {"foreign_right": ("secret other", "secretsmanager:GetSecretValue")},
-        {"missing_right": ("ResultsQueue", "sqs:SendMessage")}, {"missing_right": ("PackagesTable index", "dynamodb:Query")},
+        {"extra_permission": ("TestResultsTable", "dynamodb:DeleteTable")},
+        {"extra_permission": ("another table", "dynamodb:GetItem")},
+        {"extra_permission": ("secret other", "secretsmanager:GetSecretValue")},
+        {"missing_permission": ("ResultsQueue", "sqs:SendMessage")},
+        {"missing_permission": ("PackagesTable index", "dynamodb:Query")},
     ],
     permissions.roles_allow_only_the_items_of_their_functions: [
-        {"item_conditions": False}, {"missing_right": ("SecretsTable", "dynamodb:PutItem")},
+        {"item_conditions": False}, {"missing_permission": ("SecretsTable", "dynamodb:PutItem")},
     ],
     observability.cold_starts_are_short: [{"reported_ms": (35, 900, 900)}, {"traced_ms": (35, 900, 900)}],
     observability.traces_connect_a_post_with_its_storage: [{"linked": False}],
     observability.functions_record_their_metrics: [{"metrics": ["RefreshLag"]}],
-    observability.alarms_reach_someone: [{"subscription": "PendingConfirmation"}],
-    observability.no_call_was_denied: [{"denied": ["AccessDeniedException"]}],
+    observability.the_alarm_topic_has_a_confirmed_subscription: [{"subscription": "PendingConfirmation"}],
+    observability.no_function_was_denied_access: [{"denied": ["AccessDeniedException"]}],
 }
 
 
 class Checks(unittest.TestCase):
     def setUp(self):
-        # Time passes at once, and progress is not printed.
+        # Waiting takes no time, and progress is not printed.
         clock = iter(range(10**9))
         for replaced in (
             mock.patch("time.sleep"), mock.patch("time.monotonic", lambda: next(clock)), mock.patch("report.print"),
@@ -326,7 +329,7 @@ class WrongStacks(Checks):
         self.assertTrue(stack.outage is None or stack.failed_deletions, "the policy of the role remains")
         return outcome
 
-    def test_a_check_accepts_a_right_stack_and_rejects_a_wrong_one(self):
+    def test_a_check_accepts_a_correct_stack_and_rejects_a_wrong_one(self):
         self.assertEqual(set(main.CHECKS) - set(suite.CHECKS), WRONG.keys())
         for check, stacks in WRONG.items():
             with self.subTest(check.__name__):
@@ -335,18 +338,18 @@ class WrongStacks(Checks):
                 with self.subTest(check.__name__, **wrong):
                     self.assertEqual(self.outcome(check, **wrong)["outcome"], FAILED, self.outcome(check, **wrong))
 
-    def test_a_check_that_changes_or_floods_the_stack_must_be_asked_for(self):
-        for check in (cdn.badges_survive_while_badge_api_cannot_read, http_api.the_http_api_throttles_posts):
+    def test_a_check_that_changes_or_floods_the_stack_needs_an_option(self):
+        for check in (cdn.badges_keep_their_message_while_badge_api_cannot_read, http_api.the_http_api_throttles_posts):
             stack = Stack()
             stack.options = SimpleNamespace(outage=False, flood=False)
-            self.assertEqual(run_check(check, stack, [])["outcome"], NOT_POSSIBLE)
+            self.assertEqual(run_check(check, stack, [])["outcome"], SKIPPED)
 
 
 class Cleanup(Checks):
-    """Each cleanup gets all signals."""
+    """Signals arrive during each cleanup."""
 
     def run_main(self, stack, *checks):
-        """Runs checks. Returns their outcomes, or `None` if they were interrupted, and the progress."""
+        """Runs checks. Returns their outcomes, or `None` if they were interrupted, and the printed progress."""
         del stack.__dict__["client"]
         options = SimpleNamespace(list=False, check=[], skip=[], record=False, json=False, stack="s")
         with (
@@ -361,15 +364,15 @@ class Cleanup(Checks):
         return outcomes, [call.args[0] for call in progress.call_args_list]
 
     def test_a_policy_that_remains_fails_the_check_and_is_named(self):
-        outcome = run_check(cdn.badges_survive_while_badge_api_cannot_read, Stack(failed_deletions=1000), [])
+        outcome = run_check(cdn.badges_keep_their_message_while_badge_api_cannot_read, Stack(failed_deletions=1000), [])
         self.assertEqual(outcome["outcome"], FAILED)
         self.assertIn("the policy verification-outage of BadgeApiRole remains; delete it", outcome["actual"])
 
-    def test_without_the_rights_to_put_and_delete_the_policy_it_is_not_put(self):
+    def test_without_the_permissions_to_put_and_delete_the_policy_it_is_not_put(self):
         for missing in ("may_put", "may_delete"):
             stack = Stack(**{missing: False})
-            outcome = run_check(cdn.badges_survive_while_badge_api_cannot_read, stack, [])
-            self.assertEqual(outcome["outcome"], NOT_POSSIBLE, outcome)
+            outcome = run_check(cdn.badges_keep_their_message_while_badge_api_cannot_read, stack, [])
+            self.assertEqual(outcome["outcome"], SKIPPED, outcome)
             self.assertIsNone(stack.outage)
 
     def test_only_the_first_signal_interrupts(self):
@@ -380,10 +383,10 @@ class Cleanup(Checks):
     def test_the_policy_is_deleted_after_an_interrupt(self):
         stack = Stack()
         with mock.patch.object(stack.client, "badge_and_status", side_effect=lambda branch: interrupt()):
-            # Not while it waits for its first badge.
+            # The check must not be interrupted while it waits for its first badge.
             stack.until_shown = lambda branch: 0
             with self.assertRaises(KeyboardInterrupt):
-                run_check(cdn.badges_survive_while_badge_api_cannot_read, stack, [])
+                run_check(cdn.badges_keep_their_message_while_badge_api_cannot_read, stack, [])
         self.assertIsNone(stack.outage)
 
     def test_the_repository_is_removed_after_an_interrupt(self):
@@ -394,7 +397,7 @@ class Cleanup(Checks):
         self.assertEqual(progress, ["removed verification/1"])
 
     def test_a_failed_registration_is_removed(self):
-        # The registration may have been stored or not.
+        # The command may have stored the registration before it failed.
         for status in (0, NOT_FOUND):
             stack = Stack(failing_commands={"add": 1, "remove": status})
             outcomes, _ = self.run_main(stack, registers)

@@ -23,7 +23,7 @@ class Client:
         self.url, self.key, self.repository = url, key, repository
 
     def body(self, branch, run_id):
-        """The signed and sent bytes of a result with 190 passed tests. Without a branch, its path must name it."""
+        """The body of a result with 190 passed tests. If `branch` is `None`, the path must have the branch."""
         owner, repo = self.repository.split("/")
         now = datetime.now(timezone.utc).isoformat()
         return json.dumps({
@@ -32,7 +32,7 @@ class Client:
         }).encode()
 
     def headers(self, content):
-        """The headers of a result, with its signature."""
+        """The headers of a submission, with its signature."""
         signature = hmac.new(self.key.encode(), content, hashlib.sha256).hexdigest()
         return {"Content-Type": "application/json", "X-Repo-Secret": self.repository, "X-Signature": f"sha256={signature}"}
 

@@ -1,4 +1,4 @@
-"""A deployed stack by its name: its parameters, outputs and resources, and the operator commands on it."""
+"""A deployed stack: its parameters, outputs and resources, and `badgesmith` commands on it."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ PROGRAM = Path(__file__).resolve().parents[2] / "target/debug/badgesmith"
 
 
 class Deployment:
-    """`aws` returns a client of an AWS service. `environment` has the variables with which tools reach the stack."""
+    """`aws` returns a client of an AWS service. `environment` has the variables that commands need to reach the stack."""
 
     def __init__(self, name, aws, environment):
         self.name, self.aws, self.environment = name, aws, environment

@@ -12,8 +12,8 @@ def stop_on_signals():
 
 
 def ignore_signals():
-    """Ignores these signals from now on. To be called in a `finally` within the `try` whose `finally` cleans up, so that no
-    signal comes between both."""
+    """Ignores these signals from now on. Call this in a `finally` inside the `try` whose `finally` cleans up, so that no
+    signal arrives between the two."""
     for number in NUMBERS:
         signal.signal(number, signal.SIG_IGN)
 

@@ -29,7 +29,7 @@ class Stack(Deployment):
         self.client = self.edge = None
 
     def open(self, port):
-        """Makes the stack accessible at `url`, on this port. Its function URL then accepts unsigned requests."""
+        """Makes the stack accessible at `url`, on this port. Its function URL accepts unsigned requests from then on."""
         api, functions = self.resources["HttpApi"], self.emulator.client("lambda")
         function = self.resources["BadgeApi"]
         function_url = functions.get_function_url_config(FunctionName=function)["FunctionUrl"]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class ProgramFailed(SystemExit):
-    """A program failed. This one then fails with the same output, unless it catches this."""
+    """A command failed. Unless this is caught, this program exits with the output of the command."""
 
     def __init__(self, command, status, output):
         super().__init__(f"error: {' '.join(map(str, command))} failed with status {status}" + (f":\n{output}" if output else ""))

@@ -208,7 +208,7 @@ fn target(random: &mut Rng) -> Target {
         repository: random.usize(0..REPOSITORIES.len()),
         branch: random.usize(0..BRANCHES.len()),
         platform: random.bool().then(|| random.usize(0..PLATFORMS.len())),
-        // The unnamed suite has no badge of its own.
+        // The unnamed suite has no separate badge.
         suite: (random.u32(0..3) == 0).then(|| random.usize(1..SUITES.len())),
     }
 }
