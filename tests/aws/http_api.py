@@ -1,4 +1,4 @@
-"""The HTTP API and the function URL: who may call them, and how often."""
+"""The HTTP API and the function URL: which requests they accept, and how many a second."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
