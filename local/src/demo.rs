@@ -17,7 +17,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::server::Server;
-use crate::stack::{MASTER_KEY, SECRETS_TABLE, TEST_RESULTS_TABLE};
+use crate::stack::{MASTER_KEY, RESULTS_QUEUE, SECRETS_TABLE, TEST_RESULTS_TABLE};
 
 const REPOSITORY: &str = "demo/badgesmith";
 const BADGE_PATH: &str = "/badges/tests/linux/demo/badgesmith/main";
@@ -25,7 +25,7 @@ const IMAGE_PATH: &str = "/svg/tests/linux/demo/badgesmith/main";
 const PAGE_PATH: &str = "/repos/demo/badgesmith";
 /// The message of the badge before the first result.
 const NO_RESULTS: &str = "\"no results\"";
-/// How often the badge is read until it shows the first result.
+/// How often the queue is read until the newest result is stored.
 const POLLS_MAX: u32 = 100;
 const POLL_PERIOD: Duration = Duration::from_millis(50);
 
@@ -53,13 +53,13 @@ pub async fn run(server: &Server) -> Result<String, String> {
     if badge.contains(NO_RESULTS) {
         store_history(server).await?;
         submit(server, &key).await?;
-        for _ in 0..POLLS_MAX {
-            badge = get_badge(server).await?;
-            if !badge.contains(NO_RESULTS) {
-                break;
-            }
+        let depth = || server.aws().queues().depth(RESULTS_QUEUE).map_err(|error| error.to_string());
+        let mut polls = 0;
+        while depth()? > 0 && polls < POLLS_MAX {
             tokio::time::sleep(POLL_PERIOD).await;
+            polls += 1;
         }
+        badge = get_badge(server).await?;
     }
     Ok(text(server, &badge, &key))
 }

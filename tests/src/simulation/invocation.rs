@@ -104,7 +104,7 @@ impl Call {
     }
 }
 
-/// Mixes a number into a seed, with the finalizer of SplitMix64.
+/// Mixes a number into a seed, with the finalizer of splitmix64.
 pub(super) fn mix(seed: u64, number: u64) -> u64 {
     let mut mixed = seed ^ number.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
