@@ -10,7 +10,7 @@ use badgesmith_aws::secrets_manager::SecretNames;
 use badgesmith_domain::derived_key::MasterKey;
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::registration::{
-    ActiveRegistration, DerivedKeyIds, PREVIOUS_KEY_LIFETIME, Registration,
+    ActiveRegistration, DerivedKeyIds, PREVIOUS_KEY_LIFETIME, Proofs, Registration,
 };
 use badgesmith_domain::signature::SecretKeys;
 use badgesmith_domain::timestamp::Timestamp;
@@ -160,6 +160,22 @@ impl RepositoryKeys {
         let cached = self.cached(repository, now).map_err(unauthorized)?;
         let proofs = cached.map(|cached| cached.registration.proofs).unwrap_or_default();
         let registration = self.reload_registration(repository, now);
+        let (registration, secrets) =
+            tokio::join!(registration, self.reload_secrets(repository, &proofs, now));
+        secrets?;
+        let registration = registration?.map_err(unauthorized)?;
+        // The registration may name another secret now, of which an old copy may be in memory.
+        Box::pin(self.reload_secrets(repository, &registration.proofs, now)).await?;
+        self.keys(repository, &registration, now).await
+    }
+
+    /// Reads the secrets of `proofs` again, except each that was reloaded within the last minute.
+    async fn reload_secrets(
+        &self,
+        repository: &Repository,
+        proofs: &Proofs,
+        now: Timestamp,
+    ) -> Result<(), AwsError> {
         let master = async {
             match proofs.derived {
                 Some(_) => self.secrets.reload(&self.master_key_arn, now).await.map(drop),
@@ -174,9 +190,8 @@ impl RepositoryKeys {
                 None => Ok(()),
             }
         };
-        let (registration, master, own_secret) = tokio::join!(registration, master, own_secret);
-        master.and(own_secret)?;
-        self.keys(repository, &registration?.map_err(unauthorized)?, now).await
+        let (master, own_secret) = tokio::join!(master, own_secret);
+        master.and(own_secret)
     }
 
     /// The cached registration, if it is recent enough.

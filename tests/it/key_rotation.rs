@@ -229,6 +229,21 @@ async fn a_rotated_secret_is_read_within_a_minute_whenever_the_registration_was_
     check(&verdict(&world, &new).await, true, "a minute after the rotation of the master key");
 }
 
+/// The registration in memory has only the secret of the repository, and the master key in memory is that of another
+/// repository.
+#[tokio::test(start_paused = true)]
+async fn the_first_derived_key_of_a_repository_counts_after_a_rotation_of_the_master_key() {
+    let world = World::new();
+    let other = world.register("acme/other").await;
+    let post = world.post_of("acme/other").signed(&other);
+    check(&world.submit(&post).await.verdict(), true, "the function reads the master key");
+    check(&verdict(&world, KEY).await, true, "the function reads the secret of the repository");
+    world.rotate_master_key();
+    let new = world.rotate(REPOSITORY, false).await;
+    world.clock.advance(MINUTE);
+    check(&verdict(&world, &new).await, true, "the first derived key");
+}
+
 /// The table is restored to a time before the rotations, as docs/operations.md describes it: first a new master key
 /// without a previous stage, five minutes later the table, then a new key for each repository.
 #[tokio::test(start_paused = true)]
