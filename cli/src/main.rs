@@ -80,7 +80,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match command {
+    let exit_code = match command {
         Command::Submit(options) => runtime.block_on(submit::run(&options)),
         Command::Repo(command) => output::emit(runtime.block_on(command.run()), command.target().json),
         Command::Dlq(command) => output::emit(runtime.block_on(command.run()), command.target().json),
@@ -92,7 +92,10 @@ fn main() -> ExitCode {
         Command::Man(options) => output::emit(options.run(Cli::command()), false),
         Command::Feed(command) => output::emit(runtime.block_on(command.run()), command.target().json),
         Command::Token(command) => output::emit(runtime.block_on(command.run()), command.target().json),
-    }
+    };
+    // An import that has failed may still read its input.
+    runtime.shutdown_background();
+    exit_code
 }
 
 #[cfg(test)]
