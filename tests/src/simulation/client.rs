@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::instances::InvocationOutcome;
 use super::invocation::{Invocation, mix};
-use super::model::{Sent, run_id};
+use super::model::{Commit, Sent, commit, run_id};
 use super::run::Simulation;
 use super::schedule::{BRANCHES, INSTANCES, KeyChoice, PLATFORMS, REPOSITORIES, SUITES, Submit, Tests};
 use crate::client::{Answer, Post, result, with};
@@ -22,18 +22,16 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A timestamp may be this old, or this far ahead. The last second allows for rounding.
 const OLD_MAX: Duration = Duration::from_secs(5 * 60 + 1);
 const AHEAD_MAX: Duration = Duration::from_secs(60 + 1);
-/// A new key is known after this time, because functions read a registration again once a minute.
-const KNOWN_AFTER: Duration = Duration::from_secs(60 + 15);
 /// The fraction of requests that never arrive, and of answers that are lost.
 const LOST: f64 = 0.03;
 /// The fraction of requests that arrive twice.
 const DUPLICATED: f64 = 0.03;
 
-/// A post that was sent, and its run.
+/// A post that was sent, and the commit of its result.
 #[derive(Debug, Clone)]
 pub(super) struct Posted {
     pub(super) post: Post,
-    pub(super) run: String,
+    pub(super) commit: Commit,
     pub(super) timestamp: Timestamp,
     /// The repository and the key that signed it; `None` if it must be rejected, or has an ID token.
     pub(super) key: Option<(usize, String)>,
@@ -69,9 +67,10 @@ pub(super) async fn retry(
     }
 }
 
-/// Sends the bytes of an earlier post again.
+/// Sends the bytes of an earlier post again, with another nonce in the header that is not signed.
 pub(super) async fn replay(simulation: Arc<Simulation>, event: u32, earlier: u32) {
-    let Some(posted) = simulation.posted.lock().unwrap().get(&earlier).cloned() else { return };
+    let Some(mut posted) = simulation.posted.lock().unwrap().get(&earlier).cloned() else { return };
+    posted.post = posted.post.header("x-nonce", format!("replay-{event:08}"));
     let mut random = Rng::with_seed(mix(simulation.seed, event.into()));
     send(&simulation, event, 0, &posted, &mut random).await;
 }
@@ -86,6 +85,7 @@ fn sign(simulation: &Simulation, event: u32, submit: &Submit, random: &mut Rng) 
             let has_ended = keys.has_ended(submit.repository, &key, now);
             (key, has_ended.then_some("its key has ended"))
         }
+        KeyChoice::Previous => (keys.previous(submit.repository, now)?, None),
         KeyChoice::Ended => (keys.ended(submit.repository, now, random)?, Some("its key has ended")),
         KeyChoice::OtherRepository => {
             let other = (submit.repository + 1) % REPOSITORIES.len();
@@ -100,15 +100,14 @@ fn sign(simulation: &Simulation, event: u32, submit: &Submit, random: &mut Rng) 
         let milliseconds = timestamp.unix_milliseconds();
         timestamp = Timestamp::from_unix_milliseconds(milliseconds - milliseconds % 20_000);
     }
-    let (number, run_attempt) = run_id(event, submit);
-    let run = format!("{number}.{run_attempt}");
+    let commit = commit(event);
     let nonce = match submit.nonce_of.filter(|_| !submit.path_form) {
         Some(earlier) => format!("nonce-{earlier:08}"),
         None => format!("nonce-{event:08}"),
     };
-    let post = post(submit, timestamp, (number, run_attempt), &nonce, &key);
+    let post = post(submit, timestamp, event, &nonce, &key);
     let key = refusal.is_none().then_some((submit.repository, key));
-    let nonce = if submit.path_form { format!("path-{run}") } else { nonce };
+    let nonce = if submit.path_form { format!("path-{commit}") } else { nonce };
     let sent = Sent {
         repository: submit.repository,
         // A nonce is scoped by its repository.
@@ -118,23 +117,18 @@ fn sign(simulation: &Simulation, event: u32, submit: &Submit, random: &mut Rng) 
         is_acknowledged: false,
         is_purged: false,
     };
-    simulation.model.lock().unwrap().sent.insert(run.clone(), sent);
-    Some(Posted { post, run, timestamp, key })
+    simulation.model.lock().unwrap().sent.insert(commit.clone(), sent);
+    Some(Posted { post, commit, timestamp, key })
 }
 
-fn post(
-    submit: &Submit,
-    timestamp: Timestamp,
-    (run_id, run_attempt): (u32, u32),
-    nonce: &str,
-    key: &str,
-) -> Post {
+fn post(submit: &Submit, timestamp: Timestamp, event: u32, nonce: &str, key: &str) -> Post {
     let (owner, repo) = REPOSITORIES[submit.repository].split_once('/').expect("two names");
     let (platform, branch) = (PLATFORMS[submit.platform], BRANCHES[submit.branch]);
     let suite = SUITES[submit.suite];
+    let (run_id, run_attempt) = run_id(event, submit);
     let fields = json!({
         "owner": owner, "repo": repo, "platform": platform, "branch": branch, "nonce": nonce,
-        "run_id": run_id.to_string(), "run_attempt": run_attempt,
+        "run_id": run_id.to_string(), "run_attempt": run_attempt, "commit": commit(event),
         "suite": if suite.is_empty() { Value::Null } else { suite.into() },
     });
     let outcome = match submit.tests {
@@ -179,12 +173,11 @@ async fn send(
 }
 
 impl Simulation {
-    /// Whether ingest-api must accept the key of a post: it has no end, and when the post arrived, it had been valid
-    /// for [`KNOWN_AFTER`].
+    /// Whether ingest-api must accept the key of a post that arrived at this time.
     fn must_accept_key(&self, posted: &Posted, arrived: Duration) -> bool {
         let keys = self.keys.lock().unwrap();
         posted.key.as_ref().is_some_and(|(repository, key)| {
-            self.is_ingest_open() && keys.has_been_valid_for(*repository, key, KNOWN_AFTER, arrived)
+            self.is_ingest_open() && keys.is_valid(*repository, key, arrived, self.trace.elapsed())
         })
     }
 }
@@ -211,13 +204,13 @@ async fn deliver(
     match ended {
         InvocationOutcome::Returned(answer) => {
             let verdict = answer.verdict();
-            simulation.trace.add(event, format_args!("posted {}: {verdict}", posted.run));
+            simulation.trace.add(event, format_args!("posted {}: {verdict}", posted.commit));
             match verdict.as_str() {
                 "202" | "409 ALREADY_ACCEPTED" => {
-                    model.acknowledge(&posted.run);
+                    model.acknowledge(&posted.commit);
                     let is_ahead = posted.timestamp.since(simulation.world.now()) > AHEAD_MAX;
                     if is_ahead || arrived.since(posted.timestamp) > OLD_MAX {
-                        let details = format!("event {event}: {} of {}", posted.run, posted.timestamp);
+                        let details = format!("event {event}: {} of {}", posted.commit, posted.timestamp);
                         model.violate("only what was signed within the last minutes is accepted", details);
                     }
                 }
@@ -227,9 +220,9 @@ async fn deliver(
                 | "503 UNAVAILABLE"
                 | "429 RATE_LIMITED" => {}
                 "401 UNAUTHORIZED" => {
-                    if invocation.has_no_fault() && simulation.must_accept_key(posted, arrived_at) {
-                        let details = format!("event {event}: {} was rejected", posted.run);
-                        model.violate("a current key is accepted", details);
+                    if simulation.must_accept_key(posted, arrived_at) {
+                        let details = format!("event {event}: {} was rejected", posted.commit);
+                        model.violate("a valid key is accepted", details);
                     }
                 }
                 _ => model.violate("every answer is documented", format!("event {event}: {verdict}")),

@@ -9,6 +9,8 @@ use fastrand::Rng;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use crate::faults::Fault;
+
 /// The fraction of invocations that are killed.
 const KILLED: f64 = 0.03;
 /// An invocation is killed at one of its first calls. Most make about this many.
@@ -28,6 +30,8 @@ pub(super) struct Invocation {
     /// The call at which it is killed, and whether AWS executes that call.
     killed_at: Option<(u32, bool)>,
     killed: Notify,
+    /// How its calls fail in an outage. AWS executes none of them.
+    pub(super) outage: Fault,
     faults: AtomicU32,
 }
 
@@ -49,12 +53,14 @@ impl Invocation {
         let mut random = Rng::with_seed(seed);
         let is_killed = random.f64() < KILLED && may_be_killed;
         let killed_at = (random.u32(0..CALLS), random.bool());
+        let outages = [Fault::Fails, Fault::TimesOut, Fault::Throttles];
         Arc::new(Self {
             event,
             seed,
             calls: AtomicU32::new(0),
             killed_at: is_killed.then_some(killed_at),
             killed: Notify::new(),
+            outage: *random.choice(&outages).expect("a fault"),
             faults: AtomicU32::new(0),
         })
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::{self, Posted};
 use super::invocation::mix;
-use super::model::Sent;
+use super::model::{Sent, commit};
 use super::run::Simulation;
 use super::schedule::REPOSITORIES;
 use crate::client::{Post, with};
@@ -93,16 +93,17 @@ fn sign(
     forgery: Option<Forgery>,
 ) -> Posted {
     let run_id = (FIRST_RUN + event).to_string();
-    let nonce = format!("nonce-{event:08}");
+    let (nonce, commit) = (format!("nonce-{event:08}"), commit(event));
     let result = simulation.world.keyless_result();
-    let body = with(result, &json!({ "run_id": run_id, "run_attempt": 1, "nonce": nonce }));
+    let body = with(result, &json!({ "run_id": run_id, "run_attempt": 1, "nonce": nonce, "commit": commit }));
     let claimed = match forgery {
         Some(Forgery::Body) => with(body.clone(), &json!({ "passed": 0, "failed": 190 })),
         Some(Forgery::Repository) => with(body.clone(), &json!({ "repo": "kit" })),
         Some(Forgery::Key) | None => body.clone(),
     };
     let mut claims = simulation.world.claims(&upstream.issuer(), &claimed);
-    claims["run_id"] = run_id.clone().into();
+    claims["run_id"] = run_id.into();
+    claims["sha"] = commit.clone().into();
     if forgery == Some(Forgery::Repository) {
         // Only the repository is wrong.
         claims["aud"] = simulation.world.claims(&upstream.issuer(), &body)["aud"].clone();
@@ -120,10 +121,9 @@ fn sign(
         is_acknowledged: false,
         is_purged: false,
     };
-    let run = format!("{run_id}.1");
-    simulation.model.lock().unwrap().sent.insert(run.clone(), sent);
+    simulation.model.lock().unwrap().sent.insert(commit.clone(), sent);
     let post = Post::unsigned(&body).header("x-id-token", token);
-    Posted { post, run, timestamp: timestamp(&body), key: None }
+    Posted { post, commit, timestamp: timestamp(&body), key: None }
 }
 
 fn timestamp(body: &Value) -> badgesmith_domain::timestamp::Timestamp {

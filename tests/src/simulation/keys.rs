@@ -8,6 +8,8 @@ use super::schedule::REPOSITORIES;
 
 /// Functions cache registrations and secrets for five minutes. The rest allows for calls in progress.
 const CACHED_FOR: Duration = Duration::from_secs(5 * 60 + 20);
+/// If no key matches, functions read a registration again once a minute. The rest allows for stale reads.
+const KNOWN_AFTER: Duration = Duration::from_secs(60 + 10);
 
 #[derive(Debug, Clone)]
 struct Key {
@@ -64,6 +66,19 @@ impl Keys {
         self.repositories[repository].iter().find(|key| key.is_current).map(|key| key.text.clone())
     }
 
+    /// The key before the current one, if it is still valid.
+    pub(super) fn previous(&self, repository: usize, now: Duration) -> Option<String> {
+        let key = self.repositories[repository].iter().rev().nth(1)?;
+        key.ends.is_none_or(|ends| now < ends).then(|| key.text.clone())
+    }
+
+    /// Whether every function accepts a key from `began` to `now`.
+    pub(super) fn is_valid(&self, repository: usize, text: &str, began: Duration, now: Duration) -> bool {
+        self.repositories[repository].iter().any(|key| {
+            key.text == text && key.since + KNOWN_AFTER <= began && key.ends.is_none_or(|ends| now < ends)
+        })
+    }
+
     /// One of the keys that no function accepts anymore.
     pub(super) fn ended(&self, repository: usize, now: Duration, random: &mut Rng) -> Option<String> {
         let ended = self.repositories[repository].iter().filter(|key| key.has_ended(now)).collect::<Vec<_>>();
@@ -77,20 +92,6 @@ impl Keys {
 
     pub(super) fn has_current(&self, repository: usize) -> bool {
         self.current(repository).is_some()
-    }
-
-    /// Whether the current key has been valid for this long, and has no end.
-    pub(super) fn has_been_valid_for(
-        &self,
-        repository: usize,
-        text: &str,
-        duration: Duration,
-        now: Duration,
-    ) -> bool {
-        let is_valid = |key: &Key| {
-            key.text == text && key.is_current && key.ends.is_none() && key.since + duration <= now
-        };
-        self.repositories[repository].iter().any(is_valid)
     }
 
     /// Replaces the key id. Keys of the current key id, and own secrets, end at `previous_until`; older keys end now.

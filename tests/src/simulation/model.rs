@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::schedule::{BRANCHES, PLATFORMS, SUITES, Submit, Target};
 
-/// The id and the attempt of a run, such as `1000042.1`.
-pub(super) type RunId = String;
+/// The commit of a result. No two results have the same, while several have the same run and attempt, as in a matrix.
+pub(super) type Commit = String;
 
 /// A result that a client sent.
 #[derive(Debug, Clone)]
@@ -34,7 +34,9 @@ pub struct Violation {
 
 #[derive(Debug, Default)]
 pub(super) struct Model {
-    pub(super) sent: BTreeMap<RunId, Sent>,
+    pub(super) sent: BTreeMap<Commit, Sent>,
+    /// The bodies of the poison messages that no operator has received yet.
+    poison: BTreeSet<String>,
     violation: Option<Violation>,
 }
 
@@ -51,11 +53,11 @@ impl Model {
         self.violation.as_ref()
     }
 
-    pub(super) fn acknowledge(&mut self, run: &str) {
-        let Some(sent) = self.sent.get_mut(run) else { return };
+    pub(super) fn acknowledge(&mut self, commit: &str) {
+        let Some(sent) = self.sent.get_mut(commit) else { return };
         sent.is_acknowledged = true;
         if let Some(refusal) = sent.refusal {
-            let details = format!("{run} was accepted, but {refusal}");
+            let details = format!("{commit} was accepted, but {refusal}");
             self.violate("only what a valid key has signed is accepted", details);
         }
     }
@@ -65,43 +67,63 @@ impl Model {
         self.sent.values().filter(|sent| sent.is_acknowledged).count()
     }
 
-    pub(super) fn purge(&mut self, run: &str) {
-        if let Some(sent) = self.sent.get_mut(run) {
+    pub(super) fn purge(&mut self, commit: &str) {
+        if let Some(sent) = self.sent.get_mut(commit) {
             sent.is_purged = true;
+        }
+    }
+
+    /// Records a poison message that was sent.
+    pub(super) fn add_poison(&mut self, body: String) {
+        self.poison.insert(body);
+    }
+
+    /// Records a message that an operator received from the dead-letter queue.
+    pub(super) fn receive_dead_letter(&mut self, body: &str) {
+        self.poison.remove(body);
+    }
+
+    /// Checks that each poison message reached the dead-letter queue.
+    pub(super) fn check_poison(&mut self) {
+        if let Some(body) = self.poison.first().cloned() {
+            self.violate("a poison message is kept for the operator", format!("{body} was dropped"));
         }
     }
 
     /// Checks the whole history of a repository.
     pub(super) fn check_history(&mut self, repository: usize, history: &[Value]) {
         let mut stored = BTreeSet::new();
-        let mut nonces: BTreeMap<String, (RunId, Duration)> = BTreeMap::new();
+        let mut nonces: BTreeMap<String, (Commit, Duration)> = BTreeMap::new();
         for row in history {
-            let run = run_of(row);
-            if !stored.insert(run.clone()) {
-                self.violate("a result is shown once", format!("{run} is twice in the history"));
+            let commit = commit_of(row);
+            if !stored.insert(commit.clone()) {
+                self.violate("a result is shown once", format!("{commit} is twice in the history"));
             }
-            let Some(sent) = self.sent.get(&run).cloned() else {
-                self.violate("only what was sent is shown", format!("{run} was never sent"));
+            let Some(sent) = self.sent.get(&commit).cloned() else {
+                self.violate("only what was sent is shown", format!("{commit} was never sent"));
                 continue;
             };
             if let Some(refusal) = sent.refusal {
-                let details = format!("{run} is in the history, but {refusal}");
+                let details = format!("{commit} is in the history, but {refusal}");
                 self.violate("only what a valid key has signed is accepted", details);
             }
-            if let Some((other, at)) = nonces.insert(sent.nonce.clone(), (run.clone(), sent.at))
+            if let Some((other, at)) = nonces.insert(sent.nonce.clone(), (commit.clone(), sent.at))
                 && at.abs_diff(sent.at) < NONCE_LIFETIME
             {
-                let details = format!("{run} and {other} have the nonce {}", sent.nonce);
+                let details = format!("{commit} and {other} have the nonce {}", sent.nonce);
                 self.violate("a nonce is accepted once", details);
             }
         }
-        let lost = self.sent.iter().find(|(run, sent)| {
-            sent.repository == repository && sent.is_acknowledged && !sent.is_purged && !stored.contains(*run)
+        let lost = self.sent.iter().find(|(commit, sent)| {
+            sent.repository == repository
+                && sent.is_acknowledged
+                && !sent.is_purged
+                && !stored.contains(*commit)
         });
-        if let Some(run) = lost.map(|(run, _)| run.clone()) {
+        if let Some(commit) = lost.map(|(commit, _)| commit.clone()) {
             self.violate(
                 "what was acknowledged is shown",
-                format!("{run} was acknowledged, and is not in the history"),
+                format!("{commit} was acknowledged, and is not in the history"),
             );
         }
     }
@@ -116,12 +138,14 @@ impl Model {
             }
         }
         // The message of a result may have been purged after it reached the history, but before it reached its slot.
-        let is_purged = |row: &Value| self.sent.get(&run_of(row)).is_some_and(|sent| sent.is_purged);
+        let is_purged = |row: &Value| self.sent.get(&commit_of(row)).is_some_and(|sent| sent.is_purged);
         let purged: BTreeSet<_> = history.iter().filter(|row| is_purged(row)).map(slot_of).collect();
-        let runs = |rows: &mut dyn Iterator<Item = &Value>| -> BTreeMap<_, _> {
-            rows.map(|row| (slot_of(row), run_of(row))).filter(|(slot, _)| !purged.contains(slot)).collect()
+        let commits = |rows: &mut dyn Iterator<Item = &Value>| -> BTreeMap<_, _> {
+            rows.map(|row| (slot_of(row), commit_of(row)))
+                .filter(|(slot, _)| !purged.contains(slot))
+                .collect()
         };
-        let (expected, actual) = (runs(&mut newest.into_values()), runs(&mut slots.iter()));
+        let (expected, actual) = (commits(&mut newest.into_values()), commits(&mut slots.iter()));
         if expected != actual {
             let details = format!("{target:?}: expected {expected:?}, found {actual:?}");
             self.violate("a slot holds the newest result of its suite", details);
@@ -129,8 +153,8 @@ impl Model {
     }
 }
 
-pub(super) fn run_of(row: &Value) -> RunId {
-    format!("{}.{}", row["run_id"].as_str().unwrap_or_default(), row["run_attempt"])
+pub(super) fn commit_of(row: &Value) -> Commit {
+    row["commit"].as_str().unwrap_or_default().to_owned()
 }
 
 fn slot_of(row: &Value) -> (String, String) {
@@ -180,8 +204,13 @@ pub(super) fn badge_path(target: Target, repository: &str) -> String {
     format!("/badges/tests/{platform}/{repository}/{}{suite}", BRANCHES[target.branch])
 }
 
+/// The commit of the result that an event submits.
+pub(super) fn commit(event: u32) -> Commit {
+    format!("{event:040}")
+}
+
 /// The id and the attempt of the run that an event submits.
 pub(super) fn run_id(event: u32, submit: &Submit) -> (u32, u32) {
-    // Some events submit attempts of the same run.
-    if submit.rounded { (1_000 + event / 20, event % 20 + 1) } else { (1_000_000 + event, 1) }
+    // Some events submit results of the same run, and of the same or another attempt.
+    if submit.rounded { (995 + event / 20, event % 20 / 4 + 8) } else { (1_000_000 + event, 1) }
 }

@@ -61,8 +61,8 @@ enum NetworkFault {
     Duplicated,
     /// An eventually consistent read returns the same as some seconds ago.
     StaleRead,
-    /// Only the first message is deleted.
-    DeletesOne,
+    /// Only the first entry of a batch of messages succeeds.
+    FirstOnly,
 }
 
 impl Network {
@@ -100,7 +100,11 @@ impl Network {
         }
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let is_hit = call.random.f64() < fault_rate.rate && target.starts_with(fault_rate.service);
-        is_hit.then(|| choose(&mut call.random, operation(request), request))
+        if fault_rate.rate < 1.0 {
+            is_hit.then(|| choose(&mut call.random, operation(request), request))
+        } else {
+            is_hit.then(|| NetworkFault::Fault(call.invocation.outage))
+        }
     }
 
     async fn answer(
@@ -126,21 +130,19 @@ impl Network {
                     return Ok(response(200, answer));
                 }
             }
-            Some(NetworkFault::DeletesOne) => {
+            Some(NetworkFault::FirstOnly) => {
                 call.invocation.count_fault();
                 let mut body = json_body(&request);
                 let entries = body["Entries"].as_array_mut().expect("entries").split_off(1);
-                let first = body["Entries"][0]["Id"].clone();
                 *request.body_mut() = body.to_string().into();
-                aws.call(request).await?;
+                let answer = aws.call(request).await?;
+                let mut answer: Value =
+                    serde_json::from_slice(answer.body().bytes().unwrap_or_default()).unwrap_or_default();
                 let failed = entries
                     .iter()
                     .map(|entry| json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }));
-                return Ok(response(
-                    200,
-                    json!({ "Successful": [{ "Id": first }], "Failed": failed.collect::<Vec<_>>() })
-                        .to_string(),
-                ));
+                answer["Failed"] = failed.collect();
+                return Ok(response(200, answer.to_string()));
             }
         }
         // Without faults, no read is stale.
@@ -163,7 +165,7 @@ fn choose(random: &mut Rng, operation: &str, request: &HttpRequest) -> NetworkFa
         match operation {
             "BatchWriteItem" => return NetworkFault::Fault(Fault::LeavesUnprocessed),
             "SendMessage" => return NetworkFault::Duplicated,
-            "DeleteMessageBatch" => return NetworkFault::DeletesOne,
+            "SendMessageBatch" | "DeleteMessageBatch" => return NetworkFault::FirstOnly,
             _ if is_eventually_consistent(request) => return NetworkFault::StaleRead,
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! Reads of badges, compared with the slots that an observer reads without caches and faults.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::instances::InvocationOutcome;
 use super::invocation::Invocation;
-use super::model::{badge_of, badge_path, run_of, shown};
+use super::model::{Commit, badge_of, badge_path, commit_of, shown};
 use super::network::STALE_MAX;
 use super::run::Simulation;
 use super::schedule::{BRANCHES, REPOSITORIES, Target};
@@ -23,7 +23,11 @@ const BADGE_AGE_MAX: Duration = Duration::from_secs(31).saturating_add(STALE_MAX
 
 /// The observed slots of each branch, the latest last.
 #[derive(Debug, Default)]
-pub(super) struct Observations(HashMap<Branch, Vec<Observation>>);
+pub(super) struct Observations {
+    slots: HashMap<Branch, Vec<Observation>>,
+    /// The commits that were observed in the history.
+    recorded: HashSet<Commit>,
+}
 
 /// The repository and the branch.
 type Branch = (usize, usize);
@@ -33,22 +37,22 @@ type Observation = (Duration, Vec<Value>);
 
 impl Observations {
     fn add(&mut self, target: Target, at: Duration, slots: Vec<Value>) {
-        let observed = self.0.entry((target.repository, target.branch)).or_default();
+        let observed = self.slots.entry((target.repository, target.branch)).or_default();
         // Of equal observations in a row, the first one is kept, because its time counts.
-        if observed.last().is_none_or(|(_, last)| runs(last) != runs(&slots)) {
+        if observed.last().is_none_or(|(_, last)| commits(last) != commits(&slots)) {
             observed.push((at, slots));
         }
     }
 
     /// The slots now, if they have not changed since `since`.
     fn constant_since(&self, target: Target, since: Duration) -> Option<&[Value]> {
-        let (at, slots) = self.0.get(&(target.repository, target.branch))?.last()?;
+        let (at, slots) = self.slots.get(&(target.repository, target.branch))?.last()?;
         (*at <= since).then_some(slots)
     }
 }
 
-fn runs(slots: &[Value]) -> Vec<String> {
-    slots.iter().map(run_of).collect()
+fn commits(slots: &[Value]) -> Vec<String> {
+    slots.iter().map(commit_of).collect()
 }
 
 /// The slots of a branch, retired ones included.
@@ -83,10 +87,11 @@ pub(super) async fn read(simulation: Arc<Simulation>, event: u32, instance: usiz
     if answer.status != 200 {
         return model.violate("every answer is documented", format!("event {event}: {}", answer.text));
     }
-    // While DynamoDB fails, a badge is as old as what the instance has in memory.
+    // While DynamoDB fails, a badge is as old as what the instance has in memory. Without results in memory, there is
+    // no badge.
     let observations = simulation.observations.lock().unwrap();
     let since = began.saturating_sub(BADGE_AGE_MAX);
-    if invocation.has_no_fault()
+    if (invocation.has_no_fault() || badge == "no results lightgrey")
         && let Some(slots) = observations.constant_since(target, since)
     {
         let expected = badge_of(target, slots);
@@ -99,5 +104,21 @@ pub(super) async fn read(simulation: Arc<Simulation>, event: u32, instance: usiz
 
 async fn observe(simulation: &Simulation, target: Target) {
     let slots = slots(simulation, target).await;
+    check_recorded(simulation, target.repository, &slots).await;
     simulation.observations.lock().unwrap().add(target, simulation.trace.elapsed(), slots);
+}
+
+/// Checks that the results in slots are in the history.
+async fn check_recorded(simulation: &Simulation, repository: usize, slots: &[Value]) {
+    let is_recorded =
+        |slot: &Value| simulation.observations.lock().unwrap().recorded.contains(&commit_of(slot));
+    if slots.iter().all(is_recorded) {
+        return;
+    }
+    let history = simulation.history(REPOSITORIES[repository]).await;
+    simulation.observations.lock().unwrap().recorded.extend(history.iter().map(commit_of));
+    if let Some(slot) = slots.iter().find(|slot| !is_recorded(slot)) {
+        let details = format!("{} is in a slot, but not in the history", commit_of(slot));
+        simulation.model.lock().unwrap().violate("a result in a slot is in the history", details);
+    }
 }

@@ -15,13 +15,19 @@ use local::stack::{NONCES_TABLE, RESULTS_DEAD_LETTER_QUEUE, RESULTS_QUEUE, SECRE
 
 use super::invocation::Invocation;
 use super::keys::NewKey;
+use super::model::Commit;
+use super::network::FaultRate;
 use super::run::Simulation;
 use super::schedule::REPOSITORIES;
 use crate::client::KEY;
-use crate::world::World;
+use crate::world::{VISIBILITY_TIMEOUT, World};
 
 /// The visibility timeout of the messages that a command receives.
 const HOLD: Duration = Duration::from_secs(30);
+/// How often SQS delivers a message before it moves it to the dead-letter queue.
+const RECEIVES_MAX: u32 = 20;
+/// How often an operator replays the dead-letter queue after an outage.
+const REPLAYS: u32 = 3;
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(2);
 /// Functions cache secrets and registrations for this long.
 const CACHED_FOR: Duration = Duration::from_mins(5);
@@ -181,6 +187,29 @@ async fn delete(simulation: &Simulation, table: &str, item: &Item) {
     delete.key("PK", item["PK"].clone()).key("SK", item["SK"].clone()).send().await.unwrap();
 }
 
+/// No result can be stored until the messages are in the dead-letter queue. Then an operator replays them, while the
+/// network still has faults.
+pub(super) async fn outage(simulation: Arc<Simulation>, event: u32, instance: usize) {
+    let mut number = 0;
+    for _ in 0..RECEIVES_MAX {
+        simulation
+            .network
+            .set_fault_rate(FaultRate { rate: 1.0, service: "DynamoDB_20120810.BatchWriteItem" });
+        while simulation.process(event, number, instance, false).await.is_some_and(|messages| messages > 0) {
+            number += 1;
+        }
+        number += 1;
+        simulation.network.wait(VISIBILITY_TIMEOUT).await;
+    }
+    simulation.network.set_fault_rate(FaultRate { rate: 0.3, service: "" });
+    for replay in 0..REPLAYS {
+        // SQS moves the messages that reached the maximum of receives to the dead-letter queue at the next receive.
+        simulation.process(event, number + replay, instance, false).await;
+        empty_dead_letters(&simulation, event, false, false).await;
+        simulation.network.wait(HOLD).await;
+    }
+}
+
 /// Replays the dead-letter queue or, with `purge`, deletes its messages. The calls go through the network, with its
 /// faults.
 pub(super) async fn empty_dead_letters(simulation: &Arc<Simulation>, event: u32, purge: bool, is_last: bool) {
@@ -194,10 +223,13 @@ pub(super) async fn empty_dead_letters(simulation: &Arc<Simulation>, event: u32,
                 return Ok(());
             }
             let (readable, poison): (Vec<_>, Vec<_>) =
-                messages.into_iter().partition(|message| run_of(message).is_some());
+                messages.into_iter().partition(|message| commit_of(message).is_some());
+            for message in &poison {
+                simulation.model.lock().unwrap().receive_dead_letter(&message.body);
+            }
             let deleted: Vec<ReceivedMessage> = if purge {
-                for run in readable.iter().filter_map(run_of) {
-                    simulation.model.lock().unwrap().purge(&run);
+                for commit in readable.iter().filter_map(commit_of) {
+                    simulation.model.lock().unwrap().purge(&commit);
                 }
                 readable.into_iter().chain(poison).collect()
             } else {
@@ -219,8 +251,8 @@ pub(super) async fn empty_dead_letters(simulation: &Arc<Simulation>, event: u32,
         .add(event, format_args!("emptied the dead-letter queue: {:?}", ended.map(|result| result.is_ok())));
 }
 
-/// The run in a message, if it can be read.
-fn run_of(message: &ReceivedMessage) -> Option<String> {
+/// The commit in a message, if it can be read.
+fn commit_of(message: &ReceivedMessage) -> Option<Commit> {
     let run = ResultMessage::parse(&message.body).ok()?.result.run;
-    Some(format!("{}.{}", run.run_id.as_str(), run.run_attempt.get()))
+    run.commit.map(|commit| commit.as_str().to_owned())
 }

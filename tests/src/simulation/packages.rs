@@ -1,11 +1,13 @@
 //! Packages, whose upstream publishes versions, fails, and sends invalid responses.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use badgesmith_aws::dynamodb::Packages;
 use badgesmith_domain::package::Package;
-use badgesmith_domain::package_record::PackageState;
+use badgesmith_domain::package_record::{PackageRecord, PackageState};
+use badgesmith_domain::package_request::Reason;
 use bytes::Bytes;
 use fastrand::Rng;
 use http::Request;
@@ -27,6 +29,10 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const DUE_AFTER: Duration = Duration::from_mins(80);
 /// The number of scheduled runs after which all packages must be up to date.
 const ROUNDS: u32 = 6;
+/// A part of the paths of all documents about a package.
+const REGISTRATIONS: &str = "registration5";
+/// The most requests that are answered with 404. A package is deleted after several of them.
+const NOT_FOUND_MAX: usize = 2;
 /// The step of the virtual time while the upstream's sockets are in use.
 const SOCKET_TIME: Duration = Duration::from_millis(5);
 
@@ -40,7 +46,24 @@ pub enum PackageAction {
         fault: usize,
         times: usize,
     },
+    /// A version is unlisted and relisted: the documents change, but not the versions.
+    Relist {
+        package: usize,
+    },
+    /// The upstream answers one request with 404.
+    NotFound,
     Recover,
+    /// A badge or an operator requests a refresh.
+    Request {
+        package: usize,
+        reason: Reason,
+    },
+    /// An operator unschedules a package while a new version is fetched.
+    Unschedule {
+        instance: usize,
+        package: usize,
+        after: Duration,
+    },
     /// The refresher runs on its schedule.
     Refresh {
         instance: usize,
@@ -58,24 +81,34 @@ pub enum PackageAction {
 impl PackageAction {
     pub(super) fn new(random: &mut Rng) -> Self {
         let (instance, package) = (random.usize(0..INSTANCES), random.usize(0..PACKAGES.len()));
-        match random.u32(0..20) {
+        match random.u32(0..27) {
             0..3 => Self::Publish { package },
-            3..6 => Self::Fail { fault: random.usize(0..faults().len()), times: random.usize(1..6) },
+            3..6 => Self::Fail { fault: random.usize(0..faults().len()), times: random.usize(1..12) },
             6 => Self::Recover,
             7..11 => Self::Refresh { instance },
             11..15 => Self::Process { instance },
-            _ => Self::Read { instance, package },
+            15..20 => Self::Read { instance, package },
+            20 => Self::NotFound,
+            21..24 => {
+                let reasons = [Reason::RefreshNow, Reason::Stale, Reason::StillRead, Reason::Unschedule];
+                Self::Request { package, reason: *random.choice(&reasons).expect("a reason") }
+            }
+            24..26 => {
+                Self::Unschedule { instance, package, after: Duration::from_millis(random.u64(0..200)) }
+            }
+            _ => Self::Relist { package },
         }
     }
 }
 
-/// Faults that must not delete a version. They do not include 404, because a package is deleted after several of them.
+/// Faults that must not delete a version. 404 is not among them, because of [`NOT_FOUND_MAX`].
 fn faults() -> Vec<UpstreamFault> {
-    let status = |status| UpstreamFault::Status { status, headers: Vec::new(), body: "{}".to_owned() };
     vec![
         status(500),
         status(503),
         status(403),
+        status(429),
+        status(304),
         status(200),
         UpstreamFault::Dropped,
         UpstreamFault::BrokenOff,
@@ -86,6 +119,10 @@ fn faults() -> Vec<UpstreamFault> {
     ]
 }
 
+fn status(status: u16) -> UpstreamFault {
+    UpstreamFault::Status { status, headers: Vec::new(), body: "{}".to_owned() }
+}
+
 /// The upstream, and the newest version of each package: `1.N.0`.
 #[derive(Debug)]
 pub(super) struct PackageFeed {
@@ -93,6 +130,8 @@ pub(super) struct PackageFeed {
     /// The index in `KEYS` of the key with which the issuer signs tokens.
     pub(super) signs_with: Mutex<usize>,
     state: Mutex<[Versions; PACKAGES.len()]>,
+    /// The number of `NotFound` actions.
+    not_found: AtomicUsize,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -108,9 +147,22 @@ impl PackageFeed {
             upstream: Upstream::start_in_this_runtime(),
             signs_with: Mutex::default(),
             state: Mutex::default(),
+            not_found: AtomicUsize::default(),
         };
         (0..PACKAGES.len()).for_each(|package| feed.publish(package));
         feed
+    }
+
+    fn relist(&self, package: usize) {
+        let version = format!("1.{}.0", self.state.lock().unwrap()[package].published);
+        self.upstream.unlist(PACKAGES[package], &version);
+        self.upstream.relist(PACKAGES[package], &version);
+    }
+
+    fn plan_not_found(&self) {
+        if self.not_found.fetch_add(1, Ordering::Relaxed) < NOT_FOUND_MAX {
+            self.upstream.plan_fault(REGISTRATIONS, status(404), 1);
+        }
     }
 
     fn publish(&self, package: usize) {
@@ -129,7 +181,17 @@ pub(super) fn begin(simulation: &Arc<Simulation>, event: u32, action: &PackageAc
         PackageAction::Fail { fault, times } => {
             feed.upstream.plan_fault("", faults().swap_remove(fault), times);
         }
+        PackageAction::NotFound => feed.plan_not_found(),
+        PackageAction::Relist { package } => feed.relist(package),
         PackageAction::Recover => feed.upstream.heal(),
+        PackageAction::Request { package, reason } => {
+            let package = format!("nuget/{}", PACKAGES[package]);
+            tokio::spawn(async move { simulation.world.publish_request(&package, reason).await });
+        }
+        PackageAction::Unschedule { instance, package, after } => {
+            feed.publish(package);
+            tokio::spawn(unschedule(simulation, event, instance, package, after));
+        }
         PackageAction::Refresh { instance } => {
             tokio::spawn(async move { refresh(&simulation, event, 0, instance, true).await });
         }
@@ -140,6 +202,24 @@ pub(super) fn begin(simulation: &Arc<Simulation>, event: u32, action: &PackageAc
             tokio::spawn(async move { read(&simulation, event, instance, package, true).await });
         }
     }
+}
+
+async fn unschedule(
+    simulation: Arc<Simulation>,
+    event: u32,
+    instance: usize,
+    package: usize,
+    after: Duration,
+) {
+    let package = format!("nuget/{}", PACKAGES[package]);
+    simulation.world.publish_request(&package, Reason::RefreshNow).await;
+    let refreshed = process(&simulation, event, 0, instance, true);
+    let unscheduled = async {
+        simulation.network.wait(after).await;
+        simulation.world.publish_request(&package, Reason::Unschedule).await;
+        process(&simulation, event, 1, (instance + 1) % INSTANCES, true).await;
+    };
+    tokio::join!(refreshed, unscheduled);
 }
 
 async fn refresh(simulation: &Simulation, event: u32, number: u32, instance: usize, may_be_killed: bool) {
@@ -194,10 +274,12 @@ async fn read(simulation: &Simulation, event: u32, instance: usize, package: usi
         InvocationOutcome::Killed => return,
     };
     simulation.trace.add(event, format_args!("read {}: {message}", PACKAGES[package]));
-    let published =
-        simulation.packages.as_ref().map_or(0, |feed| feed.state.lock().unwrap()[package].published);
+    let Some(feed) = &simulation.packages else { return };
+    let published = feed.state.lock().unwrap()[package].published;
     let is_true = match message.split_once('.') {
         Some(_) => number(&message) <= published,
+        // A package is not found until the first lookup that is not answered with 404.
+        None if message == "not found" => feed.not_found.load(Ordering::Relaxed) > 0,
         None => message == "pending" || message == "unavailable",
     };
     if !is_true {
@@ -225,8 +307,12 @@ async fn check(simulation: &Simulation, event: u32) {
 async fn stored(simulation: &Simulation, package: usize) -> u32 {
     let packages = Packages::new(&simulation.world.sdk_config(), PACKAGES_TABLE.to_owned());
     let package: Package = format!("nuget/{}", PACKAGES[package]).parse().unwrap();
-    let record = packages.find(&package, simulation.world.now()).await.unwrap();
-    let Some(PackageState::Known(known)) = record.map(|record| record.state) else { return 0 };
+    let found = packages.find_with_versions(&package, simulation.world.now()).await.unwrap();
+    let Some((PackageRecord { state: PackageState::Known(known), .. }, versions)) = found else { return 0 };
+    if known.latest(false) != versions.iter().next() {
+        let details = format!("{package} has {known:?} and {versions:?}");
+        simulation.model.lock().unwrap().violate("a package changes at once", details);
+    }
     number(&known.latest(false).expect("a version").to_string())
 }
 
@@ -239,10 +325,10 @@ fn number(version: &str) -> u32 {
 pub(super) async fn check_end(simulation: &Simulation, event: u32) {
     let Some(feed) = &simulation.packages else { return };
     feed.upstream.heal();
-    for package in 0..PACKAGES.len() {
-        read(simulation, event, 0, package, false).await;
-    }
     for round in 0..ROUNDS {
+        for package in 0..PACKAGES.len() {
+            read(simulation, event, 0, package, false).await;
+        }
         process(simulation, event, 2 * round, 0, false).await;
         simulation.network.wait(DUE_AFTER).await;
         refresh(simulation, event, 2 * round + 1, 0, false).await;

@@ -30,6 +30,8 @@ const PROCESS_TIMEOUT: Duration = Duration::from_secs(35);
 const SETTLED_AFTER: Duration = Duration::from_mins(8);
 /// The most rounds that it may take to empty the queues at the end.
 const ROUNDS: u32 = 40;
+/// How many poison messages arrive at once.
+const POISON: u32 = 3;
 /// The first event id after those of the schedule.
 const LAST: u32 = 1_000_000;
 
@@ -152,7 +154,14 @@ impl Simulation {
             }
             Action::Restart { instance } => self.instances.restart(instance, &self.world),
             Action::FaultRate(fault_rate) => self.network.set_fault_rate(fault_rate),
-            Action::Poison => self.world.send(RESULTS_QUEUE, "poison").await,
+            Action::Poison => {
+                for number in 0..POISON {
+                    let body = format!("poison {id}.{number}");
+                    self.world.send(RESULTS_QUEUE, &body).await;
+                    self.model.lock().unwrap().add_poison(body);
+                }
+            }
+            Action::Outage { instance } => drop(tokio::spawn(operator::outage(simulation, id, instance))),
             Action::ReplayDeadLetters => {
                 tokio::spawn(
                     async move { operator::empty_dead_letters(&simulation, id, false, false).await },
@@ -179,7 +188,13 @@ impl Simulation {
     }
 
     /// Gives the processor one batch, and returns its number of messages.
-    async fn process(&self, event: u32, number: u32, instance: usize, may_be_killed: bool) -> Option<usize> {
+    pub(super) async fn process(
+        &self,
+        event: u32,
+        number: u32,
+        instance: usize,
+        may_be_killed: bool,
+    ) -> Option<usize> {
         if self.world.queued() == 0 {
             return Some(0);
         }
@@ -207,6 +222,7 @@ impl Simulation {
         keyless::check_end(self, LAST + ROUNDS + 1).await;
         self.check_keys().await;
         self.empty_queues().await;
+        self.model.lock().unwrap().check_poison();
         let history = self.history(KEYLESS).await;
         self.model.lock().unwrap().check_history(KEYLESS_REPOSITORY, &history);
         for (repository, name) in REPOSITORIES.iter().enumerate() {
@@ -250,7 +266,7 @@ impl Simulation {
         self.model.lock().unwrap().violate("queues become empty", format!("not in {ROUNDS} rounds"));
     }
 
-    async fn history(&self, repository: &str) -> Vec<Value> {
+    pub(super) async fn history(&self, repository: &str) -> Vec<Value> {
         let mut history = Vec::new();
         let mut cursor = String::new();
         loop {

@@ -17,6 +17,10 @@ pub(super) const SUITES: [&str; 3] = ["", "unit", "e2e"];
 /// The instances of each function.
 pub(super) const INSTANCES: usize = 3;
 
+/// The calls that fail in an outage, as prefixes of `x-amz-target`. `PutItem` writes slots and reservations.
+const SERVICES: [&str; 6] =
+    ["", "DynamoDB", "DynamoDB_20120810.PutItem", "AmazonSQS", "secretsmanager", "AWSEvents"];
+
 const EVENTS: std::ops::Range<u32> = 120..280;
 
 /// The events of one simulation. Events can be left out, because each has its own random numbers.
@@ -58,7 +62,11 @@ pub enum Action {
         instance: usize,
     },
     FaultRate(FaultRate),
-    /// A poison message arrives.
+    /// No result can be stored until the messages are in the dead-letter queue. Then an operator replays them.
+    Outage {
+        instance: usize,
+    },
+    /// Poison messages arrive.
     Poison,
     /// An operator replays the dead-letter queue.
     ReplayDeadLetters,
@@ -132,6 +140,8 @@ pub enum Tests {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyChoice {
     Current,
+    /// The key before the current one, which may still be valid.
+    Previous,
     /// A key of this repository that has ended.
     Ended,
     /// The key of another repository.
@@ -157,7 +167,7 @@ impl Schedule {
                     _ => Action::Package(PackageAction::new(&mut random)),
                 }
             } else {
-                action(&mut random, id, faults)
+                action(&mut random, faults, &events)
             };
             events.push(Event { id, at, action });
         }
@@ -170,27 +180,29 @@ fn pause(random: &mut Rng, long_pauses: &mut u32) -> Duration {
         0..700 => Duration::from_millis(random.u64(0..400)),
         700..930 => Duration::from_millis(random.u64(400..8_000)),
         930..990 => Duration::from_secs(random.u64(8..200)),
-        990..998 => Duration::from_mins(random.u64(4..50)),
+        990..996 => Duration::from_mins(random.u64(4..50)),
         _ if *long_pauses > 0 => {
             *long_pauses -= 1;
-            Duration::from_hours(random.u64(1..40))
+            let hours = if random.bool() { 1..12 } else { 25..40 };
+            Duration::from_hours(random.u64(hours))
         }
         _ => Duration::ZERO,
     }
 }
 
-fn action(random: &mut Rng, id: u32, faults: f64) -> Action {
+fn action(random: &mut Rng, faults: f64, earlier: &[Event]) -> Action {
     let instance = random.usize(0..INSTANCES);
     let repository = random.usize(0..REPOSITORIES.len());
     match random.u32(0..1000) {
-        0..370 => Action::Submit(submit(random, id)),
-        370..400 => Action::Replay { earlier: random.u32(0..id) },
+        0..370 => Action::Submit(submit(random, earlier)),
+        370..400 => Action::Replay { earlier: recent(random, earlier, repository).unwrap_or_default() },
         400..680 => Action::Process { instance },
         680..880 => Action::ReadBadge { instance, target: target(random) },
         880..900 => Action::Restart { instance },
         900..925 => Action::FaultRate(fault_rate(random, faults)),
-        925..932 => Action::Poison,
-        932..944 => Action::ReplayDeadLetters,
+        925..928 => Action::Outage { instance },
+        928..933 => Action::Poison,
+        933..944 => Action::ReplayDeadLetters,
         944..947 => Action::PurgeDeadLetters,
         947..962 => Action::RotateKey { repository, compromised: random.bool() },
         962..968 => Action::RemoveRepository { repository },
@@ -213,9 +225,10 @@ fn target(random: &mut Rng) -> Target {
     }
 }
 
-fn submit(random: &mut Rng, id: u32) -> Submit {
+fn submit(random: &mut Rng, earlier: &[Event]) -> Submit {
+    let repository = random.usize(0..REPOSITORIES.len());
     Submit {
-        repository: random.usize(0..REPOSITORIES.len()),
+        repository,
         branch: random.usize(0..BRANCHES.len()),
         platform: random.usize(0..PLATFORMS.len()),
         suite: random.usize(0..SUITES.len()),
@@ -234,18 +247,28 @@ fn submit(random: &mut Rng, id: u32) -> Submit {
         rounded: random.u32(0..6) == 0,
         path_form: random.u32(0..5) == 0,
         key: match random.u32(0..20) {
-            0..16 => KeyChoice::Current,
+            0..14 => KeyChoice::Current,
+            14..16 => KeyChoice::Previous,
             16..19 => KeyChoice::Ended,
             _ => KeyChoice::OtherRepository,
         },
-        nonce_of: (random.u32(0..25) == 0).then(|| random.u32(0..id)),
+        nonce_of: (random.u32(0..12) == 0).then(|| recent(random, earlier, repository)).flatten(),
         attempts: random.u32(1..7),
     }
 }
 
+/// One of the last events that submit a result of a repository, or a keyless result.
+fn recent(random: &mut Rng, earlier: &[Event], repository: usize) -> Option<u32> {
+    let is_of = |event: &&Event| {
+        matches!(&event.action, Action::Submit(submit) if submit.repository == repository)
+            || matches!(&event.action, Action::Keyless(KeylessAction::Submit { .. }))
+    };
+    let last: Vec<_> = earlier.iter().rev().filter(is_of).take(5).map(|event| event.id).collect();
+    random.choice(last)
+}
+
 fn fault_rate(random: &mut Rng, faults: f64) -> FaultRate {
-    let service =
-        *random.choice(&["", "DynamoDB", "AmazonSQS", "secretsmanager", "AWSEvents"]).expect("a service");
+    let service = *random.choice(&SERVICES).expect("a service");
     match random.u32(0..6) {
         // An outage.
         0 if !service.is_empty() => FaultRate { rate: 1.0, service },
