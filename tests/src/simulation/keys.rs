@@ -122,19 +122,15 @@ impl Keys {
 
     /// Replaces the master key. Keys derived from the one before the previous end.
     pub(super) fn rotate_master(&mut self, at: Duration) {
-        self.end_derived(|master, current| master < current, at);
+        self.end_previous_master(at);
         self.master += 1;
     }
 
     /// Ends all keys that are not derived from the current master key.
     pub(super) fn end_previous_master(&mut self, at: Duration) {
-        self.end_derived(|master, current| master < current, at);
-    }
-
-    fn end_derived(&mut self, ends: fn(u32, u32) -> bool, at: Duration) {
         let current = self.master;
         for key in self.repositories.iter_mut().flatten() {
-            if key.derived.is_some_and(|(_, master)| ends(master, current)) {
+            if key.derived.is_some_and(|(_, master)| master < current) {
                 key.end(at);
             }
         }
