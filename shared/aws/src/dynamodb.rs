@@ -40,7 +40,6 @@ pub use packages::{DuePackage, DuePage, DuePosition, Packages};
 #[cfg(feature = "admin")]
 pub use registrations::RegistrationRecord;
 pub use registrations::Registrations;
-#[cfg(feature = "admin")]
 pub use result_item::LIFETIME as RESULT_LIFETIME;
 pub use results::Results;
 pub use secret_mappings::{FeedAccess, SecretMapping, SecretMappings};
