@@ -157,33 +157,17 @@ impl RepositoryKeys {
         now: Timestamp,
     ) -> Result<ValidKeys, SubmitError> {
         let unauthorized = |reason| SubmitError::Unauthorized(repository.clone(), reason);
-        let cached = self.cached(repository, now).map_err(unauthorized)?;
-        let proofs = cached.map(|cached| cached.registration.proofs).unwrap_or_default();
-        let registration = self.reload_registration(repository, now);
-        let (registration, secrets) =
-            tokio::join!(registration, self.reload_secrets(repository, &proofs, now));
-        secrets?;
-        let registration = registration?.map_err(unauthorized)?;
-        // The registration may name another secret now, of which an old copy may be in memory.
-        Box::pin(self.reload_secrets(repository, &registration.proofs, now)).await?;
-        self.keys(repository, &registration, now).await
-    }
-
-    /// Reads the secrets of `proofs` again, except each that was reloaded within the last minute.
-    async fn reload_secrets(
-        &self,
-        repository: &Repository,
-        proofs: &Proofs,
-        now: Timestamp,
-    ) -> Result<(), AwsError> {
+        // First, because it may name another secret than before, of which an old copy may be in memory.
+        let registration = self.reload_registration(repository, now).await?.map_err(unauthorized)?;
+        let Proofs { derived, own_secret, .. } = registration.proofs;
         let master = async {
-            match proofs.derived {
+            match derived {
                 Some(_) => self.secrets.reload(&self.master_key_arn, now).await.map(drop),
                 None => Ok(()),
             }
         };
         let own_secret = async {
-            match proofs.own_secret.filter(|secret| secret.counts_at(now)) {
+            match own_secret.filter(|secret| secret.counts_at(now)) {
                 Some(_) => {
                     self.secrets.reload(&self.secret_names.repository(repository), now).await.map(drop)
                 }
@@ -191,7 +175,8 @@ impl RepositoryKeys {
             }
         };
         let (master, own_secret) = tokio::join!(master, own_secret);
-        master.and(own_secret)
+        master.and(own_secret)?;
+        self.keys(repository, &registration, now).await
     }
 
     /// The cached registration, if it is recent enough.
