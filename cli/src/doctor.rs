@@ -14,7 +14,7 @@ use badgesmith_aws::dynamodb::{TableDescription, describe_table};
 use badgesmith_aws::env;
 use badgesmith_aws::sdk::{AwsError, AwsErrorKind, causes};
 use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
-use badgesmith_domain::test_result::{Counts, Outcome, RunAttempt, TestRun};
+use badgesmith_domain::test_result::{Counts, Outcome, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
 use reqwest::Client;
@@ -343,21 +343,9 @@ impl RoundTrip<'_> {
 
 fn result(repository: &Repository, branch: Branch) -> Result<TestRun, ParseError> {
     let now = Clock::System.now();
-    Ok(TestRun {
-        repository: repository.clone(),
-        platform: Platform::Linux,
-        branch,
-        suite: None,
-        outcome: Outcome::new(Counts::new(1, 0, 0, 1)?, None)?,
-        timestamp: now,
-        run_id: now.unix_milliseconds().to_string().parse()?,
-        run_attempt: RunAttempt::default(),
-        commit: None,
-        url_html: None,
-        workflow_run_url: None,
-        default_branch: None,
-        failures: Vec::new(),
-    })
+    let outcome = Outcome::new(Counts::new(1, 0, 0, 1)?, None)?;
+    let run_id = now.unix_milliseconds().to_string().parse()?;
+    Ok(TestRun::new(repository.clone(), Platform::Linux, branch, outcome, now, run_id))
 }
 
 /// The body as JSON; `null` if it is not JSON.

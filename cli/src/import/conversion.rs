@@ -7,7 +7,7 @@ use badgesmith_aws::dynamodb::RESULT_LIFETIME;
 use badgesmith_domain::ids::{Branch, Owner, ParseError, Platform, Repo, Repository};
 use badgesmith_domain::key::{self, ResultRange};
 use badgesmith_domain::test_result::{
-    Commit, Counts, HttpsUrl, Outcome, RunAttempt, RunId, TestResult, TestResultId, TestRun,
+    Commit, Counts, HttpsUrl, Outcome, RunId, TestResult, TestResultId, TestRun,
 };
 use badgesmith_domain::timestamp::Timestamp;
 
@@ -124,21 +124,9 @@ impl<'a> Fields<'a> {
             )
         });
         let run_id = self.required("RunId", RunId::EXPECTED);
-        Some(TestRun {
-            repository: Repository { owner: owner?, repo: repo? },
-            platform: platform?,
-            branch: branch?,
-            suite: None,
-            outcome: Outcome::from_counts(counts?),
-            timestamp: timestamp?,
-            run_id: run_id?,
-            run_attempt: RunAttempt::default(),
-            commit: None,
-            url_html: None,
-            workflow_run_url: None,
-            default_branch: None,
-            failures: Vec::new(),
-        })
+        let repository = Repository { owner: owner?, repo: repo? };
+        let outcome = Outcome::from_counts(counts?);
+        Some(TestRun::new(repository, platform?, branch?, outcome, timestamp?, run_id?))
     }
 
     fn counts(&mut self) -> Option<Counts> {

@@ -61,23 +61,16 @@ pub(crate) fn body(run: &TestRun, now: Timestamp) -> String {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use badgesmith_domain::test_result::{Counts, Outcome, RunAttempt, TestRun};
+    use badgesmith_domain::test_result::{Counts, Outcome, TestRun};
 
     pub(crate) fn test_run() -> TestRun {
-        TestRun {
-            repository: "acme/kit".parse().unwrap(),
-            platform: "linux".parse().unwrap(),
-            branch: "main".parse().unwrap(),
-            suite: None,
-            outcome: Outcome::new(Counts::new(190, 2, 1, 193).unwrap(), None).unwrap(),
-            timestamp: "2026-01-15T10:30:00Z".parse().unwrap(),
-            run_id: "1".parse().unwrap(),
-            run_attempt: RunAttempt::default(),
-            commit: None,
-            url_html: None,
-            workflow_run_url: None,
-            default_branch: None,
-            failures: Vec::new(),
-        }
+        TestRun::new(
+            "acme/kit".parse().unwrap(),
+            "linux".parse().unwrap(),
+            "main".parse().unwrap(),
+            Outcome::new(Counts::new(190, 2, 1, 193).unwrap(), None).unwrap(),
+            "2026-01-15T10:30:00Z".parse().unwrap(),
+            "1".parse().unwrap(),
+        )
     }
 }

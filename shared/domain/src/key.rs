@@ -311,19 +311,15 @@ mod tests {
 
     fn result(timestamp: i64, run_id: &str, attempt: u64) -> TestResult {
         let run = TestRun {
-            repository: "acme/kit".parse().unwrap(),
-            platform: Platform::Linux,
-            branch: "main".parse().unwrap(),
-            suite: None,
-            outcome: Outcome::new(Counts::new(1, 0, 0, 1).unwrap(), None).unwrap(),
-            timestamp: Timestamp::from_unix_milliseconds(timestamp),
-            run_id: run_id.parse().unwrap(),
             run_attempt: RunAttempt::try_from(attempt).unwrap(),
-            commit: None,
-            url_html: None,
-            workflow_run_url: None,
-            default_branch: None,
-            failures: Vec::new(),
+            ..TestRun::new(
+                "acme/kit".parse().unwrap(),
+                Platform::Linux,
+                "main".parse().unwrap(),
+                Outcome::new(Counts::new(1, 0, 0, 1).unwrap(), None).unwrap(),
+                Timestamp::from_unix_milliseconds(timestamp),
+                run_id.parse().unwrap(),
+            )
         };
         TestResult { id: TestResultId::derive(run_id, &Digest::of(b"")), run }
     }

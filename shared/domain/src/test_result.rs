@@ -50,6 +50,32 @@ pub struct TestRun {
 }
 
 impl TestRun {
+    /// The first attempt of a run of the unnamed suite, without optional fields.
+    pub fn new(
+        repository: Repository,
+        platform: Platform,
+        branch: Branch,
+        outcome: Outcome,
+        timestamp: Timestamp,
+        run_id: RunId,
+    ) -> Self {
+        Self {
+            repository,
+            platform,
+            branch,
+            suite: None,
+            outcome,
+            timestamp,
+            run_id,
+            run_attempt: RunAttempt::default(),
+            commit: None,
+            url_html: None,
+            workflow_run_url: None,
+            default_branch: None,
+            failures: Vec::new(),
+        }
+    }
+
     /// The target of a click on the badge: the report or, without one, the run in the CI system.
     pub fn link(&self) -> Option<&HttpsUrl> {
         self.url_html.as_ref().or(self.workflow_run_url.as_ref())
