@@ -195,7 +195,8 @@ pub(crate) fn operation(request: &HttpRequest) -> &str {
     target.rsplit('.').next().unwrap_or_default()
 }
 
-fn body(request: &HttpRequest) -> Value {
+/// The JSON body of a request, or null.
+pub(crate) fn body(request: &HttpRequest) -> Value {
     serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default()
 }
 

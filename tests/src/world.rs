@@ -130,17 +130,17 @@ impl World {
 
     /// Ends what the previous master key counts for.
     pub async fn remove_previous_master_key(&self) {
+        let id = self.previous_master_key().await.expect("a previous master key");
         let client = aws_sdk_secretsmanager::Client::new(&self.sdk_config());
-        let previous = client.get_secret_value().secret_id(MASTER_KEY).version_stage("AWSPREVIOUS");
-        let id = previous.send().await.unwrap().version_id.unwrap();
         let update = client.update_secret_version_stage().secret_id(MASTER_KEY).version_stage("AWSPREVIOUS");
         update.remove_from_version_id(id).send().await.unwrap();
     }
 
-    /// Whether keys derived from the previous master key are valid too.
-    pub async fn has_previous_master_key(&self) -> bool {
+    /// The version of the previous master key, if keys derived from it are valid too.
+    pub async fn previous_master_key(&self) -> Option<String> {
         let client = aws_sdk_secretsmanager::Client::new(&self.sdk_config());
-        client.get_secret_value().secret_id(MASTER_KEY).version_stage("AWSPREVIOUS").send().await.is_ok()
+        let previous = client.get_secret_value().secret_id(MASTER_KEY).version_stage("AWSPREVIOUS");
+        previous.send().await.ok()?.version_id
     }
 
     pub fn delete_master_key(&self) {

@@ -196,10 +196,7 @@ async fn deliver(
     let (request, arrived) = (posted.post.request(), simulation.world.now());
     let arrived_at = simulation.trace.elapsed();
     let invocation = Invocation::new(simulation.seed, event, number, true);
-    let answered = simulation.instances.invoke(instance, &invocation, INGEST_TIMEOUT, |stack| async move {
-        Answer::from(stack.gateway.answer(request).await)
-    });
-    let ended = answered.await;
+    let ended = simulation.instances.request(instance, &invocation, INGEST_TIMEOUT, request).await;
     let mut model = simulation.model.lock().unwrap();
     match ended {
         InvocationOutcome::Returned(answer) => {

@@ -4,13 +4,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use bytes::Bytes;
+use http::Request;
 use local::stack::Stack;
 use tokio::task::AbortHandle;
 
 use super::invocation::Invocation;
 use super::network::Network;
 use super::schedule::INSTANCES;
+use crate::client::Answer;
 use crate::world::World;
+
+/// The timeout of badge-api.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Instances {
@@ -43,6 +49,31 @@ impl Instances {
         let new = Instance::start(world, &self.network);
         let old = std::mem::replace(&mut *self.running[instance].lock().unwrap(), new);
         old.invocations.iter().for_each(AbortHandle::abort);
+    }
+
+    /// Requests a path from badge-api.
+    pub(super) async fn get(
+        &self,
+        instance: usize,
+        invocation: &Arc<Invocation>,
+        path: String,
+    ) -> InvocationOutcome<Answer> {
+        let request = Request::get(path).body(Bytes::new()).unwrap();
+        self.request(instance, invocation, READ_TIMEOUT, request).await
+    }
+
+    /// Sends a request to the function that it is for.
+    pub(super) async fn request(
+        &self,
+        instance: usize,
+        invocation: &Arc<Invocation>,
+        timeout: Duration,
+        request: Request<Bytes>,
+    ) -> InvocationOutcome<Answer> {
+        let answered = self.invoke(instance, invocation, timeout, |stack| async move {
+            Answer::from(stack.gateway.answer(request).await)
+        });
+        answered.await
     }
 
     /// Invokes a function. It continues if the caller stops waiting.

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 
 use super::invocation::{Call, Invocation};
 use super::trace::Trace;
-use crate::faults::{Fault, operation};
+use crate::faults::{self, Fault, operation};
 
 /// The maximum age of what a stale read returns.
 pub(super) const STALE_MAX: Duration = Duration::from_secs(5);
@@ -132,7 +132,7 @@ impl Network {
             }
             Some(NetworkFault::FirstOnly) => {
                 call.invocation.count_fault();
-                let mut body = json_body(&request);
+                let mut body = faults::body(&request);
                 let entries = body["Entries"].as_array_mut().expect("entries").split_off(1);
                 *request.body_mut() = body.to_string().into();
                 let answer = aws.call(request).await?;
@@ -179,17 +179,13 @@ fn choose(random: &mut Rng, operation: &str, request: &HttpRequest) -> NetworkFa
     })
 }
 
-fn json_body(request: &HttpRequest) -> Value {
-    serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default()
-}
-
 fn is_eventually_consistent(request: &HttpRequest) -> bool {
-    matches!(operation(request), "Query" | "GetItem") && json_body(request)["ConsistentRead"] != true
+    matches!(operation(request), "Query" | "GetItem") && faults::body(request)["ConsistentRead"] != true
 }
 
 /// The key of a read; equal reads have equal keys.
 fn read_key(request: &HttpRequest) -> String {
-    format!("{} {}", operation(request), json_body(request))
+    format!("{} {}", operation(request), faults::body(request))
 }
 
 /// The latency of one direction: usually a few milliseconds, rarely so long that a function stops waiting.

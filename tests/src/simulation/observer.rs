@@ -4,8 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Request;
 use serde_json::Value;
 
 use super::instances::InvocationOutcome;
@@ -14,10 +12,7 @@ use super::model::{Commit, badge_of, badge_path, commit_of, shown};
 use super::network::STALE_MAX;
 use super::run::Simulation;
 use super::schedule::{BRANCHES, REPOSITORIES, Target};
-use crate::client::Answer;
 
-/// The timeout of badge-api.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The maximum age of a badge: it is cached for 30 s, and may come from a stale read.
 const BADGE_AGE_MAX: Duration = Duration::from_secs(31).saturating_add(STALE_MAX);
 
@@ -67,12 +62,8 @@ pub(super) async fn slots(simulation: &Simulation, target: Target) -> Vec<Value>
 pub(super) async fn read(simulation: Arc<Simulation>, event: u32, instance: usize, target: Target) {
     let began = simulation.trace.elapsed();
     let path = badge_path(target, REPOSITORIES[target.repository]);
-    let request = Request::get(path).body(Bytes::new()).unwrap();
     let invocation = Invocation::new(simulation.seed, event, 0, true);
-    let answered = simulation.instances.invoke(instance, &invocation, READ_TIMEOUT, |stack| async move {
-        Answer::from(stack.gateway.answer(request).await)
-    });
-    let ended = answered.await;
+    let ended = simulation.instances.get(instance, &invocation, path).await;
     observe(&simulation, target).await;
     let mut model = simulation.model.lock().unwrap();
     let answer = match ended {

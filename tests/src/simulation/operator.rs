@@ -108,7 +108,7 @@ async fn hand_out(simulation: &Simulation) {
 
 pub(super) async fn end_previous_master_key(simulation: &Simulation) {
     let _lock = simulation.operator_lock.lock().await;
-    if simulation.world.has_previous_master_key().await {
+    if simulation.world.previous_master_key().await.is_some() {
         simulation.world.remove_previous_master_key().await;
         simulation.keys.lock().unwrap().end_previous_master(simulation.trace.elapsed());
     }

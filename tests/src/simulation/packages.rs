@@ -8,9 +8,7 @@ use badgesmith_aws::dynamodb::Packages;
 use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{PackageRecord, PackageState};
 use badgesmith_domain::package_request::Reason;
-use bytes::Bytes;
 use fastrand::Rng;
-use http::Request;
 use local::stack::PACKAGES_TABLE;
 use tokio::time::sleep;
 
@@ -18,13 +16,11 @@ use super::instances::InvocationOutcome;
 use super::invocation::Invocation;
 use super::run::Simulation;
 use super::schedule::INSTANCES;
-use crate::client::Answer;
 use crate::upstream::{Upstream, UpstreamFault};
 
 const PACKAGES: [&str; 2] = ["acme.kit", "acme.tool"];
 /// The timeout of the refresher.
 const REFRESHER_TIMEOUT: Duration = Duration::from_mins(5);
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time after which a package is due again, even after failures.
 const DUE_AFTER: Duration = Duration::from_mins(80);
 /// The number of scheduled runs after which all packages must be up to date.
@@ -262,12 +258,8 @@ async fn with_small_time_steps<T>(function: impl Future<Output = T>) -> T {
 
 async fn read(simulation: &Simulation, event: u32, instance: usize, package: usize, may_be_killed: bool) {
     let path = format!("/badges/packages/nuget/{}", PACKAGES[package]);
-    let request = Request::get(path).body(Bytes::new()).unwrap();
     let invocation = Invocation::new(simulation.seed, event, 0, may_be_killed);
-    let answered = simulation.instances.invoke(instance, &invocation, READ_TIMEOUT, |stack| async move {
-        Answer::from(stack.gateway.answer(request).await)
-    });
-    let message = match answered.await {
+    let message = match simulation.instances.get(instance, &invocation, path).await {
         InvocationOutcome::Returned(answer) => {
             answer.json()["message"].as_str().unwrap_or_default().to_owned()
         }
