@@ -98,7 +98,7 @@ fn sign(simulation: &Simulation, event: u32, submit: &Submit, random: &mut Rng) 
     let mut timestamp = if is_behind { now.minus(skew) } else { now.plus(skew) };
     if submit.rounded {
         let milliseconds = timestamp.unix_milliseconds();
-        timestamp = Timestamp::from_unix_milliseconds(milliseconds - milliseconds % 20_000);
+        timestamp = Timestamp::from_unix_milliseconds(milliseconds - milliseconds % 60_000);
     }
     let commit = commit(event);
     let nonce = match submit.nonce_of.filter(|_| !submit.path_form) {

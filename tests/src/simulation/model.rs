@@ -211,6 +211,7 @@ pub(super) fn commit(event: u32) -> Commit {
 
 /// The id and the attempt of the run that an event submits.
 pub(super) fn run_id(event: u32, submit: &Submit) -> (u32, u32) {
-    // Some events submit results of the same run, and of the same or another attempt.
-    if submit.rounded { (995 + event / 20, event % 20 / 4 + 8) } else { (1_000_000 + event, 1) }
+    // Some events submit results of the same run, and of the same or another attempt. The numbers are those whose order
+    // differs from that of their text.
+    if submit.rounded { (98 + event % 4, 8 + event / 4 % 4) } else { (1_000_000 + event, 1) }
 }

@@ -187,9 +187,10 @@ async fn delete(simulation: &Simulation, table: &str, item: &Item) {
     delete.key("PK", item["PK"].clone()).key("SK", item["SK"].clone()).send().await.unwrap();
 }
 
-/// No result can be stored until the messages are in the dead-letter queue. Then an operator replays them, while the
-/// network still has faults.
+/// No result can be stored until the messages are in the dead-letter queue. Then an operator replays them, first while
+/// no message can be sent, and then while the network still has faults.
 pub(super) async fn outage(simulation: Arc<Simulation>, event: u32, instance: usize) {
+    let _lock = simulation.outage_lock.lock().await;
     let mut number = 0;
     for _ in 0..RECEIVES_MAX {
         simulation
@@ -201,11 +202,12 @@ pub(super) async fn outage(simulation: Arc<Simulation>, event: u32, instance: us
         number += 1;
         simulation.network.wait(VISIBILITY_TIMEOUT).await;
     }
-    simulation.network.set_fault_rate(FaultRate { rate: 0.3, service: "" });
+    simulation.network.set_fault_rate(FaultRate { rate: 1.0, service: "AmazonSQS.SendMessage" });
     for replay in 0..REPLAYS {
         // SQS moves the messages that reached the maximum of receives to the dead-letter queue at the next receive.
         simulation.process(event, number + replay, instance, false).await;
         empty_dead_letters(&simulation, event, false, false).await;
+        simulation.network.set_fault_rate(FaultRate { rate: 0.3, service: "" });
         simulation.network.wait(HOLD).await;
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct Simulation {
     pub(super) observations: Mutex<Observations>,
     /// Operator commands run one at a time.
     pub(super) operator_lock: tokio::sync::Mutex<()>,
+    /// Held during each [`Action::Outage`], which sets the fault rate.
+    pub(super) outage_lock: tokio::sync::Mutex<()>,
     ingest_is_open: AtomicBool,
 }
 
@@ -125,6 +127,7 @@ impl Simulation {
             posted: Mutex::default(),
             observations: Mutex::default(),
             operator_lock: tokio::sync::Mutex::default(),
+            outage_lock: tokio::sync::Mutex::default(),
             ingest_is_open: AtomicBool::new(true),
         };
         operator::register_all(&simulation).await;
@@ -212,6 +215,7 @@ impl Simulation {
 
     /// Lets everything finish without faults, and checks what is stored and shown.
     async fn check_end(self: &Arc<Self>) {
+        drop(self.outage_lock.lock().await);
         self.network.set_fault_rate(FaultRate::NONE);
         self.network.wait(SETTLED_AFTER).await;
         for repository in 0..REPOSITORIES.len() {

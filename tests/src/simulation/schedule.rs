@@ -18,8 +18,15 @@ pub(super) const SUITES: [&str; 3] = ["", "unit", "e2e"];
 pub(super) const INSTANCES: usize = 3;
 
 /// The calls that fail in an outage, as prefixes of `x-amz-target`. `PutItem` writes slots and reservations.
-const SERVICES: [&str; 6] =
-    ["", "DynamoDB", "DynamoDB_20120810.PutItem", "AmazonSQS", "secretsmanager", "AWSEvents"];
+const SERVICES: [&str; 7] = [
+    "",
+    "DynamoDB",
+    "DynamoDB_20120810.PutItem",
+    "AmazonSQS",
+    "AmazonSQS.SendMessage",
+    "secretsmanager",
+    "AWSEvents",
+];
 
 const EVENTS: std::ops::Range<u32> = 120..280;
 
@@ -113,7 +120,7 @@ pub struct Submit {
     pub tests: Tests,
     /// How far the client's clock is ahead, in seconds; negative if it is behind.
     pub skew: i64,
-    /// Whether the timestamp is rounded down to a multiple of 20 s, so that some results have equal timestamps.
+    /// Whether the timestamp is rounded down to a minute, so that results of a suite have equal timestamps.
     pub rounded: bool,
     /// The names are in the path, and the nonce is not signed.
     pub path_form: bool,
@@ -201,8 +208,8 @@ fn action(random: &mut Rng, faults: f64, earlier: &[Event]) -> Action {
         880..900 => Action::Restart { instance },
         900..925 => Action::FaultRate(fault_rate(random, faults)),
         925..928 => Action::Outage { instance },
-        928..933 => Action::Poison,
-        933..944 => Action::ReplayDeadLetters,
+        928..936 => Action::Poison,
+        936..944 => Action::ReplayDeadLetters,
         944..947 => Action::PurgeDeadLetters,
         947..962 => Action::RotateKey { repository, compromised: random.bool() },
         962..968 => Action::RemoveRepository { repository },
@@ -227,11 +234,14 @@ fn target(random: &mut Rng) -> Target {
 
 fn submit(random: &mut Rng, earlier: &[Event]) -> Submit {
     let repository = random.usize(0..REPOSITORIES.len());
+    let rounded = random.u32(0..4) == 0;
+    // Results with equal timestamps are of one suite, so that they compete for its slot.
+    let (platforms, suites) = if rounded { (1, 1) } else { (PLATFORMS.len(), SUITES.len()) };
     Submit {
         repository,
         branch: random.usize(0..BRANCHES.len()),
-        platform: random.usize(0..PLATFORMS.len()),
-        suite: random.usize(0..SUITES.len()),
+        platform: random.usize(0..platforms),
+        suite: random.usize(0..suites),
         tests: match random.u32(0..10) {
             0..5 => Tests::Passed(random.u32(0..50)),
             5..8 => Tests::Failed { passed: random.u32(0..50), failed: random.u32(1..9) },
@@ -244,7 +254,7 @@ fn submit(random: &mut Rng, earlier: &[Event]) -> Submit {
             18 => random.i64(-5_000..-320),
             _ => random.i64(200..5_000),
         },
-        rounded: random.u32(0..6) == 0,
+        rounded,
         path_form: random.u32(0..5) == 0,
         key: match random.u32(0..20) {
             0..14 => KeyChoice::Current,
@@ -252,7 +262,7 @@ fn submit(random: &mut Rng, earlier: &[Event]) -> Submit {
             16..19 => KeyChoice::Ended,
             _ => KeyChoice::OtherRepository,
         },
-        nonce_of: (random.u32(0..12) == 0).then(|| recent(random, earlier, repository)).flatten(),
+        nonce_of: (random.u32(0..8) == 0).then(|| recent(random, earlier, repository)).flatten(),
         attempts: random.u32(1..7),
     }
 }
