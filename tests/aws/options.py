@@ -7,7 +7,7 @@ Checks a deployed stack on AWS for what an emulator cannot show. Prints a table 
 `FAILED` or `skipped`, what it expected, and what it found.
 
 Registers a temporary repository, badgesmith-verification/ID, and removes it with its results at the end. Changes nothing
-else, except with --outage. Takes about six minutes after the build, and costs less than a cent for about 200 results
+else, except with --outage. Should take six minutes after the build, and cost less than a cent for about 200 results
 and 1,000 reads. One check sends 200 history reads at once, so other clients may get 429 for a moment.
 """
 EXAMPLES = """\
