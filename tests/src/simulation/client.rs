@@ -195,6 +195,7 @@ async fn deliver(
     }
     let (request, arrived) = (posted.post.request(), simulation.world.now());
     let arrived_at = simulation.trace.elapsed();
+    simulation.model.lock().unwrap().deliver(&posted.commit, arrived_at);
     let invocation = Invocation::new(simulation.seed, event, number, true);
     let ended = simulation.instances.request(instance, &invocation, INGEST_TIMEOUT, request).await;
     let mut model = simulation.model.lock().unwrap();

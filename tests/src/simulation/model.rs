@@ -15,7 +15,7 @@ pub(super) type Commit = String;
 pub(super) struct Sent {
     pub(super) repository: usize,
     pub(super) nonce: String,
-    /// The virtual time of the post.
+    /// The virtual time of the post, or of the last one until it was acknowledged.
     pub(super) at: Duration,
     /// Why the service must refuse it; `None` if it may accept it.
     pub(super) refusal: Option<&'static str>,
@@ -51,6 +51,12 @@ impl Model {
 
     pub(super) fn violation(&self) -> Option<&Violation> {
         self.violation.as_ref()
+    }
+
+    pub(super) fn deliver(&mut self, commit: &str, now: Duration) {
+        if let Some(sent) = self.sent.get_mut(commit).filter(|sent| !sent.is_acknowledged) {
+            sent.at = now;
+        }
     }
 
     pub(super) fn acknowledge(&mut self, commit: &str) {
