@@ -42,7 +42,7 @@ def unknown_query_parameters_share_a_cached_copy(target):
     return f"?x=: {unknown.cache}, ?suite=x: {known}"
 
 
-def the_cdn_caches_no_errors(target):
+def the_cdn_caches_no_404(target):
     """Two reads of an unknown path, and two of the redirect of a branch without results, get 404 without an age."""
     target.needs_aws("does not cache in its CDN")
     for path in (f"/{unique('nowhere')}", new_badge(target).replace("/badges/tests/", "/redirect/test-results/")):
@@ -54,7 +54,7 @@ def the_cdn_caches_no_errors(target):
     return "Error from cloudfront, without an age"
 
 
-def the_cdn_caches_errors_for_a_second_at_most(target):
+def the_distribution_limits_the_caching_of_errors(target):
     """The distribution has an ErrorCachingMinTTL of at most 1 for each error that CloudFront can cache."""
     config = target.aws("cloudfront").get_distribution_config(Id=target.resources["Cdn"])["DistributionConfig"]
     responses = {item["ErrorCode"]: item.get("ErrorCachingMinTTL") for item in config["CustomErrorResponses"].get("Items", [])}
@@ -176,7 +176,7 @@ def read_until_hit(target, path, query=""):
 
 
 CHECKS = [
-    the_cdn_caches_badges, unknown_query_parameters_share_a_cached_copy, the_cdn_caches_no_errors,
-    the_cdn_caches_errors_for_a_second_at_most, pages_have_the_host_of_the_cdn, errors_of_the_cdn_and_the_api_allow_any_origin,
+    the_cdn_caches_badges, unknown_query_parameters_share_a_cached_copy, the_cdn_caches_no_404,
+    the_distribution_limits_the_caching_of_errors, pages_have_the_host_of_the_cdn, errors_of_the_cdn_and_the_api_allow_any_origin,
     preflight_requests_succeed, plain_http_is_redirected_or_rejected,
 ]

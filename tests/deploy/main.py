@@ -41,7 +41,7 @@ PRIVATE = "only_the_cdn_reaches_badge_api"
 # The other checks of tests/aws that are skipped on the emulator.
 SKIPPED = {
     "the_http_api_has_the_configured_limits", "the_http_api_throttles_history_reads", "the_http_api_throttles_posts",
-    "the_cdn_caches_badges", "unknown_query_parameters_share_a_cached_copy", "the_cdn_caches_no_errors",
+    "the_cdn_caches_badges", "unknown_query_parameters_share_a_cached_copy", "the_cdn_caches_no_404",
     "pages_have_the_host_of_the_cdn", "errors_of_the_cdn_and_the_api_allow_any_origin", "preflight_requests_succeed",
     "plain_http_is_redirected_or_rejected", "roles_allow_only_the_items_of_their_functions", "cold_starts_are_short",
     "traces_connect_a_post_with_its_storage", "functions_record_their_metrics",
