@@ -88,7 +88,7 @@ class Client:
         return badge.get("message"), status
 
     def request(self, path, headers=None, content=None):
-        """Sends a request. Returns the status, the seconds until a retry, and the body. Without a response, the status is `None`."""
+        """Sends a request. Returns the status, `None` without a response, the seconds until a retry, and the body."""
         request = urllib.request.Request(self.url + path, content, headers or {})
         try:
             with urllib.request.urlopen(request, timeout=35) as response:

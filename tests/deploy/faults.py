@@ -53,7 +53,10 @@ def malformed_messages_go_to_the_dead_letter_queue(stack):
         stack.send("ResultsQueueUrl", content)
     accepted = stack.client.submit_all(branch, 10)
     assert_stored_once(stack, branch, accepted)
-    until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == len(malformed), "the malformed messages are not in the dead-letter queue")
+    until(
+        lambda: stack.depth("ResultsDeadLetterQueueUrl") == len(malformed),
+        "the malformed messages are not in the dead-letter queue",
+    )
     dead_letters = stack.operate("dlq", "list")["messages"]
     assert len(dead_letters) == len(malformed), dead_letters
     assert "max receives exceeded" not in {dead_letter["reason"] for dead_letter in dead_letters}, dead_letters
@@ -146,7 +149,8 @@ def a_replay_stores_results_from_the_dead_letter_queue(stack):
     """Writes fail until the results are in the dead-letter queue. Then an operator replays them."""
     branch = unique("replayed")
     stack.redeliver_after(seconds=1, receives_max=2)
-    stack.set_faults({"service": "dynamodb", "operation": "BatchWriteItem", "error": {"code": "InternalServerError", "status": 500}})
+    error = {"code": "InternalServerError", "status": 500}
+    stack.set_faults({"service": "dynamodb", "operation": "BatchWriteItem", "error": error})
     accepted = stack.client.submit_all(branch, 10)
     until(lambda: stack.depth("ResultsDeadLetterQueueUrl") == len(accepted), "results are not in the dead-letter queue")
     assert stack.client.history(branch) == []

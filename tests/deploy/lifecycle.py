@@ -59,7 +59,10 @@ def delete_and_restore(stack):
     master_key = secrets.get_secret_value(SecretId=stack.outputs["MasterKeyArn"])["SecretString"]
     cloudformation = stack.emulator.client("cloudformation")
     resources = [
-        {"ResourceType": "AWS::DynamoDB::Table", "LogicalResourceId": table, "ResourceIdentifier": {"TableName": stack.outputs[output]}}
+        {
+            "ResourceType": "AWS::DynamoDB::Table", "LogicalResourceId": table,
+            "ResourceIdentifier": {"TableName": stack.outputs[output]},
+        }
         for table, output in TABLES.items()
     ]
     change_set = {"StackName": stack.name, "ChangeSetName": "restore"}

@@ -96,14 +96,16 @@ def check_built_from_source(wait):
     assert header[:4] == b"\x7fELF" and int.from_bytes(header[18:20], "little") == EM_AARCH64, header
     # Debian's packages qemu-user and libc6-arm64-cross, if they are there.
     if shutil.which("qemu-aarch64") and ARM64_LIBRARIES.is_dir():
-        started = subprocess.run(["qemu-aarch64", "-L", ARM64_LIBRARIES, program], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+        command = ["qemu-aarch64", "-L", ARM64_LIBRARIES, program]
+        started = subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
         assert "AWS_ACCESS_KEY_ID" in started.stderr, f"it does not ask for Lambda's variables: {started}"
         print("started with qemu")
 
 
 def check_names(stack, prefix):
     """Checks the names of tables, queues and event bus in the outputs."""
-    names = {output.rsplit("/", 1)[-1] for key, output in stack.outputs.items() if key.endswith(("TableName", "QueueUrl", "BusName"))}
+    kinds = ("TableName", "QueueUrl", "BusName")
+    names = {output.rsplit("/", 1)[-1] for key, output in stack.outputs.items() if key.endswith(kinds)}
     expected = {f"{prefix}-{name}" for name in NAMES}
     assert names == expected, f"expected the names {expected}, got {names}"
 

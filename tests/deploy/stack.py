@@ -137,9 +137,10 @@ class Stack(Deployment):
             pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{self.name}-{function}")
             for event in (event for page in pages for event in page["events"]):
                 line = json.loads(event["message"]) if event["message"].startswith("{") else {}
-                for metric in (metric for embedded in line.get("_aws", {}).get("CloudWatchMetrics", []) for metric in embedded["Metrics"]):
-                    assert line["Stack"] == self.name and isinstance(line[metric["Name"]], int), line
-                    names.add(metric["Name"])
+                for embedded in line.get("_aws", {}).get("CloudWatchMetrics", []):
+                    for metric in embedded["Metrics"]:
+                        assert line["Stack"] == self.name and isinstance(line[metric["Name"]], int), line
+                        names.add(metric["Name"])
         return names
 
 
