@@ -23,9 +23,9 @@ use crate::stack::UpstreamConfig;
 /// `AWS at http://127.0.0.1:PORT` as the second line. Logs go to stderr.
 #[derive(Debug, Parser)]
 #[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
-#[command(name = "local", bin_name = "cargo run --", version, after_help = EXAMPLES)]
+#[command(name = "local", version, after_help = EXAMPLES)]
 pub struct Options {
-    /// IP address to listen on; 0.0.0.0 or :: for all of this machine
+    /// IP address to listen on; 0.0.0.0 or :: for all addresses of this machine
     ///
     /// Connections have no TLS. Let other machines connect only through a reverse proxy that has it.
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
@@ -107,17 +107,17 @@ pub struct Options {
 }
 
 const EXAMPLES: &str = "\
-Examples:
-  cargo run
+Examples, in a checkout with `cargo run --` instead of `local`:
+  local
       Start on port 9474 with a demo repository
-  BADGESMITH_GITHUB_TOKEN=ghp_... cargo run -- --github-token acme --github-token acme/closed.kit=@closed.txt
+  BADGESMITH_GITHUB_TOKEN=ghp_... local --github-token acme --github-token acme/closed=@closed.txt
       Show the public packages of an organization, and one private package
-  BADGESMITH_KEY=0123456789abcdef cargo run -- --port 0 --ephemeral --no-demo --secret acme/kit
+  BADGESMITH_KEY=0123456789abcdef local --port 0 --ephemeral --no-demo --secret acme/kit
       Start on a free port with one repository, without writing files
-  cargo run -- --oidc-issuer https://token.actions.githubusercontent.com --oidc-owners acme \\
+  local --oidc-issuer https://token.actions.githubusercontent.com --oidc-owners acme \\
     --public-url https://badges.example.com
       Accept results of all GitHub repositories of acme without a key
-  cargo run -- --aws-port 9475
+  local --aws-port 9475
       Start, and receive a dead letter from a second terminal:
       AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_DEFAULT_REGION=us-east-1 \\
         aws sqs receive-message --endpoint-url http://127.0.0.1:9475 \\
