@@ -61,6 +61,9 @@ impl Storage {
 
 /// Creates a directory if it does not exist, and closes it to other users, because it holds keys.
 fn make_private(directory: &Path) -> io::Result<()> {
+    if directory.exists() && !directory.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     check_owner(&fs::metadata(directory)?, "the directory")?;
     fs::set_permissions(directory, Permissions::from_mode(0o700))

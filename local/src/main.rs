@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use embedded_aws::Storage;
 use embedded_aws::endpoint::Endpoint;
 use local::config::Config;
 use local::demo;
@@ -31,6 +32,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config, aws_port: Option<u16>, no_demo: bool) -> ExitCode {
+    let remedy = match config.storage {
+        Storage::Memory => "the rest is lost, because of --ephemeral",
+        Storage::Directory(_) => "start again to store the rest",
+    };
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("failed to register signal handlers: {error}"), 1),
@@ -53,13 +58,12 @@ async fn run(config: Config, aws_port: Option<u16>, no_demo: bool) -> ExitCode {
     tokio::select! {
         stopped = server.stop() => match stopped {
             Ok(0) => ExitCode::SUCCESS,
-            Ok(1) => fail("stopped, but 1 accepted result is not stored; start again to store it", 1),
             Ok(left) => {
-                fail(&format!("stopped, but {left} accepted results are not stored; start again to store them"), 1)
+                fail(&format!("stopped before all accepted results were stored, with {left} left; {remedy}"), 1)
             }
             Err(error) => fail(&error.to_string(), 1),
         },
-        () = signals.next() => fail("stopped before all accepted results were stored; start again to store them", 1),
+        () = signals.next() => fail(&format!("stopped before all accepted results were stored; {remedy}"), 1),
     }
 }
 
@@ -130,17 +134,17 @@ fn advice(error: &StartError) -> String {
     use embedded_aws::OpenError;
     let remedy = match error {
         StartError::Address { .. } => "choose another with --listen or --port, or --port 0 for a free port",
-        StartError::AwsPort { .. } => "choose another with --aws-port, or --aws-port 0 for a free one",
+        StartError::AwsPort { .. } => "choose another with --aws-port, or --aws-port 0 for a free port",
         StartError::Open(OpenError::Directory { .. }) => {
-            "correct that, choose another directory with --data-dir, or use --ephemeral"
+            "fix this, choose another directory with --data-dir, or use --ephemeral"
         }
         StartError::Open(OpenError::InUse(_)) => {
             "stop that process, or choose another directory with --data-dir"
         }
         StartError::Open(OpenError::Sqlite(_) | OpenError::Tables(_)) => {
-            "make that file readable and writable, or choose another directory with --data-dir"
+            "fix this, restore a backup, or choose another directory with --data-dir"
         }
-        StartError::Open(OpenError::Template(_)) => "correct it and build again",
+        StartError::Open(OpenError::Template(_)) => "fix it and build again",
         StartError::Register(_) => "use another directory with --data-dir",
     };
     format!("{error}; {remedy}")

@@ -227,7 +227,7 @@ async fn a_stop_that_leaves_results_in_the_queue_fails() {
     let mut lines = String::new();
     log.rewind().unwrap();
     log.read_to_string(&mut lines).unwrap();
-    assert!(lines.contains("error: stopped, but 1 accepted result is not stored"), "{lines}");
+    assert!(lines.contains("stored, with 1 left; the rest is lost, because of --ephemeral"), "{lines}");
 }
 
 #[tokio::test]
@@ -313,7 +313,7 @@ async fn invalid_options_and_unusable_resources_end_with_one_line_and_exit_code_
     rejects(&["--port", "0", "--data-dir", data], &["in use", data, "--data-dir"]);
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    rejects(&["--port", "0", "--data-dir", file.to_str().unwrap()], &["file", "--data-dir"]);
+    rejects(&["--port", "0", "--data-dir", file.to_str().unwrap()], &["not a directory", "--data-dir"]);
     for secret in ["hunter2", "acme=hunter2", "acme/kit=hunter2", "/=hunter2", "acme/kit="] {
         rejects(&["--ephemeral", "--port", "0", "--secret", secret], &["--secret", "expected"]);
     }
