@@ -133,11 +133,16 @@ impl std::fmt::Debug for GitHubToken {
 }
 
 impl GitHubToken {
-    /// Parses `ORG=TOKEN` or `ORG/PACKAGE=TOKEN`, with `npm:` or `container:` before them for these types.
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_token = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
-        let (scope, token) = text.split_once('=').filter(|(_, token)| is_token(token))?;
-        Some(Self { scope: scope.parse().ok()?, token: token.to_owned() })
+    /// The token for the packages of `scope`.
+    ///
+    /// # Errors
+    /// Why the token is invalid, without the token itself.
+    pub fn new(scope: SecretScope, token: &str) -> Result<Self, String> {
+        if token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self { scope, token: token.to_owned() })
+        } else {
+            Err("expected a token without spaces, line breaks and characters that are not ASCII".to_owned())
+        }
     }
 
     /// Stores the token as a secret with its mapping, or deletes both if the token is empty.

@@ -167,28 +167,22 @@ impl Options {
 
     fn tokens(&self) -> Result<Vec<GitHubToken>, String> {
         let token = |text: &String| {
-            let (packages, token) = split(text, "BADGESMITH_GITHUB_TOKEN")?;
-            GitHubToken::parse(&format!("{packages}={token}"))
-                .ok_or_else(|| "expected ORG=TOKEN or ORG/PACKAGE=TOKEN".to_owned())
+            let (scope, token) = split(text, "BADGESMITH_GITHUB_TOKEN")?;
+            let scope = scope.parse().map_err(|_| "expected ORG=@FILE or ORG/PACKAGE=@FILE".to_owned())?;
+            GitHubToken::new(scope, &token)
         };
         let tokens = self.github_token.iter().map(token);
-        tokens.collect::<Result<_, _>>().map_err(|error| {
-            format!(
-                "--github-token: {error}; for example BADGESMITH_GITHUB_TOKEN=ghp_... and --github-token acme"
-            )
-        })
+        tokens.collect::<Result<_, _>>().map_err(|error| format!("--github-token: {error}"))
     }
 
     fn secrets(&self) -> Result<Vec<Secret>, String> {
         let secret = |text: &String| {
             let (repository, key) = split(text, "BADGESMITH_KEY")?;
-            let repository = repository.parse().map_err(|_| "expected OWNER/REPO=KEY".to_owned())?;
+            let repository = repository.parse().map_err(|_| "expected OWNER/REPO=@FILE".to_owned())?;
             Secret::new(repository, &key)
         };
         let secrets = self.secret.iter().map(secret);
-        secrets
-            .collect::<Result<_, _>>()
-            .map_err(|error| format!("--secret: {error}; for example --secret acme/kit=@FILE"))
+        secrets.collect::<Result<_, _>>().map_err(|error| format!("--secret: {error}"))
     }
 }
 
@@ -198,7 +192,9 @@ fn split<'a>(text: &'a str, variable: &str) -> Result<(&'a str, String), String>
         None => {
             // Not the text: it may be a value whose name was forgotten.
             let value = env::optional(variable);
-            Ok((text, value.ok_or_else(|| format!("expected a value after =, or in {variable}"))?))
+            let missing =
+                || format!("expected =@FILE after the name, or the environment variable {variable}");
+            Ok((text, value.ok_or_else(missing)?))
         }
         Some((name, value)) => match value.strip_prefix('@') {
             None => Ok((name, value.to_owned())),

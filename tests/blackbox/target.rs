@@ -67,7 +67,7 @@ impl Target {
         );
         let config = Config {
             secrets: vec![Secret::new(REPOSITORY.parse().unwrap(), KEY).unwrap()],
-            tokens: vec![GitHubToken::parse(&format!("{ORGANIZATION}={token}")).unwrap()],
+            tokens: vec![GitHubToken::new(ORGANIZATION.parse().unwrap(), token).unwrap()],
             ..Config::ephemeral(upstreams)
         };
         Self { url: start(config), repository: REPOSITORY.to_owned(), key: KEY.to_owned(), upstream }

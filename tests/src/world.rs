@@ -480,7 +480,7 @@ fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> T {
 }
 
 fn github_token(of: &str, token: &str) -> GitHubToken {
-    GitHubToken::parse(&format!("{of}={token}")).unwrap()
+    GitHubToken::new(of.parse().unwrap(), token).unwrap()
 }
 
 /// The SDK keeps one retry quota for each service and region in a process. A new region keeps the failures that one
