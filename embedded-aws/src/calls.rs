@@ -33,41 +33,41 @@ pub(crate) enum Calls {
 pub(crate) struct Shared {
     permits: Arc<Semaphore>,
     /// Calls that have not run yet.
-    calls: Line<Call>,
+    calls: Backlog<Call>,
     /// Answers to calls whose commits may not be on disk yet.
-    answers: Line<Answer>,
+    answers: Backlog<Answer>,
     log: Mutex<WriteAheadLog>,
 }
 
-/// What waits for one thread, which takes it all at once.
-struct Line<T>(Mutex<Waiting<T>>);
+/// Items for one worker thread at a time, which takes all of them at once.
+struct Backlog<T>(Mutex<State<T>>);
 
-struct Waiting<T> {
-    waiting: Vec<T>,
-    /// Whether a thread has begun to take from the line, and has not found it empty since.
-    is_served: bool,
+struct State<T> {
+    items: Vec<T>,
+    /// Whether a thread has become the worker, and has not found the backlog empty since.
+    has_worker: bool,
 }
 
-impl<T> Line<T> {
+impl<T> Backlog<T> {
     fn new() -> Self {
-        Self(Mutex::new(Waiting { waiting: Vec::new(), is_served: false }))
+        Self(Mutex::new(State { items: Vec::new(), has_worker: false }))
     }
 
-    fn add(&self, more: impl IntoIterator<Item = T>) {
-        self.0.lock().waiting.extend(more);
+    fn add(&self, items: impl IntoIterator<Item = T>) {
+        self.0.lock().items.extend(items);
     }
 
-    /// Whether the caller has to serve the line, because no thread does.
-    fn must_serve(&self) -> bool {
-        let mut line = self.0.lock();
-        !line.waiting.is_empty() && !mem::replace(&mut line.is_served, true)
+    /// Whether there are items but no worker. Then the caller becomes the worker.
+    fn needs_worker(&self) -> bool {
+        let mut state = self.0.lock();
+        !state.items.is_empty() && !mem::replace(&mut state.has_worker, true)
     }
 
-    /// All that waits. If nothing does, the caller has served the line.
+    /// Takes all items. The worker calls this until it returns none, and then is no longer the worker.
     fn take(&self) -> Vec<T> {
-        let mut line = self.0.lock();
-        line.is_served = !line.waiting.is_empty();
-        mem::take(&mut line.waiting)
+        let mut state = self.0.lock();
+        state.has_worker = !state.items.is_empty();
+        mem::take(&mut state.items)
     }
 }
 
@@ -83,8 +83,8 @@ impl Calls {
         let Some(path) = path else { return Ok(Self::Memory) };
         Ok(Self::Disk(Arc::new(Shared {
             permits: Arc::new(Semaphore::new(CALLS_MAX)),
-            calls: Line::new(),
-            answers: Line::new(),
+            calls: Backlog::new(),
+            answers: Backlog::new(),
             log: Mutex::new(WriteAheadLog::open(path)?),
         })))
     }
@@ -116,7 +116,7 @@ impl Calls {
             })
         });
         shared.calls.add([call]);
-        if shared.calls.must_serve() {
+        if shared.calls.needs_worker() {
             let shared = Arc::clone(shared);
             spawn_blocking(move || shared.run());
         }
@@ -140,12 +140,12 @@ impl Shared {
             let answers: Vec<_> = calls.into_iter().map(|call| call()).collect();
             self.answers.add(answers);
             calls = self.calls.take();
-            if !calls.is_empty() && self.answers.must_serve() {
+            if !calls.is_empty() && self.answers.needs_worker() {
                 let shared = Arc::clone(self);
                 spawn_blocking(move || shared.answer());
             }
         }
-        if self.answers.must_serve() {
+        if self.answers.needs_worker() {
             self.answer();
         }
     }
