@@ -123,6 +123,9 @@ mod tests {
             "merge_group",
             "milestone",
             "page_build",
+            "project",
+            "project_card",
+            "project_column",
             "public",
             "pull_request_comment",
             "pull_request_review",
@@ -135,8 +138,11 @@ mod tests {
             "workflow_call",
             "workflow_run",
             "dynamic",
+            "a_new_event",
             "PUSH",
             "push ",
+            "push\0",
+            "Pull_Request",
             "",
         ] {
             check(event, "refs/heads/main", "main", false);
