@@ -1,6 +1,7 @@
 //! Identifiers, file names, help texts and log messages use standard terms: this check fails on private words. Values
-//! on the wire are other strings, which are not checked.
+//! on the wire are other strings, which are not checked. Scripts are checked with their comments.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use super::tokens::{Token, tokens};
@@ -155,6 +156,12 @@ fn in_source(path: &str, source: &str) -> Vec<String> {
     found
 }
 
+/// The forbidden words in a script, as `path:line word`.
+fn in_script(path: &str, script: &str) -> Vec<String> {
+    let lines = (1..).zip(script.lines());
+    lines.filter_map(|(line, text)| Some(format!("{path}:{line} {}", forbidden_in_name(text)?))).collect()
+}
+
 /// The texts that clap prints: doc comments of the types that derive its traits, and texts given to it.
 fn help<'a>(tokens: &[(usize, Token<'a>)]) -> Vec<(usize, &'a str)> {
     let mut help = Vec::new();
@@ -213,7 +220,7 @@ fn block<'a, 'b>(tokens: &'b [(usize, Token<'a>)], open: char, close: char) -> &
     &tokens[..end.unwrap_or(tokens.len())]
 }
 
-/// The forbidden words in the names of files and folders below `folder`, as `path word`, and in the sources.
+/// The forbidden words in the names of files and folders below `folder`, as `path word`, and in sources and scripts.
 fn in_tree(root: &Path, folder: &Path, found: &mut Vec<String>) {
     for entry in folder.read_dir().unwrap() {
         let path = entry.unwrap().path();
@@ -223,10 +230,12 @@ fn in_tree(root: &Path, folder: &Path, found: &mut Vec<String>) {
         }
         let below_root = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
         found.extend(forbidden_in_name(&name).map(|word| format!("{below_root} {word}")));
-        if path.is_dir() {
-            in_tree(root, &path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.extend(in_source(&below_root, &std::fs::read_to_string(&path).unwrap()));
+        let read = || std::fs::read_to_string(&path).unwrap();
+        match path.extension().and_then(OsStr::to_str) {
+            _ if path.is_dir() => in_tree(root, &path, found),
+            Some("rs") => found.extend(in_source(&below_root, &read())),
+            Some("py" | "sh") => found.extend(in_script(&below_root, &read())),
+            _ => {}
         }
     }
 }
@@ -262,6 +271,7 @@ fn a_forbidden_word_is_found_in_each_kind_of_name() {
     assert_eq!(forbidden_in_name("cli/src/told.rs"), Some("told"));
     assert_eq!(in_source("x.rs", "let a = 1;\nfn hidden() {}"), ["x.rs:2 hidden"]);
     assert_eq!(in_source("x.rs", "#[arg(long, hide = true)]\nhide: bool"), ["x.rs:2 hide"]);
+    assert_eq!(in_script("x.py", "dead_letters = 1\ndef tell_all():"), ["x.py:2 tell"]);
 }
 
 #[test]
