@@ -32,13 +32,13 @@ test:
 docs:
     .ci/run docs
 
-# The benchmarks, with few iterations
-bench:
-    .ci/run bench
-
 # The pipeline with simulated faults, for two minutes
 simulation:
     .ci/run simulation
+
+# The benchmarks, with few iterations
+bench:
+    .ci/run bench
 
 # The workflows and shell scripts
 workflows:
@@ -64,7 +64,7 @@ cost:
 dependencies:
     .ci/run dependencies
 
-# Make the pictures of docs/images/pages anew; look at each
+# Replace the pictures in docs/images/pages; look at each
 screenshots:
     cargo test --no-run --quiet
     tests/browser/run target/debug/local --update

@@ -262,6 +262,9 @@ def main(keep):
 if __name__ == "__main__":
     stop_on_signals()
     try:
-        main(keep="--keep" in sys.argv)
+        if "--build" in sys.argv:
+            build()
+        else:
+            main(keep="--keep" in sys.argv)
     except KeyboardInterrupt:
         sys.exit(130)
