@@ -32,6 +32,15 @@ struct ReceiveMessage {
     visibility_timeout: Option<i64>,
     #[serde(default)]
     wait_time_seconds: i64,
+    #[serde(flatten)]
+    names: AttributeNames,
+}
+
+/// The attributes that a request wants of each message.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_field_names, reason = "named as in the API")]
+struct AttributeNames {
     /// The former name of [`Self::message_system_attribute_names`].
     #[serde(default)]
     attribute_names: Vec<String>,
@@ -41,7 +50,7 @@ struct ReceiveMessage {
     message_attribute_names: Vec<String>,
 }
 
-impl ReceiveMessage {
+impl AttributeNames {
     fn wants_system(&self, name: &str) -> bool {
         let mut names = self.attribute_names.iter().chain(&self.message_system_attribute_names);
         names.any(|wanted| wanted == "All" || wanted == name)
@@ -61,7 +70,7 @@ struct Receive {
     queue: QueueSettings,
     messages_max: usize,
     visibility_timeout_milliseconds: i64,
-    names: ReceiveMessage,
+    names: AttributeNames,
 }
 
 #[derive(Serialize)]
@@ -84,18 +93,18 @@ struct Message {
 impl Queues {
     /// Receives messages, with a long poll if the request has a `WaitTimeSeconds`.
     pub(crate) async fn receive(&self, body: &[u8]) -> Result<String, ServiceError> {
-        let names: ReceiveMessage = serde_json::from_slice(body)?;
+        let request: ReceiveMessage = serde_json::from_slice(body)?;
         let queue = self.addressed(body)?.clone();
-        let wait = within("WaitTimeSeconds", names.wait_time_seconds, 0, WAIT_SECONDS_MAX)?;
+        let wait = within("WaitTimeSeconds", request.wait_time_seconds, 0, WAIT_SECONDS_MAX)?;
         let deadline = Instant::now() + Duration::from_secs(wait.unsigned_abs());
-        let most = within("MaxNumberOfMessages", names.max_number_of_messages.unwrap_or(1), 1, 10)?;
-        let timeout = names.visibility_timeout.unwrap_or(queue.visibility_timeout_seconds);
+        let most = within("MaxNumberOfMessages", request.max_number_of_messages.unwrap_or(1), 1, 10)?;
+        let timeout = request.visibility_timeout.unwrap_or(queue.visibility_timeout_seconds);
         let timeout = within("VisibilityTimeout", timeout, 0, VISIBILITY_SECONDS_MAX)?;
         let request = Arc::new(Receive {
             queue,
             messages_max: usize::try_from(most).unwrap_or(BATCH_MAX),
             visibility_timeout_milliseconds: timeout * 1000,
-            names,
+            names: request.names,
         });
         loop {
             // Created before the query, so that a message that arrives during the query is not missed.
@@ -195,7 +204,7 @@ fn move_to_dead_letter_queue(
 }
 
 /// Reads a message from a row, with the attributes that the request names.
-fn message(row: &Row<'_>, names: &ReceiveMessage) -> rusqlite::Result<Message> {
+fn message(row: &Row<'_>, names: &AttributeNames) -> rusqlite::Result<Message> {
     let object = |column: usize| -> rusqlite::Result<Map<String, Value>> {
         // `SendMessage` has written an object.
         Ok(serde_json::from_str(&row.get::<_, String>(column)?).unwrap_or_default())
