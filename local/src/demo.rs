@@ -2,7 +2,6 @@
 
 mod history;
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
@@ -12,7 +11,7 @@ use badgesmith_domain::ids::Repository;
 use badgesmith_domain::registration::{ActiveRegistration, Registration};
 use badgesmith_domain::signature::HmacKey;
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Request, StatusCode};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -53,11 +52,11 @@ pub async fn run(server: &Server) -> Result<String, String> {
     if badge.contains(NO_RESULTS) {
         store_history(server).await?;
         submit(server, &key).await?;
-        let depth = || server.aws().queues().depth(RESULTS_QUEUE).map_err(|error| error.to_string());
-        let mut polls = 0;
-        while depth()? > 0 && polls < POLLS_MAX {
+        for _ in 0..POLLS_MAX {
+            if server.aws().queues().depth(RESULTS_QUEUE).map_err(|error| error.to_string())? == 0 {
+                break;
+            }
             tokio::time::sleep(POLL_PERIOD).await;
-            polls += 1;
         }
         badge = get_badge(server).await?;
     }
@@ -146,8 +145,8 @@ async fn submit(server: &Server, key: &str) -> Result<(), String> {
 }
 
 async fn get_badge(server: &Server) -> Result<String, String> {
-    let request = Request::builder().method(Method::GET).uri(BADGE_PATH).body(Bytes::new());
-    let response = server.gateway().answer(request.map_err(|error| error.to_string())?).await;
+    let request = Request::get(BADGE_PATH).body(Bytes::new()).map_err(|error| error.to_string())?;
+    let response = server.gateway().answer(request).await;
     Ok(String::from_utf8_lossy(response.body()).into_owned())
 }
 
@@ -160,10 +159,7 @@ fn text(server: &Server, badge: &str, key: &str) -> String {
     };
     let (run_id, url) = (history::NEWEST_RUN + 1, history::run_url(history::NEWEST_RUN + 1));
     let base = format!("http://{}", server.address());
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = write!(
-        text,
+    format!(
         r#"
 This is the page of a demo repository, whose results are made up:
 
@@ -190,6 +186,5 @@ fetched:
 
 Stop with Ctrl-C.
 "#
-    );
-    text
+    )
 }

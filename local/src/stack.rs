@@ -144,9 +144,9 @@ impl Stack {
             let function = Arc::clone(&function);
             async move { function.handle(batch).await }
         });
-        let (function, its_clock) = (Arc::clone(&refresher), clock.clone());
+        let (function, function_clock) = (Arc::clone(&refresher), clock.clone());
         let requests = Poller::new(config, Queues::url(REFRESH_QUEUE), move |batch| {
-            let (function, deadline) = (Arc::clone(&function), its_clock.now().plus(REFRESHER_TIMEOUT));
+            let (function, deadline) = (Arc::clone(&function), function_clock.now().plus(REFRESHER_TIMEOUT));
             async move { function.refresh_requested(batch, deadline).await }
         });
         let gateway = Gateway::new(ingest_api, badge_api, clock.clone());

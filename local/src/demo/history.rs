@@ -16,8 +16,8 @@ const JOBS: [(&str, Platform, u32, u32); 4] = [
     ("unit", Platform::MacOs, 142, 0),
     ("unit", Platform::Windows, 142, 3),
 ];
-/// The tests of a repository that grows: this many unit tests are new in the oldest run of the default branch.
-const NEW_TESTS: u32 = 24;
+/// How many unit tests were added since the oldest run of the default branch.
+const ADDED_TESTS: u32 = 24;
 /// The runs of the default branch, the newest first.
 const MAIN_RUNS: u32 = 84;
 /// The time between two of them.
@@ -43,22 +43,22 @@ const OTHERS: [(&str, u32, u32, Option<&str>); 6] = [
 /// None in practice: all names are valid.
 pub(super) fn results(repository: &Repository, now: Timestamp) -> Result<Vec<TestResult>, ParseError> {
     let mut results = Vec::new();
-    for place in 0..MAIN_RUNS {
-        let at = now.minus(MAIN_INTERVAL * place).minus(Duration::from_mins(4));
-        let run = Run { repository, branch: "main", id: NEWEST_RUN - place, at };
-        let new_tests = NEW_TESTS * place / MAIN_RUNS;
+    for age in 0..MAIN_RUNS {
+        let at = now.minus(MAIN_INTERVAL * age).minus(Duration::from_mins(4));
+        let run = Run { repository, branch: "main", id: NEWEST_RUN - age, at };
+        let added_since = ADDED_TESTS * age / MAIN_RUNS;
         for (number, job) in JOBS.into_iter().enumerate() {
-            if place > 0 || number > 0 {
-                results.push(run.result(job, new_tests, failure_on_main(place, number))?);
+            if age > 0 || number > 0 {
+                results.push(run.result(job, added_since, failure_on_main(age, number))?);
             }
         }
     }
     for (branch_number, (branch, runs, hours, failing)) in (1_u32..).zip(OTHERS) {
-        for place in 0..runs {
-            let at = now.minus(Duration::from_hours(u64::from(hours + 26 * place)));
-            let run = Run { repository, branch, id: NEWEST_RUN - 500 * branch_number - place, at };
+        for age in 0..runs {
+            let at = now.minus(Duration::from_hours(u64::from(hours + 26 * age)));
+            let run = Run { repository, branch, id: NEWEST_RUN - 500 * branch_number - age, at };
             for (number, job) in JOBS.into_iter().enumerate() {
-                let failing = failing.filter(|_| number == 1 && place % 4 != 3);
+                let failing = failing.filter(|_| number == 1 && age % 4 != 3);
                 results.push(run.result(job, 0, failing.map_or(Failure::None, Failure::Test))?);
             }
         }
@@ -76,9 +76,9 @@ enum Failure {
 }
 
 /// The failures on `main`: a test that has failed since some runs ago, an intermittent one, one that was fixed, and a run
-/// that broke.
-fn failure_on_main(place: u32, job: usize) -> Failure {
-    match (job, place) {
+/// that broke. `age` is the number of newer runs.
+fn failure_on_main(age: u32, job: usize) -> Failure {
+    match (job, age) {
         (3, 0..=3) => Failure::Test("locale::reads_a_decimal_comma"),
         (1, 7 | 19 | 33 | 51 | 64 | 70) => Failure::Test("upload::retries_after_timeout"),
         (1, 41) => Failure::Test("cache::expires_after_an_hour"),
@@ -99,10 +99,10 @@ impl Run<'_> {
     fn result(
         &self,
         (suite, platform, tests, skipped): (&str, Platform, u32, u32),
-        new_tests: u32,
+        added_since: u32,
         failure: Failure,
     ) -> Result<TestResult, ParseError> {
-        let tests = if suite == "unit" { tests - new_tests } else { tests };
+        let tests = if suite == "unit" { tests - added_since } else { tests };
         let outcome = match failure {
             Failure::None => Outcome::new(Counts::new(tests, 0, skipped, tests + skipped)?, None)?,
             Failure::Test(_) => Outcome::new(Counts::new(tests - 1, 1, skipped, tests + skipped)?, None)?,
