@@ -86,7 +86,7 @@ async fn answer(aws: &Aws, request: Request<Incoming>) -> Response<Bytes> {
             Err(status) => Err(refuse(&Refusal {
                 status,
                 code: "RequestEntityTooLargeException",
-                message: "a request has at most 16 MiB",
+                message: "a request has at most 16 MiB, and arrives within 30 s",
             })),
         },
         Err(refusal) => Err(refuse(&refusal)),
