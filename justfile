@@ -52,6 +52,10 @@ action:
 browser:
     .ci/run browser
 
+# Licenses, sources, duplicates, advisories, and unused dependencies
+dependencies:
+    .ci/run dependencies
+
 # The template, on an emulator of AWS
 deploy:
     .ci/run deploy
@@ -59,10 +63,6 @@ deploy:
 # Size, CPU time and AWS calls of the functions
 cost:
     .ci/run cost
-
-# Licenses, sources, duplicates, advisories, and unused dependencies
-dependencies:
-    .ci/run dependencies
 
 # Replace the pictures in docs/images/pages; look at each
 screenshots:

@@ -65,11 +65,15 @@ def lint():
     run("checkov", "--config-file", ".checkov.yaml", cwd=ROOT)
 
 
-def build():
-    """Makes the archive for the architecture of this machine, as a release does. Returns its path."""
-    step("build the program and the archive")
+def build_program():
+    step("build the program")
     # Building the tests also builds the programs. `--package` would rebuild dependencies with fewer features.
     run("cargo", "test", "--no-run", "--test", "operate", "--test", "blackbox", cwd=ROOT)
+
+
+def build_archive():
+    """Makes the archive for the architecture of this machine, as a release does. Returns its path."""
+    step("build the archive")
     architecture = {"aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
     run(ROOT / ".ci/aws-archive", architecture, BUILT)
     return BUILT / f"badgesmith-aws-{architecture}.tar.gz"
@@ -204,7 +208,8 @@ def main(keep):
     started = time.monotonic()
     lint()
     test_checks_of_aws()
-    archive = build()
+    build_program()
+    archive = build_archive()
     with (
         build_from_source() as built, tempfile.TemporaryDirectory() as folder, Emulator(Path(folder)) as emulator,
         issuer_of_tokens() as issuer,
@@ -263,7 +268,7 @@ if __name__ == "__main__":
     stop_on_signals()
     try:
         if "--build" in sys.argv:
-            build()
+            build_archive()
         else:
             main(keep="--keep" in sys.argv)
     except KeyboardInterrupt:
