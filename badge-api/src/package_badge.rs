@@ -91,8 +91,8 @@ pub(crate) async fn find(
     shown(provider, &found, &query)
 }
 
-/// Whether the feed of a package needs credentials, so that only packages are shown that an operator has allowed. `None`
-/// if the feed is not registered.
+/// Whether the feed of a package needs credentials, so that only packages are shown that an operator has allowed.
+/// `None` if the feed is not registered.
 ///
 /// # Errors
 /// [`AwsError`] if DynamoDB fails.
@@ -185,8 +185,8 @@ fn parse_package(
 }
 
 /// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given. An image has no
-/// comparators by name, and no second name of `prerelease`: with the parameters of its style, a cache key has no room for
-/// them.
+/// comparators by name, and no second name of `prerelease`: with the parameters of its style, a cache key has no room
+/// for them.
 pub(crate) fn parse(
     scheme: Scheme,
     query: &Query<'_>,

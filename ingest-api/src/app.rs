@@ -92,8 +92,8 @@ impl App {
         tokio::join!(sdk::warm_up(keys), sdk::warm_up(self.nonces.warm_up()));
     }
 
-    /// Handles one invocation. Its trace header replaces that of the request, which names neither the parent segment nor
-    /// whether the trace is sampled.
+    /// Handles one invocation. Its trace header replaces that of the request, which names neither the parent segment
+    /// nor whether the trace is sampled.
     pub async fn invoke(&self, event: LambdaEvent<ApiGatewayV2httpRequest>) -> ApiGatewayV2httpResponse {
         let LambdaEvent { mut payload, context } = event;
         if let Some(trace) = context.xray_trace_id.and_then(|trace| HeaderValue::try_from(trace).ok()) {

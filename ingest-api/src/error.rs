@@ -190,7 +190,7 @@ mod tests {
 
     use super::*;
 
-    /// The example of the variant after `previous`. The match is exhaustive, so the compiler asks what follows a new variant.
+    /// An example of the variant after `previous`. The match is exhaustive, so a new variant must have an example.
     fn next(previous: Option<&SubmitError>) -> Option<SubmitError> {
         use SubmitError::*;
         let repository = "acme/kit".parse().unwrap();

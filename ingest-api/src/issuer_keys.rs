@@ -39,7 +39,7 @@ impl IssuerKeys {
     /// The claims of a token that one of the issuer's keys has signed; `None` if none has.
     ///
     /// # Errors
-    /// [`SubmitError::UnknownSigningKey`] if the issuer's key with that id is not known, which may be because it is new.
+    /// [`SubmitError::UnknownSigningKey`] if the issuer's key with that id is not known, perhaps because it is new.
     /// [`SubmitError::Unavailable`] if the keys cannot be read.
     pub(crate) async fn verify<'a>(
         &self,

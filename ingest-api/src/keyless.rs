@@ -96,10 +96,10 @@ impl IdTokens {
         self.admit(repository, claims.ids, known, repositories, now).await
     }
 
-    /// Accepts the ids of a valid token for a repository that has none yet. `known` is its registration, `None` if it was
-    /// never registered.
+    /// Accepts the ids of a valid token for a repository that has none yet. `known` is its registration, `None` if it
+    /// was never registered.
     ///
-    /// Several requests may register the repository at the same time. All of them read the same registration afterwards.
+    /// Several requests may register the repository at the same time. All of them then read the same registration.
     async fn admit(
         &self,
         repository: &Repository,

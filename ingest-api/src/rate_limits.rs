@@ -13,8 +13,8 @@ use lru::LruCache;
 const REPOSITORIES_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 /// What a submission that is not accepted costs: a replay, a reused nonce, or one that failed because of AWS. Such a
-/// retry is not a result, so a matrix of jobs may make many. It is not free, because each is a write to the nonces table:
-/// a flood of them is limited to ten times the rate.
+/// retry is not a result, so a matrix of jobs may make many. It is not free, because each is a write to the nonces
+/// table: a flood of them is limited to ten times the rate.
 const NOT_ACCEPTED_COST: f64 = 0.1;
 
 #[derive(Debug)]

@@ -77,8 +77,8 @@ impl SecretCache {
     }
 
     async fn read_both(&self, id: &str, now: Timestamp) -> Result<Option<Secret>, AwsError> {
-        // In this order: if the secret is rotated in between, the key that was current is read twice. In the other order
-        // or at once, it might not be read at all, and clients that still use it would be rejected.
+        // In this order: if the secret is rotated in between, the key that was current is read twice. In the other
+        // order or at once, it might not be read at all, and clients that still use it would be rejected.
         let current = self.manager.read(id, Stage::Current).await?;
         let previous = self.manager.read(id, Stage::Previous).await?;
         let secret = current.map(|current| Secret { current, previous });

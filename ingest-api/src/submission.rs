@@ -164,8 +164,8 @@ struct IdTokenHeader<'a> {
 }
 
 impl<'a> IdTokenHeader<'a> {
-    /// The header of a request that has one. `Authorization` is ignored where a signature or the form of the request says
-    /// that it is not for this service.
+    /// The header of a request that has one. `Authorization` is ignored where a signature or the form of the request
+    /// says that it is not for this service.
     fn find(request: Request<'a>, is_path_form: bool) -> Option<Self> {
         if let Some(value) = request.header(ID_TOKEN_HEADER) {
             return Some(Self { name: ID_TOKEN_HEADER, value: value.trim() });

@@ -43,8 +43,8 @@ impl IssuerKeys {
         Self { issuers: Issuers::new(config, table), issuer, documents, clock }
     }
 
-    /// Fetches the keys, and stores them if they have changed. After a failure, the known keys stay, and the next run of
-    /// the schedule tries again.
+    /// Fetches the keys, and stores them if they have changed. After a failure, the known keys stay, and the next run
+    /// of the schedule tries again.
     pub(crate) async fn refresh(&self) {
         match self.try_refresh().await {
             Ok(true) => tracing::info!(issuer = %self.issuer, "stored the keys of the issuer of ID tokens"),

@@ -15,8 +15,8 @@ use crate::transition::{RefreshOutcome, RefreshPolicy, Transition};
 use crate::upstream::{FetchOutcome, FetchRequest, Upstreams};
 use crate::waiting_line::WaitingLine;
 
-/// The longest fetch of one package, however many pages it has. With the reads before and the writes after it, a refresh
-/// takes less time than a lease lasts.
+/// The longest fetch of one package, however many pages it has. With the reads before and the writes after it, a
+/// refresh takes less time than a lease lasts.
 const FETCH_TIME_MAX: Duration = Duration::from_mins(1);
 /// The part of the remaining time that is reserved for writing the result.
 const TIME_TO_WRITE: Duration = Duration::from_secs(13);

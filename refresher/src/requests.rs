@@ -129,8 +129,8 @@ async fn lease_unconfirmed(
     Ok(LeaseOutcome::Unknown)
 }
 
-/// Takes a package off the schedule, unless it was read after `requested_at`: a request may be late, or delivered again.
-/// It does not wait for a running refresh, but takes its lease. An unconfirmed name expires by itself.
+/// Takes a package off the schedule, unless it was read after `requested_at`: a request may be late, or delivered
+/// again. It does not wait for a running refresh, but takes its lease. An unconfirmed name expires by itself.
 async fn unschedule(
     refresher: &Refresher,
     package: &Package,

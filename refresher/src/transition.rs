@@ -20,8 +20,8 @@ const NOT_FOUND_RETRY_PERIOD: Duration = Duration::from_mins(20);
 /// The wait after the first failure, doubled by each further one.
 const BACKOFF_MIN: Duration = Duration::from_mins(1);
 const BACKOFF_MAX: Duration = Duration::from_hours(1);
-/// A known package of GitHub, or of a registered feed, is due after at most this long, even after failures: it must no longer be shown an hour after
-/// its token mapping is deleted.
+/// A known package of GitHub, or of a registered feed, is due after at most this long, even after failures: it must no
+/// longer be shown an hour after its token mapping is deleted.
 const CONSENT_PERIOD: Duration = Duration::from_mins(50);
 /// Due times are spread over the last part of their period, so that packages that were due at once are not due at once
 /// again, and none is late.

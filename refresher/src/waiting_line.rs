@@ -1,5 +1,5 @@
-//! The line of names over the lookup limits, which wait for the schedule. It is a shard of the table, and all instances of
-//! the function put names in it.
+//! The line of names over the lookup limits, which wait for the schedule. It is a shard of the table, and all instances
+//! of the function put names in it.
 
 use std::time::Duration;
 

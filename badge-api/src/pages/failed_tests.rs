@@ -138,8 +138,8 @@ fn row(test: &FailedTest, failures: &Failures<'_>, runs: &Runs<'_>, now: Timesta
     }
 }
 
-/// When a test failed: in all runs since one, in some of them, or not any more. Only runs count that have a suite in which
-/// the test failed.
+/// When a test failed: in all runs since one, in some of them, or not any more. Only runs with a suite in which the
+/// test failed count.
 fn pattern(failures: &Failures<'_>, runs: &Runs<'_>) -> Markup {
     let has_job = |place: &usize| {
         let results = runs.get(*place).into_iter().flat_map(|run| &run.results);

@@ -25,8 +25,8 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Runs<'a> {
-    /// The runs of `newest_first`. There may be more results before `complete_after`, so a run that began by then is left
-    /// out, unless it is the only one.
+    /// The runs of `newest_first`. There may be more results before `complete_after`, so a run that began by then is
+    /// left out, unless it is the only one.
     pub(super) fn new(newest_first: &'a [TestResult], complete_after: Option<Timestamp>) -> Self {
         let mut runs: Vec<(Run<'a>, Timestamp)> = Vec::new();
         let mut places = HashMap::new();

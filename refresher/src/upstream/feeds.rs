@@ -41,8 +41,8 @@ impl Feeds {
             );
             return Ok(FetchOutcome::Withheld);
         }
-        // After a feed got credentials, or lost them, the package is fetched in full: an unmodified one would stay public, or
-        // private.
+        // After a feed got credentials, or lost them, the package is fetched in full: an unmodified one would stay
+        // public, or private.
         let was_private = matches!(request.state, PackageState::Known(known) if known.private);
         let none = Validators::new();
         let validators = if was_private == access.secret_id.is_some() { request.validators } else { &none };

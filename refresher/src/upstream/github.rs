@@ -146,8 +146,8 @@ impl GitHub {
         }
     }
 
-    /// Looks up a package of an organization or of a user: the name does not say which. No documentation says whether the
-    /// case of a name matters, so it is looked up as its reader wrote it, in lower case, and as GitHub lists it.
+    /// Looks up a package of an organization or of a user: the name does not say which. No documentation says whether
+    /// the case of a name matters, so it is looked up as its reader wrote it, in lower case, and as GitHub lists it.
     async fn look_up(&self, lookup: Lookup<'_>) -> Result<FetchOutcome, FetchError> {
         let Lookup { name, spelling, known, .. } = lookup;
         let owners = self.url("")?;
@@ -255,7 +255,7 @@ impl GitHub {
     }
 }
 
-/// The valid ones of the names or tags, which are newest first. Of tags without a version, the one that was pushed last.
+/// The versions in names or tags, which are newest first. If no tag is a version, the newest tag.
 fn versions_of(provider: Provider, names: &[String]) -> Versions {
     let scheme = provider.scheme();
     if scheme != Scheme::Tags {

@@ -1,5 +1,5 @@
-//! The HTTP client of all upstreams: conditional requests, bounded in time and size, with retries, a circuit breaker for
-//! each host, and rate limits.
+//! The HTTP client of all upstreams: conditional requests, bounded in time and size, with retries, a circuit breaker
+//! for each host, and rate limits.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

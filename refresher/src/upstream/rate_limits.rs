@@ -18,8 +18,8 @@ const UNANNOUNCED_PERIOD: Duration = Duration::from_mins(1);
 /// Requests resume after at most this long, even if an upstream announces a longer rate limit.
 const PERIOD_MAX: Duration = Duration::from_hours(1);
 
-/// The maximum number of hosts that are remembered. A feed may name any host, so those that were not used for the longest
-/// time are forgotten.
+/// The maximum number of hosts that are remembered. A feed may name any host, so those that were not used for the
+/// longest time are forgotten.
 pub(super) const HOSTS_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 /// The key by which an upstream counts requests.

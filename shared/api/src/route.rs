@@ -37,8 +37,8 @@ pub enum ReadRoute<'a> {
     },
     /// `/badges/tests/{platform or all}/{owner}/{repo}/{branch}`
     TestBadge(BadgeFormat, Option<RawTarget<'a>>),
-    /// `/badges/packages/nuget/{package}` or `/badges/packages/github/{org}/{package}`: the registry, and the rest of the
-    /// path.
+    /// `/badges/packages/nuget/{package}` or `/badges/packages/github/{org}/{package}`: the registry, and the rest of
+    /// the path.
     PackageBadge(BadgeFormat, Registry, Cow<'a, str>),
     /// `/redirect/test-results/{platform or all}/{owner}/{repo}/{branch}`: redirects to the run behind a badge.
     Redirect(RawTarget<'a>),

@@ -108,8 +108,8 @@ impl CallTimeouts {
 }
 
 /// Makes `call` during the init phase, where Lambda seems to provide a full CPU regardless of the function's memory
-/// (measured by others, not documented). The first request then finds an open connection and code that has run before. Waits at most 300 ms. The result of
-/// the call does not matter.
+/// (measured by others, not documented). The first request then finds an open connection and code that has run before.
+/// Waits at most 300 ms. The result of the call does not matter.
 pub async fn warm_up<E: Display>(call: impl Future<Output = Result<(), E>>) {
     match tokio::time::timeout(WARM_UP_MAX, call).await {
         Ok(Ok(())) => {}

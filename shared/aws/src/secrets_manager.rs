@@ -90,8 +90,8 @@ impl SecretsManager {
         Self { client: Client::new(config) }
     }
 
-    /// Reads one version of a secret; `None` when the secret or the version does not exist, is scheduled for deletion, or
-    /// holds no text.
+    /// Reads one version of a secret; `None` when the secret or the version does not exist, is scheduled for deletion,
+    /// or holds no text.
     ///
     /// # Errors
     /// [`AwsError`] when the call failed.

@@ -20,7 +20,8 @@ pub enum Color {
     Green,
     /// A prerelease or a deprecated version.
     Orange,
-    /// A test or a run failed, a version has a known vulnerability, or the subject of the badge does not exist, or the query is invalid.
+    /// A test or a run failed, a version has a known vulnerability, the subject of the badge does not exist, or the
+    /// query is invalid.
     Red,
     /// There is no result or version to show.
     LightGrey,

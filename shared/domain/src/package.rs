@@ -45,8 +45,8 @@ string_newtype! {
 }
 
 impl PackageName {
-    /// Parses the name of a package of this type, in lower case. The name of an npm package is without its scope, which is
-    /// the owner. That of a container image may have slashes.
+    /// Parses the name of a package of this type, in lower case. The name of an npm package is without its scope, which
+    /// is the owner. That of a container image may have slashes.
     ///
     /// # Errors
     /// [`ParseError`] if no such package can have the name.

@@ -73,8 +73,8 @@ impl fmt::Debug for HmacKey {
 
 /// The keys that one secret text stands for.
 ///
-/// A secret of a repository is `{"hmac_key":"<base64>","type":"repo_hmac"}`. The key is the decoded base64. Many shell scripts
-/// sign with the string itself (`openssl dgst -hmac "$KEY"`), so its bytes are a key, too.
+/// A secret of a repository is `{"hmac_key":"<base64>","type":"repo_hmac"}`. The key is the decoded base64. Many shell
+/// scripts sign with the string itself (`openssl dgst -hmac "$KEY"`), so its bytes are a key, too.
 ///
 /// ```
 /// use badgesmith_domain::signature::{SecretKeys, Signature};

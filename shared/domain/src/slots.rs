@@ -23,7 +23,7 @@ const SHOWN_FOR: Duration = Duration::from_hours(2 * 365 * 24);
 /// The same for branches other than the default branch.
 const NON_DEFAULT_BRANCH_SHOWN_FOR: Duration = Duration::from_hours(180 * 24);
 /// How much longer a slot is stored than it is shown. A slot must not be deleted while a newer one is shown, or a
-/// branch would turn green because a failure expired. `DynamoDB` deletes expired items within a few days.
+/// branch would turn green because a failure expired. DynamoDB deletes expired items within a few days.
 pub const STORED_AFTER_SHOWN: Duration = LIVE_FOR.saturating_add(Duration::from_hours(5 * 24));
 
 /// Until when badges show the slot of `run`, if its branch has no newer one.

@@ -1,7 +1,7 @@
 //! Package versions, and requirements on versions.
 //!
-//! Every rule for NuGet follows the library [NuGet.Versioning][library] 6 and its [documentation][page], with one exception: a
-//! floating range contains only the versions of its pattern, which a restore merely prefers.
+//! Every rule for NuGet follows the library [NuGet.Versioning][library] 6 and its [documentation][page], with one
+//! exception: a floating range contains only the versions of its pattern, which a restore merely prefers.
 //!
 //! [library]: https://github.com/NuGet/NuGet.Client/tree/dev/src/NuGet.Core/NuGet.Versioning
 //! [page]: https://learn.microsoft.com/nuget/concepts/package-versioning
@@ -21,8 +21,8 @@ pub use scheme::{Advisory, Scheme, Version};
 
 /// A package's listed versions: distinct, highest first, at most [`Versions::MAX`].
 ///
-/// If there are more, the highest stable versions and the highest prereleases share the places equally. What one of them
-/// does not need, the other gets, so that no number of nightly builds displaces the stable version.
+/// If there are more, the highest stable versions and the highest prereleases share the places equally. What one of
+/// them does not need, the other gets, so that no number of nightly builds displaces the stable version.
 ///
 /// Of equal versions with different spellings, only the one that sorts last by bytes is kept, regardless of the
 /// input order: `1.0.0-rc` rather than `1.0.0-RC`. The [package content resource][lower] of NuGet's API writes all
@@ -58,8 +58,8 @@ impl Versions {
     }
 
     /// The highest stable version that meets `filter`. With `prerelease`, or for a floating range with a label, the
-    /// highest of all that meet it. If no stable version does, the highest prerelease, except those of an exclusive upper
-    /// bound. `None` if no version meets it.
+    /// highest of all that meet it. If no stable version does, the highest prerelease, except those of an exclusive
+    /// upper bound. `None` if no version meets it.
     ///
     /// ```
     /// use badgesmith_domain::version::{Filter, Scheme, Versions};

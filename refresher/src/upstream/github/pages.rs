@@ -18,8 +18,8 @@ use crate::upstream::response::Response;
 pub(super) const PER_PAGE: usize = 100;
 /// Enough pages for all versions that are stored.
 const PAGES_MAX: usize = Versions::MAX / PER_PAGE;
-/// Enough pages for a badge, if GitHub takes too long for all of them. If fewer were read, the lookup fails, and the known
-/// versions stay.
+/// Enough pages for a badge, if GitHub takes too long for all of them. If fewer were read, the lookup fails, and the
+/// known versions stay.
 const PAGES_MIN: usize = 30;
 
 #[derive(Deserialize)]
@@ -51,9 +51,9 @@ impl Version {
     }
 }
 
-/// Reads the pages of a package's versions, and returns their names or tags, the newest first; `None` when it does not exist, or
-/// has no versions. Adds the validators of the pages to `validators`. Every page has its own entity tag, and a deletion
-/// may change only a later page, so all are requested, up to the limits.
+/// Reads the pages of a package's versions, and returns their names or tags, the newest first; `None` when it does not
+/// exist, or has no versions. Adds the validators of the pages to `validators`. Every page has its own entity tag, and
+/// a deletion may change only a later page, so all are requested, up to the limits.
 pub(super) async fn walk(
     http: &HttpClient,
     first: &Url,
@@ -99,8 +99,8 @@ pub(super) fn same_origin(page: &Url, next: &str) -> Result<Url, FetchError> {
     url.ok_or_else(|| FetchError::Failed("the URL of the next page is on another host".to_owned()))
 }
 
-/// The URL with the relation `next` in a list of links (RFC 8288): `<URL>; rel="next", <URL>; rel="last"`. A link may have
-/// several relations, which match in any case.
+/// The URL with the relation `next` in a list of links (RFC 8288): `<URL>; rel="next", <URL>; rel="last"`. A link may
+/// have several relations, which match in any case.
 pub(super) fn next_page(links: &str) -> Option<String> {
     links.split('<').find_map(|entry| {
         let (url, parameters) = entry.split_once('>')?;

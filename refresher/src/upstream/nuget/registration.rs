@@ -1,8 +1,8 @@
 //! The registration of a package: an index of pages, each with some of the versions:
 //! <https://learn.microsoft.com/en-us/nuget/api/registration-base-url-resource>
 //!
-//! Only what NuGet's own client reads is required. The bounds and commits of a page are not evidence of its versions: some
-//! feeds have wrong ones. So each page is requested again, on the condition that it changed.
+//! Only what NuGet's own client reads is required. The bounds and commits of a page are not evidence of its versions:
+//! some feeds have wrong ones. So each page is requested again, on the condition that it changed.
 
 use std::cmp::Reverse;
 
@@ -171,8 +171,8 @@ impl RegistrationReader<'_> {
     }
 }
 
-/// The index, and the URLs of the pages that it leaves out. `None` if it has no pages: unlisted versions are in the index,
-/// so such a package has none at all.
+/// The index, and the URLs of the pages that it leaves out. `None` if it has no pages: unlisted versions are in the
+/// index, so such a package has none at all.
 pub(super) fn read_index(url: &Url, document: Document) -> Result<Option<(Part, Vec<String>)>, FetchError> {
     let Index { items: mut pages } = document.json(url)?;
     if pages.is_empty() {

@@ -27,7 +27,7 @@ impl Results {
     /// deleted items so far, and returns the number of all.
     ///
     /// # Errors
-    /// [`AwsError`] when a call failed. Some items are deleted then; calling again deletes the rest.
+    /// [`AwsError`] when a call failed. Some items may be deleted; calling again deletes the rest.
     pub async fn erase(
         &self,
         repository: &Repository,
@@ -66,7 +66,7 @@ impl Results {
     /// Moves the slots of a repository to another one, unless that has newer ones. Returns their number.
     ///
     /// # Errors
-    /// [`StoreError`] when a call failed or an item is corrupt. Some slots are moved then; calling again moves the rest.
+    /// [`StoreError`] when a call failed or an item is corrupt. Some slots may be moved; calling again moves the rest.
     pub async fn move_slots(&self, from: &Repository, to: &Repository) -> Result<usize, StoreError> {
         let (mut moved, mut position) = (0, None::<SlotPosition>);
         loop {

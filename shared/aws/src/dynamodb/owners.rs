@@ -62,8 +62,8 @@ impl Owners {
         Ok(if send(pin).await?.is_none() { PinOutcome::Pinned } else { PinOutcome::OtherId })
     }
 
-    /// Sets the id of an owner like [`Self::pin`], and counts a new repository, at most `max` a day. A repository may be
-    /// counted twice when a response is lost.
+    /// Sets the id of an owner like [`Self::pin`], and counts a new repository, at most `max` a day. A repository may
+    /// be counted twice when a response is lost.
     ///
     /// # Errors
     /// [`AwsError`] if DynamoDB fails. The write may have taken effect all the same.

@@ -26,8 +26,8 @@ pub(super) const LEASE_UNTIL: &str = "LeaseUntil";
 /// The name as its first reader wrote it. The first lookup may come later, without the request.
 const SPELLING: &str = "Spelling";
 
-/// A request for an unknown name counts as at most this old. It may have waited in the queue for days, and what it creates
-/// must not expire at once.
+/// A request for an unknown name counts as at most this old. It may have waited in the queue for days, and what it
+/// creates must not expire at once.
 const REQUEST_AGE_MAX: Duration = Duration::from_hours(1);
 
 /// The right to write a package, for [`Packages::LEASE`].

@@ -53,8 +53,8 @@ impl Registrations {
     }
 
     /// Stores a registration in place of the one with the revision `replaced`. `false` if that has changed in the
-    /// meantime or, without it, if there is a registration. A lost response changes nothing: the SDK's retry finds its own
-    /// write.
+    /// meantime or, without it, if there is a registration. A lost response changes nothing: the SDK's retry finds its
+    /// own write.
     async fn store(
         &self,
         repository: &Repository,

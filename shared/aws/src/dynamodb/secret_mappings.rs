@@ -67,8 +67,8 @@ impl SecretMappings {
         Ok(found)
     }
 
-    /// Where the feed of a package is, and whether the package may be shown. `None` if there is no such feed. One request
-    /// for both.
+    /// Where the feed of a package is, and whether the package may be shown. `None` if there is no such feed. One
+    /// request for both.
     ///
     /// # Errors
     /// As [`Self::find`].

@@ -62,9 +62,9 @@ impl SecretNames {
         format!("{}/nuget/{feed}", self.prefix)
     }
 
-    /// The name of the secret that holds the token for one package of GitHub, or for all public ones of an organization:
-    /// `{prefix}/github/{organization}/{package}` or `{prefix}/github/{organization}`, with `@npm` or `@container` after
-    /// the organization for these types. The table of secrets may map a package to another secret.
+    /// The name of the secret that holds the token for one package of GitHub, or for all public ones of an
+    /// organization: `{prefix}/github/{organization}/{package}` or `{prefix}/github/{organization}`, with `@npm` or
+    /// `@container` after the organization for these types. The table of secrets may map a package to another secret.
     pub fn token(&self, scope: &SecretScope) -> String {
         let prefix = &self.prefix;
         let of_type = |package_type: &PackageType| match package_type {

@@ -14,10 +14,10 @@ pub struct Job {
 impl Job {
     /// Whether the job may report results for `branch`.
     ///
-    /// Only events whose jobs run the code of a branch prove that branch. A job of `pull_request_target`, `workflow_run`
-    /// or `issue_comment` has the default branch as its reference, but may have run the code of anyone. It may report
-    /// only under `OWNER:BRANCH`, the branch of a fork, which is the name of no git branch. So may jobs of events that
-    /// this version does not know.
+    /// Only events whose jobs run the code of a branch prove that branch. A job of `pull_request_target`,
+    /// `workflow_run` or `issue_comment` has the default branch as its reference, but may have run the code of anyone.
+    /// It may report only under `OWNER:BRANCH`, the branch of a fork, which is the name of no git branch. So may jobs
+    /// of events that this version does not know.
     pub fn may_report_for(&self, branch: &Branch) -> bool {
         let branch = branch.as_str();
         match self.event.as_str() {
@@ -100,8 +100,8 @@ mod tests {
         }
     }
 
-    /// The events of <https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>,
-    /// and some that do not exist.
+    /// All events, and some that do not exist:
+    /// <https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>
     #[test]
     fn every_other_event_reports_only_for_branches_of_forks() {
         for event in [

@@ -13,8 +13,8 @@ pub(super) enum Font {
 const UNKNOWN: u32 = 0xfff;
 
 impl Font {
-    /// Ranges of equally wide characters, in little endian: the first character in 20 bits, and the width in hundredths of
-    /// a pixel in 12.
+    /// Ranges of equally wide characters, in little endian: the first character in 20 bits, and the width in hundredths
+    /// of a pixel in 12.
     fn entries(self) -> &'static [[u8; 4]] {
         let bytes: &[u8] = match self {
             Self::Verdana11 => include_bytes!("widths/verdana-11px-normal.bin"),

@@ -2,8 +2,8 @@
 
 use crate::version::NuGetVersion;
 
-/// The versions that a floating version such as `1.*` prefers, like NuGet's [`FloatRange`][float]: those that begin with
-/// its numbers. Of their prereleases, only those count whose label begins as after its `-`.
+/// The versions that a floating version such as `1.*` prefers, like NuGet's [`FloatRange`][float]: those that begin
+/// with its numbers. Of their prereleases, only those count whose label begins as after its `-`.
 ///
 /// [float]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/FloatRange.cs
 #[derive(Debug, Clone, PartialEq, Eq)]

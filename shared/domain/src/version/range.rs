@@ -292,7 +292,7 @@ pub(super) mod tests {
         check_satisfies("(, 2.0.0-beta+m)", false, &["2.0.0-beta+m"]);
     }
 
-    /// The page on dependency resolution and NuGet's `FloatRange`: a prerelease pattern matches the stable version, too.
+    /// The page on dependency resolution, and NuGet's `FloatRange`: a prerelease pattern also matches the release.
     #[test]
     fn a_floating_range_contains_the_versions_of_its_pattern() {
         check_satisfies("1.0.0-*", true, &["1.0.0-0", "1.0.0-100", "1.0.0-0.0.0.0", "1.0.0-0+0-0", "1.0.0"]);

@@ -15,7 +15,7 @@ pub enum Scheme {
     NuGet,
     /// Semantic Versioning 2.0.0, as for npm: <https://semver.org>
     SemVer,
-    /// Tags of container images. Those that are semantic versions, with or without a leading `v`, are higher than others.
+    /// Tags of container images. Semantic versions, with or without a leading `v`, are higher than other tags.
     Tags,
 }
 
