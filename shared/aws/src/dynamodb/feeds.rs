@@ -10,9 +10,6 @@ use super::secret_mappings::SECRET_ID;
 use super::{is_expired, item_key};
 use crate::sdk::AwsError;
 
-/// The URL of a feed's service index.
-pub(super) const ADDRESS: &str = "Address";
-
 /// The feeds in the table of secret mappings.
 #[derive(Debug, Clone)]
 pub struct Feeds {

@@ -4,9 +4,8 @@ use badgesmith_domain::key;
 use badgesmith_domain::package::{FeedName, Package};
 use badgesmith_domain::timestamp::Timestamp;
 
-use super::feeds::{ADDRESS, Feeds};
-use super::secret_mappings::SECRET_ID;
-use super::{Item, PK, item_key, string, text};
+use super::secret_mappings::{ADDRESS, SECRET_ID};
+use super::{Feeds, Item, PK, item_key, string, text};
 use crate::sdk::AwsError;
 
 const CREATED_AT: &str = "CreatedAt";

@@ -8,12 +8,13 @@ use badgesmith_domain::package::{FeedName, Package};
 use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::timestamp::Timestamp;
 
-use super::feeds::ADDRESS;
 use super::{Item, PK, is_expired, item_key, text};
 use crate::sdk::AwsError;
 
 /// The name or ARN of the secret.
 pub(super) const SECRET_ID: &str = "SecretId";
+/// The URL of a feed's service index.
+pub(super) const ADDRESS: &str = "Address";
 
 /// The table of secret mappings. It holds the names of secrets, never their values.
 #[derive(Debug, Clone)]
