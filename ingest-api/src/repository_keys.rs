@@ -2,7 +2,6 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use badgesmith_aws::dynamodb::{Registrations, StoreError};
 use badgesmith_aws::sdk::AwsError;
@@ -17,13 +16,8 @@ use badgesmith_domain::timestamp::Timestamp;
 use lru::LruCache;
 
 use crate::error::{Reason, SubmitError};
-use crate::secret_cache::{Secret, SecretCache};
+use crate::secret_cache::{LIFETIME, RELOAD_AFTER, Secret, SecretCache};
 
-/// Registrations and secrets are read again after this long, and never used for longer.
-pub(crate) const LIFETIME: Duration = Duration::from_mins(5);
-/// If no known key matches a signature, registration and secrets are read again early, each of them at most this
-/// often. An unregistered name is looked up again at the same interval.
-pub(crate) const RELOAD_AFTER: Duration = Duration::from_mins(1);
 /// The maximum number of cached registrations. The least recently used are evicted first.
 const REGISTERED_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 /// The maximum number of cached names without a registration. They have their own cache, so that a flood of them evicts

@@ -2,14 +2,18 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use badgesmith_aws::sdk::AwsError;
 use badgesmith_aws::secrets_manager::{SecretVersion, SecretsManager, Stage};
 use badgesmith_domain::timestamp::Timestamp;
 use lru::LruCache;
 
-use crate::repository_keys::{LIFETIME, RELOAD_AFTER};
-
+/// Secrets and registrations are read again after this long, and never used for longer.
+pub(crate) const LIFETIME: Duration = Duration::from_mins(5);
+/// If no known key matches a signature, registration and secrets are read again early, each of them at most this
+/// often. An unregistered name, or a secret that does not exist, is looked up again at the same interval.
+pub(crate) const RELOAD_AFTER: Duration = Duration::from_mins(1);
 /// The maximum number of cached secrets. The least recently used are evicted first. Only a registered repository
 /// brings one in.
 const SECRETS_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
