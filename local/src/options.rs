@@ -152,7 +152,7 @@ impl Options {
 
     fn upstreams(&self, fresh_for: Duration) -> Result<UpstreamConfig, String> {
         let url = |option, text| {
-            let url = refresher::Settings::base_url(text);
+            let url = refresher::base_url(text);
             url.ok_or_else(|| format!("{option}: expected an http or https URL without a password or query"))
         };
         let nuget_service_index = url("--nuget-service-index", &self.nuget_service_index)?;

@@ -79,7 +79,7 @@ impl UpstreamConfig {
 impl Default for UpstreamConfig {
     #[expect(clippy::expect_used, reason = "the URLs are constants")]
     fn default() -> Self {
-        let url = |text| refresher::Settings::base_url(text).expect("a URL");
+        let url = |text| refresher::base_url(text).expect("a URL");
         Self::new(url(refresher::Settings::NUGET_SERVICE_INDEX), url(refresher::Settings::GITHUB_API))
     }
 }

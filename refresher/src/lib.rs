@@ -21,5 +21,4 @@ pub use app::App;
 pub use invocation::{Invocation, InvocationResult};
 pub use report::Report;
 pub use settings::Settings;
-pub use upstream::UpstreamTimeouts;
-pub use upstream::documents;
+pub use upstream::{UpstreamTimeouts, base_url, documents};

@@ -6,7 +6,7 @@ use badgesmith_aws::env::{self, SettingsError};
 use badgesmith_domain::issuer::Issuer;
 use url::Url;
 
-use crate::upstream::UpstreamTimeouts;
+use crate::upstream::{UpstreamTimeouts, base_url};
 
 const FRESH_FOR: Duration = Duration::from_mins(15);
 
@@ -33,17 +33,6 @@ impl Settings {
     /// The public API of GitHub.
     pub const GITHUB_API: &str = "https://api.github.com";
 
-    /// Parses the URL of an upstream. Logs show it, so it must not contain a password or a query.
-    pub fn base_url(text: &str) -> Option<Url> {
-        let is_allowed = |url: &Url| {
-            matches!(url.scheme(), "http" | "https")
-                && url.username().is_empty()
-                && url.password().is_none()
-                && url.query().is_none()
-        };
-        Url::parse(text).ok().filter(is_allowed)
-    }
-
     /// Reads the function's environment.
     ///
     /// # Errors
@@ -64,7 +53,7 @@ impl Settings {
 fn url_from_env(name: &'static str, default: &str) -> Result<Url, SettingsError> {
     let url = env::optional(name).unwrap_or_else(|| default.to_owned());
     let expected = "an http or https URL without a password or query";
-    Settings::base_url(&url).ok_or(SettingsError::Invalid { name, expected })
+    base_url(&url).ok_or(SettingsError::Invalid { name, expected })
 }
 
 fn issuer_from_env() -> Result<Option<Issuer>, SettingsError> {

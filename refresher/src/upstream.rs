@@ -13,6 +13,7 @@ mod response;
 mod timeouts;
 
 use badgesmith_domain::package::Package;
+use url::Url;
 
 pub(crate) use feeds::Feeds;
 pub(crate) use fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
@@ -22,6 +23,17 @@ pub(crate) use issuer::IssuerDocuments;
 pub use nuget::documents;
 pub(crate) use nuget::{Feed, NuGet};
 pub use timeouts::UpstreamTimeouts;
+
+/// Parses the URL of an upstream. Logs show it, so it must not contain a password or a query.
+pub fn base_url(text: &str) -> Option<Url> {
+    let is_allowed = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+    };
+    Url::parse(text).ok().filter(is_allowed)
+}
 
 #[derive(Debug)]
 pub(crate) struct Upstreams {

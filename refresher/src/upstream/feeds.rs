@@ -6,9 +6,9 @@ use badgesmith_aws::dynamodb::{FeedAccess, SecretMappings};
 use badgesmith_domain::package::{FeedName, PackageName};
 use badgesmith_domain::package_record::{PackageState, Validators};
 
+use super::base_url;
 use super::fetch::{FetchError, FetchOutcome, FetchRequest, FetchedPackage};
 use super::nuget::{Feed, NuGet};
-use crate::settings::Settings;
 use crate::tokens::Tokens;
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Feeds {
         request: FetchRequest<'_>,
     ) -> Result<FetchOutcome, FetchError> {
         let invalid = || FetchError::Failed("the URL of the feed is invalid".to_owned());
-        let service_index = Settings::base_url(&access.address).ok_or_else(invalid)?;
+        let service_index = base_url(&access.address).ok_or_else(invalid)?;
         let Some(secret_id) = &access.secret_id else {
             return nuget.fetch(&Feed { service_index, token: None }, package, request).await;
         };
