@@ -11,6 +11,7 @@ mod home;
 mod layout;
 mod overview;
 mod package;
+mod path;
 mod recent_results;
 mod repository;
 mod run_chart;
@@ -29,7 +30,7 @@ use crate::package_reader::PackageReader;
 use crate::respond;
 use address::Site;
 
-pub(crate) use repository::branch_path;
+pub(crate) use path::branch_path;
 
 /// What pages read from.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::layout::{Rows, age, chip, count, fit};
 use super::overview::{BranchState, Overview};
-use super::repository::{branch_path, repository_path};
+use super::path::{branch_path, repository_path};
 
 /// How many branches are listed before "more".
 const FIRST: usize = 8;

@@ -7,8 +7,7 @@ use maud::{Markup, html};
 
 use super::address::Site;
 use super::layout::document;
-use super::package::package_path;
-use super::repository::{branch_path, repository_path};
+use super::path::{branch_path, package_path, repository_path};
 use crate::respond::{self, CachePolicy};
 
 /// The values of the field `registry`, and their labels.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::address::Site;
 use super::layout::{age, chip, document, fit, message};
+use super::path::package_path;
 use super::snippets::{self, Badge};
 use crate::cached_package::CachedPackage;
 use crate::feed_reader::FeedReader;
@@ -79,21 +80,6 @@ fn absent(request: Request<'_>, name: &str, found: Option<&CachedPackage>) -> Re
         Some(_) | None => "This package is being looked up. Reload this page in a moment.",
     };
     respond::page(request, message(name, text), CachePolicy::Pending, None)
-}
-
-/// The path of the page of a package, with the parameter that is part of its name.
-pub(super) fn package_path(package: &Package, written: &str) -> String {
-    match package {
-        Package::NuGet(None, _) => format!("/packages/nuget/{}", segment(written)),
-        Package::NuGet(Some(feed), _) => format!("/packages/nuget/{}?feed={feed}", segment(written)),
-        Package::GitHub(organization, package_type, _) => {
-            let suffix = match package_type {
-                PackageType::NuGet => String::new(),
-                PackageType::Npm | PackageType::Container => format!("?type={}", package_type.as_str()),
-            };
-            format!("/packages/github/{organization}/{}{suffix}", segment(written))
-        }
-    }
 }
 
 /// What the page shows.

@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use badgesmith_api::http::{Request, Response};
-use badgesmith_api::route::segment;
 use badgesmith_aws::dynamodb::{Results, SlotPage, StoreError};
 use badgesmith_domain::ids::{Branch, Platform, Repository};
 use badgesmith_domain::key::ResultOrder;
@@ -16,6 +15,7 @@ use maud::{Markup, html};
 use super::address::Site;
 use super::layout::{age, chip, document, message};
 use super::overview::{BranchState, Overview};
+use super::path::{branch_path, repository_path};
 use super::runs::{RUNS_MAX, Runs};
 use super::{branches, failed_tests, recent_results, run_chart, snippets, suites};
 use crate::respond::{self, CachePolicy};
@@ -229,14 +229,4 @@ impl RepositoryPage {
             }
         }
     }
-}
-
-/// The path of the page of a repository.
-pub(crate) fn repository_path(repository: &Repository) -> String {
-    format!("/repos/{repository}")
-}
-
-/// The path of the page of a branch.
-pub(crate) fn branch_path(repository: &Repository, branch: &Branch) -> String {
-    format!("/repos/{repository}?branch={}", segment(branch.as_str()))
 }
