@@ -3,13 +3,10 @@
 use std::borrow::Cow;
 
 use badgesmith_api::http::Request;
-use badgesmith_domain::service_url::ServiceUrl;
+use badgesmith_domain::service_url::{ServiceUrl, is_host};
 
-/// A host with an optional port.
-fn is_host(text: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-    (1..=255).contains(&text.len()) && text.bytes().all(is_allowed)
-}
+/// The maximum length of a host.
+const HOST_BYTES_MAX: usize = 255;
 
 /// The address of the service in one response.
 #[derive(Debug)]
@@ -18,7 +15,9 @@ pub(super) struct Site<'a>(Option<Cow<'a, str>>);
 impl<'a> Site<'a> {
     /// The configured URL, or else the host that the CDN reports. The `Host` header is that of the function URL.
     pub(super) fn new(public_url: Option<&'a ServiceUrl>, request: Request<'_>) -> Self {
-        let host = || request.header("x-forwarded-host").filter(|host| is_host(host));
+        let host = || {
+            request.header("x-forwarded-host").filter(|host| host.len() <= HOST_BYTES_MAX && is_host(host))
+        };
         Self(match public_url {
             Some(url) => Some(url.as_str().into()),
             None => host().map(|host| format!("https://{host}").into()),

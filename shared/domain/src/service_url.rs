@@ -76,11 +76,15 @@ fn normalize(text: &str) -> Option<String> {
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let authority = authority.to_ascii_lowercase();
     let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
-    let fits = authority.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
-        && authority.bytes().all(is_host)
+    let fits = is_host(authority)
         && path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b','));
     fits.then(|| format!("{scheme}://{authority}{}", path.trim_end_matches('/')))
+}
+
+/// Whether `text` can be a host with an optional port, such as `[::1]:8443`.
+pub fn is_host(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
 }
 
 #[cfg(test)]

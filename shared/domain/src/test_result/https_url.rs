@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::ids::string_newtype;
+use crate::service_url::is_host;
 
 string_newtype! {
     /// An absolute `https` URL, exactly as written. The host is ASCII and has no user information. The rest may be any
@@ -11,10 +12,8 @@ string_newtype! {
         let rest = text.get(8..).filter(|_| text.len() <= 2048)?;
         let scheme_fits = text.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
         let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host_fits = host.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
-            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']'));
         let rest_fits = !rest.chars().any(|character| character.is_control() || character.is_whitespace());
-        (scheme_fits && host_fits && rest_fits).then(|| text.to_owned())
+        (scheme_fits && is_host(host) && rest_fits).then(|| text.to_owned())
     }
 }
 
