@@ -160,13 +160,12 @@ impl App {
         let repository = unverified.repository().clone();
         let signature = match unverified.proof() {
             Proof::Signature(signature) => signature,
-            Proof::IdToken { token, body } => {
+            Proof::IdToken(token) => {
                 let id_tokens = self.id_tokens.as_ref();
                 let id_tokens =
                     id_tokens.ok_or(SubmitError::Unauthorized(repository, Reason::KeylessDisabled))?;
                 // On the heap, since it is larger than the rest of a submission.
-                let verified =
-                    Box::pin(id_tokens.verify(&unverified, (token, body), &self.keys, self.clock.now()));
+                let verified = Box::pin(id_tokens.verify(&unverified, token, &self.keys, self.clock.now()));
                 let posts_per_minute = verified.await?;
                 return Ok((unverified.into_submission(), posts_per_minute));
             }

@@ -10,7 +10,6 @@ use badgesmith_domain::id_token::UnverifiedIdToken;
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::oidc_owners::OwnerRule;
 use badgesmith_domain::registration::{AccountIds, ActiveRegistration, Keyless, Proofs};
-use badgesmith_domain::signature::Digest;
 use badgesmith_domain::timestamp::Timestamp;
 
 use crate::error::{Reason, SubmitError};
@@ -55,11 +54,11 @@ impl IdTokens {
     pub(crate) async fn verify(
         &self,
         unverified: &Unverified<'_>,
-        (token, body): (&UnverifiedIdToken, &Digest),
+        token: &UnverifiedIdToken,
         repositories: &RepositoryKeys,
         now: Timestamp,
     ) -> Result<NonZeroU32, SubmitError> {
-        let verify = self.verify_in_time(unverified, (token, body), repositories, now);
+        let verify = self.verify_in_time(unverified, token, repositories, now);
         tokio::time::timeout(TIME_MAX, verify).await.unwrap_or_else(|_| {
             Err(AwsError::unexpected("verifying an ID token", "the calls took more than 6 s").into())
         })
@@ -68,7 +67,7 @@ impl IdTokens {
     async fn verify_in_time(
         &self,
         unverified: &Unverified<'_>,
-        (token, body): (&UnverifiedIdToken, &Digest),
+        token: &UnverifiedIdToken,
         repositories: &RepositoryKeys,
         now: Timestamp,
     ) -> Result<NonZeroU32, SubmitError> {
@@ -77,7 +76,7 @@ impl IdTokens {
         // Before the registration is read, so that only jobs of the repository learn whether it has one.
         let claims = self.keys.verify(token, now).await?.ok_or_else(|| unauthorized(Reason::NotOfIssuer))?;
         claims
-            .check(unverified.purpose(&self.settings.services, body), now)
+            .check(unverified.purpose(&self.settings.services), now)
             .map_err(|rejection| unauthorized(Reason::Token(rejection)))?;
         let rule = self.settings.owners.rule(&repository.owner);
         if matches!(rule, OwnerRule::ListedWithId(id) if id != claims.ids.owner) {

@@ -38,11 +38,11 @@ impl RateLimits {
         let per_second = f64::from(per_minute.get()) / 60.0;
         let full = || (per_minute, TokenBucket::new(per_minute.get().into(), per_second));
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets.get_or_insert_mut_ref(repository, full);
-        if bucket.0 != per_minute {
-            *bucket = full();
+        let (rate, bucket) = buckets.get_or_insert_mut_ref(repository, full);
+        if *rate != per_minute {
+            (*rate, *bucket) = full();
         }
-        if bucket.1.take(now) { Ok(()) } else { Err(Duration::from_secs_f64(1.0 / per_second)) }
+        if bucket.take(now) { Ok(()) } else { Err(Duration::from_secs_f64(1.0 / per_second)) }
     }
 
     /// Gives back most of what [`Self::take`] took, because the submission was not accepted.

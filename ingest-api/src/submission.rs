@@ -49,11 +49,7 @@ pub(crate) struct Unverified<'a> {
 #[derive(Debug)]
 pub(crate) enum Proof {
     Signature(Signature),
-    IdToken {
-        token: Box<UnverifiedIdToken>,
-        /// What the token must be for.
-        body: Digest,
-    },
+    IdToken(Box<UnverifiedIdToken>),
 }
 
 /// A result of the repository that it names.
@@ -81,7 +77,7 @@ impl<'a> Unverified<'a> {
             None => header(request, SIGNATURE_HEADER, true, &mut errors).map(Proof::Signature),
             Some(header) => header
                 .parse(request, path.is_some(), &mut errors)
-                .map(|token| Proof::IdToken { token: Box::new(token), body: Digest::of(&body) }),
+                .map(|token| Proof::IdToken(Box::new(token))),
         };
         let claimed = header(request, REPOSITORY_HEADER, needs_repository, &mut errors);
         let header_timestamp = path.and_then(|_| request.header(TIMESTAMP_HEADER)?.parse().ok());
@@ -115,10 +111,10 @@ impl<'a> Unverified<'a> {
         }
     }
 
-    /// What an ID token must be for, with the digest of the body.
-    pub(crate) fn purpose<'b>(&'b self, services: &'b [ServiceUrl], body: &'b Digest) -> Purpose<'b> {
+    /// What an ID token must be for.
+    pub(crate) fn purpose<'b>(&'b self, services: &'b [ServiceUrl]) -> Purpose<'b> {
         let TestRun { repository, branch, .. } = &self.run;
-        Purpose { services, body, repository, branch }
+        Purpose { services, body: Digest::of(&self.body), repository, branch }
     }
 
     /// Whether one of `keys` has made the signature over the body.

@@ -56,7 +56,7 @@ pub struct Purpose<'a> {
     /// The addresses of this service.
     pub services: &'a [ServiceUrl],
     /// The digest of the request's body.
-    pub body: &'a Digest,
+    pub body: Digest,
     pub repository: &'a Repository,
     pub branch: &'a Branch,
 }
@@ -183,7 +183,10 @@ impl Claims {
             issuer: raw.iss,
             audience,
             expires: time(raw.exp)?,
-            not_before: raw.nbf.map(time).map_or(Some(None), |time| time.map(Some))?,
+            not_before: match raw.nbf {
+                Some(seconds) => Some(time(seconds)?),
+                None => None,
+            },
             issued: time(raw.iat)?,
             repository: raw.repository.parse().ok()?,
             ids: AccountIds { repository: raw.repository_id, owner: raw.repository_owner_id },
@@ -195,7 +198,7 @@ impl Claims {
     /// The first rule that the claims break.
     pub fn check(&self, purpose: Purpose<'_>, now: Timestamp) -> Result<(), Rejection> {
         let Purpose { services, body, repository, branch } = purpose;
-        if !services.iter().any(|service| service.audience(body) == self.audience) {
+        if !services.iter().any(|service| service.audience(&body) == self.audience) {
             Err(Rejection::Audience)
         } else if self.expires.plus(LEEWAY) <= now {
             Err(Rejection::Expired)

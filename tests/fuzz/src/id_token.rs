@@ -52,7 +52,7 @@ fn check_claims(claims: &Claims) {
     let other = "other/other".parse().expect("a repository");
     let bodies = [Digest::of(b"{}"), Digest::of(b"{ }")];
     let mut accepted = 0;
-    for body in &bodies {
+    for body in bodies {
         let mut accepts = 0;
         for branch in [&branch, &fork] {
             let purpose = Purpose { services: &services, body, repository: &claims.repository, branch };

@@ -33,7 +33,7 @@ fn check(changed: &Value, seconds: i64, expected: Result<(), Rejection>) {
     let services = ServiceUrl::parse_list("https://other.test,https://badges.test").unwrap();
     let purpose = Purpose {
         services: &services,
-        body: &Digest::of(b""),
+        body: Digest::of(b""),
         repository: &"acme/kit".parse().unwrap(),
         branch: &"main".parse().unwrap(),
     };
