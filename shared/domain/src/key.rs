@@ -42,6 +42,10 @@ pub const META: &str = "META";
 pub const VERSIONS: &str = "VERSIONS";
 /// The sort key of the item with the validators for conditional requests to a package's upstream.
 pub const UPSTREAM: &str = "UPSTREAM";
+/// The prefix of the partition keys of all feeds, and of no others.
+pub const FEED_PREFIX: &str = "FEED#";
+/// The prefix of the partition keys of all registrations, and of no others.
+pub const REGISTRATION_PREFIX: &str = "REPOSITORY#";
 
 /// The partition key of a repository's results.
 pub fn results_partition(repository: &Repository) -> String {
@@ -126,9 +130,6 @@ pub fn secret_partition(scope: &SecretScope) -> String {
     }
 }
 
-/// What the partition keys of feeds begin with.
-pub const FEED_PREFIX: &str = "FEED#";
-
 /// The partition key of a NuGet feed.
 pub fn feed_partition(feed: &FeedName) -> String {
     format!("{FEED_PREFIX}{}", part(feed.as_str()))
@@ -139,7 +140,7 @@ pub fn feed_of(partition: &str) -> Option<FeedName> {
     partition.strip_prefix(FEED_PREFIX)?.parse().ok()
 }
 
-/// What the partition keys of the secret mappings of a feed's packages begin with.
+/// The prefix of the partition keys of the secret mappings of a feed's packages, and of no others.
 pub fn feed_secrets_prefix(feed: &FeedName) -> String {
     format!("SECRET#nuget#{}#", part(feed.as_str()))
 }
@@ -149,18 +150,15 @@ pub fn package_of_secret(partition: &str) -> Option<Package> {
     package_of(&format!("PACKAGE{}", partition.strip_prefix("SECRET")?))
 }
 
-/// The prefix of the partition keys of all registrations, and of no others.
-pub const REGISTRATIONS: &str = "REPOSITORY#";
-
 /// The partition key of a repository's registration.
 pub fn registration_partition(repository: &Repository) -> String {
-    format!("{REGISTRATIONS}{}#{}", part(repository.owner.as_str()), part(repository.repo.as_str()))
+    format!("{REGISTRATION_PREFIX}{}#{}", part(repository.owner.as_str()), part(repository.repo.as_str()))
 }
 
 /// The repository whose registration has the partition key `partition`; `None` for another key.
 pub fn registered_repository(partition: &str) -> Option<Repository> {
     // Names of repositories contain no `#` or `%`, so nothing needs to be decoded.
-    let (owner, repo) = partition.strip_prefix(REGISTRATIONS)?.split_once('#')?;
+    let (owner, repo) = partition.strip_prefix(REGISTRATION_PREFIX)?.split_once('#')?;
     Some(Repository { owner: owner.parse().ok()?, repo: repo.parse().ok()? })
 }
 
@@ -316,7 +314,7 @@ mod tests {
                 "acme/kit".parse().unwrap(),
                 Platform::Linux,
                 "main".parse().unwrap(),
-                Outcome::new(Counts::new(1, 0, 0, 1).unwrap(), None).unwrap(),
+                Outcome::from_counts(Counts::new(1, 0, 0, 1).unwrap()),
                 Timestamp::from_unix_milliseconds(timestamp),
                 run_id.parse().unwrap(),
             )

@@ -58,7 +58,7 @@ impl Registrations {
                 .table_name(&self.table)
                 .filter_expression("begins_with(#pk, :prefix)")
                 .expression_attribute_names("#pk", PK)
-                .expression_attribute_values(":prefix", string(key::REGISTRATIONS))
+                .expression_attribute_values(":prefix", string(key::REGISTRATION_PREFIX))
                 .set_exclusive_start_key(start)
                 .send()
                 .await
