@@ -8,23 +8,17 @@
 //! ```
 //! use badgesmith_domain::ids::Platform;
 //! use badgesmith_domain::signature::HmacKey;
-//! use badgesmith_domain::test_result::{Counts, Outcome, RunAttempt, TestRun};
+//! use badgesmith_domain::test_result::{Counts, Outcome, TestRun};
 //!
-//! let run = TestRun {
-//!     repository: "acme/kit".parse()?,
-//!     platform: Platform::Linux,
-//!     branch: "main".parse()?,
-//!     suite: Some("ci / test".parse()?),
-//!     outcome: Outcome::new(Counts::new(190, 0, 2, 192)?, None)?,
-//!     timestamp: "2025-01-15T10:30:00Z".parse()?,
-//!     run_id: "16814735762".parse()?,
-//!     run_attempt: RunAttempt::default(),
-//!     commit: None,
-//!     url_html: None,
-//!     workflow_run_url: None,
-//!     default_branch: None,
-//!     failures: Vec::new(),
-//! };
+//! let run = TestRun::new(
+//!     "acme/kit".parse()?,
+//!     Platform::Linux,
+//!     "main".parse()?,
+//!     Outcome::from_counts(Counts::new(190, 0, 2, 192)?),
+//!     "2025-01-15T10:30:00Z".parse()?,
+//!     "16814735762".parse()?,
+//! );
+//! let run = TestRun { suite: Some("ci / test".parse()?), ..run };
 //! let body = run.to_body(&"550e8400-e29b-41d4-a716-446655440000".parse()?)?;
 //! let key = HmacKey::new(*b"0123456789abcdef").ok_or("the key is too short")?;
 //! let signature = key.sign(body.as_bytes());

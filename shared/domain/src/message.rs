@@ -37,7 +37,7 @@ pub enum MessageError {
 impl ResultMessage {
     pub fn new(result: TestResult) -> Self {
         let TestRun { suite, outcome, .. } = &result.run;
-        let is_plain = suite.is_none() && Outcome::new(outcome.counts(), None) == Ok(*outcome);
+        let is_plain = suite.is_none() && Outcome::from_counts(outcome.counts()) == *outcome;
         Self { version: if is_plain { 1 } else { VERSION }, result }
     }
 

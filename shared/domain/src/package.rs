@@ -241,7 +241,6 @@ mod tests {
         check("github/Acme-Corp/Acme.Kit", Some("github/acme-corp/acme.kit"));
         check("github/jane_acme/kit", Some("github/jane_acme/kit"));
         check("nuget/my-feed/Acme.Kit", Some("nuget/my-feed/acme.kit"));
-        check("github-npm/Acme/.kit", None);
         check("github-npm/Acme/Left-Pad", Some("github-npm/acme/left-pad"));
         check("github-container/Acme/Kit/api_v2/x.y", Some("github-container/acme/kit/api_v2/x.y"));
         for bad in [
@@ -256,6 +255,7 @@ mod tests {
             "github/acme/kit/api",
             "github-npm/acme/kit/api",
             "github-npm/acme/@acme/kit",
+            "github-npm/acme/.kit",
             "github-container/acme/kit//api",
             "github-container/acme/kit/../api",
             "github-container/acme/",

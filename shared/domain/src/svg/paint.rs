@@ -75,7 +75,7 @@ impl Paint {
     /// `text` is `#rgb` or `#rrggbb`.
     pub(super) fn hex(text: Cow<'static, str>) -> Self {
         let digits = || text.chars().filter_map(|digit| digit.to_digit(16));
-        let channels = match digits().count() {
+        let channels: Vec<u32> = match digits().count() {
             3 => digits().map(|digit| digit * 17).collect(),
             _ => digits()
                 .step_by(2)
@@ -83,7 +83,6 @@ impl Paint {
                 .map(|(high, low)| high * 16 + low)
                 .collect(),
         };
-        let channels: Vec<u32> = channels;
         let brightness = channels.iter().zip([299, 587, 114]).map(|(channel, weight)| channel * weight).sum();
         Self { text, brightness: Brightness(brightness) }
     }

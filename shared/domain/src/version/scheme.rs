@@ -51,9 +51,7 @@ impl Scheme {
                 .or_else(|| is_tag(text).then(|| Version::Tag(text.into()))),
         }
     }
-}
 
-impl Scheme {
     /// Parses the text of [`Version::stored`].
     pub fn parse_stored(self, text: &str) -> Option<Version> {
         let mut words = text.split(' ');
