@@ -7,7 +7,7 @@ use std::time::Duration;
 use badgesmith_api::error_response::ValidationErrors;
 use badgesmith_api::http::Request;
 use badgesmith_api::route::RawTarget;
-use badgesmith_domain::id_token::{IdTokenError, Purpose, UnverifiedIdToken};
+use badgesmith_domain::id_token::{Purpose, UnverifiedIdToken};
 use badgesmith_domain::ids::{ParseError, Repository};
 use badgesmith_domain::key::{self, ReservationKey, ResultRange};
 use badgesmith_domain::service_url::ServiceUrl;
@@ -189,13 +189,7 @@ impl<'a> IdTokenHeader<'a> {
             errors.push(self.name, "expected a signature or an ID token, not both");
             return None;
         }
-        match self.value.parse() {
-            Ok(token) => Some(token),
-            Err(error) => {
-                errors.push(self.name, IdTokenError::to_string(&error));
-                None
-            }
-        }
+        errors.check(self.name, self.value.parse())
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 pub use self::job::Job;
 
-use crate::ids::{Branch, Repository};
+use crate::ids::{Branch, ParseError, Repository};
 use crate::registration::AccountIds;
 use crate::service_url::{DIGEST_MARK, ServiceUrl};
 use crate::signature::Digest;
@@ -59,25 +59,6 @@ pub struct Purpose<'a> {
     pub body: Digest,
     pub repository: &'a Repository,
     pub branch: &'a Branch,
-}
-
-/// A token without the form that every accepted token has. It depends on nothing but the token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum IdTokenError {
-    #[error("expected a JSON Web Signature in compact form with at most {ID_TOKEN_BYTES_MAX} bytes")]
-    Form,
-    #[error("expected a header with the algorithm RS256, a kid and no crit")]
-    Header,
-    /// For example of CI systems where the audience of a token is part of the configuration.
-    #[error(
-        "expected one audience, SERVICE/sha256/ and the hex SHA-256 of the body; CI systems whose jobs cannot choose the \
-         audience, such as GitLab, need a key"
-    )]
-    Audience,
-    #[error(
-        "expected the claims iss, exp, iat, repository, repository_id, repository_owner_id, event_name and ref, each once"
-    )]
-    Claims,
 }
 
 /// Why a verified token does not prove what it should.
@@ -126,33 +107,47 @@ struct RawClaims {
     reference: String,
 }
 
+/// An error depends on nothing but the token, so it reveals nothing about repositories.
 impl FromStr for UnverifiedIdToken {
-    type Err = IdTokenError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, IdTokenError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let parts: Vec<_> = text.split('.').collect();
-        let [header, payload, signature] = *parts else { return Err(IdTokenError::Form) };
+        let [header, payload, signature] = *parts else { return Err(Self::FORM) };
         if text.len() > ID_TOKEN_BYTES_MAX {
-            return Err(IdTokenError::Form);
+            return Err(Self::FORM);
         }
-        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| IdTokenError::Form);
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Self::FORM);
         let (header, payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
-        let Header { alg, kid, crit } = serde_json::from_slice(&header).map_err(|_| IdTokenError::Header)?;
+        let Header { alg, kid, crit } = serde_json::from_slice(&header).map_err(|_| Self::HEADER)?;
         if alg != "RS256" || kid.is_empty() || crit {
-            return Err(IdTokenError::Header);
+            return Err(Self::HEADER);
         }
-        let RawAudience { aud } = serde_json::from_slice(&payload).map_err(|_| IdTokenError::Audience)?;
+        let RawAudience { aud } = serde_json::from_slice(&payload).map_err(|_| Self::AUDIENCE)?;
         if !has_digest(&aud) {
-            return Err(IdTokenError::Audience);
+            return Err(Self::AUDIENCE);
         }
-        let claims = serde_json::from_slice(&payload).map_err(|_| IdTokenError::Claims)?;
-        let claims = Claims::new(claims, aud).ok_or(IdTokenError::Claims)?;
+        let claims = serde_json::from_slice(&payload).map_err(|_| Self::CLAIMS)?;
+        let claims = Claims::new(claims, aud).ok_or(Self::CLAIMS)?;
         let signed = text.rsplit_once('.').map(|(signed, _)| signed.to_owned()).unwrap_or_default();
         Ok(Self { signed, signature, key_id: kid, claims })
     }
 }
 
 impl UnverifiedIdToken {
+    const FORM: ParseError =
+        ParseError { expected: "a JSON Web Signature in compact form with at most 8192 bytes" };
+    const HEADER: ParseError =
+        ParseError { expected: "a header with the algorithm RS256, a kid and no crit" };
+    const AUDIENCE: ParseError = ParseError {
+        expected: "one audience, SERVICE/sha256/ and the hex SHA-256 of the body; CI systems whose jobs cannot choose \
+                   the audience, such as GitLab, need a key",
+    };
+    const CLAIMS: ParseError = ParseError {
+        expected: "the claims iss, exp, iat, repository, repository_id, repository_owner_id, event_name and ref, each \
+                   once",
+    };
+
     /// The issuer that the unverified token claims.
     pub fn issuer(&self) -> &str {
         &self.claims.issuer

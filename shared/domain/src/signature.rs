@@ -90,31 +90,25 @@ impl fmt::Debug for HmacKey {
 #[derive(Debug, Clone)]
 pub struct SecretKeys(Vec<HmacKey>);
 
-/// Why a secret has no usable key. The message reveals nothing of its contents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SecretError {
-    /// Not JSON, or not of the expected form.
-    #[error(r#"expected a secret of the form {{"hmac_key":"<base64>","type":"repo_hmac"}}"#)]
-    Malformed,
-    #[error("expected a key of at least {KEY_BYTES_MIN} bytes")]
-    TooShort,
-}
-
 impl SecretKeys {
+    const MALFORMED: ParseError =
+        ParseError { expected: r#"a secret of the form {"hmac_key":"<base64>","type":"repo_hmac"}"# };
+    const TOO_SHORT: ParseError = ParseError { expected: "a key of at least 16 bytes" };
+
     /// # Errors
-    /// [`SecretError`] if the secret is malformed or its key is too short.
-    pub fn parse(secret: &str) -> Result<Self, SecretError> {
+    /// [`ParseError`] if the secret is malformed or its key is too short. It reveals nothing of the secret.
+    pub fn parse(secret: &str) -> Result<Self, ParseError> {
         #[derive(Deserialize)]
         struct Secret {
             hmac_key: String,
             r#type: String,
         }
-        let secret: Secret = serde_json::from_str(secret).map_err(|_| SecretError::Malformed)?;
+        let secret: Secret = serde_json::from_str(secret).map_err(|_| Self::MALFORMED)?;
         if secret.r#type != "repo_hmac" {
-            return Err(SecretError::Malformed);
+            return Err(Self::MALFORMED);
         }
         let keys = Self::of_text(&secret.hmac_key);
-        if keys.0.is_empty() { Err(SecretError::TooShort) } else { Ok(keys) }
+        if keys.0.is_empty() { Err(Self::TOO_SHORT) } else { Ok(keys) }
     }
 
     /// The keys in the text that a client holds.
@@ -220,7 +214,7 @@ mod tests {
         }
     }
 
-    fn parse(hmac_key: &str) -> Result<SecretKeys, SecretError> {
+    fn parse(hmac_key: &str) -> Result<SecretKeys, ParseError> {
         SecretKeys::parse(&serde_json::json!({ "hmac_key": hmac_key, "type": "repo_hmac" }).to_string())
     }
 
@@ -240,7 +234,7 @@ mod tests {
     #[test]
     fn short_and_malformed_secrets_are_rejected() {
         for short in ["", "c2hvcnQ=", "fifteen-letters"] {
-            assert_eq!(parse(short).unwrap_err(), SecretError::TooShort, "{short}");
+            assert_eq!(parse(short).unwrap_err(), SecretKeys::TOO_SHORT, "{short}");
         }
         // The string decodes to 12 bytes, which are too few for a key. Its own 16 bytes are a key.
         let weak = "abcdefghijklmnop";
@@ -249,7 +243,7 @@ mod tests {
         for malformed in
             ["", "[]", "{}", r#"{"hmac_key":"0123456789abcdef0123"}"#, r#"{"hmac_key":1,"type":"repo_hmac"}"#]
         {
-            assert_eq!(SecretKeys::parse(malformed).unwrap_err(), SecretError::Malformed, "{malformed}");
+            assert_eq!(SecretKeys::parse(malformed).unwrap_err(), SecretKeys::MALFORMED, "{malformed}");
         }
     }
 

@@ -23,7 +23,7 @@ fn token(header: &str, claims: &str) -> String {
     format!("{}.{}.{}", encode(header), encode(claims), encode("signature"))
 }
 
-fn parse(changed: &Value) -> Result<UnverifiedIdToken, IdTokenError> {
+fn parse(changed: &Value) -> Result<UnverifiedIdToken, ParseError> {
     token(r#"{"alg":"RS256","kid":"one","typ":"JWT"}"#, &claims(changed).to_string()).parse()
 }
 
@@ -63,7 +63,7 @@ fn a_token_is_three_parts_of_unpadded_base64url_and_bounded() {
         valid.replace('.', "+."),
         token(r#"{"alg":"RS256","kid":"one"}"#, &long),
     ] {
-        assert_eq!(bad.parse::<UnverifiedIdToken>().unwrap_err(), IdTokenError::Form, "{bad}");
+        assert_eq!(bad.parse::<UnverifiedIdToken>().unwrap_err(), UnverifiedIdToken::FORM, "{bad}");
     }
 }
 
@@ -90,7 +90,7 @@ fn only_rs256_with_a_key_id_and_without_extensions_is_accepted() {
     ] {
         assert_eq!(
             token(header, &claims).parse::<UnverifiedIdToken>().unwrap_err(),
-            IdTokenError::Header,
+            UnverifiedIdToken::HEADER,
             "{header}"
         );
     }
@@ -109,7 +109,7 @@ fn the_audience_is_one_string_with_a_digest() {
         Value::Null,
     ] {
         let error = parse(&json!({ "aud": audience })).unwrap_err();
-        assert_eq!(error, IdTokenError::Audience, "{audience}");
+        assert_eq!(error, UnverifiedIdToken::AUDIENCE, "{audience}");
     }
 }
 
@@ -133,11 +133,11 @@ fn claims_have_one_type_and_occur_once() {
         json!({ "event_name": null }),
         json!({ "ref": 7 }),
     ] {
-        assert_eq!(parse(&changed).unwrap_err(), IdTokenError::Claims, "{changed}");
+        assert_eq!(parse(&changed).unwrap_err(), UnverifiedIdToken::CLAIMS, "{changed}");
     }
     let twice = claims(&json!({})).to_string().replacen('{', r#"{"repository":"evil/kit","#, 1);
     let twice = token(r#"{"alg":"RS256","kid":"one"}"#, &twice);
-    assert_eq!(twice.parse::<UnverifiedIdToken>().unwrap_err(), IdTokenError::Claims);
+    assert_eq!(twice.parse::<UnverifiedIdToken>().unwrap_err(), UnverifiedIdToken::CLAIMS);
     let numbers = parse(&json!({ "repository_id": 7, "repository_owner_id": 3, "nbf": null })).unwrap();
     assert_eq!(numbers.claims.ids, AccountIds { repository: 7, owner: 3 });
 }
