@@ -76,7 +76,7 @@ pub struct Requirement {
 
 impl Requirement {
     /// A description of a valid text, as a noun phrase.
-    pub const EXPECTED: &str =
+    const EXPECTED: &str =
         "a NuGet version range such as [1.0,2.0), or comparators such as >=1.0.0 <2.0.0, up to 1,024 bytes";
 
     /// Adds a requirement: a NuGet range ([`VersionRange`]), or comparators separated by whitespace, such as
@@ -88,7 +88,7 @@ impl Requirement {
     ///
     /// # Errors
     /// [`ParseError`] if `text` is neither, or is longer than 1,024 bytes.
-    pub fn and_range(self, text: &str) -> Result<Self, ParseError> {
+    pub(super) fn and_range(self, text: &str) -> Result<Self, ParseError> {
         let invalid = ParseError { expected: Self::EXPECTED };
         if text.len() > VersionRange::TEXT_BYTES_MAX {
             return Err(invalid);
@@ -117,7 +117,7 @@ impl Requirement {
 
     /// Adds a comparison to `version`.
     #[must_use]
-    pub fn and(self, comparator: Comparator, version: NuGetVersion) -> Self {
+    pub(super) fn and(self, comparator: Comparator, version: NuGetVersion) -> Self {
         self.and_within(comparator.range(version))
     }
 
@@ -131,18 +131,18 @@ impl Requirement {
         Self { bounds, ..self }
     }
 
-    pub(crate) fn is_met_by(&self, version: &NuGetVersion) -> bool {
+    pub(super) fn is_met_by(&self, version: &NuGetVersion) -> bool {
         self.bounds.is_within_bounds(version) && self.patterns.iter().all(|pattern| pattern.matches(version))
     }
 
     /// Whether a floating range such as `1.*-*` asks for prereleases.
-    pub(crate) fn includes_prereleases(&self) -> bool {
+    pub(super) fn includes_prereleases(&self) -> bool {
         self.patterns.iter().any(FloatingPattern::includes_prereleases)
     }
 
     /// Whether `version` is a prerelease of the exclusive upper bound: `[1.0,2.0)` is about versions below 2.0, and
     /// 2.0.0-rc.1 is only below it by the order of versions.
-    pub(crate) fn excludes_release_of(&self, version: &NuGetVersion) -> bool {
+    pub(super) fn excludes_release_of(&self, version: &NuGetVersion) -> bool {
         match &self.bounds.upper {
             Bound::Excluded(upper) => !upper.is_prerelease() && upper.numbers() == version.numbers(),
             Bound::Included(_) | Bound::Unbounded => false,
@@ -150,7 +150,7 @@ impl Requirement {
     }
 
     /// Whether every version meets the requirement, because nothing was added to it.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.bounds == VersionRange::ALL && self.patterns.is_empty()
     }
 }
