@@ -6,7 +6,6 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_types::SdkConfig;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::Results;
-use badgesmith_aws::env::{self, Missing};
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::metrics::Metric;
 use badgesmith_aws::sdk::{self, CallTimeouts};
@@ -16,34 +15,13 @@ use badgesmith_domain::test_result::{TestResult, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use futures_util::future::join_all;
 
+use crate::settings::Settings;
+
 /// A batch retries throttled writes of the history and the slots for 10 s in total. It then calls the event bus once,
 /// and the dead-letter queue once for each poison message, all concurrently. That takes at most 22 s of the function's
 /// 30 s timeout.
 const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_secs(1), call: Duration::from_secs(3) };
-
-/// Where the function finds its resources.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    pub test_results_table: String,
-    /// The URL of the queue for messages that can never succeed.
-    pub results_dead_letter_queue_url: String,
-    pub event_bus_name: String,
-}
-
-impl Settings {
-    /// Reads the function's environment.
-    ///
-    /// # Errors
-    /// [`Missing`] names the variable that is not set.
-    pub fn from_env() -> Result<Self, Missing> {
-        Ok(Self {
-            test_results_table: env::required(env::TEST_RESULTS_TABLE)?,
-            results_dead_letter_queue_url: env::required(env::RESULTS_DEAD_LETTER_QUEUE_URL)?,
-            event_bus_name: env::required(env::EVENT_BUS_NAME)?,
-        })
-    }
-}
 
 /// The function, ready to handle batches.
 #[derive(Debug)]

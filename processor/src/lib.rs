@@ -4,5 +4,7 @@
 //! has already checked that each submission was fresh.
 
 mod app;
+mod settings;
 
-pub use app::{App, Settings};
+pub use app::App;
+pub use settings::Settings;

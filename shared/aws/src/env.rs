@@ -50,16 +50,11 @@ pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 /// A file with the trust anchors for AWS, instead of Amazon's, which are compiled in. Usually unset.
 pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 
-/// A required variable is unset or empty.
-#[derive(Debug, thiserror::Error)]
-#[error("environment variable {0} is unset or empty")]
-pub struct Missing(&'static str);
-
 /// A variable that is missing or invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    #[error(transparent)]
-    Missing(#[from] Missing),
+    #[error("environment variable {0} is unset or empty")]
+    Missing(&'static str),
     #[error("invalid environment variable {name}: expected {expected}")]
     Invalid {
         name: &'static str,
@@ -83,7 +78,7 @@ pub fn optional(name: &str) -> Option<String> {
 }
 
 /// # Errors
-/// [`Missing`] if the variable is unset or empty.
-pub fn required(name: &'static str) -> Result<String, Missing> {
-    optional(name).ok_or(Missing(name))
+/// [`SettingsError::Missing`] if the variable is unset or empty.
+pub fn required(name: &'static str) -> Result<String, SettingsError> {
+    optional(name).ok_or(SettingsError::Missing(name))
 }

@@ -18,7 +18,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
-use crate::env::{self, Missing};
+use crate::env::{self, SettingsError};
 
 pub use error::{AwsError, AwsErrorKind, causes};
 
@@ -31,8 +31,8 @@ const WARM_UP_MAX: Duration = Duration::from_millis(300);
 /// There is no credential chain: the credentials in the environment outlive the sandbox.
 ///
 /// # Errors
-/// [`Missing`] if Lambda's own variables are not set.
-pub fn config_from_env() -> Result<SdkConfig, Missing> {
+/// [`SettingsError::Missing`] if Lambda's own variables are not set.
+pub fn config_from_env() -> Result<SdkConfig, SettingsError> {
     let credentials = Credentials::new(
         env::required(env::AWS_ACCESS_KEY_ID)?,
         env::required(env::AWS_SECRET_ACCESS_KEY)?,
