@@ -22,15 +22,6 @@ pub(crate) struct IssuerKeys {
     clock: Clock,
 }
 
-/// Why the keys were not refreshed.
-#[derive(Debug, thiserror::Error)]
-enum RefreshError {
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    #[error(transparent)]
-    Aws(#[from] AwsError),
-}
-
 impl IssuerKeys {
     pub(crate) fn new(
         config: &SdkConfig,
@@ -56,7 +47,7 @@ impl IssuerKeys {
     }
 
     /// Whether the keys have changed.
-    async fn try_refresh(&self) -> Result<bool, RefreshError> {
+    async fn try_refresh(&self) -> Result<bool, FetchError> {
         let known = self.known().await?;
         let fetch = tokio::time::timeout(FETCH_TIME_MAX, self.documents.fetch(known.as_ref()));
         let timed_out = |_| Err(FetchError::Failed("the fetch timed out after 60 s".to_owned()));

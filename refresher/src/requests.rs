@@ -34,7 +34,9 @@ struct MergedRequest {
 /// receive, SQS moves them to the dead-letter queue.
 pub(crate) async fn run(refresher: &Refresher, batch: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let (requests, mut failed) = merge(batch.records);
-    let handled = requests.into_iter().map(async |MergedRequest { request, message_ids }| {
+    let handled = requests.into_iter().map(async |MergedRequest { mut request, message_ids }| {
+        // The sender's clock may be ahead.
+        request.requested_at = request.requested_at.min(refresher.clock.now());
         match handle(refresher, &request, deadline).await {
             Ok(Disposition::Done) => Vec::new(),
             Ok(Disposition::Retry) => message_ids,
@@ -82,8 +84,7 @@ async fn handle(
     deadline: Timestamp,
 ) -> Result<Disposition, StoreError> {
     let Refresher { packages, clock, .. } = refresher;
-    let PackageRequest { package, reason, requested_at, .. } = request;
-    let requested_at = clock.now().min(*requested_at);
+    let &PackageRequest { ref package, reason, requested_at, .. } = request;
     let leased = match reason {
         Reason::StillRead => {
             packages.note_read(package, requested_at).await?;
@@ -117,10 +118,9 @@ async fn lease_unconfirmed(
     request: &PackageRequest,
 ) -> Result<LeaseOutcome, StoreError> {
     let (Refresher { packages, waiting_line, .. }, now) = (refresher, refresher.clock.now());
-    let package = &request.package;
+    let PackageRequest { package, requested_at, .. } = request;
     if refresher.may_look_up(LookupReason::Requested, package) {
-        let requested_at = now.min(request.requested_at);
-        return packages.lease_or_create(package, request.spelling(), requested_at, now).await;
+        return packages.lease_or_create(package, request.spelling(), *requested_at, now).await;
     }
     if !waiting_line.put(packages, request, now).await? {
         // Its badge stays pending, and the next read requests it again.

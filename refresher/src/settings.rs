@@ -12,9 +12,8 @@ const FRESH_FOR: Duration = Duration::from_mins(15);
 
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The name of the table of packages.
     pub packages_table: String,
-    /// The name of the table that maps organizations and packages to secrets, and has the keys of the issuer.
+    /// The table of secret mappings, feeds and issuers.
     pub secrets_table: String,
     /// The service index of the NuGet feed.
     pub nuget_service_index: Url,

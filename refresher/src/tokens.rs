@@ -68,10 +68,10 @@ impl Tokens {
     /// The token in the secret `secret_id`; `None` when the secret does not exist, or has no token.
     pub(crate) async fn get(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, AwsError> {
         match self.cached(secret_id) {
-            Some(CachedToken { token, read_at }) if read_at.is_recent(now, lifetime(token.as_ref())) => {
-                Ok(token)
+            Some(CachedToken { token: Some(token), read_at }) if read_at.is_recent(now, LIFETIME) => {
+                Ok(Some(token))
             }
-            Some(_) | None => self.read(secret_id, now).await,
+            Some(_) | None => self.reload(secret_id, now).await,
         }
     }
 
@@ -102,7 +102,7 @@ impl Tokens {
         Ok(self.reload(&refused.secret_id, now).await?.filter(is_replacement))
     }
 
-    /// The token in a secret, which is read again unless that was a moment ago.
+    /// The token in a secret, which is read again unless that happened within [`RELOAD_AFTER`].
     async fn reload(&self, secret_id: &str, now: Timestamp) -> Result<Option<Token>, AwsError> {
         match self.cached(secret_id) {
             Some(CachedToken { token, read_at }) if read_at.is_recent(now, RELOAD_AFTER) => Ok(token),
@@ -124,10 +124,6 @@ impl Tokens {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(secret_id.to_owned(), cached);
         Ok(token)
     }
-}
-
-fn lifetime(token: Option<&Token>) -> Duration {
-    if token.is_some() { LIFETIME } else { RELOAD_AFTER }
 }
 
 fn parse(secret_id: &str, value: &str) -> Option<Token> {

@@ -42,7 +42,7 @@ impl WaitingLine {
         if !self.take_place(packages, package, now).await? {
             return Ok(false);
         }
-        let put = packages.wait_in_line(package, request.spelling(), now.min(*requested_at), now).await;
+        let put = packages.wait_in_line(package, request.spelling(), *requested_at, now).await;
         if !matches!(put, Ok(true))
             && let Some(taken) = &mut *self.0.lock().await
         {

@@ -19,7 +19,7 @@ const SLOW: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct CircuitBreaker {
     permits: Semaphore,
-    breaker: StateMachine<ConsecutiveFailures<Constant>, HalfOpen>,
+    state: StateMachine<ConsecutiveFailures<Constant>, HalfOpen>,
     half_open: HalfOpen,
     is_probing: AtomicBool,
 }
@@ -59,9 +59,9 @@ impl CircuitBreaker {
     pub(super) fn new(concurrency_max: usize, open_for: Duration) -> Self {
         let half_open = HalfOpen::default();
         let policy = failure_policy::consecutive_failures(FAILURES, backoff::constant(open_for));
-        let breaker = Config::new().failure_policy(policy).instrument(half_open.clone()).build();
+        let state = Config::new().failure_policy(policy).instrument(half_open.clone()).build();
         let permits = Semaphore::new(concurrency_max);
-        Self { permits, breaker, half_open, is_probing: AtomicBool::new(false) }
+        Self { permits, state, half_open, is_probing: AtomicBool::new(false) }
     }
 
     /// Waits for a permit; `None` while the breaker is open. Half-open, it permits one probe at a time, which closes
@@ -69,7 +69,7 @@ impl CircuitBreaker {
     pub(super) async fn acquire(&self) -> Option<Permit<'_>> {
         // Fails only if the semaphore is closed, and nothing closes it.
         let slot = self.permits.acquire().await.ok()?;
-        if !self.breaker.is_call_permitted() {
+        if !self.state.is_call_permitted() {
             return None;
         }
         let is_probe = self.half_open.0.load(Ordering::SeqCst);
@@ -85,9 +85,9 @@ impl Permit<'_> {
     pub(super) fn complete(mut self, answered: bool) {
         self.is_complete = true;
         if answered {
-            self.breaker.breaker.on_success();
+            self.breaker.state.on_success();
         } else {
-            self.breaker.breaker.on_error();
+            self.breaker.state.on_error();
         }
     }
 }
@@ -95,7 +95,7 @@ impl Permit<'_> {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if !self.is_complete && self.started.elapsed() > SLOW {
-            self.breaker.breaker.on_error();
+            self.breaker.state.on_error();
         }
         if self.is_probe {
             self.breaker.is_probing.store(false, Ordering::SeqCst);

@@ -58,7 +58,7 @@ pub(crate) enum FetchError {
     /// The token is invalid, or lacks a permission. An operator has to fix that.
     #[error("{}", shortened(.0))]
     Refused(String),
-    /// The token or its mapping could not be read.
+    /// DynamoDB or Secrets Manager failed.
     #[error(transparent)]
     Aws(#[from] AwsError),
 }

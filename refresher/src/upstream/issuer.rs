@@ -57,7 +57,6 @@ impl IssuerDocuments {
         if discovery.is_none() && key_set.is_none() {
             return Ok(None);
         }
-        let validator = |document: Document| document.validator;
         let (keys, key_set) = match (key_set, known_keys) {
             (Some(document), _) => (document.json(&key_set_url)?, document.validator),
             (None, Some(known)) => (known.keys.clone(), known.key_set.clone()),
@@ -71,7 +70,7 @@ impl IssuerDocuments {
             keys,
             key_set_url: key_set_url.into(),
             discovery: discovery
-                .map(validator)
+                .map(|document| document.validator)
                 .or_else(|| known.map(|known| known.discovery.clone()))
                 .unwrap_or_default(),
             key_set,

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 #[derive(Debug, Clone)]
 pub struct UpstreamTimeouts {
-    /// The timeout for connecting.
     pub connect: Duration,
-    /// The timeout between two parts of a response.
+    /// Between two parts of a response.
     pub read: Duration,
-    /// The timeout of one attempt, including the whole response.
+    /// Of one attempt, including the whole response.
     pub attempt: Duration,
     /// After this long, no further page of a GitHub package is read, if enough were.
     pub pages: Duration,
