@@ -2,13 +2,13 @@
 
 use badgesmith_api::error_response::{ErrorResponse, ValidationErrors};
 use badgesmith_api::http::{Query, Request, Response};
-use badgesmith_aws::dynamodb::{BranchHistory, HistoryPosition, HistoryQuery, Results};
+use badgesmith_aws::dynamodb::{BranchHistory, HistoryQuery, Results};
 use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
 use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
-use crate::paging::{self, WRONG_CURSOR, parameter, parse_limit};
+use crate::paging::{parameter, parse_cursor, parse_limit, to_cursor, wrong_cursor};
 use crate::respond::{self, CachePolicy};
 
 const LIMIT_DEFAULT: usize = 50;
@@ -34,16 +34,9 @@ pub(crate) async fn page(
 ) -> Result<Response, ErrorResponse> {
     let query = parse(&request.query(), owner, repo)?;
     let page = results.history(&query).await.map_err(respond::unavailable)?;
-    let page = page.ok_or_else(|| {
-        let mut errors = ValidationErrors::default();
-        errors.push("cursor", WRONG_CURSOR);
-        errors
-    })?;
+    let page = page.ok_or_else(wrong_cursor)?;
     let newest = page.results.iter().map(|result| result.run.timestamp.min(now)).max();
-    let body = Page {
-        results: page.results,
-        next_cursor: page.next.map(|position| paging::encode(position.as_str())),
-    };
+    let body = Page { results: page.results, next_cursor: page.next.as_ref().map(to_cursor) };
     Ok(respond::json(request, &body, CachePolicy::TestResults, newest))
 }
 
@@ -61,8 +54,7 @@ fn parse(query: &Query<'_>, owner: &str, repo: &str) -> Result<HistoryQuery, Val
     let from = parameter(query, "from", time, &mut errors);
     let to = parameter(query, "to", time, &mut errors);
     let limit = parameter(query, "limit", parse_limit, &mut errors).unwrap_or(LIMIT_DEFAULT);
-    let after =
-        parameter(query, "cursor", |text| paging::decode(text).map(HistoryPosition::new), &mut errors);
+    let after = parameter(query, "cursor", parse_cursor, &mut errors);
     match (owner, repo) {
         (Some(owner), Some(repo)) if errors.is_empty() => Ok(HistoryQuery {
             repository: Repository { owner, repo },

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use badgesmith_api::error_response::{ErrorResponse, ValidationErrors};
 use badgesmith_api::http::{Request, Response};
-use badgesmith_aws::dynamodb::{Results, SlotPage, SlotPosition};
+use badgesmith_aws::dynamodb::{Results, SlotPage};
 use badgesmith_domain::ids::{Branch, Repository};
 use badgesmith_domain::key::ResultOrder;
 use badgesmith_domain::slots::SlotState;
@@ -12,7 +12,7 @@ use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
-use crate::paging::{self, LIMIT_MAX, WRONG_CURSOR, parameter, parse_limit};
+use crate::paging::{LIMIT_MAX, parameter, parse_cursor, parse_limit, to_cursor, wrong_cursor};
 use crate::respond::{self, CachePolicy};
 
 /// The default limit of the slots of a branch, so that one page usually has all of them.
@@ -51,21 +51,18 @@ pub(crate) async fn page(
     let repo = errors.check("repo", repo.parse());
     let branch: Option<Branch> = parameter(&query, "branch", str::parse, &mut errors);
     let limit = parameter(&query, "limit", parse_limit, &mut errors);
-    let after = parameter(&query, "cursor", |text| paging::decode(text).map(SlotPosition::new), &mut errors);
+    let after = parameter(&query, "cursor", parse_cursor, &mut errors);
     let (Some(owner), Some(repo), true) = (owner, repo, errors.is_empty()) else { return Err(errors.into()) };
     let repository = Repository { owner, repo };
     let limit = limit.unwrap_or(if branch.is_some() { BRANCH_SLOTS_MAX } else { LIMIT_MAX });
     let found = results.slots(&repository, branch.as_ref(), limit, after.as_ref()).await;
-    let Some(found) = found.map_err(respond::unavailable)? else {
-        errors.push("cursor", WRONG_CURSOR);
-        return Err(errors.into());
-    };
+    let found = found.map_err(respond::unavailable)?.ok_or_else(wrong_cursor)?;
     let newest = found.slots.iter().map(|slot| slot.run.timestamp.min(now)).max();
     let mut slots = with_states(&found, after.is_none());
     if branch.is_some() {
         slots.sort_by_cached_key(|slot| Reverse(ResultOrder::of(&slot.result)));
     }
-    let next_cursor = found.next.map(|position| paging::encode(position.as_str()));
+    let next_cursor = found.next.as_ref().map(to_cursor);
     Ok(respond::json(request, &Page { slots, next_cursor }, CachePolicy::TestResults, newest))
 }
 

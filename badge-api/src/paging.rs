@@ -1,14 +1,15 @@
 //! Query parameters of responses that come in pages.
 
-use badgesmith_api::error_response::ValidationErrors;
+use badgesmith_api::error_response::{ErrorResponse, ValidationErrors};
 use badgesmith_api::http::Query;
+use badgesmith_aws::dynamodb::PagePosition;
 use badgesmith_domain::ids::ParseError;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// The maximum number of items on a page.
 pub(crate) const LIMIT_MAX: usize = 200;
-pub(crate) const WRONG_CURSOR: ParseError = ParseError { expected: "the next_cursor of the same query" };
+const WRONG_CURSOR: ParseError = ParseError { expected: "the next_cursor of the same query" };
 
 /// An optional parameter, parsed.
 pub(crate) fn parameter<T>(
@@ -27,13 +28,19 @@ pub(crate) fn parse_limit(text: &str) -> Result<usize, ParseError> {
         .ok_or(ParseError { expected: "an integer from 1 to 200" })
 }
 
-/// The cursor of a position.
-pub(crate) fn encode(position: &str) -> String {
-    URL_SAFE_NO_PAD.encode(position)
+/// The error of a cursor that belongs to another query.
+pub(crate) fn wrong_cursor() -> ErrorResponse {
+    let mut errors = ValidationErrors::default();
+    errors.push("cursor", WRONG_CURSOR);
+    errors.into()
 }
 
-/// The position of a cursor.
-pub(crate) fn decode(cursor: &str) -> Result<String, ParseError> {
+pub(crate) fn to_cursor(position: &PagePosition) -> String {
+    URL_SAFE_NO_PAD.encode(position.as_str())
+}
+
+pub(crate) fn parse_cursor(cursor: &str) -> Result<PagePosition, ParseError> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(WRONG_CURSOR)
+    let position = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    position.map(PagePosition::new).ok_or(WRONG_CURSOR)
 }

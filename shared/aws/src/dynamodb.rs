@@ -5,14 +5,10 @@ mod admin;
 #[cfg(feature = "admin")]
 mod erasure;
 mod feeds;
-#[cfg(feature = "admin")]
-mod feeds_admin;
 mod history;
 mod issuers;
 mod nonces;
 mod owners;
-#[cfg(feature = "admin")]
-mod owners_admin;
 mod package_content;
 mod package_item;
 mod package_leases;
@@ -27,10 +23,10 @@ mod update_expression;
 
 #[cfg(feature = "admin")]
 pub use admin::{TableDescription, describe_table};
-pub use feeds::{Feeds, RegisteredFeed};
 #[cfg(feature = "admin")]
-pub use feeds_admin::Feed;
-pub use history::{BranchHistory, HistoryPage, HistoryPosition, HistoryQuery};
+pub use feeds::Feed;
+pub use feeds::{Feeds, RegisteredFeed};
+pub use history::{BranchHistory, HistoryPage, HistoryQuery};
 pub use issuers::{IssuerRecord, Issuers};
 pub use nonces::{Nonces, Reservation, ReservationOutcome};
 pub use owners::{Owners, PinOutcome};
@@ -43,13 +39,13 @@ pub use registrations::Registrations;
 pub use result_item::LIFETIME as RESULT_LIFETIME;
 pub use results::Results;
 pub use secret_mappings::{FeedAccess, SecretMapping, SecretMappings};
-pub use slots::{SlotPage, SlotPosition};
+pub use slots::SlotPage;
 
 use std::collections::HashMap;
 use std::str::FromStr;
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-
 use badgesmith_domain::timestamp::Timestamp;
 
 use crate::sdk::AwsError;
@@ -85,6 +81,42 @@ const PK: &str = "PK";
 const SK: &str = "SK";
 /// When an item expires, in seconds since the Unix epoch.
 const TTL: &str = "TTL";
+
+/// The position of the last item of a page, opaque to clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PagePosition(String);
+
+impl PagePosition {
+    /// The position from [`PagePosition::as_str`].
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How up to date a read is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Consistency {
+    /// It may miss a write of the last second. It costs half as much.
+    Eventual,
+    /// It has all writes so far.
+    Strong,
+}
+
+/// The item with this key.
+async fn get_item(
+    client: &Client,
+    table: &str,
+    key: Item,
+    consistency: Consistency,
+) -> Result<Option<Item>, AwsError> {
+    let get = client.get_item().table_name(table).set_key(Some(key));
+    let output = get.consistent_read(consistency == Consistency::Strong).send().await;
+    Ok(output.map_err(|error| AwsError::new("dynamodb:GetItem", error))?.item)
+}
 
 /// The key of an item, or the first attributes of a new one.
 fn item_key(partition: &str, sort: &str) -> Item {

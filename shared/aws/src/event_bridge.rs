@@ -15,7 +15,7 @@ use crate::sdk::AwsError;
 /// The source of every event of this service.
 pub const SOURCE: &str = "badgesmith";
 /// A result has been stored; the detail is the [`TestResult`] as JSON.
-pub const TEST_RESULT_RECORDED: &str = "TestResultRecorded";
+const TEST_RESULT_RECORDED: &str = "TestResultRecorded";
 /// A package must be looked up; the detail is a [`PackageRequest`] as JSON.
 pub const PACKAGE_REQUESTED: &str = "PackageRequested";
 /// The maximum number of events in one `PutEvents`:

@@ -11,10 +11,10 @@ use std::fmt;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_types::SdkConfig;
-
-use crate::sdk::AwsError;
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::timestamp::Timestamp;
+
+use crate::sdk::AwsError;
 
 /// The names of a stack's secrets. They begin with a prefix, so that stacks of one account need not share them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,6 @@ impl fmt::Debug for SecretVersion {
 }
 
 impl SecretsManager {
-    /// A client on the shared HTTP client of `config`.
     pub fn new(config: &SdkConfig) -> Self {
         Self { client: Client::new(config) }
     }

@@ -12,11 +12,11 @@ use aws_sdk_sqs::types::{
     MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
 };
 use aws_types::SdkConfig;
-
-use crate::sdk::AwsError;
 use badgesmith_domain::message::ResultMessage;
 use badgesmith_domain::signature::Digest;
 use badgesmith_domain::timestamp::Timestamp;
+
+use crate::sdk::AwsError;
 
 /// The message attribute with the reason why a message is in a dead-letter queue.
 pub(crate) const REASON_ATTRIBUTE: &str = "reason";
@@ -48,8 +48,8 @@ impl Queue {
     pub async fn send_result(&self, message: &ResultMessage, trace: Option<&str>) -> Result<(), AwsError> {
         let body =
             serde_json::to_string(message).map_err(|error| AwsError::unexpected("sqs:SendMessage", error))?;
-        let mut request = self.client.send_message().queue_url(&self.url).message_body(body);
-        request = request.message_group_id(group_id(message));
+        let request = self.client.send_message().queue_url(&self.url).message_body(body);
+        let mut request = request.message_group_id(group_id(message));
         if let Some(value) = trace.and_then(trace_header) {
             let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
             request = request.message_system_attributes(name, value);

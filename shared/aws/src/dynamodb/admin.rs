@@ -1,20 +1,10 @@
-//! Operators check tables, and map secrets to packages.
+//! Calls of operators on any table.
 
 use aws_sdk_dynamodb::Client;
 use aws_types::SdkConfig;
-use badgesmith_domain::key;
-use badgesmith_domain::package::Package;
-use badgesmith_domain::secret_scope::SecretScope;
-use badgesmith_domain::timestamp::Timestamp;
 
-use super::secret_mappings::{SECRET_ID, SecretMappings};
-use super::{item_key, string, text};
+use super::{Item, PK, string};
 use crate::sdk::AwsError;
-
-const PROVIDER: &str = "Provider";
-const ORGANIZATION: &str = "Org";
-const PACKAGE: &str = "Package";
-const CREATED_AT: &str = "CreatedAt";
 
 /// What `DescribeTable` says about a table.
 #[derive(Debug, Clone)]
@@ -44,67 +34,24 @@ pub async fn describe_table(config: &SdkConfig, name: &str) -> Result<TableDescr
     })
 }
 
-impl SecretMappings {
-    /// The name or ARN of the secret of one package, or of all public packages of an organization.
-    ///
-    /// # Errors
-    /// [`AwsError`] when the call failed.
-    pub async fn secret_of(&self, scope: &SecretScope) -> Result<Option<String>, AwsError> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(item_key(&key::secret_partition(scope), key::META)))
-            .consistent_read(true)
+/// All items whose partition key begins with `prefix`, in no order. Reads the whole table.
+pub(super) async fn scan(client: &Client, table: &str, prefix: &str) -> Result<Vec<Item>, AwsError> {
+    let (mut items, mut start) = (Vec::new(), None);
+    loop {
+        let output = client
+            .scan()
+            .table_name(table)
+            .filter_expression("begins_with(#pk, :prefix)")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_values(":prefix", string(prefix))
+            .set_exclusive_start_key(start)
             .send()
             .await
-            .map_err(|error| AwsError::new("dynamodb:GetItem", error))?;
-        Ok(output.item.and_then(|item| text(&item, SECRET_ID).map(str::to_owned)))
-    }
-
-    /// Maps a secret to one package, or to all public packages of an organization.
-    ///
-    /// # Errors
-    /// [`AwsError`] when the call failed. It may have taken effect all the same.
-    pub async fn put(&self, scope: &SecretScope, secret_id: &str, now: Timestamp) -> Result<(), AwsError> {
-        let (provider, organization, package) = match scope {
-            SecretScope::Organization(organization, package_type) => {
-                (package_type.provider(), organization.as_str(), "*")
-            }
-            SecretScope::Package(package @ Package::GitHub(organization, ..)) => {
-                (package.provider(), organization.as_str(), package.name().as_str())
-            }
-            SecretScope::Package(package @ Package::NuGet(feed, name)) => {
-                (package.provider(), feed.as_ref().map_or("-", |feed| feed.as_str()), name.as_str())
-            }
-        };
-        self.client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item_key(&key::secret_partition(scope), key::META)))
-            .item(SECRET_ID, string(secret_id))
-            .item(PROVIDER, string(provider.as_str()))
-            .item(ORGANIZATION, string(organization))
-            .item(PACKAGE, string(package))
-            .item(CREATED_AT, string(now.to_string()))
-            .send()
-            .await
-            .map_err(|error| AwsError::new("dynamodb:PutItem", error))?;
-        Ok(())
-    }
-
-    /// Deletes a mapping.
-    ///
-    /// # Errors
-    /// [`AwsError`] when the call failed. It may have taken effect all the same.
-    pub async fn delete(&self, scope: &SecretScope) -> Result<(), AwsError> {
-        self.client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(item_key(&key::secret_partition(scope), key::META)))
-            .send()
-            .await
-            .map_err(|error| AwsError::new("dynamodb:DeleteItem", error))?;
-        Ok(())
+            .map_err(|error| AwsError::new("dynamodb:Scan", error))?;
+        items.extend(output.items.unwrap_or_default());
+        start = output.last_evaluated_key;
+        if start.is_none() {
+            return Ok(items);
+        }
     }
 }

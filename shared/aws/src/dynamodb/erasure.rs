@@ -11,13 +11,10 @@ use badgesmith_domain::test_result::TestResult;
 use tokio::time::Instant;
 
 use super::result_item::{self, ORDER};
-use super::results::{Results, ThrottleBackoff};
-use super::slots::SlotPosition;
-use super::{Item, PK, SK, StoreError, item_key, string};
+use super::results::{BATCH_WRITES_MAX, Results, ThrottleBackoff};
+use super::{Item, PK, PagePosition, SK, StoreError, item_key, string};
 use crate::sdk::{AwsError, AwsErrorKind};
 
-/// The maximum of `BatchWriteItem`.
-const BATCH: usize = 25;
 const SLOTS_PAGE: usize = 100;
 /// How long the writes of a batch are retried while DynamoDB throttles them.
 const THROTTLE_RETRY_MAX: Duration = Duration::from_mins(1);
@@ -49,7 +46,7 @@ impl Results {
             let mut start = None;
             loop {
                 let (keys, next) = self.keys(&partition, &prefix, start).await?;
-                for batch in keys.chunks(BATCH) {
+                for batch in keys.chunks(BATCH_WRITES_MAX) {
                     self.delete(batch).await?;
                     erased += batch.len();
                     progress(erased);
@@ -68,7 +65,7 @@ impl Results {
     /// # Errors
     /// [`StoreError`] when a call failed or an item is corrupt. Some slots may be moved; calling again moves the rest.
     pub async fn move_slots(&self, from: &Repository, to: &Repository) -> Result<usize, StoreError> {
-        let (mut moved, mut position) = (0, None::<SlotPosition>);
+        let (mut moved, mut position) = (0, None::<PagePosition>);
         loop {
             let page = self.slots(from, None, SLOTS_PAGE, position.as_ref()).await?;
             let Some(page) = page else { return Ok(moved) };
@@ -149,7 +146,7 @@ impl Results {
         Ok((output.items.unwrap_or_default(), output.last_evaluated_key))
     }
 
-    /// Deletes at most [`BATCH`] items by their keys.
+    /// Deletes at most [`BATCH_WRITES_MAX`] items by their keys.
     async fn delete(&self, keys: &[Item]) -> Result<(), AwsError> {
         let mut throttle = ThrottleBackoff::new(Instant::now() + THROTTLE_RETRY_MAX);
         let delete = |key: &Item| {

@@ -1,5 +1,11 @@
 //! The NuGet feeds that operators registered, in the table of secret mappings.
 
+#[cfg(feature = "admin")]
+mod admin;
+
+#[cfg(feature = "admin")]
+pub use admin::Feed;
+
 use aws_sdk_dynamodb::Client;
 use aws_types::SdkConfig;
 use badgesmith_domain::key;
@@ -7,14 +13,14 @@ use badgesmith_domain::package::FeedName;
 use badgesmith_domain::timestamp::Timestamp;
 
 use super::secret_mappings::SECRET_ID;
-use super::{is_expired, item_key};
+use super::{Consistency, get_item, is_expired, item_key};
 use crate::sdk::AwsError;
 
 /// The feeds in the table of secret mappings.
 #[derive(Debug, Clone)]
 pub struct Feeds {
-    pub(super) client: Client,
-    pub(super) table: String,
+    client: Client,
+    table: String,
 }
 
 /// A feed, as far as badges depend on it.
@@ -34,15 +40,9 @@ impl Feeds {
     /// # Errors
     /// [`AwsError`] when DynamoDB fails.
     pub async fn find(&self, feed: &FeedName, now: Timestamp) -> Result<Option<RegisteredFeed>, AwsError> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(item_key(&key::feed_partition(feed), key::META)))
-            .send()
-            .await
-            .map_err(|error| AwsError::new("dynamodb:GetItem", error))?;
-        let item = output.item.filter(|item| !is_expired(item, now));
+        let key = item_key(&key::feed_partition(feed), key::META);
+        let item = get_item(&self.client, &self.table, key, Consistency::Eventual).await?;
+        let item = item.filter(|item| !is_expired(item, now));
         Ok(item.map(|item| RegisteredFeed { needs_credentials: item.contains_key(SECRET_ID) }))
     }
 }

@@ -6,7 +6,7 @@ use badgesmith_domain::test_result::TestResult;
 use badgesmith_domain::timestamp::Timestamp;
 
 use super::results::Results;
-use super::{Item, PK, SK, StoreError, item_key, result_item, string};
+use super::{Item, PK, PagePosition, SK, StoreError, item_key, result_item, string};
 use crate::sdk::AwsError;
 
 /// A query of a repository's history.
@@ -20,7 +20,7 @@ pub struct HistoryQuery {
     /// The maximum number of results on a page.
     pub limit: usize,
     /// The end of the previous page.
-    pub after: Option<HistoryPosition>,
+    pub after: Option<PagePosition>,
 }
 
 /// The results of one branch, from a time (inclusive) to a time (exclusive).
@@ -31,27 +31,12 @@ pub struct BranchHistory {
     pub to: Option<Timestamp>,
 }
 
-/// The position of the last result of a page, opaque to clients.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HistoryPosition(String);
-
-impl HistoryPosition {
-    /// The position from [`HistoryPosition::as_str`].
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// One page of results, and the position of the next.
 #[derive(Debug)]
 pub struct HistoryPage {
     pub results: Vec<TestResult>,
     /// `None` on the last page.
-    pub next: Option<HistoryPosition>,
+    pub next: Option<PagePosition>,
 }
 
 impl Results {
@@ -168,7 +153,7 @@ impl KeyRange {
 
 /// The key ranges that together hold the results of `query`; `None` if its position is not in all of them.
 fn ranges(query: &HistoryQuery) -> Option<Vec<KeyRange>> {
-    let after = query.after.as_ref().map(HistoryPosition::as_str);
+    let after = query.after.as_ref().map(PagePosition::as_str);
     let Some(BranchHistory { branch, from, to }) = &query.branch else {
         let range = query.platform.map_or(ResultRange::All, ResultRange::Platform);
         return Some(vec![KeyRange::new(range.range(), after.map(str::to_owned))?]);
@@ -191,9 +176,9 @@ fn ranges(query: &HistoryQuery) -> Option<Vec<KeyRange>> {
 
 /// The position of `last`. It is an order if the query has a branch, since the sort keys of different platforms
 /// have different prefixes. Otherwise it is a sort key.
-fn position_of(query: &HistoryQuery, last: &TestResult) -> HistoryPosition {
+fn position_of(query: &HistoryQuery, last: &TestResult) -> PagePosition {
     let order = ResultOrder::of(last);
-    HistoryPosition(match query.branch {
+    PagePosition(match query.branch {
         Some(_) => order.to_string(),
         None => key::result_sort(last.run.platform, &last.run.branch, &order),
     })

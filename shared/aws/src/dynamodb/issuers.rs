@@ -1,7 +1,6 @@
 //! The public keys of issuers of ID tokens, in the table of registrations.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
 use aws_types::SdkConfig;
 use badgesmith_domain::issuer::{Issuer, KeySet};
 use badgesmith_domain::key;
@@ -10,7 +9,7 @@ use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Item, StoreError, corrupt, item_key, required, string};
+use super::{Consistency, Item, StoreError, corrupt, get_item, item_key, required, string};
 use crate::sdk::AwsError;
 
 /// The keys, as a JSON Web Key Set.
@@ -50,7 +49,7 @@ impl Issuers {
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or the item is corrupt.
     pub async fn keys(&self, issuer: &Issuer) -> Result<Option<KeySet>, StoreError> {
-        let item = self.read(issuer, |get| get).await?;
+        let item = self.read(issuer, Consistency::Eventual).await?;
         item.map(|item| json(&item, KEYS)).transpose()
     }
 
@@ -59,7 +58,7 @@ impl Issuers {
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or the item is corrupt.
     pub async fn find(&self, issuer: &Issuer) -> Result<Option<IssuerRecord>, StoreError> {
-        let item = self.read(issuer, |get| get.consistent_read(true)).await?;
+        let item = self.read(issuer, Consistency::Strong).await?;
         item.map(|item| to_record(&item)).transpose()
     }
 
@@ -78,15 +77,9 @@ impl Issuers {
         Ok(())
     }
 
-    async fn read(
-        &self,
-        issuer: &Issuer,
-        adjust: fn(GetItemFluentBuilder) -> GetItemFluentBuilder,
-    ) -> Result<Option<Item>, AwsError> {
+    async fn read(&self, issuer: &Issuer, consistency: Consistency) -> Result<Option<Item>, AwsError> {
         let key = item_key(&key::issuer_partition(issuer), key::META);
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key));
-        let output = adjust(get).send().await.map_err(|error| AwsError::new("dynamodb:GetItem", error))?;
-        Ok(output.item)
+        get_item(&self.client, &self.table, key, consistency).await
     }
 }
 

@@ -1,6 +1,9 @@
 //! The owners of repositories that submit results with ID tokens: the id of each, and how many repositories it has
 //! registered today.
 
+#[cfg(feature = "admin")]
+mod admin;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -13,7 +16,7 @@ use badgesmith_domain::timestamp::Timestamp;
 use super::{Item, item_key, number, string, text};
 use crate::sdk::AwsError;
 
-pub(super) const OWNER_ID: &str = "OwnerId";
+const OWNER_ID: &str = "OwnerId";
 const CREATED_AT: &str = "CreatedAt";
 /// The day in UTC of the last registration, `2025-01-15`.
 const DAY: &str = "Day";
@@ -28,8 +31,8 @@ const TRIES: usize = 4;
 /// The owners in the table of registrations.
 #[derive(Debug, Clone)]
 pub struct Owners {
-    pub(super) client: Client,
-    pub(super) table: String,
+    client: Client,
+    table: String,
 }
 
 /// The outcome of [`Owners::pin`] and [`Owners::count_repository`].

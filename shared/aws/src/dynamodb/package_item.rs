@@ -8,7 +8,7 @@ use badgesmith_domain::package::Package;
 use badgesmith_domain::package_record::{Known, PackageRecord, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
 
-use super::{Item, StoreError, TTL, integer, number, string, text};
+use super::{Item, StoreError, TTL, corrupt, integer, number, required, string, text};
 
 /// The keys of the index of due packages. An item without them is not on the schedule.
 pub(super) const DUE_PK: &str = "GSI1PK";
@@ -54,7 +54,7 @@ pub(super) fn to_record(package: &Package, item: &Item) -> Result<PackageRecord,
     let version = |name| {
         let Some(text) = text(item, name) else { return Ok(None) };
         let version = package.provider().scheme().parse_stored(text);
-        version.map(Some).ok_or_else(|| StoreError::corrupt(item, format!("invalid version in {name}")))
+        version.map(Some).ok_or_else(|| corrupt(item, name))
     };
     let state = match text(item, STATE) {
         Some(UNCONFIRMED) => PackageState::Unconfirmed,
@@ -62,8 +62,8 @@ pub(super) fn to_record(package: &Package, item: &Item) -> Result<PackageRecord,
         Some(KNOWN) => PackageState::Known(Known {
             latest_stable: version(LATEST_STABLE)?,
             latest_prerelease: version(LATEST_PRERELEASE)?,
-            fetched_at: timestamp(item, FETCHED_AT)?,
-            changed_at: timestamp(item, CHANGED_AT)?,
+            fetched_at: required(item, FETCHED_AT)?,
+            changed_at: required(item, CHANGED_AT)?,
             consecutive_not_found: count(item, CONSECUTIVE_NOT_FOUND),
             private: item.get(PRIVATE).and_then(|value| value.as_bool().ok()).copied().unwrap_or_default(),
             is_scheduled: item.contains_key(DUE_PK),
@@ -72,8 +72,8 @@ pub(super) fn to_record(package: &Package, item: &Item) -> Result<PackageRecord,
     };
     Ok(PackageRecord {
         state,
-        refresh_after: timestamp(item, REFRESH_AFTER)?,
-        last_requested_at: timestamp(item, LAST_REQUESTED_AT)?,
+        refresh_after: required(item, REFRESH_AFTER)?,
+        last_requested_at: required(item, LAST_REQUESTED_AT)?,
         failures: count(item, FAILURES),
     })
 }
@@ -125,11 +125,6 @@ fn known_attributes(known: &Known) -> Item {
 
 fn count(item: &Item, name: &str) -> u32 {
     integer(item, name).and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
-}
-
-pub(super) fn timestamp(item: &Item, name: &str) -> Result<Timestamp, StoreError> {
-    let timestamp = text(item, name).and_then(|text| text.parse().ok());
-    timestamp.ok_or_else(|| StoreError::corrupt(item, format!("no timestamp in {name}")))
 }
 
 #[cfg(test)]

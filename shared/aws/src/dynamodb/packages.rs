@@ -10,8 +10,8 @@ use badgesmith_domain::timestamp::Timestamp;
 use badgesmith_domain::version::Versions;
 
 use super::package_content::{to_validators, to_versions};
-use super::package_item::{DUE_PK, DUE_SK, UNCONFIRMED_LIFETIME, item_key, timestamp, to_record};
-use super::{Item, PK, SK, StoreError, is_expired, string, text};
+use super::package_item::{DUE_PK, DUE_SK, UNCONFIRMED_LIFETIME, item_key, to_record};
+use super::{Consistency, Item, PK, SK, StoreError, get_item, is_expired, required, string, text};
 use crate::sdk::AwsError;
 
 const DUE_INDEX: &str = "GSI1";
@@ -45,7 +45,6 @@ pub struct DuePage {
 pub struct DuePosition(Item);
 
 impl Packages {
-    /// The table named `table`.
     pub fn new(config: &SdkConfig, table: String) -> Self {
         Self { client: Client::new(config), table }
     }
@@ -55,15 +54,8 @@ impl Packages {
     /// # Errors
     /// [`StoreError`] when DynamoDB fails, or the item is corrupt.
     pub async fn find(&self, package: &Package, now: Timestamp) -> Result<Option<PackageRecord>, StoreError> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(item_key(package, key::META)))
-            .send()
-            .await
-            .map_err(|error| AwsError::new("dynamodb:GetItem", error))?;
-        match output.item {
+        let key = item_key(package, key::META);
+        match get_item(&self.client, &self.table, key, Consistency::Eventual).await? {
             Some(item) if !is_expired(&item, now) => to_record(package, &item).map(Some),
             Some(_) | None => Ok(None),
         }
@@ -136,43 +128,33 @@ impl Packages {
     }
 
     /// The validators to make the next requests upstream conditional with. None if there are none, or if they are
-    /// corrupt: the next refresh then reads and writes everything.
+    /// corrupt: the next refresh then reads and writes everything. The read is strongly consistent, because the holder
+    /// of a lease decides by it what to write.
     ///
     /// # Errors
     /// [`StoreError`] when DynamoDB fails.
     pub async fn validators(&self, package: &Package) -> Result<Validators, StoreError> {
-        let item = self.content_item(package, key::UPSTREAM).await?;
+        let key = item_key(package, key::UPSTREAM);
+        let item = get_item(&self.client, &self.table, key, Consistency::Strong).await?;
         Ok(item.and_then(|item| unless_corrupt(package, to_validators(&item))).unwrap_or_default())
     }
 
-    /// The stored versions of a package; `None` when there are none, or when they are corrupt.
+    /// The stored versions of a package; `None` when there are none, or when they are corrupt. The read is strongly
+    /// consistent, like that of the validators.
     ///
     /// # Errors
     /// [`StoreError`] when DynamoDB fails.
     pub async fn versions(&self, package: &Package) -> Result<Option<Versions>, StoreError> {
-        let item = self.content_item(package, key::VERSIONS).await?;
+        let key = item_key(package, key::VERSIONS);
+        let item = get_item(&self.client, &self.table, key, Consistency::Strong).await?;
         Ok(item.and_then(|item| unless_corrupt(package, to_versions(package.provider().scheme(), &item))))
-    }
-
-    async fn content_item(&self, package: &Package, sort: &str) -> Result<Option<Item>, StoreError> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(item_key(package, sort)))
-            // The holder of a lease decides by it what to write, so it must be the newest.
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("dynamodb:GetItem", error))?;
-        Ok(output.item)
     }
 }
 
 fn to_due_package(item: &Item) -> Result<DuePackage, StoreError> {
     let package = text(item, PK).and_then(key::package_of);
     let package = package.ok_or_else(|| StoreError::corrupt(item, "the partition key names no package"))?;
-    Ok(DuePackage { package, since: timestamp(item, DUE_SK)? })
+    Ok(DuePackage { package, since: required(item, DUE_SK)? })
 }
 
 fn unless_corrupt<T>(package: &Package, content: Result<T, StoreError>) -> Option<T> {

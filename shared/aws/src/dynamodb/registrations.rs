@@ -9,7 +9,6 @@ mod keyless;
 pub use admin::RegistrationRecord;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_types::SdkConfig;
 use badgesmith_domain::ids::Repository;
@@ -18,7 +17,7 @@ use badgesmith_domain::registration::Registration;
 use uuid::Uuid;
 
 use self::item::{to_item, to_registration};
-use super::{PK, StoreError, item_key, string};
+use super::{Consistency, Item, PK, StoreError, get_item, item_key, string};
 use crate::sdk::AwsError;
 
 /// Random, new with each write. A write that expects another one changes nothing.
@@ -42,14 +41,17 @@ impl Registrations {
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or the item is corrupt.
     pub async fn get(&self, repository: &Repository) -> Result<Option<Registration>, StoreError> {
-        let output = self.get_item(repository).send().await;
-        let output = output.map_err(|error| AwsError::new("dynamodb:GetItem", error))?;
-        output.item.map(|item| to_registration(&item)).transpose()
+        let item = self.read(repository, Consistency::Eventual).await?;
+        item.map(|item| to_registration(&item)).transpose()
     }
 
-    fn get_item(&self, repository: &Repository) -> GetItemFluentBuilder {
+    async fn read(
+        &self,
+        repository: &Repository,
+        consistency: Consistency,
+    ) -> Result<Option<Item>, AwsError> {
         let key = item_key(&key::registration_partition(repository), key::META);
-        self.client.get_item().table_name(&self.table).set_key(Some(key))
+        get_item(&self.client, &self.table, key, consistency).await
     }
 
     /// Stores a registration in place of the one with the revision `replaced`. `false` if that has changed in the

@@ -17,7 +17,7 @@ use crate::sdk::{AwsError, AwsErrorKind};
 
 /// The maximum number of writes in one `BatchWriteItem`:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
-const BATCH_WRITES_MAX: usize = 25;
+pub(super) const BATCH_WRITES_MAX: usize = 25;
 /// How long throttled writes are retried before they are left to SQS. A throttled partition still accepts what it
 /// can, while a failed message uses up one of its receives and stays invisible for minutes.
 const THROTTLE_RETRY_MAX: Duration = Duration::from_secs(10);

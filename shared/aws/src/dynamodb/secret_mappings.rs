@@ -1,5 +1,8 @@
 //! The table that maps packages to the secrets with their tokens.
 
+#[cfg(feature = "admin")]
+mod admin;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_types::SdkConfig;
@@ -19,8 +22,8 @@ pub(super) const ADDRESS: &str = "Address";
 /// The table of secret mappings. It holds the names of secrets, never their values.
 #[derive(Debug, Clone)]
 pub struct SecretMappings {
-    pub(super) client: Client,
-    pub(super) table: String,
+    client: Client,
+    table: String,
 }
 
 /// The secret that grants access to a package.

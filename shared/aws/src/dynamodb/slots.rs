@@ -13,30 +13,15 @@ use tokio::time::Instant;
 
 use super::result_item::{self, BRANCH_PK, ORDER};
 use super::results::{Results, ThrottleBackoff};
-use super::{PK, SK, StoreError, item_key, string};
+use super::{PK, PagePosition, SK, StoreError, item_key, string};
 use crate::sdk::{AwsError, AwsErrorKind};
-
-/// The position of the last slot of a page, opaque to clients.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SlotPosition(String);
-
-impl SlotPosition {
-    /// The position from [`SlotPosition::as_str`].
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// One page of slots, and the position of the next.
 #[derive(Debug, Default)]
 pub struct SlotPage {
     pub slots: Vec<TestResult>,
     /// `None` on the last page.
-    pub next: Option<SlotPosition>,
+    pub next: Option<PagePosition>,
 }
 
 /// The index of slots by branch, newest first when it is read backwards.
@@ -124,7 +109,7 @@ impl Results {
         repository: &Repository,
         branch: Option<&Branch>,
         limit: usize,
-        after: Option<&SlotPosition>,
+        after: Option<&PagePosition>,
     ) -> Result<Option<SlotPage>, StoreError> {
         let partition = key::slots_partition(repository);
         let prefix = branch.map(key::slot_prefix).unwrap_or_default();
@@ -156,7 +141,7 @@ impl Results {
         let has_more = slots.len() > limit || output.last_evaluated_key.is_some();
         slots.truncate(limit);
         let last = slots.last().filter(|_| has_more);
-        let next = last.map(|last| SlotPosition(result_item::slot_key(last).1));
+        let next = last.map(|last| PagePosition(result_item::slot_key(last).1));
         Ok(Some(SlotPage { slots, next }))
     }
 

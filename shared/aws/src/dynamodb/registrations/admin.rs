@@ -5,7 +5,8 @@ use badgesmith_domain::key;
 use badgesmith_domain::registration::Registration;
 
 use super::{REVISION, Registrations, to_registration};
-use crate::dynamodb::{PK, StoreError, corrupt, required, string, text};
+use crate::dynamodb::admin::scan;
+use crate::dynamodb::{Consistency, Item, PK, StoreError, corrupt, required, text};
 use crate::sdk::AwsError;
 
 /// A registration as it is stored, for an update that overwrites no other one.
@@ -21,9 +22,7 @@ impl Registrations {
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or the item is corrupt.
     pub async fn find(&self, repository: &Repository) -> Result<Option<RegistrationRecord>, StoreError> {
-        let output = self.get_item(repository).consistent_read(true).send().await;
-        let output = output.map_err(|error| AwsError::new("dynamodb:GetItem", error))?;
-        let Some(item) = output.item else { return Ok(None) };
+        let Some(item) = self.read(repository, Consistency::Strong).await? else { return Ok(None) };
         Ok(Some(RegistrationRecord {
             registration: to_registration(&item)?,
             revision: required(&item, REVISION)?,
@@ -50,28 +49,11 @@ impl Registrations {
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or an item is corrupt.
     pub async fn list(&self) -> Result<Vec<(Repository, Registration)>, StoreError> {
-        let (mut registrations, mut start) = (Vec::new(), None);
-        loop {
-            let output = self
-                .client
-                .scan()
-                .table_name(&self.table)
-                .filter_expression("begins_with(#pk, :prefix)")
-                .expression_attribute_names("#pk", PK)
-                .expression_attribute_values(":prefix", string(key::REGISTRATION_PREFIX))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| AwsError::new("dynamodb:Scan", error))?;
-            for item in output.items() {
-                let repository = text(item, PK).and_then(key::registered_repository);
-                let repository = repository.ok_or_else(|| corrupt(item, PK))?;
-                registrations.push((repository, to_registration(item)?));
-            }
-            start = output.last_evaluated_key;
-            if start.is_none() {
-                return Ok(registrations);
-            }
-        }
+        let items = scan(&self.client, &self.table, key::REGISTRATION_PREFIX).await?;
+        let parse = |item: &Item| {
+            let repository = text(item, PK).and_then(key::registered_repository);
+            Ok((repository.ok_or_else(|| corrupt(item, PK))?, to_registration(item)?))
+        };
+        items.iter().map(parse).collect()
     }
 }

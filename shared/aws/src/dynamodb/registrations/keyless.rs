@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::item::{KEYLESS, OWNER_ID, REPOSITORY_ID, to_registration};
 use super::{REVISION, Registrations};
 use crate::dynamodb::update_expression::UpdateExpression;
-use crate::dynamodb::{StoreError, item_key, string};
+use crate::dynamodb::{Consistency, StoreError, item_key, string};
 use crate::sdk::AwsError;
 
 impl Registrations {
@@ -19,9 +19,8 @@ impl Registrations {
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or the item is corrupt.
     pub async fn latest(&self, repository: &Repository) -> Result<Option<Registration>, StoreError> {
-        let output = self.get_item(repository).consistent_read(true).send().await;
-        let output = output.map_err(|error| AwsError::new("dynamodb:GetItem", error))?;
-        output.item.map(|item| to_registration(&item)).transpose()
+        let item = self.read(repository, Consistency::Strong).await?;
+        item.map(|item| to_registration(&item)).transpose()
     }
 
     /// Registers a repository. `false` if it is registered, or was removed.

@@ -4,8 +4,10 @@ use badgesmith_domain::key;
 use badgesmith_domain::package::{FeedName, Package};
 use badgesmith_domain::timestamp::Timestamp;
 
-use super::secret_mappings::{ADDRESS, SECRET_ID};
-use super::{Feeds, Item, PK, item_key, string, text};
+use super::Feeds;
+use crate::dynamodb::admin::scan;
+use crate::dynamodb::secret_mappings::{ADDRESS, SECRET_ID};
+use crate::dynamodb::{Item, PK, item_key, string, text};
 use crate::sdk::AwsError;
 
 const CREATED_AT: &str = "CreatedAt";
@@ -39,7 +41,7 @@ impl Feeds {
     /// # Errors
     /// [`AwsError`] when a call failed.
     pub async fn list(&self) -> Result<Vec<Feed>, AwsError> {
-        let items = self.scan(key::FEED_PREFIX).await?;
+        let items = scan(&self.client, &self.table, key::FEED_PREFIX).await?;
         let mut feeds: Vec<_> = items.iter().filter_map(to_feed).collect();
         feeds.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(feeds)
@@ -51,7 +53,7 @@ impl Feeds {
     /// [`AwsError`] when a call failed. Others may have taken effect all the same.
     pub async fn delete(&self, feed: &FeedName) -> Result<(), AwsError> {
         // The feed last, so that the command can be repeated after a failure.
-        for item in self.scan(&key::feed_secrets_prefix(feed)).await? {
+        for item in scan(&self.client, &self.table, &key::feed_secrets_prefix(feed)).await? {
             if let Some(partition) = text(&item, PK) {
                 self.delete_item(partition).await?;
             }
@@ -64,33 +66,11 @@ impl Feeds {
     /// # Errors
     /// [`AwsError`] when a call failed.
     pub async fn allowed(&self, feed: &FeedName) -> Result<Vec<Package>, AwsError> {
-        let items = self.scan(&key::feed_secrets_prefix(feed)).await?;
+        let items = scan(&self.client, &self.table, &key::feed_secrets_prefix(feed)).await?;
         let mut packages: Vec<_> =
             items.iter().filter_map(|item| key::package_of_secret(text(item, PK)?)).collect();
         packages.sort();
         Ok(packages)
-    }
-
-    /// The items whose partition key begins with `prefix`. The table has some hundreds.
-    async fn scan(&self, prefix: &str) -> Result<Vec<Item>, AwsError> {
-        let mut items = Vec::new();
-        let mut from = None;
-        loop {
-            let output = self
-                .client
-                .scan()
-                .table_name(&self.table)
-                .set_exclusive_start_key(from)
-                .send()
-                .await
-                .map_err(|error| AwsError::new("dynamodb:Scan", error))?;
-            let page = output.items.unwrap_or_default().into_iter();
-            items.extend(page.filter(|item| text(item, PK).is_some_and(|key| key.starts_with(prefix))));
-            from = output.last_evaluated_key;
-            if from.is_none() {
-                return Ok(items);
-            }
-        }
     }
 
     async fn delete_item(&self, partition: &str) -> Result<(), AwsError> {

@@ -3,9 +3,8 @@
 use badgesmith_domain::ids::Owner;
 use badgesmith_domain::key;
 
-use super::owners::OWNER_ID;
-use super::{Owners, item_key, optional};
-use crate::dynamodb::StoreError;
+use super::{OWNER_ID, Owners};
+use crate::dynamodb::{Consistency, StoreError, get_item, item_key, optional};
 use crate::sdk::AwsError;
 
 impl Owners {
@@ -14,16 +13,9 @@ impl Owners {
     /// # Errors
     /// [`StoreError`] if DynamoDB fails or the item is corrupt.
     pub async fn id(&self, owner: &Owner) -> Result<Option<u64>, StoreError> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(item_key(&key::owner_partition(owner), key::META)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("dynamodb:GetItem", error))?;
-        output.item.map_or(Ok(None), |item| optional(&item, OWNER_ID))
+        let key = item_key(&key::owner_partition(owner), key::META);
+        let item = get_item(&self.client, &self.table, key, Consistency::Strong).await?;
+        item.map_or(Ok(None), |item| optional(&item, OWNER_ID))
     }
 
     /// Deletes the item of an owner, so that the next ID token sets another id.
