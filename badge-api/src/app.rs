@@ -9,7 +9,6 @@ use badgesmith_api::http::{Request, Response};
 use badgesmith_api::route::{ReadRoute, Route};
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::{Feeds, Packages, Results};
-use badgesmith_aws::env::{self, SettingsError};
 use badgesmith_aws::event_bridge::EventBus;
 use badgesmith_aws::sdk::{self, CallTimeouts};
 use badgesmith_domain::service_url::ServiceUrl;
@@ -17,52 +16,15 @@ use http::{Method, StatusCode, header};
 use serde_json::json;
 
 use crate::feed_reader::FeedReader;
-use crate::package_badge;
 use crate::package_reader::PackageReader;
 use crate::pages::{self, Readers};
-use crate::respond;
+use crate::settings::Settings;
 use crate::slot_reader::SlotReader;
-use crate::test_badge;
-use crate::{history, latest};
+use crate::{history, latest, package_badge, respond, test_badge};
 
 /// GitHub's image proxy allows 4 s for the whole chain, cold start included; a badge waits 1.5 s at most.
 const CALL_TIMEOUTS: CallTimeouts =
     CallTimeouts { attempt: Duration::from_millis(700), call: Duration::from_millis(1500) };
-
-/// Where the function finds its resources.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    pub test_results_table: String,
-    pub packages_table: String,
-    /// The name of the table with the feeds.
-    pub secrets_table: String,
-    pub event_bus_name: String,
-    /// How long the first badge of a package may wait for its lookup.
-    pub first_lookup_wait: Duration,
-    /// The public URL of the service; `None` for the host that the CDN reports.
-    pub public_url: Option<ServiceUrl>,
-}
-
-impl Settings {
-    /// Most lookups take less than a second. GitHub's image proxy gives the whole chain 4 s.
-    pub const FIRST_LOOKUP_WAIT: Duration = Duration::from_millis(1200);
-
-    /// Reads the function's environment.
-    ///
-    /// # Errors
-    /// [`SettingsError`] names the variable that is missing or invalid.
-    pub fn from_env() -> Result<Self, SettingsError> {
-        let public_url = env::optional(env::PUBLIC_URL).map(|url| url.parse()).transpose();
-        Ok(Self {
-            test_results_table: env::required(env::TEST_RESULTS_TABLE)?,
-            packages_table: env::required(env::PACKAGES_TABLE)?,
-            secrets_table: env::required(env::SECRETS_TABLE)?,
-            event_bus_name: env::required(env::EVENT_BUS_NAME)?,
-            first_lookup_wait: Self::FIRST_LOOKUP_WAIT,
-            public_url: public_url.map_err(SettingsError::invalid(env::PUBLIC_URL))?,
-        })
-    }
-}
 
 /// The function, ready to answer requests.
 #[derive(Debug)]
@@ -70,7 +32,6 @@ pub struct App {
     results: Results,
     slots: SlotReader,
     packages: PackageReader,
-    feeds: FeedReader,
     public_url: Option<ServiceUrl>,
     clock: Clock,
 }
@@ -81,12 +42,18 @@ impl App {
         let config = CALL_TIMEOUTS.apply_to(config);
         let results = Results::new(&config, settings.test_results_table);
         let packages = Packages::new(&config, settings.packages_table);
+        let feeds = FeedReader::new(Feeds::new(&config, settings.secrets_table));
         let events = EventBus::new(&config, settings.event_bus_name);
         Self {
             slots: SlotReader::new(results.clone()),
             results,
-            feeds: FeedReader::new(Feeds::new(&config, settings.secrets_table)),
-            packages: PackageReader::new(packages, events, CALL_TIMEOUTS.call, settings.first_lookup_wait),
+            packages: PackageReader::new(
+                packages,
+                feeds,
+                events,
+                CALL_TIMEOUTS.call,
+                settings.first_lookup_wait,
+            ),
             public_url: settings.public_url,
             clock,
         }
@@ -123,8 +90,8 @@ impl App {
                 Ok(respond::badge(request, format, badge))
             }
             ReadRoute::PackageBadge(format, registry, names) => {
-                let (readers, now) = ((&self.packages, &self.feeds), self.clock.now());
-                let badge = package_badge::find(readers, request, format, registry, &names, now).await;
+                let now = self.clock.now();
+                let badge = package_badge::find(&self.packages, request, format, registry, &names, now).await;
                 Ok(respond::badge(request, format, badge))
             }
             ReadRoute::Redirect(target) => {
@@ -139,8 +106,7 @@ impl App {
                 bounded(Box::pin(latest::page(&self.results, request, &owner, &repo, self.clock.now()))).await
             }
             ReadRoute::Page(route) => {
-                let readers =
-                    Readers { results: &self.results, packages: &self.packages, feeds: &self.feeds };
+                let readers = Readers { results: &self.results, packages: &self.packages };
                 let page = pages::page(readers, request, route, self.public_url.as_ref(), self.clock.now());
                 match tokio::time::timeout(CALL_TIMEOUTS.call, Box::pin(page)).await {
                     Ok(response) => Ok(response),

@@ -16,7 +16,9 @@ mod pages;
 mod paging;
 mod refresh_requests;
 mod respond;
+mod settings;
 mod slot_reader;
 mod test_badge;
 
-pub use app::{App, Settings};
+pub use app::App;
+pub use settings::Settings;

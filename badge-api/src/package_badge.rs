@@ -2,7 +2,6 @@
 
 use badgesmith_api::http::{Query, Request};
 use badgesmith_api::route::{BadgeFormat, Registry};
-use badgesmith_aws::sdk::AwsError;
 use badgesmith_domain::badge::{Badge, Subject};
 use badgesmith_domain::ids::ParseError;
 use badgesmith_domain::package::{Package, PackageName, PackageType, Provider};
@@ -12,7 +11,6 @@ use badgesmith_domain::version::{Comparator, Filter, Scheme, Version};
 use tokio::time::Instant;
 
 use crate::cached_package::CachedPackage;
-use crate::feed_reader::FeedReader;
 use crate::package_reader::{PackageRead, PackageReader};
 use crate::respond::{BadgeAnswer, CachePolicy};
 
@@ -49,7 +47,7 @@ impl<'a> PackageNames<'a> {
 
 /// Finds the badge of the package that `names` and the query name.
 pub(crate) async fn find(
-    (packages, feeds): (&PackageReader, &FeedReader),
+    packages: &PackageReader,
     request: Request<'_>,
     format: BadgeFormat,
     registry: Registry,
@@ -64,7 +62,7 @@ pub(crate) async fn find(
     let Ok(package) = package else {
         return badge(Badge::not_found(subject), CachePolicy::Brief);
     };
-    let needs_consent = match needs_consent(feeds, &package, now).await {
+    let needs_consent = match packages.needs_consent(&package, now).await {
         Ok(Some(needs_consent)) => needs_consent,
         Ok(None) => return badge(Badge::not_found(subject), CachePolicy::Brief),
         Err(error) => {
@@ -89,20 +87,6 @@ pub(crate) async fn find(
         return badge(Badge::not_found(subject), CachePolicy::Brief);
     }
     shown(provider, &found, &query)
-}
-
-/// Whether the feed of a package needs credentials, so that only packages are shown that an operator has allowed.
-/// `None` if the feed is not registered.
-///
-/// # Errors
-/// [`AwsError`] if DynamoDB fails.
-pub(crate) async fn needs_consent(
-    feeds: &FeedReader,
-    package: &Package,
-    now: Timestamp,
-) -> Result<Option<bool>, AwsError> {
-    let Package::NuGet(Some(feed), _) = package else { return Ok(Some(false)) };
-    Ok(feeds.find(feed, now).await?.map(|feed| feed.needs_credentials))
 }
 
 /// Whether versions are from before the feed needed credentials: no operator has allowed them yet.

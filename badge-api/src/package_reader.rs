@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::cache::Cache;
 use crate::cached_package::CachedPackage;
+use crate::feed_reader::FeedReader;
 use crate::refresh_requests::{RequestLimiter, refresh_reason};
 
 /// How long a package is served from memory, by wall clock, because a sandbox may be frozen in between.
@@ -44,6 +45,7 @@ pub(crate) struct PackageRead<'a> {
 #[derive(Debug)]
 pub(crate) struct PackageReader {
     packages: Packages,
+    feeds: FeedReader,
     events: EventBus,
     /// How long all calls for an answer may take together.
     answer_within: Duration,
@@ -57,6 +59,7 @@ pub(crate) struct PackageReader {
 impl PackageReader {
     pub(crate) fn new(
         packages: Packages,
+        feeds: FeedReader,
         events: EventBus,
         answer_within: Duration,
         first_lookup_wait: Duration,
@@ -64,7 +67,7 @@ impl PackageReader {
         let waits = Mutex::new(TokenBucket::new(1.0, 1.0 / SECONDS_BETWEEN_WAITS));
         let cache = Mutex::new(Cache::new(PACKAGES_MAX, VERSIONS_MAX));
         let limiter = Mutex::new(RequestLimiter::new());
-        Self { packages, events, answer_within, first_lookup_wait, waits, cache, limiter }
+        Self { packages, feeds, events, answer_within, first_lookup_wait, waits, cache, limiter }
     }
 
     /// Reads a package, with its versions if they are needed, in one call to DynamoDB at most. While DynamoDB
@@ -79,6 +82,20 @@ impl PackageReader {
             return Ok(self.wait(read, read.started + self.first_lookup_wait).await.or(found));
         }
         Ok(found)
+    }
+
+    /// Whether the feed of a package needs credentials, so that only packages are shown that an operator has allowed.
+    /// `None` if the feed is not registered.
+    ///
+    /// # Errors
+    /// [`AwsError`] if DynamoDB fails.
+    pub(crate) async fn needs_consent(
+        &self,
+        package: &Package,
+        now: Timestamp,
+    ) -> Result<Option<bool>, AwsError> {
+        let Package::NuGet(Some(feed), _) = package else { return Ok(Some(false)) };
+        Ok(self.feeds.find(feed, now).await?.map(|feed| feed.needs_credentials))
     }
 
     fn may_wait(&self, now: Timestamp) -> bool {

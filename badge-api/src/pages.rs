@@ -3,7 +3,6 @@
 //! A page shows what badges add up. It works without scripts. Its templates escape all text, so no name from outside
 //! becomes markup. A page has at most 30 KB, so a list ends when its share is used up, and the page says so.
 
-mod address;
 mod assets;
 mod branches;
 mod failed_tests;
@@ -16,6 +15,7 @@ mod recent_results;
 mod repository;
 mod run_chart;
 mod runs;
+mod site;
 mod snippets;
 mod suites;
 
@@ -25,10 +25,9 @@ use badgesmith_aws::dynamodb::Results;
 use badgesmith_domain::service_url::ServiceUrl;
 use badgesmith_domain::timestamp::Timestamp;
 
-use crate::feed_reader::FeedReader;
 use crate::package_reader::PackageReader;
 use crate::respond;
-use address::Site;
+use site::Site;
 
 pub(crate) use path::branch_path;
 
@@ -37,7 +36,6 @@ pub(crate) use path::branch_path;
 pub(crate) struct Readers<'a> {
     pub(crate) results: &'a Results,
     pub(crate) packages: &'a PackageReader,
-    pub(crate) feeds: &'a FeedReader,
 }
 
 /// The page of `route`.
@@ -53,7 +51,7 @@ pub(crate) async fn page(
         PageRoute::Home => home::page(request, &site),
         PageRoute::Asset(name) => assets::find(request, name),
         PageRoute::Repository { owner, repo } => {
-            match repository::page(readers.results, request, (&owner, &repo), &site, now).await {
+            match repository::page(readers.results, request, &owner, &repo, &site, now).await {
                 Ok(response) => response,
                 Err(error) => {
                     tracing::error!(owner = &*owner, repo = &*repo, %error, "failed to read results");
@@ -62,9 +60,7 @@ pub(crate) async fn page(
             }
         }
         PageRoute::Package(registry, names) => {
-            let found =
-                package::page((readers.packages, readers.feeds), request, (registry, &names), &site, now)
-                    .await;
+            let found = package::page(readers.packages, request, registry, &names, &site, now).await;
             found.unwrap_or_else(unavailable)
         }
     }

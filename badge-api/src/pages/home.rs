@@ -5,9 +5,9 @@ use badgesmith_domain::ids::{Branch, ParseError, Repository};
 use badgesmith_domain::package::{Package, PackageName, PackageType};
 use maud::{Markup, html};
 
-use super::address::Site;
 use super::layout::document;
 use super::path::{branch_path, package_path, repository_path};
+use super::site::Site;
 use crate::respond::{self, CachePolicy};
 
 /// The values of the field `registry`, and their labels.

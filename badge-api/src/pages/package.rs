@@ -9,12 +9,11 @@ use badgesmith_domain::version::{Advisory, Version, Versions};
 use maud::{Markup, html};
 use tokio::time::Instant;
 
-use super::address::Site;
 use super::layout::{age, chip, document, fit, message};
 use super::path::package_path;
+use super::site::Site;
 use super::snippets::{self, Badge};
 use crate::cached_package::CachedPackage;
-use crate::feed_reader::FeedReader;
 use crate::package_badge::{self, PackageNames, VersionQuery};
 use crate::package_reader::{PackageRead, PackageReader};
 use crate::respond::{self, CachePolicy};
@@ -26,23 +25,24 @@ const NOT_FOUND: &str =
 
 /// The page of a package. The package is looked up as for its badge. `None` if DynamoDB fails.
 pub(super) async fn page(
-    (packages, feeds): (&PackageReader, &FeedReader),
+    packages: &PackageReader,
     request: Request<'_>,
-    (registry, names): (Registry, &str),
+    registry: Registry,
+    names: &str,
     site: &Site<'_>,
     now: Timestamp,
 ) -> Option<Response> {
     let started = Instant::now();
     let query = request.query();
     let names = PackageNames::parse(registry, names, &query);
-    let PackageNames { provider, written, package, .. } = &names;
+    let PackageNames { provider, written, package } = &names;
     let Ok(package) = package else {
         return Some(respond::page_not_found(message(
             "Not a package",
             "The name, owner, type or feed is invalid.",
         )));
     };
-    let needs_consent = package_badge::needs_consent(feeds, package, now).await;
+    let needs_consent = packages.needs_consent(package, now).await;
     let needs_consent =
         needs_consent.inspect_err(|error| tracing::error!(%package, %error, "failed to read a feed")).ok()?;
     let Some(needs_consent) = needs_consent else {

@@ -12,11 +12,11 @@ use badgesmith_domain::timestamp::Timestamp;
 use futures_util::future::{try_join, try_join_all};
 use maud::{Markup, html};
 
-use super::address::Site;
 use super::layout::{age, chip, document, message};
 use super::overview::{BranchState, Overview};
 use super::path::{branch_path, repository_path};
 use super::runs::{RUNS_MAX, Runs};
+use super::site::Site;
 use super::{branches, failed_tests, recent_results, run_chart, snippets, suites};
 use crate::respond::{self, CachePolicy};
 
@@ -37,11 +37,12 @@ const RESULTS_MAX: usize = 300;
 pub(super) async fn page(
     results: &Results,
     request: Request<'_>,
-    names: (&str, &str),
+    owner: &str,
+    repo: &str,
     site: &Site<'_>,
     now: Timestamp,
 ) -> Result<Response, StoreError> {
-    let (Ok(owner), Ok(repo)) = (names.0.parse(), names.1.parse()) else {
+    let (Ok(owner), Ok(repo)) = (owner.parse(), repo.parse()) else {
         let text = "An owner and a repository name each have 1 to 100 of the characters A-Z a-z 0-9 . _ -";
         return Ok(respond::page_not_found(message("Not a repository", text)));
     };

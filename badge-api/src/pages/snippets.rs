@@ -4,8 +4,8 @@ use badgesmith_api::route::{branch_suffix, segment};
 use badgesmith_domain::ids::{Branch, Repository};
 use maud::{Markup, PreEscaped, html};
 
-use super::address::Site;
 use super::layout::fit;
+use super::site::Site;
 
 /// The share of the page of the snippets, in bytes. Only the name of a branch or package can exceed it.
 pub(super) const BYTES_MAX: usize = 5000;
