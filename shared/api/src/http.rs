@@ -87,7 +87,7 @@ impl Query<'_> {
 
     /// Whether a flag is set: `?name` or `?name=true`.
     pub fn flag(&self, name: &str) -> bool {
-        let value = self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.trim());
+        let value = self.get_or_empty(name).map(str::trim);
         value.is_some_and(|value| value.is_empty() || value.eq_ignore_ascii_case("true"))
     }
 }

@@ -136,14 +136,12 @@ impl<'a> ReadRoute<'a> {
     fn badge(format: BadgeFormat, path: &'a str, branch: Option<String>) -> Option<Self> {
         match path.split_once('/')? {
             ("tests", target) => Some(Self::TestBadge(format, RawTarget::parse(target, branch))),
-            ("packages", names) => Self::package_badge(format, names),
+            ("packages", names) => {
+                let (registry, names) = package(names)?;
+                Some(Self::PackageBadge(format, registry, names))
+            }
             _ => None,
         }
-    }
-
-    fn package_badge(format: BadgeFormat, names: &'a str) -> Option<Self> {
-        let (registry, names) = package(names)?;
-        Some(Self::PackageBadge(format, registry, names))
     }
 }
 
