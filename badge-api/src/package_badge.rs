@@ -21,6 +21,23 @@ pub(crate) struct VersionQuery {
     warn: bool,
 }
 
+impl VersionQuery {
+    /// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given. An image
+    /// has no comparators by name, and no second name of `prerelease`: with the parameters of its style, a cache key
+    /// has no room for them.
+    pub(crate) fn parse(scheme: Scheme, query: &Query<'_>, format: BadgeFormat) -> Result<Self, ParseError> {
+        let is_json = format == BadgeFormat::Json;
+        let comparisons = Comparator::ALL.into_iter().filter(|_| is_json).filter_map(|(name, comparator)| {
+            let version = query.get(name).filter(|text| !text.trim().is_empty())?;
+            Some((comparator, version))
+        });
+        let filter = Filter::parse(scheme, query.get("version").unwrap_or_default(), comparisons)?;
+        // The second name is that of shields.io.
+        let prerelease = query.flag("prerelease") || is_json && query.flag("include_prereleases");
+        Ok(Self { filter, prerelease, warn: query.flag("warn") })
+    }
+}
+
 /// The package that a path and its query name.
 pub(crate) struct PackageNames<'a> {
     /// What its badge is labeled with even if the name is invalid.
@@ -33,15 +50,24 @@ pub(crate) struct PackageNames<'a> {
 impl<'a> PackageNames<'a> {
     /// `names` is the rest of the path after the registry.
     pub(crate) fn parse(registry: Registry, names: &'a str, query: &Query<'_>) -> Self {
-        let (organization, written) = match registry {
-            Registry::NuGet => ("", names),
+        match registry {
+            Registry::NuGet => {
+                let feed = query.get("feed").map(|feed| feed.to_ascii_lowercase().parse()).transpose();
+                let package = feed.and_then(|feed| Ok(Package::NuGet(feed, names.parse()?)));
+                Self { provider: Provider::NuGet, written: names, package }
+            }
             Registry::GitHub => {
                 let (organization, name) = names.split_once('/').unwrap_or_default();
-                (organization, without_scope(organization, name))
+                let written = without_scope(organization, name);
+                let package_type = query.get("type").map_or(Ok(PackageType::NuGet), str::parse);
+                let parse = |package_type| {
+                    let name = PackageName::of(package_type, written)?;
+                    Ok(Package::GitHub(organization.parse()?, package_type, name))
+                };
+                let provider = package_type.map_or(Provider::GitHub, PackageType::provider);
+                Self { provider, written, package: package_type.and_then(parse) }
             }
-        };
-        let (provider, package) = parse_package(registry, organization, written, query);
-        Self { provider, written, package }
+        }
     }
 }
 
@@ -70,7 +96,7 @@ pub(crate) async fn find(
             return BadgeAnswer::unavailable(subject);
         }
     };
-    let Ok(query) = parse(provider.scheme(), &query, format) else {
+    let Ok(query) = VersionQuery::parse(provider.scheme(), &query, format) else {
         return badge(Badge::invalid_range(provider), CachePolicy::Brief);
     };
     let needs_versions = !query.filter.is_empty();
@@ -142,47 +168,4 @@ pub(crate) fn latest<'a>(
 fn without_scope<'a>(organization: &str, name: &'a str) -> &'a str {
     let scoped = name.strip_prefix('@').and_then(|name| name.split_once('/'));
     scoped.filter(|(scope, _)| scope.eq_ignore_ascii_case(organization)).map_or(name, |(_, name)| name)
-}
-
-/// The package, and what its badge is labeled with even if the name is invalid.
-fn parse_package(
-    registry: Registry,
-    organization: &str,
-    name: &str,
-    query: &Query<'_>,
-) -> (Provider, Result<Package, ParseError>) {
-    match registry {
-        Registry::NuGet => {
-            let feed = query.get("feed").map(|feed| feed.to_ascii_lowercase().parse()).transpose();
-            (Provider::NuGet, feed.and_then(|feed| Ok(Package::NuGet(feed, name.parse()?))))
-        }
-        Registry::GitHub => {
-            let package_type = query.get("type").map_or(Ok(PackageType::NuGet), str::parse);
-            let parse = |package_type| {
-                let name = PackageName::of(package_type, name)?;
-                Ok(Package::GitHub(organization.parse()?, package_type, name))
-            };
-            let provider = package_type.map_or(Provider::GitHub, PackageType::provider);
-            (provider, package_type.and_then(parse))
-        }
-    }
-}
-
-/// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given. An image has no
-/// comparators by name, and no second name of `prerelease`: with the parameters of its style, a cache key has no room
-/// for them.
-pub(crate) fn parse(
-    scheme: Scheme,
-    query: &Query<'_>,
-    format: BadgeFormat,
-) -> Result<VersionQuery, ParseError> {
-    let is_json = format == BadgeFormat::Json;
-    let comparisons = Comparator::ALL.into_iter().filter(|_| is_json).filter_map(|(name, comparator)| {
-        let version = query.get(name).filter(|text| !text.trim().is_empty())?;
-        Some((comparator, version))
-    });
-    let filter = Filter::parse(scheme, query.get("version").unwrap_or_default(), comparisons)?;
-    // The second name is that of shields.io.
-    let prerelease = query.flag("prerelease") || is_json && query.flag("include_prereleases");
-    Ok(VersionQuery { filter, prerelease, warn: query.flag("warn") })
 }

@@ -47,23 +47,20 @@ pub(crate) async fn page(
     now: Timestamp,
 ) -> Response {
     let site = Site::new(public_url, request);
-    match route {
-        PageRoute::Home => home::page(request, &site),
-        PageRoute::Asset(name) => assets::find(request, name),
+    let response = match route {
+        PageRoute::Home => Ok(home::page(request, &site)),
+        PageRoute::Asset(name) => Ok(assets::find(request, name)),
         PageRoute::Repository { owner, repo } => {
-            match repository::page(readers.results, request, &owner, &repo, &site, now).await {
-                Ok(response) => response,
-                Err(error) => {
-                    tracing::error!(owner = &*owner, repo = &*repo, %error, "failed to read results");
-                    unavailable()
-                }
-            }
+            repository::page(readers.results, request, &owner, &repo, &site, now).await
         }
         PageRoute::Package(registry, names) => {
-            let found = package::page(readers.packages, request, registry, &names, &site, now).await;
-            found.unwrap_or_else(unavailable)
+            package::page(readers.packages, request, registry, &names, &site, now).await
         }
-    }
+    };
+    response.unwrap_or_else(|error| {
+        tracing::error!(path = request.path(), %error, "failed to read the data of a page");
+        unavailable()
+    })
 }
 
 /// The page while DynamoDB fails.

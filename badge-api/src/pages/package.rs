@@ -2,6 +2,7 @@
 
 use badgesmith_api::http::{Query, Request, Response};
 use badgesmith_api::route::{BadgeFormat, Registry, segment};
+use badgesmith_aws::dynamodb::StoreError;
 use badgesmith_domain::package::{Package, PackageType, Provider};
 use badgesmith_domain::package_record::{Known, PackageState};
 use badgesmith_domain::timestamp::Timestamp;
@@ -23,7 +24,10 @@ const VERSIONS_BYTES_MAX: usize = 12_000;
 const NOT_FOUND: &str =
     "This package does not exist, or the operator has not allowed this service to show it.";
 
-/// The page of a package. The package is looked up as for its badge. `None` if DynamoDB fails.
+/// The page of a package. The package is looked up as for its badge.
+///
+/// # Errors
+/// [`StoreError`] if DynamoDB fails or an item is corrupt.
 pub(super) async fn page(
     packages: &PackageReader,
     request: Request<'_>,
@@ -31,43 +35,34 @@ pub(super) async fn page(
     names: &str,
     site: &Site<'_>,
     now: Timestamp,
-) -> Option<Response> {
+) -> Result<Response, StoreError> {
     let started = Instant::now();
     let query = request.query();
     let names = PackageNames::parse(registry, names, &query);
     let PackageNames { provider, written, package } = &names;
     let Ok(package) = package else {
-        return Some(respond::page_not_found(message(
-            "Not a package",
-            "The name, owner, type or feed is invalid.",
-        )));
+        let text = "The name, owner, type or feed is invalid.";
+        return Ok(respond::page_not_found(message("Not a package", text)));
     };
-    let needs_consent = packages.needs_consent(package, now).await;
-    let needs_consent =
-        needs_consent.inspect_err(|error| tracing::error!(%package, %error, "failed to read a feed")).ok()?;
-    let Some(needs_consent) = needs_consent else {
-        return Some(respond::page_not_found(message(
-            "Unknown feed",
-            "The operator has not registered this feed.",
-        )));
+    let Some(needs_consent) = packages.needs_consent(package, now).await? else {
+        let text = "The operator has not registered this feed.";
+        return Ok(respond::page_not_found(message("Unknown feed", text)));
     };
-    let found = packages.get(PackageRead { package, written, needs_versions: true, now, started }).await;
-    let found =
-        found.inspect_err(|error| tracing::error!(%package, %error, "failed to read a package")).ok()?;
+    let found = packages.get(PackageRead { package, written, needs_versions: true, now, started }).await?;
     if needs_consent && found.as_ref().is_some_and(|found| package_badge::lacks_consent(&found.record.state))
     {
-        return Some(respond::page_not_found(message(written, NOT_FOUND)));
+        return Ok(respond::page_not_found(message(written, NOT_FOUND)));
     }
     let path = package_path(package, written);
     let known = found.as_ref().and_then(|found| match &found.record.state {
         PackageState::Known(known) => Some((found, known)),
         PackageState::Unconfirmed | PackageState::NotFound => None,
     });
-    let Some((found, known)) = known else { return Some(absent(request, written, found.as_ref())) };
+    let Some((found, known)) = known else { return Ok(absent(request, written, found.as_ref())) };
     let page =
         PackagePage { package, written, provider: *provider, path: &path, query: &query, found, known };
     let text = document(written, site.absolute(&path).as_deref(), &page.draw(site, now));
-    Some(respond::page(request, text, CachePolicy::Packages, Some(known.changed_at)))
+    Ok(respond::page(request, text, CachePolicy::Packages, Some(known.changed_at)))
 }
 
 /// The page of a package without versions.
@@ -114,7 +109,7 @@ impl PackagePage<'_> {
     fn range(&self) -> Markup {
         let text = self.query.get("version").unwrap_or_default();
         let prerelease = self.query.flag("prerelease");
-        let parsed = package_badge::parse(self.provider.scheme(), self.query, BadgeFormat::Svg);
+        let parsed = VersionQuery::parse(self.provider.scheme(), self.query, BadgeFormat::Svg);
         let (action, _) = self.path.split_once('?').unwrap_or((self.path, ""));
         html! {
             section {
