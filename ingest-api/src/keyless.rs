@@ -103,12 +103,11 @@ impl IdTokens {
         &self,
         repository: &Repository,
         ids: AccountIds,
-        known: Result<Option<ActiveRegistration>, Reason>,
+        mut known: Result<Option<ActiveRegistration>, Reason>,
         repositories: &RepositoryKeys,
         now: Timestamp,
     ) -> Result<NonZeroU32, SubmitError> {
         let unauthorized = |reason| SubmitError::Unauthorized(repository.clone(), reason);
-        let mut known = known;
         for _ in 0..TRIES {
             match known.map_err(unauthorized)? {
                 Some(active) => match active.proofs.keyless {

@@ -156,15 +156,13 @@ impl RepositoryKeys {
         let Proofs { derived, own_secret, .. } = registration.proofs;
         let master = async {
             match derived {
-                Some(_) => self.secrets.reload(&self.master_key_arn, now).await.map(drop),
+                Some(_) => self.secrets.reload(&self.master_key_arn, now).await,
                 None => Ok(()),
             }
         };
         let own_secret = async {
             match own_secret.filter(|secret| secret.counts_at(now)) {
-                Some(_) => {
-                    self.secrets.reload(&self.secret_names.repository(repository), now).await.map(drop)
-                }
+                Some(_) => self.secrets.reload(&self.secret_names.repository(repository), now).await,
                 None => Ok(()),
             }
         };

@@ -71,13 +71,12 @@ impl SecretCache {
     ///
     /// # Errors
     /// [`AwsError`] if a version was not read.
-    pub(crate) async fn reload(&self, id: &str, now: Timestamp) -> Result<Option<Secret>, AwsError> {
-        match self.cached(id) {
-            Some(CachedSecret { secret, both_read_at: Some(at), .. }) if at.is_recent(now, RELOAD_AFTER) => {
-                Ok(secret)
-            }
-            Some(_) | None => self.read_both(id, now).await,
+    pub(crate) async fn reload(&self, id: &str, now: Timestamp) -> Result<(), AwsError> {
+        let both_read_at = self.cached(id).and_then(|cached| cached.both_read_at);
+        if !both_read_at.is_some_and(|at| at.is_recent(now, RELOAD_AFTER)) {
+            self.read_both(id, now).await?;
         }
+        Ok(())
     }
 
     async fn read_both(&self, id: &str, now: Timestamp) -> Result<Option<Secret>, AwsError> {
