@@ -14,6 +14,7 @@ use badgesmith_aws::dynamodb::{TableDescription, describe_table};
 use badgesmith_aws::env;
 use badgesmith_aws::sdk::{AwsError, AwsErrorKind, causes};
 use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
+use badgesmith_domain::service_url::ServiceUrl;
 use badgesmith_domain::test_result::{Counts, Outcome, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
@@ -27,7 +28,7 @@ use crate::error::CliError;
 use crate::help;
 use crate::output::Output;
 use crate::stack::{Resource, Stack, Target};
-use crate::submit::{self, NoProof, Proof, Service, ServiceUrl};
+use crate::submit::{self, NoProof, Proof, Service, parse_service_url};
 use crate::terminal::Progress;
 use ci_env::CiRun;
 
@@ -113,12 +114,12 @@ impl Options {
         };
         checks.add("stack", Ok(self.target.stack().unwrap_or("local").to_owned()));
         self.resources(&stack, &mut checks).await;
-        let public = url.clone().or_else(|| ServiceUrl::parse(stack.cdn_url()?).ok());
+        let public = url.clone().or_else(|| stack.cdn_url()?.parse().ok());
         if let Some(base) = &public {
             checks.add("badges", health(base).await);
         }
         if let Some((repository, proof)) = round_trip {
-            let base = url.or_else(|| ServiceUrl::parse(stack.api_url()?).ok());
+            let base = url.or_else(|| stack.api_url()?.parse().ok());
             let base = base.ok_or("the stack has no output ApiUrl; use --url");
             if let Proof::Key(key) = proof {
                 checks.add("registration", registration::check(&stack, repository).await);
@@ -143,7 +144,7 @@ impl Options {
     fn service_url(&self) -> Result<Option<ServiceUrl>, CliError> {
         let variable = || env::optional("BADGESMITH_URL").filter(|_| self.target.stack().is_none());
         let url = self.url.clone().or_else(variable);
-        let parsed = url.as_deref().map(ServiceUrl::parse).transpose();
+        let parsed = url.as_deref().map(parse_service_url).transpose();
         parsed.map_err(|error| CliError::Usage(error.to_string()))
     }
 

@@ -17,6 +17,7 @@ use crate::help;
 use crate::output::Output;
 use crate::secret_input;
 use crate::stack::Target;
+use crate::submit::is_this_machine;
 use crate::table::Table;
 use crate::{terminal, token};
 
@@ -183,7 +184,7 @@ async fn add(options: &Add) -> Result<Output, CliError> {
     let Add { name, url, username, password_file, target } = options;
     let address = service_index(url)?;
     let password = match username {
-        Some(_) if address.scheme() != "https" && !is_loopback(&address) => {
+        Some(_) if address.scheme() != "https" && !is_this_machine(&address) => {
             return Err(CliError::Usage(
                 "URL: expected https, because credentials are sent to it".to_owned(),
             ));
@@ -236,10 +237,6 @@ fn service_index(text: &str) -> Result<Url, CliError> {
     url.ok_or_else(|| {
         CliError::Usage("URL: expected an http or https URL without a password or query".to_owned())
     })
-}
-
-fn is_loopback(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| host == "localhost" || host == "127.0.0.1")
 }
 
 impl List {

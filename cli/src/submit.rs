@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::env;
+use badgesmith_domain::service_url::ServiceUrl;
 use badgesmith_domain::test_result::{Conclusion, Outcome, Suite, TestRun};
 use ci_env::{CiRun, NoSecretReason, Provider};
 use serde::Serialize;
@@ -41,8 +42,8 @@ use self::retire::RetireError;
 pub(crate) use self::send::{SendError, Service, client, send};
 use self::slots::fetch_slots;
 use self::submission_marker::SubmissionMarker;
-use self::urls::{BadgeUrls, InvalidServiceUrl};
-pub(crate) use self::urls::{ServiceUrl, is_this_machine};
+use self::urls::{BadgeUrls, InvalidServiceUrl, is_plain_http};
+pub(crate) use self::urls::{is_this_machine, parse_service_url};
 use crate::terminal;
 
 /// The event file of GitHub Actions usually has about ten kilobytes, but a push may have many commits.
@@ -152,7 +153,7 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
     {
         return Ok(Plan::Skip(reason.to_string()));
     }
-    let service = ServiceUrl::parse(url.ok_or(SubmitError::NoUrl)?)?;
+    let service = parse_service_url(url.ok_or(SubmitError::NoUrl)?)?;
     let has_token = matches!(proof, Some(Proof::IdToken(_)));
     let ci_run = &if has_token { with_token_branch(ci_run) } else { ci_run.clone() };
     let RunOutcome { outcome, retried, failures } = match outcome(options)? {
@@ -191,7 +192,7 @@ fn plan(options: &Options, ci_run: &CiRun) -> Result<Plan, SubmitError> {
 async fn submit(options: &Options, annotator: &Annotator, submission: &Submission) -> ExitCode {
     let Submission { service, test_run, retried, proof, is_for_fork, marker } = submission;
     let TestRun { repository, platform, branch, outcome: reported, .. } = test_run;
-    if service.is_plain_http() {
+    if is_plain_http(service) {
         annotator.warning(&format!(
             "{service} is not encrypted: anybody in between can replace its answers; use https"
         ));

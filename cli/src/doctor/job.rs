@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use badgesmith_aws::clock::Clock;
 use badgesmith_domain::ids::Repository;
+use badgesmith_domain::service_url::ServiceUrl;
 use badgesmith_domain::timestamp::Timestamp;
 use ci_env::CiRun;
 
-use crate::submit::{self, Proof, SendError, Service, ServiceUrl};
+use crate::submit::{self, Proof, SendError, Service};
 
 /// 1 January 2000, in milliseconds. The service verifies the token of a result before it rejects such a timestamp.
 const STALE: i64 = 946_684_800_000;

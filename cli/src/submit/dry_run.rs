@@ -2,14 +2,15 @@
 
 use std::fmt;
 
+use badgesmith_domain::service_url::ServiceUrl;
+use badgesmith_domain::signature::Digest;
 use badgesmith_domain::test_result::TestRun;
 use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
-use super::id_token::audience;
 use super::payload::body;
 use super::proof::Proof;
-use super::urls::ServiceUrl;
+use super::urls::results_url;
 
 /// Serializes to the parts of the request, and displays as an HTTP/1.1 message.
 #[derive(Debug, Serialize)]
@@ -45,7 +46,8 @@ impl DryRun {
         let (signature, id_token) = match proof {
             Some(Proof::Key(key)) => (Some(key.sign(body.as_bytes()).to_string()), None),
             Some(Proof::IdToken(_)) => {
-                (None, Some(format!("(an OIDC token of this job for {})", audience(service, &body))))
+                let audience = service.audience(&Digest::of(body.as_bytes()));
+                (None, Some(format!("(an OIDC token of this job for {audience})")))
             }
             None => (None, None),
         };
@@ -55,7 +57,7 @@ impl DryRun {
             signature,
             id_token,
         };
-        Self { method: "POST", url: service.results(), headers, body }
+        Self { method: "POST", url: results_url(service), headers, body }
     }
 }
 
@@ -82,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_dry_run_has_the_whole_request() {
-        let service = ServiceUrl::parse("https://badges.test").unwrap();
+        let service = "https://badges.test".parse().unwrap();
         let key = HmacKey::new(*b"0123456789abcdef").unwrap();
         let proof = Proof::Key(key.clone());
         let mut request =

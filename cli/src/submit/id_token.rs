@@ -7,14 +7,12 @@ use std::time::Duration;
 use badgesmith_aws::env;
 use badgesmith_aws::sdk::causes;
 use badgesmith_domain::id_token::ID_TOKEN_BYTES_MAX;
-use badgesmith_domain::service_url::DIGEST_MARK;
-use badgesmith_domain::signature::Digest;
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::send::read_body;
-use super::urls::{ServiceUrl, is_this_machine};
+use super::urls::is_this_machine;
 
 const URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
@@ -54,11 +52,6 @@ pub(crate) enum TokenError {
 #[derive(Deserialize)]
 struct TokenResponse {
     value: String,
-}
-
-/// The audience of a token that submits exactly this body to this service.
-pub(crate) fn audience(service: &ServiceUrl, body: &str) -> String {
-    format!("{service}{DIGEST_MARK}{}", Digest::of(body.as_bytes()))
 }
 
 impl TokenEndpoint {
@@ -138,19 +131,6 @@ pub(crate) fn retry_after(response: &Response) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_audience_is_the_url_of_the_service_and_the_digest_of_the_body() {
-        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        for (url, expected) in [
-            ("HTTPS://Badges.Example.org:443/", "https://badges.example.org"),
-            ("https://badges.example.org:8443/a/b/", "https://badges.example.org:8443/a/b"),
-            ("http://LOCALHOST:80", "http://localhost"),
-        ] {
-            let service = ServiceUrl::parse(url).unwrap();
-            assert_eq!(audience(&service, ""), format!("{expected}/sha256/{empty}"), "{url}");
-        }
-    }
 
     #[test]
     fn an_endpoint_is_encrypted_and_not_revealed() {

@@ -169,14 +169,13 @@ fn append(path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::super::payload::testing::test_run;
-    use super::super::urls::ServiceUrl;
     use super::*;
 
     const ID: &str = "6f1f0c7e-8a5d-8e0b-9c1a-2b3c4d5e6f70";
 
     fn output(outcome: &Result<Accepted, SendError>) -> SubmitOutput {
         let test_run = TestRun { branch: "ma`in".parse().unwrap(), ..test_run() };
-        let service = ServiceUrl::parse("https://badges.test").unwrap();
+        let service = "https://badges.test".parse().unwrap();
         let urls = BadgeUrls::new(&service, &test_run.repository, &test_run.branch);
         SubmitOutput::new(&test_run, 3, urls, outcome)
     }

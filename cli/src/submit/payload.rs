@@ -1,14 +1,15 @@
 //! The request that submits a run.
 
 use badgesmith_domain::ids::Nonce;
+use badgesmith_domain::service_url::ServiceUrl;
+use badgesmith_domain::signature::Digest;
 use badgesmith_domain::test_result::TestRun;
 use badgesmith_domain::timestamp::Timestamp;
 use reqwest::Client;
 use uuid::Uuid;
 
-use super::id_token::{IdToken, TokenError, audience};
+use super::id_token::{IdToken, TokenError};
 use super::proof::Proof;
-use super::urls::ServiceUrl;
 
 /// A request with its proof. Every retry sends the same bytes.
 #[derive(Debug, Clone)]
@@ -44,9 +45,9 @@ impl ResultRequest {
         let body = body(run, now);
         let proof = match proof {
             Proof::Key(key) => ProofHeader::Signature(key.sign(body.as_bytes()).to_string()),
-            Proof::IdToken(endpoint) => {
-                ProofHeader::IdToken(endpoint.request(client, &audience(service, &body)).await?)
-            }
+            Proof::IdToken(endpoint) => ProofHeader::IdToken(
+                endpoint.request(client, &service.audience(&Digest::of(body.as_bytes()))).await?,
+            ),
         };
         Ok(Self { body, proof, repository: run.repository.to_string(), timestamp: now })
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
+use badgesmith_domain::service_url::ServiceUrl;
 use badgesmith_domain::test_result::{Suite, TestResultId, TestRun};
 use serde::Serialize;
 
@@ -11,7 +12,6 @@ use super::options::Options;
 use super::output::code_span;
 use super::send::{SendError, Service, send};
 use super::slots::{Slot, SlotsError, fetch_slots};
-use super::urls::ServiceUrl;
 
 const SLOTS_TIMEOUT: Duration = Duration::from_secs(31);
 

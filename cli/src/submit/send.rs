@@ -6,6 +6,7 @@ use std::time::Duration;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::sdk::causes;
 use badgesmith_domain::ids::Branch;
+use badgesmith_domain::service_url::ServiceUrl;
 use badgesmith_domain::test_result::{TestResultId, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use reqwest::header::{CONTENT_TYPE, DATE};
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 use super::id_token::{TokenError, retry_after};
 use super::payload::{ProofHeader, ResultRequest};
 use super::proof::Proof;
-use super::urls::ServiceUrl;
+use super::urls::results_url;
 
 /// The service accepts a timestamp for five minutes, and GitHub's tokens expire after five; one minute is left for the
 /// request.
@@ -173,7 +174,7 @@ async fn attempt(
             Err(error) => return Attempt::Failed(error.into()),
         },
     });
-    let url = url.results();
+    let url = results_url(url);
     let post = client.post(&url).header(CONTENT_TYPE, "application/json");
     let post = match &request.proof {
         ProofHeader::Signature(signature) => post.header("x-signature", signature),

@@ -5,11 +5,11 @@ use std::time::Duration;
 use badgesmith_api::route::segment;
 use badgesmith_aws::sdk::causes;
 use badgesmith_domain::ids::{Branch, Platform, Repository};
+use badgesmith_domain::service_url::ServiceUrl;
 use badgesmith_domain::test_result::Suite;
 use serde::Deserialize;
 
 use super::send::client;
-use super::urls::ServiceUrl;
 
 /// The maximum number of pages, each of up to 1,000 slots.
 const PAGES_MAX: usize = 20;

@@ -1,16 +1,12 @@
 //! URLs of the service and of a badge.
 
-use std::fmt;
 use std::net::Ipv4Addr;
 
 use badgesmith_api::route::{branch_suffix, segment};
 use badgesmith_domain::ids::{Branch, Repository};
+use badgesmith_domain::service_url::ServiceUrl;
 use reqwest::Url;
 use serde::Serialize;
-
-/// The base URL of a service, without a slash at the end. It is printed, so it never has a password.
-#[derive(Debug, Clone)]
-pub(crate) struct ServiceUrl(String);
 
 /// A text is not a [`ServiceUrl`]. The text may contain a password, so it is not displayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,33 +15,21 @@ pub(crate) struct ServiceUrl(String);
 )]
 pub(crate) struct InvalidServiceUrl;
 
-impl ServiceUrl {
-    pub(crate) fn parse(text: &str) -> Result<Self, InvalidServiceUrl> {
-        let url = Url::parse(text).map_err(|_| InvalidServiceUrl)?;
-        let is_http = matches!(url.scheme(), "http" | "https");
-        let has_credentials = !url.username().is_empty() || url.password().is_some();
-        let has_query_or_fragment = url.query().is_some() || url.fragment().is_some();
-        if !is_http || has_credentials || has_query_or_fragment {
-            return Err(InvalidServiceUrl);
-        }
-        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
-    }
-
-    /// Whether requests travel unencrypted over a network.
-    pub(crate) fn is_plain_http(&self) -> bool {
-        Url::parse(&self.0).is_ok_and(|url| url.scheme() == "http" && !is_this_machine(&url))
-    }
-
-    /// Where results are posted.
-    pub(crate) fn results(&self) -> String {
-        format!("{self}/tests/results")
-    }
+/// Parses `--url`. A URL with a password is invalid, because the result is printed.
+pub(crate) fn parse_service_url(text: &str) -> Result<ServiceUrl, InvalidServiceUrl> {
+    // `Url` checks the port, and encodes what is not ASCII.
+    let url = Url::parse(text).map_err(|_| InvalidServiceUrl)?;
+    url.as_str().parse().map_err(|_| InvalidServiceUrl)
 }
 
-impl fmt::Display for ServiceUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// Whether requests travel unencrypted over a network.
+pub(crate) fn is_plain_http(service: &ServiceUrl) -> bool {
+    Url::parse(service.as_str()).is_ok_and(|url| url.scheme() == "http" && !is_this_machine(&url))
+}
+
+/// Where results are posted.
+pub(crate) fn results_url(service: &ServiceUrl) -> String {
+    format!("{service}/tests/results")
 }
 
 /// Whether the host of a URL is a loopback address or `localhost`.
@@ -101,7 +85,7 @@ mod tests {
     #[test]
     fn unusual_branches_are_in_the_query_and_urls_are_encoded_once_more_for_shields() {
         let markdown = |branch: &str| {
-            let service = ServiceUrl::parse("https://badges.test/").unwrap();
+            let service = "https://badges.test".parse().unwrap();
             let repository = "Acme/Kit".parse().unwrap();
             let urls = BadgeUrls::new(&service, &repository, &branch.parse().unwrap());
             format!("{}\n{}", urls.markdown(), urls.shields_markdown())
@@ -128,7 +112,7 @@ mod tests {
             ("http://[::1]:9474", false),
             ("https://badges.test", false),
         ] {
-            assert_eq!(ServiceUrl::parse(url).unwrap().is_plain_http(), is_plain, "{url}");
+            assert_eq!(is_plain_http(&parse_service_url(url).unwrap()), is_plain, "{url}");
         }
     }
 
@@ -141,11 +125,12 @@ mod tests {
             ("https://token@badges.test", None),
             ("https://badges.test/?key=1", None),
             ("https://badges.test/#a", None),
+            ("https://badges.test:port", None),
             ("ftp://badges.test", None),
             ("badges.test", None),
             ("", None),
         ] {
-            assert_eq!(ServiceUrl::parse(text).map(|url| url.to_string()).ok().as_deref(), url, "{text}");
+            assert_eq!(parse_service_url(text).map(|url| url.to_string()).ok().as_deref(), url, "{text}");
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::ids::ParseError;
 use crate::signature::Digest;
 
 /// What is between the address of a service and the digest of a body.
-pub const DIGEST_MARK: &str = "/sha256/";
+pub(crate) const DIGEST_MARK: &str = "/sha256/";
 
 /// The address of a service in the form in which addresses are compared: scheme and host in lower case, without a
 /// default port and without a slash at the end.

@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
-use badgesmith_domain::signature::HmacKey;
+use badgesmith_domain::signature::{Digest, HmacKey};
 
-use super::super::id_token::{TokenEndpoint, audience};
+use super::super::id_token::TokenEndpoint;
 use super::super::payload::testing::test_run;
 use super::*;
 
@@ -18,7 +18,7 @@ const KEY: &[u8] = b"correct horse battery staple";
 /// the connection. The thread returns the requests.
 fn serve<const N: usize>(responses: [&'static str; N]) -> (ServiceUrl, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = ServiceUrl::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let server = std::thread::spawn(move || {
         let serve_one = |response: &str| {
             let (mut stream, _) = listener.accept().unwrap();
@@ -201,7 +201,8 @@ async fn a_token_is_requested_for_the_body_and_sent_with_it_until_both_are_stale
     let requests = server.join().unwrap();
     let [refused, first, posted, again, second, posted_later] = requests.try_into().unwrap();
     for (request, post) in [(first, &posted), (second, &posted_later)] {
-        let audience = audience(&url, body(post)).replace(':', "%3A").replace('/', "%2F");
+        let audience = url.audience(&Digest::of(body(post).as_bytes()));
+        let audience = audience.replace(':', "%3A").replace('/', "%2F");
         let expected = format!("GET /idtoken?api-version=2.0&audience={audience} HTTP/1.1");
         assert_eq!(request.lines().next(), Some(&*expected));
         assert_eq!(header(&request, "authorization"), Some("bearer request-token"));
