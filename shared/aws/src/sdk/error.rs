@@ -133,7 +133,8 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 
 /// An error and its causes in one line. Often only the last cause says what went wrong.
 pub fn causes(error: &(dyn Error + 'static)) -> String {
-    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let text = chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -179,9 +180,9 @@ mod tests {
         );
         for (error, kind, text) in [
             (
-                CredentialsError::not_loaded("no profile"),
+                CredentialsError::not_loaded("no profile:\n  none"),
                 AwsErrorKind::NoCredentials,
-                "the credential provider was not enabled: no profile",
+                "the credential provider was not enabled: no profile: none",
             ),
             (
                 CredentialsError::provider_error("the SSO token has expired"),
