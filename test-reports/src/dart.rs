@@ -84,13 +84,10 @@ impl Reader {
             ("testDone", .., Some(id)) => {
                 let Some(test) = self.tests.remove(&id) else { return true };
                 let word = event.result.unwrap_or_default();
-                let outcome = match (event.skipped, DART.outcome(&word)) {
-                    (true, _) => Outcome::Skipped,
-                    (false, Some(outcome)) => outcome,
-                    (false, None) => {
-                        recorder.unknown_word(&DART, &word, Outcome::Failed);
-                        Outcome::Failed
-                    }
+                let outcome = if event.skipped {
+                    Outcome::Skipped
+                } else {
+                    recorder.outcome(&DART, &word, Outcome::Failed)
                 };
                 if !event.is_internal || outcome == Outcome::Failed {
                     self.record(&test, outcome, recorder);

@@ -16,7 +16,7 @@ use crate::format::Format;
 use crate::log::InLog;
 use crate::recorder::{Recorder, Scope, Test, hash};
 use crate::stated::{Shown, Stated};
-use crate::vocabulary::{CTRF, MOCHA, RSPEC, Vocabulary};
+use crate::vocabulary::{CTRF, MOCHA, RSPEC};
 
 /// The fields that identify a format.
 #[derive(Deserialize)]
@@ -164,7 +164,7 @@ impl Ctrf {
         let since = recorder.tests.len();
         let mut shown = Shown::default();
         for test in &self.results.tests {
-            let outcome = outcome(&CTRF, &test.status, recorder);
+            let outcome = recorder.outcome(&CTRF, &test.status, Outcome::Skipped);
             let has_scope = !test.suite.is_empty() || !test.file_path.is_empty();
             let scope =
                 if has_scope { Scope::hashed(hash((&test.file_path, &test.suite))) } else { Scope::FILE };
@@ -284,7 +284,7 @@ impl RSpec {
         let since = recorder.tests.len();
         let mut shown = Shown::default();
         for example in &self.examples {
-            let outcome = outcome(&RSPEC, &example.status, recorder);
+            let outcome = recorder.outcome(&RSPEC, &example.status, Outcome::Skipped);
             let test = Test::new(Scope::suite(&example.file_path), &example.full_description, outcome);
             recorder.test(&Test { variant: hash((&example.id, example.line_number)), ..test });
             shown.test(outcome);
@@ -301,13 +301,6 @@ impl RSpec {
             recorder.fail_run();
         }
     }
-}
-
-fn outcome(words: &Vocabulary, word: &str, recorder: &mut Recorder) -> Outcome {
-    words.outcome(word).unwrap_or_else(|| {
-        recorder.unknown_word(words, word, Outcome::Skipped);
-        Outcome::Skipped
-    })
 }
 
 #[cfg(test)]

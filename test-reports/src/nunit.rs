@@ -163,10 +163,7 @@ impl Reader<'_, '_, '_> {
         }
         let result = case.attribute("result").unwrap_or_else(|| case.text("success"));
         let word = result.split(':').next().unwrap_or_default();
-        self.words.outcome(word).unwrap_or_else(|| {
-            self.recorder.unknown_word(self.words, word, children);
-            children
-        })
+        self.recorder.outcome(self.words, word, children)
     }
 }
 

@@ -277,13 +277,17 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn unknown_word(&mut self, words: &Vocabulary, word: &str, outcome: Outcome) {
-        self.note(Note::UnknownOutcome {
-            word: error::excerpt(word),
-            format: words.format,
-            place: words.place,
-            counts_as: outcome.as_str(),
-        });
+    /// The outcome of a word. An unknown one counts as `otherwise`, with a note.
+    pub(crate) fn outcome(&mut self, words: &Vocabulary, word: &str, otherwise: Outcome) -> Outcome {
+        words.outcome(word).unwrap_or_else(|| {
+            self.note(Note::UnknownOutcome {
+                word: error::excerpt(word),
+                format: words.format,
+                place: words.place,
+                counts_as: otherwise.as_str(),
+            });
+            otherwise
+        })
     }
 
     /// Changes the outcome of up to `number` tests that passed, from the last one recorded at or after `since`. Returns
