@@ -29,18 +29,17 @@ pub(crate) struct Reader<'a> {
     /// The name of the binary that comes next.
     next: Option<&'a str>,
     any: bool,
+    rest: Rest<'a>,
+}
+
+/// What counts only if nothing else does.
+#[derive(Default)]
+pub(crate) struct Rest<'a> {
     /// Whether there is more than the announcements of tests.
     is_certain: bool,
     /// The announced tests of binaries that show nothing else.
     silent: u64,
     /// The first error of a target.
-    target_failure: Option<&'a str>,
-}
-
-/// What counts only if nothing else does.
-pub(crate) struct Rest<'a> {
-    is_certain: bool,
-    silent: u64,
     target_failure: Option<&'a str>,
 }
 
@@ -95,15 +94,15 @@ impl<'a> Reader<'a> {
                 lists_output: false,
             });
         } else if let Some(summary) = summary(line) {
-            self.is_certain = true;
+            self.rest.is_certain = true;
             self.sum_up(summary, recorder);
         } else if let Some(name) = binary_name(line) {
             self.next = Some(name);
-            self.is_certain = true;
+            self.rest.is_certain = true;
             return false;
         } else if is_target_failure(line) {
-            self.is_certain = true;
-            self.target_failure.get_or_insert(line);
+            self.rest.is_certain = true;
+            self.rest.target_failure.get_or_insert(line);
         } else if let Some(binary) = &mut self.running {
             return binary.read(line);
         } else {
@@ -124,10 +123,10 @@ impl<'a> Reader<'a> {
     fn end(&mut self, recorder: &mut Recorder) {
         let Some(binary) = self.running.take() else { return };
         if binary.tests.is_empty() {
-            self.silent += binary.announced.max(1);
+            self.rest.silent += binary.announced.max(1);
             return;
         }
-        self.is_certain = true;
+        self.rest.is_certain = true;
         let known: Counts = binary.tests.iter().map(|(_, outcome)| Counts::from(*outcome)).sum();
         let failed = binary.announced.saturating_sub(known.passed + known.skipped).max(1);
         let lost = Counts::failed(failed.saturating_sub(known.failed));
@@ -168,11 +167,10 @@ impl<'a> Reader<'a> {
     /// Ends the last binary. Other tools end before [`Rest::finish`].
     pub(crate) fn finish(mut self, recorder: &mut Recorder) -> Rest<'a> {
         self.end(recorder);
-        let Self { any, is_certain, silent, target_failure, .. } = self;
-        if any && is_certain {
+        if self.any && self.rest.is_certain {
             recorder.format(Format::CargoTest);
         }
-        Rest { is_certain, silent, target_failure }
+        self.rest
     }
 }
 

@@ -6,6 +6,8 @@
 //!   skipped.
 //! - A run without a summary failed.
 
+use std::collections::HashMap;
+
 use crate::counts::{Counts, Outcome};
 use crate::format::Format;
 use crate::note::Note;
@@ -21,9 +23,18 @@ pub(crate) struct Summary {
     counts: Counts,
 }
 
+/// The line of a test.
+struct TestLine<'a> {
+    binary: &'a str,
+    name: &'a str,
+    outcome: Outcome,
+    retried: bool,
+}
+
 #[derive(Default)]
 pub(crate) struct Reader<'a> {
-    running: Option<Vec<(&'a str, &'a str, Outcome, bool)>>,
+    /// The tests of a run without a summary so far.
+    running: Option<Vec<TestLine<'a>>>,
     any: bool,
     /// Whether the output of a test follows, after the summary.
     is_in_output: bool,
@@ -90,16 +101,14 @@ impl<'a> Reader<'a> {
 }
 
 /// Records each test by its last line.
-fn record(tests: &[(&str, &str, Outcome, bool)], recorder: &mut Recorder) -> Counts {
-    let mut last = std::collections::HashMap::new();
-    for (index, (binary, name, ..)) in tests.iter().enumerate() {
-        last.insert((binary, name), index);
-    }
+fn record(tests: &[TestLine<'_>], recorder: &mut Recorder) -> Counts {
+    let lines = tests.iter().enumerate();
+    let last: HashMap<_, _> = lines.map(|(index, test)| ((test.binary, test.name), index)).collect();
     let mut shown = Counts::default();
-    for (index, (binary, name, outcome, retried)) in tests.iter().enumerate() {
+    for (index, &TestLine { binary, name, outcome, retried }) in tests.iter().enumerate() {
         if last.get(&(binary, name)) == Some(&index) {
-            shown += (*outcome).into();
-            recorder.test(&Test { retried: *retried, ..Test::new(Scope::suite(binary), name, *outcome) });
+            shown += outcome.into();
+            recorder.test(&Test { retried, ..Test::new(Scope::suite(binary), name, outcome) });
         }
     }
     shown
@@ -139,8 +148,8 @@ pub(crate) fn summary(line: &str) -> Option<Summary> {
     Some(Summary { tests: tests.into(), is_canceled: run < tests, counts })
 }
 
-/// The binary, the name and the outcome in `PASS [   0.017s] (1/4) kit::api gets`, and whether it was retried.
-fn test(line: &str) -> Option<(&str, &str, Outcome, bool)> {
+/// The test in `PASS [   0.017s] (1/4) kit::api gets`.
+fn test(line: &str) -> Option<TestLine<'_>> {
     let (status, rest) = line.trim_start().split_once('[')?;
     let (time, rest) = rest.split_once(']')?;
     if !time.trim().ends_with('s') {
@@ -155,7 +164,7 @@ fn test(line: &str) -> Option<(&str, &str, Outcome, bool)> {
     let rest = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(rest, |(_, rest)| rest);
     let (binary, name) = rest.trim().split_once(' ')?;
     let retried = attempt.is_some_and(|(number, _)| number != "1") || word.starts_with("FLAKY");
-    Some((binary, name.trim(), outcome, retried))
+    Some(TestLine { binary, name: name.trim(), outcome, retried })
 }
 
 #[cfg(test)]
