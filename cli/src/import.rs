@@ -24,6 +24,7 @@ use self::summary::{Effect, ImportedResults};
 use crate::error::CliError;
 use crate::help;
 use crate::output::Output;
+use crate::quantity::quantity;
 use crate::stack::{Resource, Target};
 use crate::terminal::Progress;
 
@@ -48,13 +49,13 @@ const EXAMPLES: &str = "  Export the table of the .NET service, and see what wou
 #[derive(Debug, Args)]
 #[command(after_long_help = help::with_examples(EXAMPLES))]
 pub(crate) struct Options {
-    /// Output of `aws dynamodb scan` for the table of the .NET service; - for stdin
+    /// Output of `aws dynamodb scan` for the table of the .NET service, or `-` for stdin
     #[arg(value_name = "FILE")]
     export: PathBuf,
     /// Repository to import [default: all repositories]
     #[arg(long, value_name = "OWNER/REPO")]
     repo: Option<Repository>,
-    /// Original case of a branch, which the export has in lower case; can be repeated
+    /// Original case of a branch, which the export has in lower case; repeatable
     #[arg(long = "branch", value_name = "BRANCH")]
     branches: Vec<Branch>,
     /// Show what would be sent, without sending it
@@ -163,8 +164,8 @@ impl Import<'_> {
             let error = self.send_once().await?;
             attempts += 1;
             if let Some(error) = error.filter(|_| attempts == SEND_ATTEMPTS) {
-                let rejected = self.batch.len();
-                return Err(CliError::Failed(format!("the queue rejected {rejected} results: {error}")));
+                let rejected = quantity(self.batch.len(), "result");
+                return Err(CliError::Failed(format!("the queue rejected {rejected}: {error}")));
             }
             if !self.batch.is_empty() {
                 tokio::time::sleep(backoff.mul_f64(fastrand::f64())).await;

@@ -12,6 +12,7 @@ mod import;
 mod man;
 mod output;
 mod package;
+mod quantity;
 mod repo;
 mod secret_input;
 mod stack;
@@ -27,7 +28,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 /// Submit test results to BadgeSmith, and operate it
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -38,19 +39,19 @@ enum Command {
     /// Submit the results of a test run, and print the badge for a README
     Submit(Box<submit::Options>),
     /// Manage the repositories that may submit results, and their keys
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand)]
     Repo(repo::Command),
     /// Manage the NuGet feeds besides the default one
     #[command(subcommand)]
     Feed(feed::Command),
     /// Manage the tokens for reading GitHub packages
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand)]
     Token(token::Command),
     /// Inspect, replay and purge dead letters
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand)]
     Dlq(dlq::Command),
     /// Manage the packages that are kept up to date
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand)]
     Package(package::Command),
     /// Show queues, dead letters, overdue packages, and a repository's suites and latest results
     Status(status::Options),
@@ -83,6 +84,8 @@ fn main() -> ExitCode {
     let exit_code = match command {
         Command::Submit(options) => runtime.block_on(submit::run(&options)),
         Command::Repo(command) => output::emit(runtime.block_on(command.run()), command.target().json),
+        Command::Feed(command) => output::emit(runtime.block_on(command.run()), command.target().json),
+        Command::Token(command) => output::emit(runtime.block_on(command.run()), command.target().json),
         Command::Dlq(command) => output::emit(runtime.block_on(command.run()), command.target().json),
         Command::Package(command) => output::emit(runtime.block_on(command.run()), command.target().json),
         Command::Status(options) => output::emit(runtime.block_on(options.run()), options.target.json),
@@ -90,8 +93,6 @@ fn main() -> ExitCode {
         Command::Import(options) => output::emit(runtime.block_on(options.run()), options.target.json),
         Command::Completions(options) => output::emit(Ok(options.run(Cli::command())), false),
         Command::Man(options) => output::emit(options.run(Cli::command()), false),
-        Command::Feed(command) => output::emit(runtime.block_on(command.run()), command.target().json),
-        Command::Token(command) => output::emit(runtime.block_on(command.run()), command.target().json),
     };
     // An import that has failed may still read its input.
     runtime.shutdown_background();

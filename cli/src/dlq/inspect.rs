@@ -52,8 +52,12 @@ impl Inspector<'_> {
     pub(super) async fn show(&self, id: Option<&str>) -> Result<Output, CliError> {
         let shown = self.inspect(id, true).await?;
         match shown.messages.as_slice() {
+            [] if shown.summary.complete && shown.summary.examined == 0 => {
+                Err(CliError::NotFound(shown.to_string()))
+            }
             [] if shown.summary.complete => {
-                Err(CliError::NotFound(format!("{shown}; `badgesmith dlq list` lists the messages")))
+                let command = shown.summary.queue.list_command();
+                Err(CliError::NotFound(format!("{shown}; `{command}` lists the messages")))
             }
             [] => Err(CliError::Failed(format!("{shown}; {}", shown.summary.notes.join("; ")))),
             _ => Ok(shown.summary.output(&shown)),
@@ -66,9 +70,7 @@ impl Inspector<'_> {
         let mut summary = scan.finish().await;
         let mut messages = found?;
         if !summary.complete && !summary.failed && id.is_none() {
-            summary
-                .notes
-                .push(format!("about {} more messages were not examined; raise --max", summary.missing));
+            summary.notes.push(format!("{}; raise --max", summary.not_examined()));
         }
         messages.sort_by_key(|dead_letter| dead_letter.message.sent_at);
         let mut reasons = BTreeMap::new();

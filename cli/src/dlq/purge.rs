@@ -9,6 +9,7 @@ use super::scan::{Scan, ScanSummary};
 use super::selection::Selection;
 use crate::error::CliError;
 use crate::output::Output;
+use crate::quantity::quantity;
 use crate::terminal;
 
 #[derive(Debug, Serialize)]
@@ -41,7 +42,8 @@ pub(super) async fn purge(queue: &Queue, selection: &Selection, yes: bool) -> Re
     };
     let mut summary = scan.finish().await;
     if let Err(error) = result {
-        return Err(CliError::Failed(format!("{error}; {deleted} messages were deleted before the error")));
+        let deleted = quantity(deleted, "message");
+        return Err(CliError::Failed(format!("{error}; deleted {deleted} before the error")));
     }
     if all {
         deleted = about;
@@ -64,6 +66,7 @@ impl fmt::Display for Purged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { all, deleted, filter, summary: ScanSummary { queue, .. } } = self;
         let about = if *all { "about " } else { "" };
-        write!(f, "deleted {about}{deleted} messages{filter} from the {queue} dead-letter queue")
+        let messages = quantity(*deleted, "message");
+        write!(f, "deleted {about}{messages}{filter} from the {queue} dead-letter queue")
     }
 }

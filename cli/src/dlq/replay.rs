@@ -14,6 +14,7 @@ use super::scan::{Scan, ScanSummary};
 use super::selection::Selection;
 use crate::error::CliError;
 use crate::output::Output;
+use crate::quantity::quantity;
 
 #[derive(Debug)]
 pub(super) struct Replay<'a> {
@@ -46,9 +47,10 @@ impl Replay<'_> {
         let result = self.move_all(&mut scan, &mut replayed).await;
         replayed.summary = scan.finish().await;
         if let Err(error) = result {
-            let advice =
-                format!("{} messages were moved before the error; run the command again", replayed.moved);
-            return Err(CliError::Failed(format!("{error}; {advice}")));
+            let moved = quantity(replayed.moved, "message");
+            return Err(CliError::Failed(format!(
+                "{error}; moved {moved} before the error; run the command again"
+            )));
         }
         let output = replayed.summary.output(&replayed).failed_if(replayed.refused > 0);
         Ok(output.notes(replayed.notes()))
@@ -112,13 +114,15 @@ impl Replayed {
         let Self { returned, refused, refusal, summary, .. } = self;
         let returned = (*returned > 0).then(|| {
             format!(
-                "left {returned} messages with the body of a moved message: they failed again, were in the queue \
-                 twice, or an earlier replay was interrupted. Run `badgesmith dlq list` for the reasons, and purge \
-                 messages that can never succeed."
+                "left {} with the body of a moved message, because of another failure, a duplicate, or an interrupted \
+                 replay. `{}` shows the reasons; purge messages that can never succeed.",
+                quantity(*returned, "message"),
+                summary.queue.list_command()
             )
         });
-        let refusal =
-            refusal.as_ref().map(|error| format!("left {refused} messages that the queue rejected: {error}"));
+        let refusal = refusal
+            .as_ref()
+            .map(|error| format!("left {} that the queue rejected: {error}", quantity(*refused, "message")));
         let undeleted = (summary.undeleted > 0)
             .then(|| "a message that was not deleted may be moved again, which does no harm".to_owned());
         returned.into_iter().chain(refusal).chain(undeleted).collect()
@@ -129,7 +133,7 @@ impl fmt::Display for Replayed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { dry_run, moved, summary: ScanSummary { queue, skipped, .. }, .. } = self;
         let verb = if *dry_run { "would move" } else { "moved" };
-        write!(f, "{verb} {moved} messages to {}", queue.source().name())?;
+        write!(f, "{verb} {} to {}", quantity(*moved, "message"), queue.source().name())?;
         if *skipped > 0 { write!(f, ", skipped {skipped}") } else { Ok(()) }
     }
 }

@@ -17,6 +17,7 @@ use super::queue::DeadLetterQueue;
 use super::selection::Selection;
 use crate::error::CliError;
 use crate::output::Output;
+use crate::quantity::quantity;
 use crate::terminal::Progress;
 
 /// A long poll, because a short poll queries only some of SQS's servers.
@@ -102,7 +103,7 @@ impl<'a> Scan<'a> {
             return Ok(None);
         }
         self.end(
-            "they are in flight, or the message counts from SQS are out of date; run the command again in a \
+            "in flight, or the message counts from SQS are out of date; run the command again in a \
              minute",
         );
         Ok(None)
@@ -170,10 +171,9 @@ impl<'a> Scan<'a> {
     }
 
     fn end(&mut self, reason: &str) {
-        let missing = self.summary.missing;
-        if missing > 0 {
+        if self.summary.missing > 0 {
             self.summary.failed = true;
-            self.summary.notes.push(format!("about {missing} more messages were not examined: {reason}"));
+            self.summary.notes.push(format!("{}: {reason}", self.summary.not_examined()));
         }
     }
 
@@ -189,13 +189,16 @@ impl<'a> Scan<'a> {
             }
         }
         summary.notes.extend(first_error.map(|error| {
-            format!("{in_flight} messages may be in flight until the visibility timeout expires: {error}")
+            let messages = quantity(in_flight, "message");
+            format!("{messages} may be in flight until the visibility timeout expires: {error}")
         }));
         if summary.undeleted > 0 {
             let error =
                 summary.deletion_error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
-            let note = format!("{} messages were not deleted in time{error}", summary.undeleted);
-            summary.notes.push(format!("{note}; they may still be in the queue"));
+            let messages = quantity(summary.undeleted, "message");
+            summary.notes.push(format!(
+                "failed to delete {messages} in time{error}; run the command again in case the queue still has any"
+            ));
             summary.failed = true;
         }
         summary.complete = summary.missing == 0 && summary.undeleted == 0;
@@ -204,6 +207,11 @@ impl<'a> Scan<'a> {
 }
 
 impl ScanSummary {
+    /// How many messages are missing.
+    pub(super) fn not_examined(&self) -> String {
+        format!("did not examine about {}", quantity(self.missing, "more message"))
+    }
+
     /// The output of a command, with the notes and the exit code of its pass.
     pub(super) fn output(&self, result: &(impl Serialize + Display)) -> Output {
         Output::new(result).notes(self.notes.clone()).failed_if(self.failed)

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::conversion::{self, Problem};
 use super::export::Item;
 use crate::error::CliError;
+use crate::quantity::quantity;
 use crate::table::Table;
 
 /// The most items that are listed for a problem.
@@ -170,13 +171,13 @@ impl ImportedResults {
     /// How many results were sent.
     pub(super) fn headline(&self) -> String {
         let verb = if self.dry_run { "would send" } else { "sent" };
-        format!("{verb} {} results", self.sent)
+        format!("{verb} {}", quantity(self.sent, "result"))
     }
 
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes: Vec<_> = self.problems.iter().map(ToString::to_string).collect();
         if self.expired > 0 {
-            notes.push(format!("left out {} results that are older than two years", self.expired));
+            notes.push(format!("left out {} older than two years", quantity(self.expired, "result")));
         }
         if !self.is_complete {
             let advice = "run `aws dynamodb scan` without --no-paginate and --max-items";
@@ -210,7 +211,7 @@ impl fmt::Display for ImportedResults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.headline())?;
         if self.skipped > 0 {
-            write!(f, ", skipped {} items", self.skipped)?;
+            write!(f, ", skipped {}", quantity(self.skipped, "item"))?;
         }
         if self.repositories.is_empty() {
             return Ok(());
@@ -228,8 +229,12 @@ impl fmt::Display for ProblemSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { effect, attribute, expected, items, keys } = self;
         match effect {
-            Effect::Skipped => write!(f, "skipped {items} items: {attribute}: expected {expected}")?,
-            Effect::Dropped => write!(f, "dropped {attribute} of {items} results: expected {expected}")?,
+            Effect::Skipped => {
+                write!(f, "skipped {}: {attribute}: expected {expected}", quantity(*items, "item"))?;
+            }
+            Effect::Dropped => {
+                write!(f, "dropped {attribute} of {}: expected {expected}", quantity(*items, "result"))?;
+            }
         }
         let first = keys.first().map_or("", String::as_str);
         write!(f, "; {} {first}", if *items == 1 { "the item is" } else { "the first item is" })

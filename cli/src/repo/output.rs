@@ -9,6 +9,7 @@ use badgesmith_domain::timestamp::Timestamp;
 use serde::Serialize;
 
 use crate::duration::{age, format_duration};
+use crate::quantity::quantity;
 use crate::table::Table;
 
 /// A key that was created or rotated. Its text is the key alone, for `$(...)`.
@@ -243,7 +244,7 @@ impl fmt::Display for RepositoryDescription {
             _ => {}
         }
         if let Some(rate) = self.posts_per_minute {
-            write!(f, "\nrate        {rate} results a minute")?;
+            write!(f, "\nrate        {} a minute", quantity(rate, "result"))?;
         }
         match &self.secret {
             Some(SecretDescription { deletes_at: Some(at), .. }) => {
@@ -280,7 +281,8 @@ impl fmt::Display for RegistrationList {
 
 impl fmt::Display for UpdatedRepository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} may submit {} results a minute", self.repository, self.posts_per_minute)
+        let rate = quantity(self.posts_per_minute, "result");
+        write!(f, "{} may submit {rate} a minute", self.repository)
     }
 }
 
@@ -312,7 +314,7 @@ impl fmt::Display for RenamedRepository {
 
 impl fmt::Display for ErasedResults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "deleted {} items of {}", self.items, self.repository)
+        write!(f, "deleted {} of {}", quantity(self.items, "item"), self.repository)
     }
 }
 

@@ -148,9 +148,9 @@ async fn a_dry_run_sends_nothing() {
     let dry = world.import(&results, &["--dry-run"]).await;
     dry.failed(
         1,
-        "skipped 1 items: Total: expected an integer from 0 to 4294967295; the item is TEST#acme#kit RESULT#",
+        "skipped 1 item: Total: expected an integer from 0 to 4294967295; the item is TEST#acme#kit RESULT#",
     );
-    assert!(dry.stdout.starts_with("would send 1 results, skipped 1 items\n"), "{dry:?}");
+    assert!(dry.stdout.starts_with("would send 1 result, skipped 1 item\n"), "{dry:?}");
     assert_eq!(world.stored("").await, Vec::<Value>::new());
 }
 
@@ -176,8 +176,8 @@ async fn invalid_items_are_listed_and_the_others_are_imported() {
         1,
         "skipped 2 items: Platform: expected linux, windows or macos; the first item is TEST#acme#kit",
     );
-    imported.failed(1, "dropped UrlHtml of 1 results: expected an absolute https URL");
-    imported.failed(1, "left out 1 results that are older than two years");
+    imported.failed(1, "dropped UrlHtml of 1 result: expected an absolute https URL");
+    imported.failed(1, "left out 1 result older than two years");
     let mut json = imported.json();
     for problem in json["problems"].as_array_mut().unwrap() {
         let text = |field: &str| problem[field].as_str().unwrap().to_owned();
@@ -274,7 +274,7 @@ async fn an_export_of_this_service_is_rejected() {
 async fn an_incomplete_export_is_imported_up_to_its_end() {
     let world = World::start().await;
     let whole = json!({ "Items": [item("main", days_ago(1), &json!({}))] }).to_string();
-    world.import(&file(whole.trim_end_matches("]}")), &[]).await.failed(1, "sent 1 results before the error");
+    world.import(&file(whole.trim_end_matches("]}")), &[]).await.failed(1, "sent 1 result before the error");
     let page = json!({ "Items": [item("main", days_ago(2), &json!({}))], "NextToken": "x" }).to_string();
     world.import(&file(&page), &[]).await.failed(1, "the export does not have all items of the table");
     assert_eq!(world.stored("").await.len(), 2);
@@ -311,7 +311,7 @@ async fn results_that_the_queue_rejects_are_sent_again() {
     let failed = rejects(9).run(&import).await;
     failed.failed(
         1,
-        "the queue rejected 1 results: Busy: ; sent 1 results before the error; run the command again",
+        "the queue rejected 1 result: Busy: ; sent 1 result before the error; run the command again",
     );
     assert_eq!(world.stored("").await.len(), 2);
 }

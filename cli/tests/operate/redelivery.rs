@@ -89,8 +89,8 @@ async fn a_deletion_after_the_visibility_timeout_does_not_count() {
     });
     let purge = ["dlq", "purge", "--yes", "--reason", "newer", "--visibility-timeout", "2", "--json"];
     let purged = proxy.run(&purge).await;
-    purged.failed(1, "about 10 more messages were not examined: they are in flight");
-    purged.failed(1, "5 messages were not deleted in time; they may still be in the queue");
+    purged.failed(1, "did not examine about 10 more messages: in flight");
+    purged.failed(1, "failed to delete 5 messages in time; run the command again");
     let json = purged.json();
     assert_eq!((&json["deleted"], &json["complete"]), (&0.into(), &false.into()));
     assert_eq!((&json["examined"], &json["undeleted"]), (&10.into(), &5.into()));
@@ -123,7 +123,7 @@ async fn a_rejected_message_that_a_receive_returns_twice_stays_in_the_queue() {
         },
     );
     let replayed = proxy.run(&["dlq", "replay", "--rate", "0", "--json"]).await;
-    replayed.failed(1, "left 1 messages that the queue rejected: Busy");
+    replayed.failed(1, "left 1 message that the queue rejected: Busy");
     let json = replayed.json();
     assert_eq!((&json["examined"], &json["moved"], &json["refused"]), (&1.into(), &0.into(), &1.into()));
     assert_eq!(dead.depth().await.unwrap().visible, 1);
@@ -146,7 +146,7 @@ async fn a_message_whose_deletion_fails_is_examined_and_not_deleted() {
         },
     );
     let purged = proxy.run(&["dlq", "purge", "--yes", "--reason", "newer", "--json"]).await;
-    purged.failed(1, "1 messages were not deleted in time: ReceiptHandleIsInvalid");
+    purged.failed(1, "failed to delete 1 message in time: ReceiptHandleIsInvalid");
     assert!(!purged.stderr.contains("not examined"), "{purged:?}");
     let json = purged.json();
     assert_eq!((&json["examined"], &json["missing"], &json["undeleted"]), (&2.into(), &0.into(), &1.into()));
@@ -175,7 +175,7 @@ async fn one_of_two_messages_with_the_same_body_is_moved() {
     }
     let replayed = world.run(&["dlq", "replay", "--rate", "0", "--json"]).await;
     assert!(replayed.stderr.contains(
-        "left 1 messages with the body of a moved message: they failed again, were in the queue twice"
+        "left 1 message with the body of a moved message, because of another failure, a duplicate"
     ));
     let json = replayed.json();
     assert_eq!((&json["moved"], &json["returned"]), (&1.into(), &1.into()), "{json}");
@@ -187,7 +187,7 @@ async fn messages_in_flight_elsewhere_are_reported_as_missing() {
     let (world, dead) = world_with(3).await;
     assert_eq!(dead.receive(4, MINUTE, Duration::ZERO).await.unwrap().len(), 4);
     let listed = world.run(&["dlq", "list", "--json"]).await;
-    listed.failed(1, "about 4 more messages were not examined: they are in flight");
+    listed.failed(1, "did not examine about 4 more messages: in flight");
     let json = listed.json();
     assert_eq!(
         (&json["examined"], &json["missing"], &json["complete"]),
@@ -207,7 +207,7 @@ async fn a_pass_that_outlasts_the_visibility_timeout_is_reported_as_incomplete()
         true
     });
     let listed = proxy.run(&["dlq", "list", "--visibility-timeout", "2"]).await;
-    listed.failed(1, "about 2 more messages were not examined: examined messages became visible again");
+    listed.failed(1, "did not examine about 2 more messages: examined messages became visible again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
