@@ -4,6 +4,7 @@ mod job;
 mod output;
 mod registration;
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,13 +13,13 @@ use aws_types::SdkConfig;
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::{TableDescription, describe_table};
 use badgesmith_aws::env;
-use badgesmith_aws::sdk::{AwsError, AwsErrorKind, causes};
+use badgesmith_aws::sdk::{AwsErrorKind, causes};
 use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
 use badgesmith_domain::service_url::ServiceUrl;
 use badgesmith_domain::test_result::{Counts, Outcome, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use clap::Args;
-use reqwest::Client;
+use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
 use self::output::{Check, Report};
@@ -27,6 +28,7 @@ use crate::duration::format_duration;
 use crate::error::CliError;
 use crate::help;
 use crate::output::Output;
+use crate::quantity::quantity;
 use crate::stack::{Resource, Stack, Target};
 use crate::submit::{self, NoProof, Proof, Service, parse_service_url};
 use crate::terminal::Progress;
@@ -108,7 +110,7 @@ impl Options {
         let stack = match self.target.find_at(config).await {
             Ok(stack) => stack,
             Err(error) => {
-                checks.add("stack", Err(error.to_string()));
+                checks.add("stack", Err(error));
                 return Ok(checks.output());
             }
         };
@@ -120,18 +122,19 @@ impl Options {
         }
         if let Some((repository, proof)) = round_trip {
             let base = url.or_else(|| stack.api_url()?.parse().ok());
-            let base = base.ok_or("the stack has no output ApiUrl; use --url");
+            let no_url = || CliError::Failed("the stack has no output ApiUrl; use --url".to_owned());
+            let base = base.ok_or_else(no_url);
             if let Proof::Key(key) = proof {
                 checks.add("registration", registration::check(&stack, repository).await);
                 checks.add("key", registration::check_key(&stack, repository, key).await);
             }
-            let (name, checked) = match (&base, proof) {
-                (Err(error), _) => ("round trip", Err((*error).to_owned())),
+            let (name, checked) = match (base, proof) {
+                (Err(error), _) => ("round trip", Err(error)),
                 (Ok(base), Proof::Key(_)) => {
-                    ("round trip", RoundTrip { repository, proof, base }.run().await)
+                    ("round trip", RoundTrip { repository, proof, base: &base }.run().await)
                 }
                 (Ok(base), Proof::IdToken(_)) => {
-                    ("token", job::check(proof, base, &ci_run, repository).await)
+                    ("token", job::check(proof, &base, &ci_run, repository).await)
                 }
             };
             checks.add(name, checked);
@@ -154,11 +157,15 @@ impl Options {
         checks.add("badges", health(url).await);
         let repository = match &self.repo {
             Some(repository) => Ok(repository.clone()),
-            None => ci_run.repository.clone().map_err(|reason| format!("{reason}; use --repo")),
+            None => {
+                ci_run.repository.clone().map_err(|reason| CliError::Failed(format!("{reason}; use --repo")))
+            }
         };
         let checked = match (repository, proof) {
             (Ok(repository), Some(proof)) => job::check(proof, url, ci_run, &repository).await,
-            (Ok(repository), None) => Err(NoProof::new(ci_run, repository.to_string()).to_string()),
+            (Ok(repository), None) => {
+                Err(CliError::Failed(NoProof::new(ci_run, repository.to_string()).to_string()))
+            }
             (Err(error), _) => Err(error),
         };
         checks.add("token", checked);
@@ -190,10 +197,10 @@ impl Options {
 
 impl Checks {
     /// Adds a check with its detail or its error.
-    fn add(&mut self, name: &'static str, outcome: Result<String, String>) {
+    fn add(&mut self, name: &'static str, outcome: Result<String, CliError>) {
         self.progress.show(name);
         let ok = outcome.is_ok();
-        let (Ok(detail) | Err(detail)) = outcome;
+        let detail = outcome.unwrap_or_else(|error| error.to_string());
         self.report.checks.push(Check { name, ok, warning: false, detail });
     }
 
@@ -215,30 +222,25 @@ impl Checks {
     }
 }
 
-/// The text of an error, with a hint.
-fn with_hint(error: AwsError) -> String {
-    CliError::from(error).to_string()
-}
-
 /// Finds credentials. The other checks show whether they are valid.
-async fn credentials(config: &SdkConfig) -> Result<String, String> {
+async fn credentials(config: &SdkConfig) -> Result<String, CliError> {
     let hint = |kind| aws_hint(kind).unwrap_or_default();
-    let provider =
-        config.credentials_provider().ok_or_else(|| hint(AwsErrorKind::NoCredentials).to_owned())?;
-    let credentials = provider
-        .provide_credentials()
-        .await
-        .map_err(|error| format!("{}; {}", causes(&error), hint(AwsErrorKind::of_credentials(&error))))?;
+    let provider = config
+        .credentials_provider()
+        .ok_or_else(|| CliError::Failed(hint(AwsErrorKind::NoCredentials).to_owned()))?;
+    let credentials = provider.provide_credentials().await.map_err(|error| {
+        CliError::Failed(format!("{}; {}", causes(&error), hint(AwsErrorKind::of_credentials(&error))))
+    })?;
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     Ok(format!("access key {}, region {region}", credentials.access_key_id()))
 }
 
-async fn table(stack: &Stack, resource: Resource) -> Result<(String, TableDescription), String> {
-    let name = stack.name_of(resource).map_err(|error| error.to_string())?;
-    let description = describe_table(&stack.config, &name).await.map_err(with_hint)?;
+async fn table(stack: &Stack, resource: Resource) -> Result<(String, TableDescription), CliError> {
+    let name = stack.name_of(resource)?;
+    let description = describe_table(&stack.config, &name).await?;
     match description.status.as_str() {
         "ACTIVE" => Ok((name, description)),
-        status => Err(format!("{name} is {status}; wait until it is ACTIVE")),
+        status => Err(CliError::Failed(format!("{name} is {status}; wait until it is ACTIVE"))),
     }
 }
 
@@ -249,58 +251,55 @@ fn is_at_risk(resource: Resource, description: &TableDescription) -> bool {
         && !description.has_deletion_protection
 }
 
-async fn queue(stack: &Stack, resource: Resource) -> Result<String, String> {
-    let queue = stack.queue(resource).map_err(|error| error.to_string())?;
-    Ok(format!("{} messages", queue.depth().await.map_err(with_hint)?.total()))
+async fn queue(stack: &Stack, resource: Resource) -> Result<String, CliError> {
+    Ok(quantity(stack.queue(resource)?.depth().await?.total(), "message"))
 }
 
-async fn event_bus(stack: &Stack) -> Result<String, String> {
-    let bus = stack.event_bus().map_err(|error| error.to_string())?;
-    bus.check().await.map_err(with_hint)?;
-    stack.name_of(Resource::EventBus).map_err(|error| error.to_string())
+async fn event_bus(stack: &Stack) -> Result<String, CliError> {
+    stack.event_bus()?.check().await?;
+    stack.name_of(Resource::EventBus)
 }
 
 /// Compares this machine's clock with that of AWS, or of the service.
-async fn clock(config: &SdkConfig, base: Option<&ServiceUrl>) -> Result<String, String> {
+async fn clock(config: &SdkConfig, base: Option<&ServiceUrl>) -> Result<String, CliError> {
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     let url = match (config.endpoint_url(), base) {
         (Some(url), _) => url.to_owned(),
         (None, Some(base)) => base.to_string(),
         (None, None) => format!("https://dynamodb.{region}.amazonaws.com"),
     };
-    let response =
-        client()?.head(&url).send().await.map_err(|error| format!("{url} did not respond: {error}"))?;
+    let response = client()?.head(&url).send().await.map_err(|error| no_response(&url, error))?;
     let now = Clock::System.now();
     let theirs = response
         .headers()
         .get("date")
         .and_then(|date| jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok())
         .map(|date| Timestamp::from_unix_milliseconds(date.timestamp().as_millisecond()))
-        .ok_or_else(|| format!("the response from {url} has no valid Date header"))?;
+        .ok_or_else(|| CliError::Failed(format!("the response from {url} has no valid Date header")))?;
     let skew = now.since(theirs).max(theirs.since(now));
     if skew > CLOCK_SKEW_MAX {
-        return Err(format!(
+        return Err(CliError::Failed(format!(
             "this machine's clock differs by {} from the clock of {url}, so signed requests are rejected; \
              synchronize it with NTP",
             format_duration(skew)
-        ));
+        )));
     }
     Ok(format!("within {} s of {url}", skew.as_secs() + 1))
 }
 
 /// Reads a page that no cache keeps, through the CDN if there is one: it passes all that a badge passes, but the table.
-async fn health(base: &ServiceUrl) -> Result<String, String> {
+async fn health(base: &ServiceUrl) -> Result<String, CliError> {
     let url = format!("{base}/health");
     let started = Instant::now();
-    let response =
-        client()?.get(&url).send().await.map_err(|error| format!("{url} did not respond: {error}"))?;
-    if response.status().is_success() {
-        return Ok(format!("{url} responded after {} ms", started.elapsed().as_millis()));
-    }
-    Err(format!(
-        "{url} responded with {}; a 403 means that the CDN may not call badge-api: deploy the template again",
-        response.status()
-    ))
+    let response = client()?.get(&url).send().await.map_err(|error| no_response(&url, error))?;
+    let advice = match response.status() {
+        status if status.is_success() => {
+            return Ok(format!("{url} responded after {} ms", started.elapsed().as_millis()));
+        }
+        StatusCode::FORBIDDEN => "the CDN may not call badge-api: deploy the template again",
+        _ => "check that it is the URL of a BadgeSmith service",
+    };
+    Err(CliError::Failed(format!("{url} responded with {}; {advice}", response.status())))
 }
 
 /// Sends a result and reads it back from the history.
@@ -311,15 +310,12 @@ struct RoundTrip<'a> {
 }
 
 impl RoundTrip<'_> {
-    async fn run(&self) -> Result<String, String> {
+    async fn run(&self) -> Result<String, CliError> {
         let Self { repository, proof, base } = *self;
-        let result = BRANCH
-            .parse()
-            .and_then(|branch| result(repository, branch))
-            .map_err(|ParseError { expected }| format!("expected {expected}"))?;
+        let result = BRANCH.parse().and_then(|branch| result(repository, branch)).map_err(failed)?;
         let started = Instant::now();
         let service = Service { url: base, proof, retry_for: Duration::ZERO, clock: Clock::System };
-        let accepted = submit::send(&service, &result, |_, _| ()).await.map_err(|error| error.to_string())?;
+        let accepted = submit::send(&service, &result, |_, _| ()).await.map_err(failed)?;
         let id = accepted.test_result_id.to_string();
         let accepted_after = started.elapsed().as_millis();
         let client = client()?;
@@ -334,11 +330,11 @@ impl RoundTrip<'_> {
                 return Ok(format!("accepted after {accepted_after} ms, stored after {stored_after} ms"));
             }
         }
-        Err(format!(
+        Err(CliError::Failed(format!(
             "the result was accepted, but not stored within {}; `badgesmith status` and `badgesmith dlq list` show the \
              queues",
             format_duration(STORED_WITHIN)
-        ))
+        )))
     }
 }
 
@@ -355,6 +351,14 @@ async fn parse_json(response: reqwest::Response) -> Value {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-fn client() -> Result<Client, String> {
-    submit::client(HTTP_TIMEOUT).map_err(|error| error.to_string())
+fn client() -> Result<Client, CliError> {
+    submit::client(HTTP_TIMEOUT).map_err(failed)
+}
+
+fn failed(error: impl Error) -> CliError {
+    CliError::Failed(error.to_string())
+}
+
+fn no_response(url: &str, error: reqwest::Error) -> CliError {
+    CliError::Failed(format!("{url} did not respond: {}", causes(&error.without_url())))
 }

@@ -8,6 +8,8 @@ use badgesmith_domain::service_url::ServiceUrl;
 use badgesmith_domain::timestamp::Timestamp;
 use ci_env::CiRun;
 
+use super::failed;
+use crate::error::CliError;
 use crate::submit::{self, Proof, SendError, Service};
 
 /// 1 January 2000, in milliseconds. The service verifies the token of a result before it rejects such a timestamp.
@@ -21,18 +23,18 @@ pub(super) async fn check(
     url: &ServiceUrl,
     ci_run: &CiRun,
     repository: &Repository,
-) -> Result<String, String> {
+) -> Result<String, CliError> {
     let ci_run = submit::with_token_branch(ci_run);
-    let branch = ci_run.branch.clone().map_err(|reason| reason.to_string())?;
-    let result = super::result(repository, branch).map_err(|error| error.expected.to_owned())?;
-    submit::check_token(&ci_run, &result).map_err(|error| error.to_string())?;
+    let branch = ci_run.branch.clone().map_err(failed)?;
+    let result = super::result(repository, branch).map_err(failed)?;
+    submit::check_token(&ci_run, &result).map_err(failed)?;
     let clock = Clock::manual(Timestamp::from_unix_milliseconds(STALE));
     let service = Service { url, proof, retry_for: RETRY_FOR, clock };
     match submit::send(&service, &result, submit::note_retry).await {
         Err(SendError::ClockSkew { .. }) => {
             Ok(format!("{url} accepts tokens of this job for {repository}, branch {}", result.branch))
         }
-        Err(error) => Err(error.to_string()),
-        Ok(_) => Err(format!("{url} accepted a result of the year 2000")),
+        Err(error) => Err(failed(error)),
+        Ok(_) => Err(CliError::Failed(format!("{url} accepted a result of the year 2000"))),
     }
 }

@@ -5,6 +5,8 @@ use badgesmith_aws::secrets_manager::{SecretDescription, Stage};
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::signature::HmacKey;
 
+use crate::error::CliError;
+use crate::quantity::quantity;
 use crate::repo::RepositoryStore;
 use crate::stack::Stack;
 
@@ -13,33 +15,32 @@ const PROBE: &[u8] = b"badgesmith doctor";
 
 /// Checks that the master key exists, and whether its previous version counts, too. Reads no value, because anyone who
 /// knows one can sign results of every repository.
-pub(super) async fn check_master_key(stack: &Stack) -> Result<String, String> {
-    let store = RepositoryStore::new(stack).map_err(|error| error.to_string())?;
-    match store.master_key_description().await.map_err(|error| error.to_string())? {
-        None => Err("the master key does not exist; deploy the template again".to_owned()),
-        Some(SecretDescription { deletes_at: Some(at), .. }) => Err(format!(
+pub(super) async fn check_master_key(stack: &Stack) -> Result<String, CliError> {
+    let store = RepositoryStore::new(stack)?;
+    match store.master_key_description().await? {
+        None => Err(CliError::Failed("the master key does not exist; deploy the template again".to_owned())),
+        Some(SecretDescription { deletes_at: Some(at), .. }) => Err(CliError::Failed(format!(
             "the master key is scheduled for deletion at {at}; restore it with `aws secretsmanager restore-secret`"
-        )),
+        ))),
         Some(SecretDescription { has_previous: true, .. }) => Ok("two versions, which both count".to_owned()),
         Some(_) => Ok("one version".to_owned()),
     }
 }
 
 /// Checks that the repository is registered, and that its own secret exists, if it has one.
-pub(super) async fn check(stack: &Stack, repository: &Repository) -> Result<String, String> {
-    let store = RepositoryStore::new(stack).map_err(|error| error.to_string())?;
-    let (record, active) = store.active(repository).await.map_err(|error| error.to_string())?;
-    let secret = store
-        .secret_description(repository, &record.registration)
-        .await
-        .map_err(|error| error.to_string())?;
+pub(super) async fn check(stack: &Stack, repository: &Repository) -> Result<String, CliError> {
+    let store = RepositoryStore::new(stack)?;
+    let (record, active) = store.active(repository).await?;
+    let secret = store.secret_description(repository, &record.registration).await?;
     if active.proofs.own_secret.is_some_and(|secret| secret.counts_at(Clock::System.now()))
         && secret.is_none_or(|secret| secret.deletes_at.is_some())
     {
         let advice = format!("replace it with `badgesmith repo rotate {repository} --derived`");
-        return Err(format!("the secret {} is deleted; {advice}", store.secret_name(repository)));
+        let name = store.secret_name(repository);
+        return Err(CliError::Failed(format!("the secret {name} is deleted; {advice}")));
     }
-    Ok(format!("since {}, {} results a minute", active.created, active.posts_per_minute))
+    let rate = quantity(active.posts_per_minute.get(), "result");
+    Ok(format!("since {}, {rate} a minute", active.created))
 }
 
 /// Checks that `key` is one of those that count. Does not read a secret of the repository's own.
@@ -47,16 +48,14 @@ pub(super) async fn check_key(
     stack: &Stack,
     repository: &Repository,
     key: &HmacKey,
-) -> Result<String, String> {
-    let store = RepositoryStore::new(stack).map_err(|error| error.to_string())?;
-    let (_, active) = store.active(repository).await.map_err(|error| error.to_string())?;
+) -> Result<String, CliError> {
+    let store = RepositoryStore::new(stack)?;
+    let (_, active) = store.active(repository).await?;
     let now = Clock::System.now();
     let signature = key.sign(PROBE);
     if let Some(ids) = active.proofs.derived {
         for stage in [Stage::Current, Stage::Previous] {
-            let Some(master) = store.master_key(stage).await.map_err(|error| error.to_string())? else {
-                continue;
-            };
+            let Some(master) = store.master_key(stage).await? else { continue };
             for id in ids.at(now) {
                 if !master.derive(repository, id).secret_keys().verify(PROBE, &signature) {
                     continue;
@@ -76,7 +75,7 @@ pub(super) async fn check_key(
     if active.proofs.own_secret.is_some_and(|secret| secret.counts_at(now)) {
         return Ok(format!("to be compared with the secret {}", store.secret_name(repository)));
     }
-    Err(format!(
+    Err(CliError::Failed(format!(
         "not a key of {repository}; print the current one with `badgesmith repo show {repository} --key`"
-    ))
+    )))
 }
