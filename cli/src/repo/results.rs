@@ -1,7 +1,7 @@
 //! Moves the results of a repository to another name, and erases them.
 
 use badgesmith_aws::clock::Clock;
-use badgesmith_aws::dynamodb::Results;
+use badgesmith_aws::dynamodb::{RegistrationRecord, Results};
 use badgesmith_domain::ids::Repository;
 use badgesmith_domain::registration::{ActiveRegistration, DerivedKeyIds, Keyless, Registration};
 use badgesmith_domain::timestamp::Timestamp;
@@ -11,7 +11,15 @@ use super::output::{ErasedResults, RenamedRepository};
 use super::{Confirmed, Erase, Rename, RepositoryArgs, RepositoryStore};
 use crate::error::CliError;
 use crate::output::Output;
+use crate::quantity::quantity;
 use crate::terminal::{self, Progress};
+
+/// A registration that has another name now.
+struct MovedRegistration {
+    /// The key of the new name. `None` if the repository had none.
+    key: Option<String>,
+    had_own_secret: bool,
+}
 
 pub(super) async fn rename(
     store: &RepositoryStore,
@@ -33,19 +41,9 @@ pub(super) async fn rename(
         Registration::Active(active) => {
             let key = if has_key(&active.proofs) { "It gets a new key, and results" } else { "Results" };
             terminal::confirm(&format!("Rename {from} to {to}? {key} of {from} will be rejected."), *yes)?;
-            let now = Clock::System.now();
-            let (registration, key) = renamed(store, active, (from, to), now).await?;
-            store.put(to, &Registration::Active(registration), new.as_ref()).await?;
-            store.put(from, &Registration::Removed(now), Some(&old)).await.map_err(|error| {
-                let advice =
-                    format!("run `badgesmith repo remove {from}` and `badgesmith repo rename {from} {to}`");
-                CliError::Failed(format!(
-                    "{error}; both names are registered: {advice}, and print the key of {to} with \
-                     `badgesmith repo show {to} --key`"
-                ))
-            })?;
-            Some((key, active.proofs.own_secret.is_some()))
+            Some(move_registration(store, active, (from, &old), (to, new.as_ref())).await?)
         }
+        // An earlier run of the command moved it.
         Registration::Removed(_) if new_is_active => {
             let question = format!("Move the latest results of {from}, which was removed, to {to}?");
             terminal::confirm(&question, *yes)?;
@@ -53,8 +51,7 @@ pub(super) async fn rename(
         }
         Registration::Removed(_) => return Err(super::store::removed(from)),
     };
-    let (is_new, had_own_secret) = (moved.is_some(), matches!(moved, Some((_, true))));
-    let key = moved.and_then(|(key, _)| key);
+    let key = moved.as_ref().and_then(|moved| moved.key.clone());
     let slots = results
         .move_slots(from, to)
         .await
@@ -63,17 +60,34 @@ pub(super) async fn rename(
         format!("This is the key of {to}. It is usable within 1 minute. Store it in the CI system.")
     });
     let renamed = RenamedRepository { from: from.to_string(), to: to.to_string(), key, slots };
-    let output = Output::new(&renamed).note(format!("Moved {slots} latest results to {to}."));
-    Ok(if is_new {
-        output
-            .recovery_hint(format!("print the key with `badgesmith repo show {to} --key`"))
-            .notes(key_note)
-            .note(format!("{from} is refused within 5 minutes. Its history stays under that name."))
-            .note("Results that were accepted in the meantime are moved when you run the command again.")
-            .notes(had_own_secret.then(|| store.secret_note(from)))
-    } else {
-        output
-    })
+    let output = Output::new(&renamed).note(format!("Moved {} to {to}.", quantity(slots, "latest result")));
+    let Some(MovedRegistration { had_own_secret, .. }) = moved else { return Ok(output) };
+    Ok(output
+        .recovery_hint(format!("print the key with `badgesmith repo show {to} --key`"))
+        .notes(key_note)
+        .note(format!("Results of {from} are rejected within 5 minutes. Its history stays under that name."))
+        .note("Results that were accepted in the meantime are moved when you run the command again.")
+        .notes(had_own_secret.then(|| store.secret_note(from))))
+}
+
+/// Registers the new name, and then removes the old one.
+async fn move_registration(
+    store: &RepositoryStore,
+    active: &ActiveRegistration,
+    (from, old): (&Repository, &RegistrationRecord),
+    (to, new): (&Repository, Option<&RegistrationRecord>),
+) -> Result<MovedRegistration, CliError> {
+    let now = Clock::System.now();
+    let (registration, key) = renamed(store, active, (from, to), now).await?;
+    store.put(to, &Registration::Active(registration), new).await?;
+    store.put(from, &Registration::Removed(now), Some(old)).await.map_err(|error| {
+        let advice = format!("run `badgesmith repo remove {from}` and `badgesmith repo rename {from} {to}`");
+        CliError::Failed(format!(
+            "{error}; both names are registered: {advice}, and print the key of {to} with `badgesmith repo show {to} \
+             --key`"
+        ))
+    })?;
+    Ok(MovedRegistration { key, had_own_secret: active.proofs.own_secret.is_some() })
 }
 
 /// The registration under the new name, and its key, unless the repository had none.
