@@ -15,11 +15,10 @@ use self::inspect::Inspector;
 pub(crate) use self::queue::DeadLetterQueue;
 use self::selection::Selection;
 use crate::error::CliError;
-use crate::help;
+use crate::help::{self, YES_ORDER};
 use crate::output::Output;
 use crate::stack::Target;
 
-/// Inspect, replay and purge dead letters
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List messages with their ages and reasons
@@ -100,7 +99,7 @@ pub(crate) struct ReplayArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PurgeArgs {
     /// Skip the confirmation
-    #[arg(long, short)]
+    #[arg(long, short, display_order = YES_ORDER)]
     yes: bool,
     #[command(flatten)]
     selection: Selection,

@@ -1,6 +1,7 @@
 //! `badgesmith feed`: the NuGet feeds besides the default one.
 
-use std::fmt;
+mod output;
+
 use std::path::PathBuf;
 
 use badgesmith_aws::clock::Clock;
@@ -10,15 +11,14 @@ use badgesmith_domain::package::{FeedName, Package, PackageName};
 use badgesmith_domain::secret_scope::SecretScope;
 use clap::{Args, Subcommand};
 use reqwest::Url;
-use serde::Serialize;
 
+use self::output::{ChangedFeed, FeedDescription, FeedList};
 use crate::error::CliError;
 use crate::help;
 use crate::output::Output;
 use crate::secret_input;
 use crate::stack::Target;
 use crate::submit::is_this_machine;
-use crate::table::Table;
 use crate::{terminal, token};
 
 /// The environment variable with the password of a feed.
@@ -30,39 +30,44 @@ pub(crate) enum Command {
     /// Register a feed, or replace it
     ///
     /// Badges of its packages are at /badges/packages/nuget/PACKAGE?feed=NAME. With --username, the feed needs
-    /// credentials. Then only packages that `badgesmith feed allow` names are shown.
+    /// credentials. Then only packages that `badgesmith feed allow` names have badges.
     ///
     /// The password is read from --password-file, from the environment variable BADGESMITH_FEED_PASSWORD, or from stdin.
     #[command(after_long_help = help::with_examples(ADD))]
     Add(Add),
     /// List the feeds
     #[command(after_long_help = help::with_examples(LIST))]
-    List(List),
+    List(Target),
     /// Remove a feed
     ///
     /// Its badges show "not found" within a minute. The versions of its packages are deleted within an hour.
     #[command(after_long_help = help::with_examples(REMOVE))]
     Remove(Remove),
-    /// Show a package of a feed that needs credentials
+    /// Allow badges of a package in a feed that needs credentials
     ///
     /// Everyone can then see its versions.
     #[command(after_long_help = help::with_examples(ALLOW))]
     Allow(PackageArgs),
-    /// Stop showing a package of a feed that needs credentials
+    /// Stop allowing badges of a package in a feed that needs credentials
     ///
     /// Its versions are deleted within an hour.
     #[command(after_long_help = help::with_examples(DENY))]
     Deny(PackageArgs),
 }
 
-const ADD: &str = "    badgesmith feed add nightly https://nuget.test/v3/index.json --stack badgesmith
-    badgesmith feed add acme https://nuget.test/v3/index.json --username ci --stack badgesmith";
+const ADD: &str = "  A public feed:
+    badgesmith feed add nightly https://nuget.test/v3/index.json --stack badgesmith
+
+  A feed that needs credentials:
+    printf %s \"$PASSWORD\" |
+      badgesmith feed add acme https://nuget.test/v3/index.json --username ci --stack badgesmith";
 const LIST: &str = "    badgesmith feed list --stack badgesmith";
 const REMOVE: &str = "    badgesmith feed remove acme --yes --stack badgesmith";
 const ALLOW: &str = "    badgesmith feed allow acme Closed.Kit --stack badgesmith";
 const DENY: &str = "    badgesmith feed deny acme Closed.Kit --stack badgesmith";
 
 #[derive(Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
 pub(crate) struct Add {
     /// Name of the feed in addresses of badges
     #[arg(value_name = "NAME")]
@@ -73,15 +78,9 @@ pub(crate) struct Add {
     /// User of the feed; the password is read separately
     #[arg(long, value_name = "USER")]
     username: Option<String>,
-    /// File that contains the password
+    /// File with the password, instead of BADGESMITH_FEED_PASSWORD or stdin
     #[arg(long, value_name = "FILE", requires = "username")]
     password_file: Option<PathBuf>,
-    #[command(flatten)]
-    target: Target,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct List {
     #[command(flatten)]
     target: Target,
 }
@@ -110,60 +109,11 @@ pub(crate) struct PackageArgs {
     target: Target,
 }
 
-#[derive(Serialize)]
-struct FeedDescription {
-    name: FeedName,
-    url: String,
-    /// `None` if the feed needs no credentials.
-    secret: Option<String>,
-    /// The packages that are shown, if the feed needs credentials.
-    allowed: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct FeedList {
-    feeds: Vec<FeedDescription>,
-}
-
-#[derive(Serialize)]
-struct Changed {
-    feed: FeedName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    package: Option<PackageName>,
-    #[serde(skip)]
-    done: &'static str,
-}
-
-impl fmt::Display for Changed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { feed, package, done } = self;
-        match package {
-            Some(package) => write!(f, "{done} {package} of the feed {feed}"),
-            None => write!(f, "{done} the feed {feed}"),
-        }
-    }
-}
-
-impl fmt::Display for FeedList {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.feeds.is_empty() {
-            return f.write_str("no feeds");
-        }
-        let mut table = Table::new(&["NAME", "URL", "CREDENTIALS", "ALLOWED"]);
-        for feed in &self.feeds {
-            let secret = feed.secret.clone().unwrap_or_else(|| "-".to_owned());
-            let allowed = if feed.secret.is_some() { feed.allowed.join(" ") } else { "all".to_owned() };
-            table.row([feed.name.to_string(), feed.url.clone(), secret, allowed]);
-        }
-        table.fmt(f)
-    }
-}
-
 impl Command {
     pub(crate) fn target(&self) -> &Target {
         match self {
             Self::Add(add) => &add.target,
-            Self::List(list) => &list.target,
+            Self::List(target) => target,
             Self::Remove(remove) => &remove.target,
             Self::Allow(args) | Self::Deny(args) => &args.target,
         }
@@ -172,10 +122,10 @@ impl Command {
     pub(crate) async fn run(&self) -> Result<Output, CliError> {
         match self {
             Self::Add(options) => add(options).await,
-            Self::List(list) => list.run().await,
+            Self::List(target) => list(target).await,
             Self::Remove(options) => remove(options).await,
-            Self::Allow(args) => args.allow().await,
-            Self::Deny(args) => args.deny().await,
+            Self::Allow(options) => allow(options).await,
+            Self::Deny(options) => deny(options).await,
         }
     }
 }
@@ -222,7 +172,7 @@ async fn add(options: &Add) -> Result<Output, CliError> {
     } else {
         format!("Badges are at /badges/packages/nuget/PACKAGE?feed={name}, within a minute.")
     };
-    Ok(Output::new(&Changed { feed: name.clone(), package: None, done: "registered" }).note(note))
+    Ok(Output::new(&ChangedFeed { feed: name.clone(), package: None, done: "registered" }).note(note))
 }
 
 /// The URL of a service index. Logs show it, so it has no password.
@@ -239,17 +189,19 @@ fn service_index(text: &str) -> Result<Url, CliError> {
     })
 }
 
-impl List {
-    async fn run(&self) -> Result<Output, CliError> {
-        let feeds = self.target.find().await?.feeds()?;
-        let mut list = Vec::new();
-        for Feed { name, address, secret_id } in feeds.list().await? {
-            let allowed = if secret_id.is_some() { feeds.allowed(&name).await? } else { Vec::new() };
-            let allowed = allowed.iter().map(|package| package.name().to_string()).collect();
-            list.push(FeedDescription { name, url: address, secret: secret_id, allowed });
-        }
-        Ok(Output::new(&FeedList { feeds: list }))
+async fn list(target: &Target) -> Result<Output, CliError> {
+    let feeds = target.find().await?.feeds()?;
+    let mut list = Vec::new();
+    for Feed { name, address, secret_id } in feeds.list().await? {
+        let allowed = if secret_id.is_some() { feeds.allowed(&name).await? } else { Vec::new() };
+        let allowed = allowed.iter().map(|package| package.name().to_string()).collect();
+        list.push(FeedDescription { name, url: address, secret: secret_id, allowed });
     }
+    Ok(Output::new(&FeedList { feeds: list }))
+}
+
+fn not_registered(name: &FeedName) -> CliError {
+    CliError::NotFound(format!("there is no feed {name}; `badgesmith feed list` lists the feeds"))
 }
 
 async fn remove(options: &Remove) -> Result<Output, CliError> {
@@ -257,49 +209,42 @@ async fn remove(options: &Remove) -> Result<Output, CliError> {
     let stack = target.find().await?;
     let feeds = stack.feeds()?;
     let found = feeds.list().await?.into_iter().find(|feed| feed.name == *name);
-    let feed = found.ok_or_else(|| CliError::NotFound(format!("there is no feed {name}")))?;
+    let feed = found.ok_or_else(|| not_registered(name))?;
     let question = format!("Remove the feed {name}? Its badges will show \"not found\".");
     terminal::confirm(&question, *yes)?;
     feeds.delete(name).await?;
     let secret = feed.secret_id.map(|secret| format!("The secret {secret} still exists."));
-    Ok(Output::new(&Changed { feed: name.clone(), package: None, done: "removed" })
+    Ok(Output::new(&ChangedFeed { feed: name.clone(), package: None, done: "removed" })
         .note("The versions of its packages are deleted within an hour.")
         .notes(secret))
 }
 
-impl PackageArgs {
-    fn scope(&self) -> SecretScope {
-        SecretScope::Package(Package::NuGet(Some(self.name.clone()), self.package.clone()))
-    }
+async fn allow(options: &PackageArgs) -> Result<Output, CliError> {
+    let PackageArgs { name, package, target } = options;
+    let stack = target.find().await?;
+    let found = stack.feeds()?.list().await?.into_iter().find(|feed| feed.name == *name);
+    let Some(secret_id) = found.ok_or_else(|| not_registered(name))?.secret_id else {
+        let reason = "needs no credentials, so all of its packages are shown";
+        return Err(CliError::Usage(format!("the feed {name} {reason}")));
+    };
+    stack.secret_mappings()?.put(&scope(name, package), &secret_id, Clock::System.now()).await?;
+    let allowed = ChangedFeed { feed: name.clone(), package: Some(package.clone()), done: "allowed" };
+    Ok(Output::new(&allowed).note("Badges that show \"not found\" may do so for up to 5 minutes more."))
+}
 
-    fn changed(&self, done: &'static str) -> Changed {
-        Changed { feed: self.name.clone(), package: Some(self.package.clone()), done }
+async fn deny(options: &PackageArgs) -> Result<Output, CliError> {
+    let PackageArgs { name, package, target } = options;
+    let mappings = target.find().await?.secret_mappings()?;
+    let scope = scope(name, package);
+    if mappings.secret_of(&scope).await?.is_none() {
+        let advice = "`badgesmith feed list` lists the packages that are";
+        return Err(CliError::NotFound(format!("{package} of the feed {name} is not allowed; {advice}")));
     }
+    mappings.delete(&scope).await?;
+    let denied = ChangedFeed { feed: name.clone(), package: Some(package.clone()), done: "denied" };
+    Ok(Output::new(&denied).note("Its versions are deleted within an hour."))
+}
 
-    async fn allow(&self) -> Result<Output, CliError> {
-        let stack = self.target.find().await?;
-        let feeds = stack.feeds()?.list().await?;
-        let feed = feeds.into_iter().find(|feed| feed.name == self.name);
-        let secret_id = match feed.map(|feed| feed.secret_id) {
-            Some(Some(secret_id)) => secret_id,
-            Some(None) => {
-                let reason = "needs no credentials, so all of its packages are shown";
-                return Err(CliError::Usage(format!("the feed {} {reason}", self.name)));
-            }
-            None => return Err(CliError::NotFound(format!("there is no feed {}", self.name))),
-        };
-        stack.secret_mappings()?.put(&self.scope(), &secret_id, Clock::System.now()).await?;
-        Ok(Output::new(&self.changed("allowed"))
-            .note("Badges that show \"not found\" may do so for up to 5 minutes more."))
-    }
-
-    async fn deny(&self) -> Result<Output, CliError> {
-        let mappings = self.target.find().await?.secret_mappings()?;
-        if mappings.secret_of(&self.scope()).await?.is_none() {
-            let Self { name, package, .. } = self;
-            return Err(CliError::NotFound(format!("{package} of the feed {name} is not allowed")));
-        }
-        mappings.delete(&self.scope()).await?;
-        Ok(Output::new(&self.changed("denied")).note("Its versions are deleted within an hour."))
-    }
+fn scope(name: &FeedName, package: &PackageName) -> SecretScope {
+    SecretScope::Package(Package::NuGet(Some(name.clone()), package.clone()))
 }

@@ -1,5 +1,9 @@
 //! The end of a command's `--help`.
 
+/// The positions of the last options, after those of each command.
+pub(crate) const YES_ORDER: usize = 900;
+pub(crate) const JSON_ORDER: usize = 901;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  success

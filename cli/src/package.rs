@@ -48,7 +48,7 @@ pub(crate) enum Command {
     Remove(PackageArgs),
     /// List the packages that are kept up to date, with their latest versions
     #[command(after_long_help = help::with_examples(LIST))]
-    List(List),
+    List(Target),
     /// Look up a package now, even if it is not due
     #[command(after_long_help = help::with_examples(REFRESH))]
     Refresh(PackageArgs),
@@ -78,17 +78,11 @@ pub(crate) struct PackageArgs {
     target: Target,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct List {
-    #[command(flatten)]
-    target: Target,
-}
-
 impl Command {
     pub(crate) fn target(&self) -> &Target {
         match self {
             Self::Add(args) | Self::Remove(args) | Self::Refresh(args) => &args.target,
-            Self::List(list) => &list.target,
+            Self::List(target) => target,
         }
     }
 

@@ -157,7 +157,7 @@ pub(crate) struct Add {
     #[arg(long, conflicts_with = "own_secret")]
     keyless: bool,
     /// Maximum number of results in a minute, and at once [default: 300]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "NUMBER")]
     posts_per_minute: Option<NonZeroU32>,
     #[command(flatten)]
     args: RepositoryArgs,
@@ -175,7 +175,7 @@ pub(crate) struct Show {
 #[derive(Debug, Args)]
 pub(crate) struct Update {
     /// Maximum number of results in a minute, and at once
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "NUMBER")]
     posts_per_minute: NonZeroU32,
     #[command(flatten)]
     args: RepositoryArgs,

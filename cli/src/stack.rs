@@ -21,6 +21,7 @@ use clap::Args;
 use reqwest::Url;
 
 use crate::error::CliError;
+use crate::help::JSON_ORDER;
 use crate::submit::is_this_machine;
 
 /// Short, because a user waits for each call. A receive waits up to 20 s for messages.
@@ -58,7 +59,7 @@ pub(crate) struct Target {
     #[arg(long)]
     pub(crate) profile: Option<String>,
     /// Print one JSON object to stdout instead of text
-    #[arg(long, help_heading = None::<&'static str>)]
+    #[arg(long, help_heading = None::<&'static str>, display_order = JSON_ORDER)]
     pub(crate) json: bool,
 }
 

@@ -47,8 +47,8 @@ pub(crate) struct Options {
     /// Branch whose suites and latest results to show
     #[arg(long, default_value = "main", requires = "repo")]
     branch: Branch,
-    /// Number of results to show
-    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=200))]
+    /// Number of latest results to show
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, requires = "repo", value_parser = clap::value_parser!(u16).range(1..=200))]
     results: u16,
     #[command(flatten)]
     pub(crate) target: Target,

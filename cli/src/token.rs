@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 
 use self::output::{DeletedToken, Packages, StoredToken};
 use crate::error::CliError;
-use crate::help;
+use crate::help::{self, YES_ORDER};
 use crate::output::Output;
 use crate::secret_input;
 use crate::stack::Target;
@@ -81,8 +81,9 @@ impl PackagesArgs {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "--help shows it as it is")]
 pub(crate) struct Set {
-    /// File that contains the token
+    /// File with the token, instead of BADGESMITH_GITHUB_TOKEN or stdin
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     #[command(flatten)]
@@ -95,7 +96,7 @@ pub(crate) struct Delete {
     #[arg(long)]
     secret: bool,
     /// Skip the confirmation
-    #[arg(long, short)]
+    #[arg(long, short, display_order = YES_ORDER)]
     yes: bool,
     #[command(flatten)]
     args: PackagesArgs,
@@ -151,7 +152,7 @@ pub(crate) async fn put(secrets: &SecretsManager, name: &str, secret: &str) -> R
     is_stored.then_some(()).ok_or_else(|| {
         CliError::Failed(format!(
             "the secret {name} is deleted; restore it with `aws secretsmanager restore-secret --secret-id {name}`, \
-             then set the token again"
+             then run the command again"
         ))
     })
 }

@@ -12,7 +12,7 @@ use crate::duration::{format_duration, parse_duration};
 
 #[derive(Debug, Args)]
 pub(super) struct Filter {
-    /// Repository that the results belong to
+    /// Repository the results belong to
     #[arg(long, value_name = "OWNER/REPO")]
     pub(super) repo: Option<Repository>,
     /// Minimum time since the message was first sent, for example 90m, 12h or 3d

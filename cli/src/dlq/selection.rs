@@ -16,7 +16,7 @@ pub(super) struct Selection {
     pub(super) queue: DeadLetterQueue,
     #[command(flatten)]
     pub(super) filter: Filter,
-    /// Time that received messages stay invisible to other consumers, unless the command ends earlier
+    /// Time that received messages stay invisible to other consumers, in seconds, unless the command ends earlier
     // A receive waits for up to a second.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=43_200))]
     visibility_timeout: u64,

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::str::FromStr;
 
 use badgesmith_domain::ids::{Branch, ParseError, Platform, Repository};
-use badgesmith_domain::test_result::{Commit, Outcome, RunAttempt, RunId, Suite, TestRun};
+use badgesmith_domain::test_result::{Commit, Outcome, RunId, Suite, TestRun};
 use badgesmith_domain::timestamp::Timestamp;
 use ci_env::{CiRun, MissingReason, Provider};
 
@@ -68,7 +68,8 @@ pub(crate) fn resolve(
     let branch = keep(&mut errors, branch);
     let platform = keep(&mut errors, platform(options, ci_run));
     let run_id = keep(&mut errors, run_id(options, ci_run, outcome));
-    let run_attempt = keep(&mut errors, run_attempt(options, ci_run));
+    let run_attempt = optional("--run-attempt", options.run_attempt.as_deref(), ci_run.run_attempt.as_ref());
+    let run_attempt = keep(&mut errors, run_attempt);
     let commit = optional("--commit", options.commit.as_deref(), ci_run.commit.as_ref());
     let commit = keep(&mut errors, commit);
     let run_url = optional("--run-url", options.run_url.as_deref(), ci_run.run_url.as_ref());
@@ -92,19 +93,12 @@ pub(crate) fn resolve(
         return Err(MetadataError::Values(errors));
     };
     Ok(TestRun {
-        repository,
-        platform,
-        branch,
         suite,
-        outcome,
-        timestamp: now,
-        run_id,
         run_attempt: run_attempt.unwrap_or_default(),
         commit: commit.or_else(git_commit),
-        url_html: None,
         workflow_run_url,
         default_branch: ci_run.default_branch.clone(),
-        failures: Vec::new(),
+        ..TestRun::new(repository, platform, branch, outcome, now, run_id)
     })
 }
 
@@ -123,11 +117,6 @@ fn run_id(options: &Options, ci_run: &CiRun, outcome: Outcome) -> Result<RunId, 
         let reason = "no CI system provides one".to_owned();
         ValueError::Missing { what: "run ID", reason, option: "--run-id" }
     })
-}
-
-fn run_attempt(options: &Options, ci_run: &CiRun) -> Result<Option<RunAttempt>, ValueError> {
-    let attempt = options.run_attempt.map(|attempt| attempt.to_string());
-    optional("--run-attempt", attempt.as_deref(), ci_run.run_attempt.as_ref())
 }
 
 /// The suite from the option, where an empty one is the unnamed suite, or else the job's.

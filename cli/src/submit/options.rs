@@ -47,7 +47,7 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) failures: bool,
     /// URL of the service
-    #[arg(long, value_name = "URL", env = "BADGESMITH_URL")]
+    #[arg(long, value_name = "URL", env = "BADGESMITH_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
     /// Repository the results belong to [default: from the CI system or git]
     #[arg(long, value_name = "OWNER/REPO")]
@@ -69,7 +69,7 @@ pub(crate) struct Options {
     pub(crate) run_id: Option<String>,
     /// Attempt of the CI run, from 1 [default: from the CI system, or 1]
     #[arg(long, value_name = "NUMBER")]
-    pub(crate) run_attempt: Option<u64>,
+    pub(crate) run_attempt: Option<String>,
     /// Page of the CI run that the badge links to [default: from the CI system]
     #[arg(long, value_name = "URL")]
     pub(crate) run_url: Option<String>,
@@ -92,7 +92,13 @@ pub(crate) struct Options {
     ///
     /// Used only if there are no reports, or no tests in them: `failure` then submits a failed run. With `cancelled`,
     /// nothing is submitted.
-    #[arg(long, value_name = "STATUS", env = "BADGESMITH_JOB_STATUS", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "STATUS",
+        env = "BADGESMITH_JOB_STATUS",
+        hide_env_values = true,
+        allow_negative_numbers = true
+    )]
     pub(crate) job_status: Option<String>,
     /// Accept reports without tests
     #[arg(long)]
