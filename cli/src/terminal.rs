@@ -61,7 +61,7 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), CliError> {
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        return Err(CliError::Usage(format!("{question} stdin is not a terminal; confirm with --yes")));
+        return Err(CliError::Usage(format!("stdin is not a terminal, so confirm with --yes: {question}")));
     }
     let _ = write!(io::stderr(), "{} [y/N] ", printable(question));
     let mut answer = String::new();

@@ -34,13 +34,13 @@ pub(crate) enum CollectError {
     Directory(PathBuf),
     #[error("no file matches {0:?}: check that the tests ran and wrote a report")]
     NoMatch(String),
-    #[error("every file that matches is excluded")]
+    #[error("every file that matches is excluded: check the patterns that begin with !")]
     AllExcluded,
     #[error("{} is not a regular file: pass - to read stdin", .0.display())]
     NotAFile(PathBuf),
     #[error("failed to read {path}: {source}")]
     Read { path: String, source: io::Error },
-    #[error("failed to read {path}: {source}")]
+    #[error("failed to read {path}: {source}{}", advice(.source))]
     Report { path: String, source: ReportError },
     #[error("{0} is larger than 256 MiB: split the report")]
     TooLarge(String),
@@ -52,6 +52,14 @@ impl CollectError {
     /// Whether a report is missing or invalid, as after a crash.
     pub(crate) fn is_about_a_report(&self) -> bool {
         matches!(self, Self::NoMatch(_) | Self::AllExcluded | Self::Read { .. } | Self::Report { .. })
+    }
+}
+
+fn advice(error: &ReportError) -> &'static str {
+    match error {
+        ReportError::Empty => "; check that the tests ran",
+        ReportError::UnknownFormat => "; `badgesmith submit --help` lists the formats",
+        ReportError::Invalid { .. } => "",
     }
 }
 

@@ -12,8 +12,8 @@ use ci_env::Provider;
 pub(crate) enum KeyError {
     #[error("failed to read --key-file {path}: {source}")]
     File { path: String, source: io::Error },
-    #[error("the key is too short: it must have at least {KEY_BYTES_MIN} bytes")]
-    TooShort,
+    #[error("the key in {place} is too short: expected at least {KEY_BYTES_MIN} bytes")]
+    TooShort { place: String },
 }
 
 /// Reads the key; None if there is no `file` and `BADGESMITH_KEY` is empty. A byte order mark and line breaks at
@@ -31,7 +31,9 @@ pub(crate) fn read_key(file: Option<&Path>, provider: Provider) -> Result<Option
     if key.is_empty() && file.is_none() {
         return Ok(None);
     }
-    HmacKey::new(key.as_bytes()).map(Some).ok_or(KeyError::TooShort)
+    HmacKey::new(key.as_bytes()).map(Some).ok_or_else(|| KeyError::TooShort {
+        place: file.map_or_else(|| "BADGESMITH_KEY".to_owned(), |path| path.display().to_string()),
+    })
 }
 
 /// Azure Pipelines leaves a reference to an unset variable, such as `$(BADGESMITH_KEY)`, as it is.

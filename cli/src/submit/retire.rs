@@ -22,8 +22,8 @@ pub(crate) enum RetireError {
     InvalidName { option: &'static str, value: String, expected: &'static str },
     #[error(transparent)]
     Slots(#[from] SlotsError),
-    #[error("no suite {suite} on {branch} of {repository}; {suites}")]
-    UnknownSuite { suite: String, branch: String, repository: Repository, suites: String },
+    #[error("no suite {suite} on branch {branch} of {repository}; {advice}")]
+    UnknownSuite { suite: String, branch: Branch, repository: Repository, advice: String },
 }
 
 /// Which suites to retire. `None` is the unnamed suite.
@@ -92,23 +92,16 @@ pub(crate) async fn select(
         let on_platform = platform.map(|platform| format!(" on {platform}")).unwrap_or_default();
         return Err(RetireError::UnknownSuite {
             suite: name(suite.as_ref()),
-            branch: format!("branch {branch}{on_platform}"),
+            branch: branch.clone(),
             repository: repository.clone(),
-            suites: list(&slots),
+            advice: match slots.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice() {
+                [] => format!("the branch has no suites{on_platform}; check --repo and --branch"),
+                names => format!("its suites{on_platform} are: {}", names.join("; ")),
+            },
         });
     }
     slots.retain(|slot| selection.matches(slot) && !slot.is_retired());
     Ok(slots)
-}
-
-fn list(slots: &[Slot]) -> String {
-    match slots {
-        [] => "it has none".to_owned(),
-        slots => {
-            let names: Vec<_> = slots.iter().map(ToString::to_string).collect();
-            format!("its suites are: {}", names.join("; "))
-        }
-    }
 }
 
 /// The name of a suite for people.

@@ -55,8 +55,10 @@ pub(crate) enum SendError {
          {repository} --keyless`, that {service} is one of its own addresses, and that this job runs for branch {branch}"
     )]
     TokenRejected { owner: String, repository: String, service: ServiceUrl, branch: Branch },
-    #[error("unexpected response {0}: check that --url is the URL of a BadgeSmith service")]
-    UnexpectedResponse(StatusCode),
+    #[error(
+        "unexpected response {status} from {service}: check that --url is the URL of a BadgeSmith service"
+    )]
+    UnexpectedResponse { service: ServiceUrl, status: StatusCode },
     #[error("this machine's clock is wrong: it is {local} here and {service} at the service; synchronize it")]
     ClockSkew { local: Timestamp, service: String },
     #[error("the service did not accept the result within {} s: {last}; submit it again later", .retry_for.as_secs())]
@@ -182,13 +184,15 @@ async fn attempt(
     };
     let response = post.header("x-repo-secret", &request.repository).body(request.body.clone()).send().await;
     match response {
-        Ok(response) => classify(response, request.timestamp, || unauthorized(service, test_run)).await,
+        Ok(response) => classify(response, request.timestamp, service, test_run).await,
         Err(error) => Attempt::Retry(format!("{url}: {}", causes(&error.without_url())), Duration::ZERO),
     }
 }
 
-async fn classify(response: Response, sent: Timestamp, unauthorized: impl FnOnce() -> SendError) -> Attempt {
+async fn classify(response: Response, sent: Timestamp, service: &Service<'_>, test_run: &TestRun) -> Attempt {
     let status = response.status();
+    let unexpected =
+        || Attempt::Failed(SendError::UnexpectedResponse { service: service.url.clone(), status });
     let retry_after = retry_after(&response);
     let date = response.headers().get(DATE).and_then(|date| Some(date.to_str().ok()?.to_owned()));
     let body = match read_body(response).await {
@@ -209,13 +213,13 @@ async fn classify(response: Response, sent: Timestamp, unauthorized: impl FnOnce
             local: sent,
             service: date.unwrap_or_else(|| "another time".to_owned()),
         }),
-        (StatusCode::UNAUTHORIZED, _) => Attempt::Failed(unauthorized()),
+        (StatusCode::UNAUTHORIZED, _) => Attempt::Failed(unauthorized(service, test_run)),
         // Another path of the service, or another service.
-        (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _) => {
-            Attempt::Failed(SendError::UnexpectedResponse(status))
+        (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED, _) => {
+            unexpected()
         }
         _ if status.is_server_error() => Attempt::Retry(describe(status, &body), retry_after),
-        _ if body.error_details.is_empty() => Attempt::Failed(SendError::UnexpectedResponse(status)),
+        _ if body.error_details.is_empty() => unexpected(),
         _ => Attempt::Failed(SendError::Rejected(describe(status, &body))),
     }
 }

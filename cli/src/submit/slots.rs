@@ -51,9 +51,11 @@ impl Slot {
 /// Why the slots of a branch are unknown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SlotsError {
-    #[error("failed to read the suites of the branch: {}", causes(.0))]
+    #[error("failed to read the suites of the branch: {}; check --url, or try again later", causes(.0))]
     Http(#[from] reqwest::Error),
-    #[error("failed to read the suites of the branch: unexpected response: {0}")]
+    #[error(
+        "failed to read the suites of the branch: {0}; check that --url is the URL of a BadgeSmith service"
+    )]
     Json(#[from] serde_json::Error),
 }
 

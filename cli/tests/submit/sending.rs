@@ -120,9 +120,13 @@ async fn suites_are_retired_on_every_platform_or_on_one() {
         (
             "main",
             &["--suite", "x", "--platform", "macos"],
-            "no suite x on branch main on macos of acme/kit; its suites are: c on macos",
+            "no suite x on branch main of acme/kit; its suites on macos are: c on macos",
         ),
-        ("dev", &["--suite", "x"], "no suite x on branch dev of acme/kit; it has none"),
+        (
+            "dev",
+            &["--suite", "x"],
+            "no suite x on branch dev of acme/kit; the branch has no suites; check --repo and --branch",
+        ),
     ] {
         let options = ["--repo", REPOSITORY, "--branch", branch, "--retire"];
         let retire = job.submit(&[&options[..], unknown].concat(), &[]).await;

@@ -151,9 +151,11 @@ async fn permanent_failures_are_not_retried() {
     check(send_to(&url, Clock::System, never).await, "check the key, and that acme/kit is registered");
     let (url, _) =
         serve([r#"405 Method Not Allowed|{"error_details":[{"error_code":"METHOD_NOT_ALLOWED"}]}"#]);
-    check(send_to(&url, Clock::System, never).await, "405 Method Not Allowed: check that --url");
+    check(send_to(&url, Clock::System, never).await, "405 Method Not Allowed from http://127.0.0.1:");
+    let (url, _) = serve(["501 Not Implemented|Unsupported method"]);
+    check(send_to(&url, Clock::System, never).await, "unexpected response 501 Not Implemented");
     let (url, _) = serve(["302 Found||Location: http://127.0.0.1:9/"]);
-    check(send_to(&url, Clock::System, never).await, "unexpected response 302 Found: check that --url");
+    check(send_to(&url, Clock::System, never).await, "unexpected response 302 Found");
     for body in [
         "{}",
         r#"{"test_result_id":7}"#,
