@@ -115,11 +115,6 @@ impl Upstream {
         format!("{}{ISSUER}", self.url())
     }
 
-    /// The value of `ACTIONS_ID_TOKEN_REQUEST_URL` in a job.
-    pub fn id_token_request_url(&self) -> String {
-        format!("{}/idtoken?api-version=2.0", self.issuer())
-    }
-
     /// Sets the issuer's key set to any JSON.
     pub fn set_key_set(&self, key_set: &Value) {
         self.state().issuer.set_key_set(key_set);
@@ -404,6 +399,3 @@ async fn serve(
     }
     reply.response.ok_or_else(|| std::io::ErrorKind::ConnectionReset.into())
 }
-
-#[cfg(test)]
-mod tests;

@@ -59,22 +59,3 @@ impl Version {
 fn rank(label: &str) -> (bool, u64, String) {
     label.parse().map_or_else(|_| (true, 0, label.to_lowercase()), |number| (false, number, String::new()))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// From <https://learn.microsoft.com/nuget/concepts/package-versioning>.
-    #[test]
-    fn versions_are_normalized_and_ordered() {
-        for (text, expected) in
-            [("1", "1.0.0"), ("1.00.3", "1.0.3"), ("1.2.3.0", "1.2.3"), ("1.0-RC.1+b-7", "1.0.0-RC.1+b-7")]
-        {
-            assert_eq!(Version::parse(text).unwrap().full(), expected);
-        }
-        let ordered =
-            ["1.0.0-2", "1.0.0-10", "1.0.0-a", "1.0.0-B", "1.0.0-b.1", "1.0.0", "1.0.0.1", "1.10.0"];
-        let versions = ordered.map(|version| Version::parse(version).unwrap());
-        assert!(versions.is_sorted_by(|lower, higher| lower.precedence(higher) == Ordering::Less));
-    }
-}
