@@ -231,6 +231,3 @@ fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     });
     number.ok_or_else(|| de::Error::custom("expected a number"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -56,6 +56,7 @@ async fn a_job_of_a_branch_reports_for_that_branch() {
             ("refs/tags/main", "main", false),
             ("refs/pull/7/merge", "pull/7", false),
             ("refs/heads/main", "octocat:main", false),
+            ("refs/heads/refs/heads/main", "main", false),
             ("main", "main", false),
             ("", "main", false),
         ] {
@@ -78,6 +79,8 @@ async fn a_pull_request_reports_only_for_its_number() {
         ("refs/pull/77/merge", "pull/7", false),
         ("refs/pull/7/merge", "pull/77", false),
         ("refs/pull/7/merge", "pull/07", false),
+        ("refs/pull/merge/merge", "pull/merge", false),
+        ("refs/pull/7/merge/merge", "pull/7/merge", false),
         ("refs/pull/7/merge", "acme:main", false),
         ("refs/heads/pull/7", "pull/7", false),
         ("refs/tags/pull/7", "pull/7", false),
@@ -97,6 +100,9 @@ async fn a_job_of_any_other_event_reports_only_for_branches_of_forks() {
             ("refs/heads/gh-readonly-queue/main/pr-7", "main", false),
             ("refs/tags/v1", "main", false),
             ("refs/heads/main", ":main", false),
+            ("refs/heads/main", "octocat:", false),
+            ("refs/heads/main", "octocat:a:b", false),
+            ("refs/heads/main", "a b:main", false),
             ("refs/heads/main", "octocat:main", true),
         ] {
             check(&world, &expected, (event, reference, branch), accepted).await;
