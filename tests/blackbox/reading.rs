@@ -45,6 +45,8 @@ async fn every_error_is_a_badge_with_status_200() {
         (format!("tests/linux/{repository}/a%0Ab"), "tests", "not found", "red"),
         ("tests/linux/a%20b/kit/main".to_owned(), "tests", "not found", "red"),
         (format!("tests/linux/{repository}"), "tests", "not found", "red"),
+        (format!("tests/ALL/{repository}/{branch}"), "tests", "no results", "lightgrey"),
+        (format!("tests/all/{repository}/{branch}?suite=a%0Ab"), "tests", "not found", "red"),
         ("packages/nuget/a..b".to_owned(), "nuget", "not found", "red"),
         ("packages/nuget/a/b".to_owned(), "nuget", "not found", "red"),
         ("packages/nuget/a%20b".to_owned(), "nuget", "not found", "red"),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
 use serde_json::{Value, json};
 use tests::client::{Post, result, with};
 use tests::faults::Fault;
@@ -28,66 +27,6 @@ async fn shown(world: &World, address: &str) -> String {
     format!("{} {}", badge["message"].as_str().unwrap(), badge["color"].as_str().unwrap())
 }
 
-async fn location(world: &World, address: &str) -> Option<String> {
-    let answer = world.get(&format!("/redirect/test-results/{address}")).await;
-    (answer.status == StatusCode::FOUND).then(|| answer.header("location").unwrap().to_owned())
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_failed_job_of_a_matrix_is_red_whenever_it_ends() {
-    for order in [["3.11", "3.12", "3.13"], ["3.12", "3.11", "3.13"], ["3.12", "3.13", "3.11"]] {
-        let world = World::new();
-        for version in order {
-            let failed = if version == "3.11" { 2 } else { 0 };
-            let run = json!({ "url_html": format!("https://ci.test/{version}") });
-            report(&world, &format!("ci / test ({version})"), 100 - failed, failed, run).await;
-        }
-        assert_eq!(shown(&world, "linux/acme/kit/main").await, "298 passed, 2 failed red", "{order:?}");
-        assert_eq!(location(&world, "linux/acme/kit/main").await.unwrap(), "https://ci.test/3.11");
-
-        // A re-run of the failed job alone.
-        report(&world, "ci / test (3.11)", 100, 0, json!({ "run_attempt": 2 })).await;
-        assert_eq!(shown(&world, "linux/acme/kit/main").await, "300 passed brightgreen", "{order:?}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn each_platform_and_suite_has_a_badge_and_all_share_one() {
-    let world = World::new();
-    for (platform, suite, passed, failed) in [
-        ("linux", "unit", 10, 0),
-        ("windows", "unit", 20, 1),
-        ("macos", "unit", 30, 0),
-        ("linux", "e2e", 5, 0),
-    ] {
-        report(&world, suite, passed, failed, json!({ "platform": platform })).await;
-    }
-    for (address, expected) in [
-        ("all/acme/kit/main", "65 passed, 1 failed red"),
-        ("ALL/Acme/Kit/main", "65 passed, 1 failed red"),
-        ("linux/acme/kit/main", "15 passed brightgreen"),
-        ("all/acme/kit/main?suite=unit", "60 passed, 1 failed red"),
-        ("linux/acme/kit/main?suite=e2e", "5 passed brightgreen"),
-        ("macos/acme/kit/main?suite=e2e", "no results lightgrey"),
-        ("all/acme/kit/main?suite=%00", "not found red"),
-        ("all/acme/kit/other", "no results lightgrey"),
-    ] {
-        assert_eq!(shown(&world, address).await, expected, "{address}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_build_that_breaks_before_its_tests_is_red_until_it_succeeds() {
-    let world = World::new();
-    report(&world, "unit", 100, 0, json!({})).await;
-    report(&world, "build", 0, 0, json!({ "conclusion": "failure" })).await;
-    assert_eq!(shown(&world, "linux/acme/kit/main").await, "100 passed, run failed red");
-    assert_eq!(shown(&world, "linux/acme/kit/main?suite=build").await, "run failed red");
-    report(&world, "build", 0, 0, json!({ "conclusion": "success" })).await;
-    assert_eq!(shown(&world, "linux/acme/kit/main").await, "100 passed brightgreen");
-    assert_eq!(shown(&world, "linux/acme/kit/main?suite=build").await, "no tests lightgrey");
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_renamed_suite_counts_until_it_is_retired_or_silent_for_35_days() {
     let world = World::new();
@@ -110,21 +49,6 @@ async fn a_renamed_suite_counts_until_it_is_retired_or_silent_for_35_days() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_older_result_does_not_revive_a_retired_suite() {
-    let world = World::new();
-    report(&world, "new", 6, 0, json!({})).await;
-    let late = with(
-        result(world.now()),
-        &json!({ "suite": "old", "passed": 1, "failed": 1, "skipped": 0, "total": 2 }),
-    );
-    world.clock.advance(Duration::from_secs(1));
-    report(&world, "old", 0, 0, json!({ "retire": true })).await;
-    assert_eq!(world.submit(&Post::json(&late)).await.verdict(), "202");
-    world.drain().await;
-    assert_eq!(shown(&world, "linux/acme/kit/main").await, "6 passed brightgreen");
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_dormant_branch_keeps_its_badge_unless_the_reader_limits_its_age() {
     let world = World::new();
     report(&world, "unit", 4, 0, json!({})).await;
@@ -135,19 +59,6 @@ async fn a_dormant_branch_keeps_its_badge_unless_the_reader_limits_its_age() {
     assert_eq!(shown(&world, "all/acme/kit/main?max_age=101d").await, "6 passed brightgreen");
     assert_eq!(shown(&world, "all/acme/kit/main?max_age=99d").await, "no recent results lightgrey");
     assert_eq!(shown(&world, "all/acme/kit/main?max_age=soon").await, "not found red");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_monthly_job_counts_between_its_runs() {
-    let world = World::new();
-    report(&world, "monthly", 1, 1, json!({})).await;
-    for _ in 0..31 {
-        world.clock.advance(DAY);
-        report(&world, "unit", 5, 0, json!({})).await;
-        assert_eq!(shown(&world, "linux/acme/kit/main").await, "6 passed, 1 failed red");
-    }
-    report(&world, "monthly", 2, 0, json!({})).await;
-    assert_eq!(shown(&world, "linux/acme/kit/main").await, "7 passed brightgreen");
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,39 +91,6 @@ async fn a_branch_with_more_suites_than_a_badge_reads_is_never_green() {
     }
     report(&world, "shard 7", 0, 1, json!({})).await;
     assert_eq!(shown(&world, "linux/acme/kit/main").await, "299 passed, 1 failed red");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_slot_is_written_despite_faults() {
-    for fault in [Fault::Fails, Fault::TimesOut, Fault::LosesAnswer, Fault::AnswerTimesOut, Fault::Throttles]
-    {
-        for times in [1, 3, 6, usize::MAX] {
-            let world = World::new();
-            let first = with(result(world.now()), &json!({ "suite": "unit", "run_id": "1" }));
-            world.clock.advance(Duration::from_secs(1));
-            let second =
-                json!({ "suite": "unit", "run_id": "2", "passed": 1, "failed": 0, "skipped": 0, "total": 1 });
-            let second = with(result(world.now()), &second);
-            for body in [second, first] {
-                assert_eq!(world.submit(&Post::json(&body)).await.verdict(), "202");
-            }
-            world.faults.plan("PutItem", fault, times);
-            world.faults.take_calls();
-            world.drain().await;
-            let puts = world.faults.take_calls().iter().filter(|call| call.operation == "PutItem").count();
-            assert!(puts > 1 || times == 1, "{fault:?} {times} times: the put is retried");
-            world.faults.heal();
-            world.clock.advance(VISIBILITY_TIMEOUT);
-            world.drain().await;
-            let context = format!("{fault:?} {times} times");
-            assert_eq!(shown(&world, "linux/acme/kit/main").await, "1 passed brightgreen", "{context}");
-            assert_eq!(
-                (world.history().await.len(), world.queued(), world.dead_letters()),
-                (2, 0, 0),
-                "{context}"
-            );
-        }
-    }
 }
 
 #[tokio::test(start_paused = true)]
