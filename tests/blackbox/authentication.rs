@@ -52,6 +52,7 @@ async fn a_malformed_signature_is_rejected() {
         "",
         "sha256=",
         "sha256=zz",
+        "sha256=ab",
         "sha256=abc",
         "sha1=00",
         &"0".repeat(64),
