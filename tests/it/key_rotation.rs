@@ -1,4 +1,5 @@
-//! Secrets and derived keys: cached, rotated, replaced and restored.
+//! Secrets and derived keys: how long they are cached, and what a rotation changes. The simulation rotates derived keys
+//! and the master key, and restores the registrations.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -78,7 +79,9 @@ async fn a_rotation_between_two_reads_of_a_secret_refuses_no_request() {
 
 /// Three instances and three clients: one that keeps the old key for a day, one that switches after a minute, and one
 /// without a key.
-async fn check_rotation(world: &World, rotate: impl AsyncFnOnce() -> String, old: &str) {
+#[tokio::test(start_paused = true)]
+async fn a_rotation_of_an_own_secret_refuses_no_request() {
+    let world = World::new();
     let mut instances: Vec<_> = (0..3).map(|_| world.another_instance()).collect();
     let submit = async |instance: &Stack, key: &str| {
         let post = world.post().signed(key).request();
@@ -86,10 +89,10 @@ async fn check_rotation(world: &World, rotate: impl AsyncFnOnce() -> String, old
     };
     // One instance has not seen the repository yet.
     for instance in &instances[1..] {
-        check(&submit(instance, old).await, true, "before the rotation");
+        check(&submit(instance, KEY).await, true, "before the rotation");
     }
     let rotated_at = world.now();
-    let new = rotate().await;
+    world.set_key(REPOSITORY, NEW_KEY);
     let steps = [Duration::from_secs(20); 20].into_iter().chain([Duration::from_mins(55); 26]);
     for step in steps {
         let age = world.now().since(rotated_at);
@@ -97,12 +100,12 @@ async fn check_rotation(world: &World, rotate: impl AsyncFnOnce() -> String, old
             let context = format!("{age:?} after the rotation, instance {index}");
             check(&submit(instance, "neither the old nor the new key").await, false, &context);
             check(
-                &submit(instance, old).await,
+                &submit(instance, KEY).await,
                 age < Duration::from_hours(24),
                 &format!("old key {context}"),
             );
             if age >= MINUTE {
-                check(&submit(instance, &new).await, true, &format!("new key {context}"));
+                check(&submit(instance, NEW_KEY).await, true, &format!("new key {context}"));
             }
         }
         world.clock.advance(step);
@@ -113,100 +116,19 @@ async fn check_rotation(world: &World, rotate: impl AsyncFnOnce() -> String, old
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotation_of_a_derived_key_refuses_no_request() {
-    let world = World::new();
-    let old = world.register(REPOSITORY).await;
-    check_rotation(&world, async || world.rotate(REPOSITORY, false).await, &old).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rotation_of_an_own_secret_refuses_no_request() {
-    let world = World::new();
-    let rotate = async || {
-        world.set_key(REPOSITORY, NEW_KEY);
-        NEW_KEY.to_owned()
-    };
-    check_rotation(&world, rotate, KEY).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_derived_key_that_replaces_an_own_secret_refuses_no_request() {
-    let world = World::new();
-    check_rotation(&world, async || world.rotate(REPOSITORY, false).await, KEY).await;
-}
-
-/// A running function refuses the old key within five minutes, and a new one at once.
-async fn check_revoked(world: &mut World, old: &str, new: &str) {
-    check(&verdict(world, new).await, true, "a client with the new key makes the function read it");
-    world.clock.advance(LIFETIME);
-    for context in ["a running function", "a new function"] {
-        check(&verdict(world, old).await, false, context);
-        check(&verdict(world, new).await, true, context);
-        world.restart_functions();
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_compromised_key_is_refused_within_five_minutes() {
-    let mut world = World::new();
-    let old = world.register(REPOSITORY).await;
-    assert_eq!(verdict(&world, &old).await, "202");
-    let new = world.rotate(REPOSITORY, true).await;
-    check_revoked(&mut world, &old, &new).await;
-
+async fn a_compromised_own_secret_is_refused_within_five_minutes() {
     let mut world = World::new();
     assert_eq!(verdict(&world, KEY).await, "202");
     // What `badgesmith repo rotate --compromised` does: neither version of the secret is the old key.
     world.set_key(REPOSITORY, "a key that nobody ever sees");
     world.set_key(REPOSITORY, NEW_KEY);
-    check_revoked(&mut world, KEY, NEW_KEY).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_removed_repository_is_refused_within_five_minutes_and_its_key_never_returns() {
-    let mut world = World::new();
-    let old = world.register(REPOSITORY).await;
-    assert_eq!(verdict(&world, &old).await, "202");
-    world.set_registration(REPOSITORY, Registration::Removed(world.now())).await;
+    check(&verdict(&world, NEW_KEY).await, true, "a client with the new key makes the function read it");
     world.clock.advance(LIFETIME);
-    check(&verdict(&world, &old).await, false, "removed");
-    world.restart_functions();
-    check(&verdict(&world, &old).await, false, "a new function");
-    // Registered again while the function remembers that it was removed.
-    let new = world.register(REPOSITORY).await;
-    world.clock.advance(MINUTE);
-    check(&verdict(&world, &new).await, true, "usable within a minute");
-    check(&verdict(&world, &old).await, false, "another key id");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_new_repository_is_accepted_within_a_minute() {
-    let world = World::new();
-    let post = world.post_of("acme/new");
-    assert_eq!(world.submit(&post).await.verdict(), "401 UNAUTHORIZED");
-    let key = world.register("acme/new").await;
-    world.clock.advance(MINUTE);
-    assert_eq!(world.submit(&world.post_of("acme/new").signed(&key)).await.status, 202);
-}
-
-#[tokio::test(start_paused = true)]
-async fn both_stages_of_the_master_key_derive_keys_until_the_operator_removes_the_previous_one() {
-    let world = World::new();
-    let old = world.register(REPOSITORY).await;
-    assert_eq!(verdict(&world, &old).await, "202");
-    world.rotate_master_key();
-    let new = world.rotate(REPOSITORY, false).await;
-    world.clock.advance(MINUTE);
-    for _ in 0..3 {
-        for key in [&new, &old] {
-            check(&verdict(&world, key).await, true, "both stages");
-        }
-        world.clock.advance(LIFETIME);
+    for context in ["a running function", "a new function"] {
+        check(&verdict(&world, KEY).await, false, context);
+        check(&verdict(&world, NEW_KEY).await, true, context);
+        world.restart_functions();
     }
-    world.remove_previous_master_key().await;
-    world.clock.advance(LIFETIME);
-    check(&verdict(&world, &new).await, true, "derived from the current master key");
-    check(&verdict(&world, &old).await, false, "derived from the previous master key");
 }
 
 /// The keys of all repositories depend on the master key, so their functions read it for each other.
@@ -242,35 +164,6 @@ async fn the_first_derived_key_of_a_repository_counts_after_a_rotation_of_the_ma
     let new = world.rotate(REPOSITORY, false).await;
     world.clock.advance(MINUTE);
     check(&verdict(&world, &new).await, true, "the first derived key");
-}
-
-/// The table is restored to a time before the rotations, as docs/operations.md describes it: first a new master key
-/// without a previous stage, five minutes later the table, then a new key for each repository.
-#[tokio::test(start_paused = true)]
-async fn a_restored_table_brings_no_old_key_back() {
-    let mut world = World::new();
-    let compromised = world.register(REPOSITORY).await;
-    let removed = world.register("acme/removed").await;
-    let backup = world.registrations().list().await.unwrap();
-    world.rotate(REPOSITORY, true).await;
-    world.set_registration("acme/removed", Registration::Removed(world.now())).await;
-
-    world.rotate_master_key();
-    world.remove_previous_master_key().await;
-    world.clock.advance(LIFETIME);
-    for (repository, registration) in backup {
-        world.set_registration(&repository.to_string(), registration).await;
-    }
-    check(&verdict(&world, &compromised).await, false, "at once");
-    let new = world.rotate(REPOSITORY, true).await;
-    world.clock.advance(MINUTE);
-    for context in ["a running function", "a new function"] {
-        check(&verdict(&world, &compromised).await, false, context);
-        let post = world.post_of("acme/removed").signed(&removed);
-        check(&world.submit(&post).await.verdict(), false, context);
-        check(&verdict(&world, &new).await, true, context);
-        world.restart_functions();
-    }
 }
 
 #[tokio::test(start_paused = true)]
