@@ -41,16 +41,6 @@ async fn is_scheduled(world: &World, upstream: &Upstream) -> bool {
 }
 
 #[tokio::test]
-async fn refresh_now_refreshes_a_fresh_package() {
-    let upstream = Upstream::start();
-    let mut world = world_with_kit(&upstream).await;
-    upstream.publish("kit", &["1.1.0"]);
-    request(&world, Reason::RefreshNow).await;
-    world.restart_functions();
-    assert_eq!(world.version(KIT).await, "1.1.0");
-}
-
-#[tokio::test]
 async fn an_unscheduled_package_returns_to_the_schedule_on_refresh_now() {
     let upstream = Upstream::start();
     let mut world = world_with_kit(&upstream).await;

@@ -90,30 +90,6 @@ async fn a_package_is_fetched_once_and_then_confirmed() {
 }
 
 #[tokio::test]
-async fn versions_are_written_and_ordered_as_by_nuget() {
-    let upstream = Upstream::start();
-    let mut world = World::with_upstream(&upstream);
-    let cases = [
-        (&["1.0.0-alpha", "1.0.0-beta.10", "1.0.0-beta.9"][..], "", "1.0.0-beta.10", "orange"),
-        (&["1.0.0", "2.0.0-rc.1"], "", "1.0.0", "blue"),
-        (&["1.0.0", "2.0.0-rc.1"], "?prerelease=true", "2.0.0-rc.1", "orange"),
-        (&["1.10.0", "1.9.0", "1.2.0"], "", "1.10.0", "blue"),
-        (&["1.0.0", "1.0.0.1"], "", "1.0.0.1", "blue"),
-        (&["1.2.3.0"], "", "1.2.3", "blue"),
-        (&["2.0.0+build.7", "1.0.0"], "", "2.0.0", "blue"),
-        (&["1.0.0-RC.1", "1.0.0-Beta.2"], "", "1.0.0-RC.1", "orange"),
-        (&["1.0.0", "2.0.0"], "?version=[3.0,4.0)", "not found", "red"),
-    ];
-    for (at, (versions, query, message, color)) in cases.into_iter().enumerate() {
-        let package = format!("acme.kit{at}");
-        upstream.publish(&package, versions);
-        assert_eq!(world.look_up(&format!("nuget/{package}{query}")).await, message, "{versions:?}");
-        let badge = world.get(&format!("/badges/packages/nuget/{package}{query}")).await;
-        assert_eq!(badge.json()["color"], color, "{versions:?}");
-    }
-}
-
-#[tokio::test]
 async fn a_version_is_unlisted_by_its_flag_or_by_its_date() {
     let upstream = Upstream::start();
     let mut world = World::with_upstream(&upstream);
@@ -395,15 +371,6 @@ async fn a_gzip_bomb_is_not_unpacked() {
     upstream.plan_fault("acme.kit", UpstreamFault::GzipBomb, 1);
     assert_eq!(refresh(&world, FRESH_FOR).await.failed, 1);
     assert_eq!(world.version("nuget/acme.kit").await, "1.0.0");
-}
-
-#[tokio::test]
-async fn redirects_are_followed() {
-    let upstream = Upstream::start();
-    let world = world_that_knows(&upstream, &["1.0.0"]).await;
-    upstream.publish("Acme.Kit", &["2.0.0"]);
-    upstream.plan_fault("acme.kit", UpstreamFault::RedirectTo(format!("{INDEX}?moved")), 1);
-    assert_eq!((refresh(&world, FRESH_FOR).await.changed, requests_to(&upstream, "?moved").len()), (1, 1));
 }
 
 #[tokio::test]

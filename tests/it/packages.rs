@@ -1,12 +1,10 @@
-//! Package badges: their headers, what is cached in memory, and which requests reach the refresher.
+//! Package badges: what is cached in memory, and which requests reach the refresher.
 
 use std::time::Duration;
 
 use tests::faults::Fault;
 use tests::upstream::{Account, Upstream, UpstreamFault, Visibility};
 use tests::world::World;
-
-use crate::badges::http_text;
 
 /// A world that knows these versions of `nuget/acme.kit`.
 async fn world_with(upstream: &Upstream, versions: &[&str]) -> World {
@@ -15,36 +13,6 @@ async fn world_with(upstream: &Upstream, versions: &[&str]) -> World {
     world.look_up("nuget/acme.kit").await;
     world.restart_functions();
     world
-}
-
-#[tokio::test]
-async fn a_first_read_is_pending_until_the_package_is_looked_up() {
-    let upstream = Upstream::start();
-    upstream.publish("Newtonsoft.Json", &["12.0.3", "13.0.3", "14.0.0-beta.1"]);
-    let world = World::with_upstream(&upstream);
-    assert_eq!(world.version("nuget/Newtonsoft.Json").await, "pending");
-    assert_eq!(upstream.take_requests().len(), 0, "a read makes no upstream request");
-    assert_eq!(world.requested(), 1);
-    world.drain_requests().await;
-    assert_eq!(world.version("nuget/Newtonsoft.Json").await, "13.0.3", "pending is not cached");
-    assert_eq!(world.requested(), 0);
-}
-
-#[tokio::test]
-async fn a_package_badge_has_the_expected_headers() {
-    let upstream = Upstream::start();
-    let world = world_with(&upstream, &["1.2.3"]).await;
-    insta::assert_snapshot!(http_text(&world.get("/badges/packages/nuget/acme.kit").await), @r#"
-    200
-    access-control-allow-origin: *
-    cache-control: public, max-age=120, s-maxage=120, stale-while-revalidate=600, stale-if-error=86400
-    content-type: application/json; charset=utf-8
-    etag: "506792017a3bbf7a6ee85f2ddef154c5"
-    last-modified: Thu, 15 Jan 2026 10:30:00 GMT
-    x-content-type-options: nosniff
-
-    {"schemaVersion":1,"label":"nuget","message":"1.2.3","color":"blue","namedLogo":"nuget"}
-    "#);
 }
 
 #[tokio::test]

@@ -242,22 +242,6 @@ async fn a_private_package_is_deleted_when_it_leaves_the_schedule() {
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_exist_is_looked_up_at_most_once_an_hour() {
-    let upstream = Upstream::start();
-    let world = World::with_upstream(&upstream);
-    let mut requests = 0;
-    for minute in (0..180).step_by(3) {
-        world.version("nuget/nothing").await;
-        world.drain_requests().await;
-        world.refresh_due().await;
-        requests += requested_packages(&upstream).len();
-        assert!(requests <= 1 + minute / 60, "minute {minute}: {requests}");
-        world.clock.advance(Duration::from_mins(3));
-    }
-    assert_eq!(requests, 3);
-}
-
-#[tokio::test]
 async fn known_packages_come_before_invented_names_while_an_upstream_is_down() {
     let upstream = Upstream::start();
     let world = world_with(&upstream, 5).await;

@@ -7,6 +7,8 @@ use tests::faults::Fault;
 use tests::upstream::Upstream;
 use tests::world::World;
 
+use crate::badges::header_lines;
+
 const TESTS: &str = "tests/linux/acme/kit/main";
 
 async fn world_with_badges(upstream: &Upstream) -> World {
@@ -74,10 +76,7 @@ async fn an_image_has_headers_for_browsers_and_proxies() {
     world.drain().await;
     let path = format!("/svg/{TESTS}");
     let image = world.get(&path).await;
-    let mut headers: Vec<_> =
-        image.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
-    headers.sort();
-    insta::assert_snapshot!(headers.join("\n"), @r#"
+    insta::assert_snapshot!(header_lines(&image), @r#"
     access-control-allow-origin: *
     cache-control: public, max-age=30, s-maxage=30, stale-while-revalidate=30, stale-if-error=86400
     content-security-policy: default-src 'none'; img-src data:; style-src 'unsafe-inline'
