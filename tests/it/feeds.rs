@@ -110,12 +110,6 @@ async fn packages_of_a_feed_that_gets_credentials_later_are_not_found_until_they
     let requests = other.take_requests();
     let mut documents = requests.iter().filter(|request| request.path.contains("kit"));
     assert!(documents.all(|request| request.status == Some(304)), "conditional again: {requests:?}");
-
-    // As a private package, it is deleted when it leaves the schedule.
-    world.clock.advance(Duration::from_hours(31 * 24));
-    assert_eq!(world.refresh_due().await.unscheduled, 1);
-    world.restart_functions();
-    assert_eq!(world.version("nuget/kit?feed=later").await, "pending", "as an unknown package");
 }
 
 #[tokio::test]
