@@ -209,9 +209,11 @@ fn a_result_that_needs_a_key_is_an_error_before_anything_is_sent() {
     push.check(
         &["--repo", "acme/other"],
         2,
-        "acme/other needs a key: without one, this job submits only for acme/kit",
+        "acme/other needs a key: without one, this job submits only for acme/kit; set BADGESMITH_KEY",
     );
     push.check(&["--branch", "dev", "--dry-run"], 2, "without one, this job submits only for branch main");
+    let pull_request = Job::new("pull_request", "refs/pull/14/merge");
+    pull_request.check(&["--branch", "feature/x"], 2, "this job submits only for branch pull/14");
     let own_run = json!({ "workflow_run": { "event": "push", "head_branch": "dev", "head_sha": SHA, "id": 1,
         "head_repository": { "full_name": "acme/kit" } } });
     Job::new("workflow_run", "refs/heads/main").with_event(&own_run).check(

@@ -157,11 +157,15 @@ async fn a_dry_run_sends_nothing() {
 /// One item that is imported without its commit and its report, and others that are not.
 fn invalid_items() -> Vec<Value> {
     let text = |text: &str| json!({ "S": text });
+    let number = |number: &str| json!({ "N": number });
     let at = |second: u64| days_ago(1).plus(Duration::from_secs(second));
     vec![
         item("main", at(0), &json!({ "Platform": text("ubuntu-latest") })),
         item("main", at(1), &json!({ "Platform": text("ubuntu-latest"), "RunId": text("run 7") })),
         item("main", at(2), &json!({ "Commit": text("unknown"), "UrlHtml": text("http://ci.test/7") })),
+        item("main", at(3), &json!({ "Total": number("191") })),
+        item("main", at(4), &json!({ "Passed": text("188"), "Failed": number("-1") })),
+        item("main", Clock::System.now().plus(DAY), &json!({})),
         item("main", days_ago(731), &json!({})),
         json!({ "PK": text("NONCE#1"), "SK": text("META") }),
     ]
@@ -195,6 +199,10 @@ async fn invalid_items_are_listed_and_the_others_are_imported() {
         "skipped RunId 1",
         "dropped Commit 1",
         "dropped UrlHtml 1",
+        "skipped Total 1",
+        "skipped Passed 1",
+        "skipped Failed 1",
+        "skipped Timestamp 1",
         "skipped SK 1"
       ],
       "repositories": [
@@ -205,7 +213,7 @@ async fn invalid_items_are_listed_and_the_others_are_imported() {
         }
       ],
       "sent": 1,
-      "skipped": 3,
+      "skipped": 6,
       "unmatched_branches": []
     }
     "#);
