@@ -256,18 +256,22 @@ async fn doctor_checks_registration_key_and_round_trip() {
         command.env("BADGESMITH_KEY", key);
         output_of(command).await
     };
-    let report = doctor(&old).await;
-    assert_eq!(report.code, Some(0), "{report:?}");
-    let new = key(&world, &["repo", "rotate", "acme/kit"]).await;
     let detail = |report: &serde_json::Value, name: &str| {
         let check = report["checks"].as_array().unwrap().iter().find(|check| check["check"] == name);
         check.unwrap()["detail"].as_str().unwrap().to_owned()
     };
+    let report = doctor(&old).await;
+    assert_eq!(report.code, Some(0), "{report:?}");
+    for check in ["registration", "key", "round trip", "badges"] {
+        assert!(!detail(&report.json(), check).is_empty(), "{report:?}");
+    }
+    let new = key(&world, &["repo", "rotate", "acme/kit"]).await;
     assert!(detail(&doctor(&old).await.json(), "key").contains("before the last rotation"));
     assert_eq!(detail(&doctor(&new).await.json(), "key"), "the current key");
     let wrong = doctor("neither the old nor the new key").await;
     assert_eq!(wrong.code, Some(1));
     assert!(detail(&wrong.json(), "key").contains("badgesmith repo show acme/kit --key"));
+    assert!(detail(&wrong.json(), "round trip").contains("401"));
     world.run(&["repo", "remove", "acme/kit", "--yes"]).await.ok();
     assert!(detail(&doctor(&new).await.json(), "registration").contains("was removed"));
 }

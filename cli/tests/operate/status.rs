@@ -4,7 +4,7 @@ use std::fs;
 
 use badgesmith_aws::clock::Clock;
 use embedded_aws::Queues;
-use tests::client::{KEY, Post, result};
+use tests::client::{Post, result};
 
 use super::{World, badgesmith, output_of, until};
 
@@ -51,22 +51,6 @@ async fn the_doctor_reports_failed_checks() {
     let world = World::start().await;
     let passed = world.run(&["doctor"]).await.ok();
     assert!(passed.contains("ok") && !passed.contains("FAILED"), "{passed}");
-    let key = world.run(&["repo", "add", "acme/kit"]).await.ok();
-    let round_trip = async |key: &str| {
-        let mut command = world.command(&["doctor", "--repo", "acme/kit", "--url", &world.url(), "--json"]);
-        command.env("BADGESMITH_KEY", key.trim());
-        output_of(command).await
-    };
-    let passed = round_trip(&key).await;
-    assert_eq!(passed.code, Some(0), "{passed:?}");
-    let checks = passed.json()["checks"].as_array().unwrap().clone();
-    assert!(checks.iter().all(|check| check["ok"] == true), "{checks:?}");
-    assert!(checks.iter().any(|check| check["check"] == "round trip"), "{checks:?}");
-    assert!(checks.iter().any(|check| check["check"] == "badges"), "{checks:?}");
-    let wrong_key = round_trip(KEY).await;
-    assert_eq!(wrong_key.code, Some(1), "{wrong_key:?}");
-    let check = wrong_key.json()["checks"].as_array().unwrap().last().unwrap().clone();
-    assert!(check["detail"].as_str().unwrap().contains("401"), "{check}");
     world.run(&["doctor", "--repo", "acme/kit"]).await.failed(2, "--url");
 
     let no_answer = output_of(badgesmith(&["doctor", "--endpoint-url", "http://127.0.0.1:9"])).await;
