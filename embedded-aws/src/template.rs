@@ -212,37 +212,3 @@ fn to_json(yaml: &Yaml<'_>) -> Value {
         Value::Null
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use badgesmith_aws::event_bridge;
-
-    use super::*;
-
-    #[test]
-    fn the_template_has_the_resources_of_the_pipeline() {
-        let template = Template::load().unwrap();
-        let tables: Vec<_> = template.tables.iter().map(|table| table.name.as_str()).collect();
-        assert_eq!(tables, ["hmac-nonce", "badge-packages", "badge-secrets", "badge-test-results"]);
-        assert!(template.tables.iter().all(|table| table.ttl_attribute.as_deref() == Some("TTL")));
-        let queue = |name: &str| template.queues.iter().find(|queue| queue.name == name).unwrap();
-        let results = queue("badge-results");
-        assert_eq!(
-            results.redrive,
-            Some(Redrive { dead_letter_queue: "badge-results-dlq".to_owned(), receives_max: 20 })
-        );
-        assert_eq!(results.retention_seconds, 4 * 24 * 60 * 60);
-        assert_eq!(queue("badge-results-dlq").retention_seconds, 14 * 24 * 60 * 60);
-        let refresh = queue("badge-refresh").redrive.clone().unwrap();
-        assert_eq!((refresh.dead_letter_queue.as_str(), refresh.receives_max), ("badge-refresh-dlq", 5));
-        assert_eq!(template.event_buses, ["badge-events"]);
-        let rule = Rule {
-            event_bus: "badge-events".to_owned(),
-            sources: vec![event_bridge::SOURCE.to_owned()],
-            detail_types: vec![event_bridge::PACKAGE_REQUESTED.to_owned()],
-            queues: vec!["badge-refresh".to_owned()],
-        };
-        assert_eq!(template.rules, [rule]);
-        assert_eq!(template.secrets, ["MasterKey"]);
-    }
-}

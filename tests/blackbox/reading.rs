@@ -48,6 +48,7 @@ async fn every_error_is_a_badge_with_status_200() {
         (format!("tests/ALL/{repository}/{branch}"), "tests", "no results", "lightgrey"),
         (format!("tests/all/{repository}/{branch}?suite=a%0Ab"), "tests", "not found", "red"),
         ("packages/nuget/a..b".to_owned(), "nuget", "not found", "red"),
+        ("packages/NuGet/a..b".to_owned(), "nuget", "not found", "red"),
         ("packages/nuget/a/b".to_owned(), "nuget", "not found", "red"),
         ("packages/nuget/a%20b".to_owned(), "nuget", "not found", "red"),
         ("packages/nuget/kit?version=%5E1.0".to_owned(), "nuget", "invalid range", "red"),

@@ -13,7 +13,14 @@ async fn unknown_paths_and_wrong_methods_are_rejected() {
     let (reads, posts) = ("GET, HEAD, OPTIONS", "POST, OPTIONS");
     for (method, path, verdict, allow) in [
         (Method::GET, "/repos/acme", "404 NOT_FOUND", None),
+        (Method::GET, "/repos/acme/kit/main", "404 NOT_FOUND", None),
+        (Method::GET, "/packages/npm/kit", "404 NOT_FOUND", None),
         (Method::GET, "/nothing/here", "404 NOT_FOUND", None),
+        (Method::GET, "/healthy", "404 NOT_FOUND", None),
+        (Method::GET, "/tests/latest/acme", "404 NOT_FOUND", None),
+        (Method::GET, "/tests/latest/acme/kit/main", "404 NOT_FOUND", None),
+        (Method::GET, "/redirect/test-results/linux/acme/kit", "404 NOT_FOUND", None),
+        (Method::GET, "/badges/packages/nuget", "404 NOT_FOUND", None),
         (Method::POST, "/tests/results/linux/acme/kit", "404 NOT_FOUND", None),
         (Method::GET, "/badges/packages/npm/kit", "404 NOT_FOUND", None),
         (Method::GET, "/redirect/test-results/beos/acme/kit/main", "404 NOT_FOUND", None),

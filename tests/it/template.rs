@@ -12,16 +12,9 @@ use badgesmith_domain::service_url::ServiceUrl;
 use embedded_aws::template;
 use regex_lite::Regex;
 use serde_json::{Value, json};
+use tests::function::Function;
 
 use crate::tidy::{root, sources};
-
-/// The functions: their logical ids and the folders of their packages.
-const FUNCTIONS: [(&str, &str); 4] = [
-    ("IngestApi", "ingest-api"),
-    ("Processor", "processor"),
-    ("Refresher", "refresher"),
-    ("BadgeApi", "badge-api"),
-];
 
 pub(crate) fn resources() -> Value {
     template::document().unwrap()["Resources"].take()
@@ -45,12 +38,12 @@ pub(crate) fn texts(array: &Value) -> BTreeSet<String> {
 #[test]
 fn a_function_has_exactly_the_variables_that_it_reads() {
     let resources = resources();
-    for (id, folder) in FUNCTIONS {
-        let given = &resources[id]["Properties"]["Environment"]["Variables"];
+    for function in Function::ALL {
+        let given = &resources[function.logical_id()]["Properties"]["Environment"]["Variables"];
         let given: BTreeSet<_> = given.as_object().unwrap().keys().cloned().collect();
-        let mut read = words_after("env::", &source(folder));
+        let mut read = words_after("env::", &source(function.name()));
         read.retain(|word| word.starts_with(|first: char| first.is_ascii_uppercase()));
-        assert_eq!(given, read, "{folder}");
+        assert_eq!(given, read, "{}", function.name());
     }
 }
 

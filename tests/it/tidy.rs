@@ -8,6 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tests::function::Function;
+
 /// Split a longer file.
 const LINES_MAX: usize = 500;
 
@@ -72,7 +74,6 @@ const SHIPPED: [&str; 8] = [
     "badge-api/src",
     "cli/src",
 ];
-const FUNCTIONS: [&str; 4] = ["ingest-api", "processor", "refresher", "badge-api"];
 
 #[test]
 fn each_aws_service_has_one_adapter() {
@@ -121,9 +122,9 @@ fn only_the_refresher_calls_upstreams() {
 
 #[test]
 fn no_function_depends_on_another() {
-    for function in FUNCTIONS {
+    for function in Function::ALL.map(Function::name) {
         let manifest = fs::read_to_string(root().join(function).join("Cargo.toml")).unwrap();
-        for other in FUNCTIONS.into_iter().chain(["local"]) {
+        for other in Function::ALL.map(Function::name).into_iter().chain(["local"]) {
             assert!(!manifest.contains(&format!("{other}.workspace")), "{function} depends on {other}");
         }
     }
@@ -131,7 +132,7 @@ fn no_function_depends_on_another() {
 
 #[test]
 fn no_function_enables_operator_features() {
-    for function in FUNCTIONS {
+    for function in Function::ALL.map(Function::name) {
         let tree = Command::new(env!("CARGO"))
             .args(["tree", "--offline", "--locked", "--package", function])
             .args(["--invert", "badgesmith-aws", "--edges", "features,no-dev"])

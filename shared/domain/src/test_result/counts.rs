@@ -57,16 +57,3 @@ impl fmt::Display for Counts {
         write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_add_up() {
-        assert_eq!(Counts::new(1, 2, 3, 6).map(Counts::total), Ok(6));
-        assert_eq!(Counts::new(1, 2, 3, 6).unwrap().to_string(), "1 passed, 2 failed, 3 skipped");
-        assert!(Counts::new(1, 2, 3, 7).is_err());
-        assert!(Counts::new(u32::MAX, u32::MAX, 2, 0).is_err(), "the sum must not wrap around");
-    }
-}

@@ -87,19 +87,3 @@ impl Outcome {
         self.conclusion.is_none()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_with_failed_tests_is_a_failure() {
-        let outcome =
-            |failed, conclusion| Outcome::new(Counts::new(1, failed, 0, 1 + failed).unwrap(), conclusion);
-        assert_eq!(outcome(0, None).unwrap().conclusion(), Some(Conclusion::Success));
-        assert_eq!(outcome(2, None).unwrap().conclusion(), Some(Conclusion::Failure));
-        assert_eq!(outcome(0, Some(Conclusion::Failure)).unwrap().conclusion(), Some(Conclusion::Failure));
-        assert!(outcome(2, Some(Conclusion::Success)).is_err());
-        assert_eq!(Outcome::retired().conclusion(), None);
-    }
-}

@@ -70,18 +70,3 @@ impl From<RunAttempt> for u16 {
         attempt.get()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn run_attempts_are_one_to_9999() {
-        assert_eq!(RunAttempt::default().get(), 1);
-        assert_eq!(RunAttempt::try_from(9999).map(RunAttempt::get), Ok(9999));
-        assert_eq!("9999".parse::<RunAttempt>().map(RunAttempt::get), Ok(9999));
-        assert!("first".parse::<RunAttempt>().is_err());
-        assert!(RunAttempt::try_from(0).is_err());
-        assert!(RunAttempt::try_from(10_000).is_err());
-    }
-}
