@@ -14,6 +14,7 @@ mod restarts;
 mod self_hosting;
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -94,6 +95,12 @@ impl Local {
         Self::start(&options.chain(secrets).collect::<Vec<_>>())
     }
 
+    /// Starts with a log in a file.
+    fn start_with_log(arguments: &[&str]) -> (Self, Log) {
+        let log = tempfile::tempfile().unwrap();
+        (Self::start_with_stderr(arguments, log.try_clone().unwrap().into()), Log(log))
+    }
+
     /// Sends a signal, and returns the exit code and the rest of stdout.
     fn stop(mut self, signal: &str) -> (Option<i32>, String) {
         // The builtin of the shell, because not every machine has the program.
@@ -102,6 +109,18 @@ impl Local {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
         (self.process.wait().unwrap().code(), rest)
+    }
+}
+
+/// What a `local` has written to stderr.
+struct Log(File);
+
+impl Log {
+    fn read(mut self) -> String {
+        let mut lines = String::new();
+        self.0.rewind().unwrap();
+        self.0.read_to_string(&mut lines).unwrap();
+        lines
     }
 }
 
@@ -127,37 +146,6 @@ async fn history(api: &Api) -> Vec<String> {
         ids.extend(results.iter().map(|result| result["test_result_id"].as_str().unwrap().to_owned()));
     }
     ids
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn shutdown_processes_all_accepted_results() {
-    let folder = data_directory();
-    let mut accepted = HashSet::new();
-    for round in 0..6 {
-        let local = Local::start_in(folder.path());
-        let api = Arc::new(RwLock::new(local.api()));
-        let posts: Vec<_> = (0..40)
-            .map(|run| {
-                let post =
-                    Post::json(&with(result(Clock::System.now()), &json!({ "run_id": round * 100 + run })));
-                let api = Arc::clone(&api);
-                tokio::spawn(async move { submit_until_accepted(&api, &post).await })
-            })
-            .collect();
-        for post in posts {
-            accepted.insert(post.await.unwrap());
-        }
-        assert_eq!(local.stop("-TERM").0, Some(0));
-        let queues = rusqlite::Connection::open(folder.path().join("services.sqlite3")).unwrap();
-        let left: i64 = queues.query_row("SELECT count(*) FROM message", [], |row| row.get(0)).unwrap();
-        assert_eq!(left, 0, "round {round}");
-    }
-    let local = Local::start(&["--data-dir", folder.path().to_str().unwrap(), "--no-demo"]);
-    assert_eq!(accepted.len(), 240, "every submission has a unique id");
-    let stored: HashSet<_> = history(&local.api()).await.into_iter().collect();
-    assert_eq!(stored, accepted);
-    let post = Post::json(&result(Clock::System.now()));
-    assert_eq!(local.api().send(&post).await.unwrap().status, 202, "keys survive as well");
 }
 
 #[test]
@@ -217,16 +205,12 @@ fn a_lost_database_is_not_replaced_by_an_empty_one() {
 
 #[tokio::test]
 async fn a_stop_that_leaves_results_in_the_queue_fails() {
-    let mut log = tempfile::tempfile().unwrap();
-    let arguments = ["--ephemeral", "--no-demo", "--aws-port", "0"];
-    let mut local = Local::start_with_stderr(&arguments, log.try_clone().unwrap().into());
+    let (mut local, log) = Local::start_with_log(&["--ephemeral", "--no-demo", "--aws-port", "0"]);
     let sqs = aws_sdk_sqs::Client::new(&sdk_config(local.aws_url()));
     let queue = sqs.get_queue_url().queue_name("badge-results").send().await.unwrap().queue_url.unwrap();
     sqs.send_message().queue_url(queue).delay_seconds(900).message_body("late").send().await.unwrap();
     assert_eq!(local.stop("-TERM").0, Some(1));
-    let mut lines = String::new();
-    log.rewind().unwrap();
-    log.read_to_string(&mut lines).unwrap();
+    let lines = log.read();
     assert!(lines.contains("stored, with 1 left; the rest is lost, because of --ephemeral"), "{lines}");
 }
 
@@ -252,16 +236,13 @@ fn sdk_config(url: String) -> SdkConfig {
 
 #[tokio::test]
 async fn the_aws_port_serves_sdks_and_logs_requests() {
-    let mut log = tempfile::tempfile().unwrap();
     let arguments = ["--ephemeral", "--no-demo", "--aws-port", "0", "--secret", SECRET];
-    let mut local = Local::start_with_stderr(&arguments, log.try_clone().unwrap().into());
+    let (mut local, log) = Local::start_with_log(&arguments);
     let secrets = SecretsManager::new(&sdk_config(local.aws_url()));
     let key = secrets.read("badge/repo/acme/kit", Stage::Current).await.unwrap().unwrap();
     assert!(key.value.contains("correct horse battery staple"));
     assert_eq!(local.stop("-TERM").0, Some(0));
-    let mut lines = String::new();
-    log.rewind().unwrap();
-    log.read_to_string(&mut lines).unwrap();
+    let lines = log.read();
     assert!(lines.contains("AWS secretsmanager.GetSecretValue 200"), "{lines}");
 }
 
@@ -457,6 +438,9 @@ async fn a_thousand_posts_survive_kill_9() {
 
     // A stop drains the queue: afterwards the table is complete.
     assert_eq!(local.stop("-TERM").0, Some(0));
+    let services = rusqlite::Connection::open(folder.path().join("services.sqlite3")).unwrap();
+    let left: i64 = services.query_row("SELECT count(*) FROM message", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
     let local = Local::start_in(folder.path());
     let stored = history(&local.api()).await;
     assert_eq!(stored.len(), POSTS, "no result is stored twice");

@@ -1,7 +1,5 @@
 //! Restarts with the same options.
 
-use std::io::{Read, Seek};
-
 use badgesmith_aws::clock::Clock;
 use badgesmith_aws::dynamodb::Registrations;
 use badgesmith_aws::secrets_manager::{SecretsManager, repository_secret};
@@ -40,7 +38,6 @@ async fn the_demo_shows_a_badge_and_survives_a_restart() {
 #[tokio::test]
 async fn a_restart_brings_back_no_removed_repository_and_no_replaced_key() {
     let folder = tempfile::tempdir().unwrap();
-    let mut log = tempfile::tempfile().unwrap();
     let options = ["--data-dir", folder.path().to_str().unwrap(), "--aws-port", "0"];
     let secrets = REPOSITORIES.map(|repository| format!("{repository}={KEY}"));
     let arguments: Vec<_> =
@@ -70,7 +67,7 @@ async fn a_restart_brings_back_no_removed_repository_and_no_replaced_key() {
     }
     assert_eq!(local.stop("-TERM").0, Some(0));
 
-    let mut local = Local::start_with_stderr(&arguments, log.try_clone().unwrap().into());
+    let (mut local, log) = Local::start_with_log(&arguments);
     let demo = local.read_until("demo/badgesmith");
     assert!(demo.contains("no demo: demo/badgesmith was removed"), "{demo}");
     let verdict = async |repository: &str, key: &str| {
@@ -82,9 +79,7 @@ async fn a_restart_brings_back_no_removed_repository_and_no_replaced_key() {
     assert_eq!(verdict(replaced, KEY).await, "401 UNAUTHORIZED");
     assert_eq!(verdict(replaced, "a new battery and an old horse").await, "202");
     assert_eq!(local.stop("-TERM").0, Some(0));
-    let mut lines = String::new();
-    log.rewind().unwrap();
-    log.read_to_string(&mut lines).unwrap();
+    let lines = log.read();
     for (repository, reason) in [(removed, "was removed"), (replaced, "has set another key")] {
         let is_warned = |line: &str| {
             line.contains("--secret is ignored") && line.contains(reason) && line.contains(repository)

@@ -1,7 +1,7 @@
 //! What docs/self-hosting.md shows.
 
 use std::collections::HashSet;
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
 use std::sync::{Arc, RwLock};
@@ -32,9 +32,8 @@ async fn the_options_of_the_unit_start_the_program() {
 #[tokio::test]
 async fn listening_beyond_this_machine_logs_a_warning_and_other_hosts_are_refused() {
     for (address, warnings) in [("127.0.0.1", 0), ("0.0.0.0", 1)] {
-        let mut log = tempfile::tempfile().unwrap();
         let options = ["--ephemeral", "--no-demo", "--quiet", "--listen", address];
-        let local = Local::start_with_stderr(&options, log.try_clone().unwrap().into());
+        let (local, log) = Local::start_with_log(&options);
         assert!(local.url.starts_with(&format!("http://{address}:")), "{}", local.url);
         let port = local.url.rsplit(':').next().unwrap();
         let api = Api::new(&format!("http://127.0.0.1:{port}"));
@@ -46,9 +45,7 @@ async fn listening_beyond_this_machine_logs_a_warning_and_other_hosts_are_refuse
         page.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 421 ") && answer.contains("--public-url"), "{answer}");
         assert_eq!(local.stop("-TERM").0, Some(0));
-        let mut lines = String::new();
-        log.rewind().unwrap();
-        log.read_to_string(&mut lines).unwrap();
+        let lines = log.read();
         assert_eq!(lines.matches("connections have no TLS").count(), warnings, "{lines}");
     }
 }
