@@ -11,12 +11,10 @@
 use badgesmith_aws::clock::Clock;
 use badgesmith_domain::badge::Badge;
 use badgesmith_domain::key;
-use badgesmith_domain::package::Provider;
 use badgesmith_domain::signature::{HmacKey, SecretKeys};
 use badgesmith_domain::slots::Summary;
-use badgesmith_domain::svg::{self, Style};
 use badgesmith_domain::test_result::{TestResult, TestRun};
-use badgesmith_domain::version::{Filter, NuGetVersion, Scheme, Version, VersionRange, Versions};
+use badgesmith_domain::version::{Filter, NuGetVersion, Scheme, Version, Versions};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use serde_json::json;
@@ -97,35 +95,9 @@ fn versions_3000_searched(bencher: Bencher<'_, '_>, range: &str) {
     bencher.bench(|| versions.latest(black_box(&filter), false).map(ToString::to_string));
 }
 
-#[divan::bench(args = ["[1.0,2.0)", "1.2.3-beta.4", "(,3.0]", "1.*"])]
-fn range_parsed(range: &str) -> bool {
-    black_box(range).parse::<VersionRange>().is_ok()
-}
-
 #[divan::bench]
 fn endpoint_json_of_tests(bencher: Bencher<'_, '_>) {
     let newest = Clock::System.now();
     let summary = Summary { passed: 190, failed: 2, has_failure: true, is_complete: true, newest };
     bencher.bench(|| serde_json::to_string(&Badge::tests(black_box(&summary))));
-}
-
-#[divan::bench]
-fn endpoint_json_of_a_version(bencher: Bencher<'_, '_>) {
-    let version = Scheme::NuGet.parse("13.0.3").expect("a version");
-    bencher.bench(|| serde_json::to_string(&Badge::version(Provider::NuGet, black_box(&version))));
-}
-
-#[divan::bench(args = ["flat", "social", "for-the-badge"])]
-fn svg_of_tests(bencher: Bencher<'_, '_>, style: &str) {
-    let newest = Clock::System.now();
-    let summary = Summary { passed: 190, failed: 2, has_failure: true, is_complete: true, newest };
-    let style = Style::parse(|name| (name == "style").then_some(style));
-    bencher.bench(|| svg::draw(&Badge::tests(black_box(&summary)), &style));
-}
-
-#[divan::bench]
-fn svg_of_a_version(bencher: Bencher<'_, '_>) {
-    let version = Scheme::NuGet.parse("13.0.3").expect("a version");
-    let style = Style::parse(|_| None);
-    bencher.bench(|| svg::draw(&Badge::version(Provider::NuGet, black_box(&version)), &style));
 }

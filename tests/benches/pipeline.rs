@@ -7,7 +7,6 @@
 //! - how long that takes for a single result;
 //! - how fast badges are read from the table, from memory, and again with their entity tag;
 //! - how fast badges are read of a repository with 100 results, and of one with a million;
-//! - how fast badges are read that add up 1 to 300 suites;
 //! - how fast pages of repositories with 1 to 2,000 branches are drawn.
 //!
 //! There are no thresholds, since figures depend on the machine. The exit code is 1 if an accepted result was lost.
@@ -60,8 +59,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const FEW: usize = 100;
 /// The number of results that are stored in one call without being posted.
 const CHUNK: usize = 1000;
-/// How many suites a badge adds up; 300 at most.
-const SUITES: [usize; 4] = [1, 10, 100, 300];
 /// How many branches the repository of a page has.
 const PAGE_BRANCHES: [usize; 3] = [1, 100, 2000];
 const TIMEOUT: Duration = Duration::from_mins(5);
@@ -246,17 +243,6 @@ async fn compare_repositories(options: &Options) {
     let each = Load { count: many.len(), ..each };
     read(&client, each, &many, "").await.print(&format!("badges of a repository with {}", grouped(count)));
 
-    for suites in SUITES {
-        let branches = Branch::spread(&format!("suites-{suites}"), 1, options.extent.pick(100, 2));
-        for branch in &branches {
-            let stored = (0..suites).map(|number| branch.stored(&format!("ci / test (3.{number})")));
-            let suite_results: Vec<_> = stored.collect();
-            assert!(results.put_all(&suite_results).await.is_empty(), "a result was not stored");
-        }
-        let each = Load { count: branches.len(), ..each };
-        read(&client, each, &branches, "").await.print(&format!("badges of {suites} suites"));
-    }
-
     for &branches in options.extent.pick(&PAGE_BRANCHES[..], &PAGE_BRANCHES[..2]) {
         let repo = format!("branches-{branches}");
         let stored = branches::results(&repo, branches, Clock::System.now());
@@ -277,7 +263,7 @@ async fn store(results: &Results, branches: &[Branch], count: usize) {
     let state = (results.clone(), Arc::<[Branch]>::from(branches), count);
     let run = load.run(state, |(results, branches, count), chunk| async move {
         let numbers = chunk * CHUNK..count.min((chunk + 1) * CHUNK);
-        let stored = numbers.clone().map(|number| branches[number % branches.len()].stored(""));
+        let stored = numbers.clone().map(|number| branches[number % branches.len()].stored());
         assert!(results.put_all(&stored.collect::<Vec<_>>()).await.is_empty(), "a result was not stored");
         progress(numbers.end, count, "results stored");
         Some(())
@@ -311,10 +297,9 @@ impl Branch {
         with(result(Clock::System.now()), &json!({ "repo": self.repo, "branch": self.name }))
     }
 
-    /// A result of a suite with the current time, as it is stored.
-    fn stored(&self, suite: &str) -> TestResult {
-        let suite = if suite.is_empty() { Value::Null } else { suite.into() };
-        let mut result = with(self.result(), &json!({ "suite": suite }));
+    /// A result with the current time, as it is stored.
+    fn stored(&self) -> TestResult {
+        let mut result = self.result();
         result["test_result_id"] = result["nonce"].take();
         serde_json::from_value(result).expect("a result")
     }
