@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tests::client::{KEY, REPOSITORY};
 use tests::http::Api;
 
-use super::{Job, fixture};
+use super::{Job, RUN, fixture};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_become_a_badge() {
@@ -148,10 +148,8 @@ async fn a_report_counts_once_even_under_several_names() {
     {
         symlink(target, job.path(link)).unwrap();
     }
-    let options =
-        ["--repo", REPOSITORY, "--platform", "linux", "--branch", "main", "--run-id", "1", "--json"];
     let total = async |reports: &[&str]| -> Value {
-        let output = job.submit(&[&options[..], reports].concat(), &[]).await;
+        let output = job.submit(&[&RUN[..], &["--json"], reports].concat(), &[]).await;
         serde_json::from_str::<Value>(&output.stdout).expect(&output.stderr)["total"].take()
     };
     assert_eq!(total(&["**/*.xml"]).await, 3);
