@@ -7,17 +7,19 @@ use tests::world::World;
 
 use super::unauthorized;
 
-/// Some of the events. The tests of `Job` have all of them.
-const EVENTS_OF_A_BRANCH: [&str; 2] = ["push", "schedule"];
-const OTHER_EVENTS: [&str; 7] = [
-    "pull_request_target",
-    "workflow_run",
-    "issue_comment",
-    "merge_group",
-    "a_new_event",
-    "Pull_Request",
-    "",
-];
+/// Jobs of these run the code of the branch that they belong to.
+const EVENTS_OF_A_BRANCH: [&str; 4] = ["push", "schedule", "workflow_dispatch", "repository_dispatch"];
+
+/// The other events of GitHub except `pull_request`.
+const OTHER_EVENTS: &str = "\
+    branch_protection_rule check_run check_suite create delete deployment deployment_status discussion \
+    discussion_comment dynamic fork gollum image_version issue_comment issues label merge_group milestone \
+    page_build project project_card project_column public pull_request_comment pull_request_review \
+    pull_request_review_comment pull_request_target registry_package release status watch workflow_call \
+    workflow_run";
+
+/// Names that GitHub does not have.
+const UNKNOWN_EVENTS: [&str; 6] = ["", "PUSH", "push ", "push\0", "a_new_event", "Pull_Request"];
 
 /// Submits a result of `branch` by a job of `event` that belongs to `reference`. The pull request is from main to main.
 async fn submit(world: &World, event: &str, reference: &str, branch: &str) -> Answer {
@@ -93,7 +95,7 @@ async fn a_pull_request_reports_only_for_its_number() {
 async fn a_job_of_any_other_event_reports_only_for_branches_of_forks() {
     let world = World::keyless("acme").await;
     let expected = unauthorized(&world).await;
-    for event in OTHER_EVENTS {
+    for event in OTHER_EVENTS.split(' ').chain(UNKNOWN_EVENTS) {
         for (reference, branch, accepted) in [
             ("refs/heads/main", "main", false),
             ("refs/pull/7/merge", "pull/7", false),
