@@ -398,8 +398,8 @@ async fn packages_are_fetched_and_refreshed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_posts_survive_kill_9() {
-    const POSTS: usize = 1000;
+async fn posts_survive_kill_9() {
+    const POSTS: usize = 300;
     const CLIENTS: usize = 8;
     let folder = data_directory();
     let mut local = Local::start_in(folder.path());
