@@ -1,5 +1,5 @@
-//! Secrets and derived keys: how long they are cached, and what a rotation changes. The simulation rotates derived keys
-//! and the master key, and restores the registrations.
+//! Secrets and derived keys: how long they are cached, and what a rotation changes. The simulation also rotates derived
+//! keys, and restores the registrations.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -129,6 +129,26 @@ async fn a_compromised_own_secret_is_refused_within_five_minutes() {
         check(&verdict(&world, NEW_KEY).await, true, context);
         world.restart_functions();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_stages_of_the_master_key_derive_keys_until_the_operator_removes_the_previous_one() {
+    let world = World::new();
+    let old = world.register(REPOSITORY).await;
+    assert_eq!(verdict(&world, &old).await, "202");
+    world.rotate_master_key();
+    let new = world.rotate(REPOSITORY, false).await;
+    world.clock.advance(MINUTE);
+    for _ in 0..3 {
+        for key in [&new, &old] {
+            check(&verdict(&world, key).await, true, "both stages");
+        }
+        world.clock.advance(LIFETIME);
+    }
+    world.remove_previous_master_key().await;
+    world.clock.advance(LIFETIME);
+    check(&verdict(&world, &new).await, true, "derived from the current master key");
+    check(&verdict(&world, &old).await, false, "derived from the previous master key");
 }
 
 /// The keys of all repositories depend on the master key, so their functions read it for each other.

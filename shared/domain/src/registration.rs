@@ -117,3 +117,56 @@ impl ActiveRegistration {
         Self { proofs: Proofs { derived, own_secret, keyless }, rotated: Some(now), ..self.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn id(byte: u8) -> KeyId {
+        KeyId::new([byte; 16])
+    }
+
+    #[track_caller]
+    fn check(registration: &ActiveRegistration, after: Duration, expected: &[KeyId], own_secret: bool) {
+        let (now, proofs) = (NOW.plus(after), &registration.proofs);
+        let ids: Vec<_> = proofs.derived.iter().flat_map(|ids| ids.at(now)).collect();
+        assert_eq!(ids, expected);
+        assert_eq!(proofs.own_secret.is_some_and(|secret| secret.counts_at(now)), own_secret);
+    }
+
+    #[test]
+    fn the_key_before_a_rotation_counts_for_a_day() {
+        let rotated = ActiveRegistration::with_derived_key(id(1), NOW).rotated(id(2), false, NOW);
+        check(&rotated, Duration::ZERO, &[id(2), id(1)], false);
+        check(&rotated, PREVIOUS_KEY_LIFETIME, &[id(2)], false);
+        let again = rotated.rotated(id(3), false, NOW);
+        check(&again, Duration::ZERO, &[id(3), id(2)], false);
+    }
+
+    #[test]
+    fn a_compromised_key_does_not_count() {
+        for before in [
+            ActiveRegistration::with_derived_key(id(1), NOW).rotated(id(2), false, NOW),
+            ActiveRegistration::with_own_secret(NOW),
+        ] {
+            check(&before.rotated(id(3), true, NOW), Duration::ZERO, &[id(3)], false);
+        }
+    }
+
+    #[test]
+    fn a_derived_key_replaces_an_own_secret_within_a_day() {
+        let day = PREVIOUS_KEY_LIFETIME;
+        let rotated = ActiveRegistration::with_own_secret(NOW).rotated(id(1), false, NOW);
+        check(&rotated, Duration::ZERO, &[id(1)], true);
+        check(&rotated, day, &[id(1)], false);
+        let again = rotated.rotated(id(2), false, NOW.plus(day / 2));
+        check(&again, day, &[id(2), id(1)], false);
+        assert_eq!(
+            rotated.rotated(id(2), false, NOW.plus(day)).proofs.own_secret,
+            None,
+            "it may be deleted by now"
+        );
+    }
+}
