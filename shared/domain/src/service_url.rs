@@ -84,7 +84,7 @@ fn normalize(text: &str) -> Option<String> {
 /// Whether `text` can be a host with an optional port, such as `[::1]:8443`.
 pub fn is_host(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:[]".contains(&byte))
 }
 
 #[cfg(test)]
@@ -100,6 +100,7 @@ mod tests {
             ("http://127.0.0.1:9474/", "http://127.0.0.1:9474"),
             ("http://[::1]:80", "http://[::1]"),
             ("https://example.com/Badges/", "https://example.com/Badges"),
+            ("http://badge_smith:9474", "http://badge_smith:9474"),
         ] {
             assert_eq!(text.parse::<ServiceUrl>().unwrap().to_string(), expected);
         }
