@@ -182,6 +182,11 @@ impl Simulation {
     }
 }
 
+/// Whether the timestamp of a post may be fresh at some time from its arrival to now.
+fn is_fresh(posted: &Posted, arrived: Timestamp, now: Timestamp) -> bool {
+    arrived.since(posted.timestamp) <= OLD_MAX && posted.timestamp.since(now) <= AHEAD_MAX
+}
+
 /// Invokes ingest-api, and reads its answer.
 async fn deliver(
     simulation: &Simulation,
@@ -195,7 +200,9 @@ async fn deliver(
     }
     let (request, arrived) = (posted.post.request(), simulation.world.now());
     let arrived_at = simulation.trace.elapsed();
-    simulation.model.lock().unwrap().deliver(&posted.commit, arrived_at);
+    if is_fresh(posted, arrived, arrived) {
+        simulation.model.lock().unwrap().deliver(&posted.commit, arrived_at);
+    }
     let invocation = Invocation::new(simulation.seed, event, number, true);
     let ended = simulation.instances.request(instance, &invocation, INGEST_TIMEOUT, request).await;
     let mut model = simulation.model.lock().unwrap();
@@ -206,8 +213,8 @@ async fn deliver(
             match verdict.as_str() {
                 "202" | "409 ALREADY_ACCEPTED" => {
                     model.acknowledge(&posted.commit);
-                    let is_ahead = posted.timestamp.since(simulation.world.now()) > AHEAD_MAX;
-                    if is_ahead || arrived.since(posted.timestamp) > OLD_MAX {
+                    let now = simulation.world.now();
+                    if !is_fresh(posted, arrived, now) {
                         let details = format!("event {event}: {} of {}", posted.commit, posted.timestamp);
                         model.violate("only what was signed within the last minutes is accepted", details);
                     }

@@ -190,7 +190,6 @@ async fn delete(simulation: &Simulation, table: &str, item: &Item) {
 /// No result can be stored until the messages are in the dead-letter queue. Then an operator replays them, first while
 /// no message can be sent, and then while the network still has faults.
 pub(super) async fn outage(simulation: Arc<Simulation>, event: u32, instance: usize) {
-    let _lock = simulation.outage_lock.lock().await;
     let mut number = 0;
     for _ in 0..RECEIVES_MAX {
         simulation

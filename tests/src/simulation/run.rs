@@ -54,7 +54,7 @@ pub(super) struct Simulation {
     /// Operator commands run one at a time.
     pub(super) operator_lock: tokio::sync::Mutex<()>,
     /// Held during each [`Action::Outage`], which sets the fault rate.
-    pub(super) outage_lock: tokio::sync::Mutex<()>,
+    outage_lock: Arc<tokio::sync::Mutex<()>>,
     ingest_is_open: AtomicBool,
 }
 
@@ -127,7 +127,7 @@ impl Simulation {
             posted: Mutex::default(),
             observations: Mutex::default(),
             operator_lock: tokio::sync::Mutex::default(),
-            outage_lock: tokio::sync::Mutex::default(),
+            outage_lock: Arc::default(),
             ingest_is_open: AtomicBool::new(true),
         };
         operator::register_all(&simulation).await;
@@ -164,7 +164,13 @@ impl Simulation {
                     self.model.lock().unwrap().add_poison(body);
                 }
             }
-            Action::Outage { instance } => drop(tokio::spawn(operator::outage(simulation, id, instance))),
+            Action::Outage { instance } => {
+                let lock = Arc::clone(&self.outage_lock).lock_owned().await;
+                tokio::spawn(async move {
+                    operator::outage(simulation, id, instance).await;
+                    drop(lock);
+                });
+            }
             Action::ReplayDeadLetters => {
                 tokio::spawn(
                     async move { operator::empty_dead_letters(&simulation, id, false, false).await },
