@@ -129,3 +129,17 @@ async fn a_reservation_of_a_killed_function_expires() {
     assert_eq!(world.submit(&post).await.verdict(), "409 ALREADY_ACCEPTED");
     assert_eq!(world.queued(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_uses_up_no_retries_of_other_sandboxes() {
+    let outage = World::new();
+    outage.faults.plan("SendMessage", Fault::TimesOut, usize::MAX);
+    // Each lost call takes 10 of the 500 tokens of the SDK's retry quota.
+    for _ in 0..60 {
+        assert_eq!(outage.submit(&outage.post()).await.status, 503);
+        outage.clock.advance(Duration::from_secs(1));
+    }
+    let other = World::new();
+    other.faults.plan("SendMessage", Fault::TimesOut, 1);
+    assert_eq!(other.submit(&other.post()).await.status, 202);
+}

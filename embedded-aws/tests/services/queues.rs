@@ -165,17 +165,17 @@ async fn a_queue_has_a_url_attributes_and_a_retention_period() {
     let (results, dead) = (url(&sqs, "badge-results").await, url(&sqs, "badge-results-dlq").await);
     assert_eq!(listed.queue_urls(), [results.clone(), dead.clone()]);
     assert!(dead.starts_with(config.endpoint_url().unwrap()), "{dead}");
-    let policy = sqs.get_queue_attributes().queue_url(results);
-    let policy = policy.attribute_names(Queue::RedrivePolicy).attribute_names(Queue::QueueArn);
-    let policy = policy.send().await.unwrap().attributes.unwrap();
-    assert_eq!(policy.len(), 2);
-    assert_eq!(
-        serde_json::from_str::<Value>(&policy[&Queue::RedrivePolicy]).unwrap(),
-        json!({
-            "deadLetterTargetArn": "arn:aws:sqs:local:000000000000:badge-results-dlq",
-            "maxReceiveCount": 20,
-        })
-    );
+    for (queue, receives) in [("badge-results", 20), ("badge-refresh", 5)] {
+        let policy = sqs.get_queue_attributes().queue_url(url(&sqs, queue).await);
+        let policy = policy.attribute_names(Queue::RedrivePolicy).attribute_names(Queue::QueueArn);
+        let policy = policy.send().await.unwrap().attributes.unwrap();
+        assert_eq!(policy.len(), 2);
+        let expected = json!({
+            "deadLetterTargetArn": format!("arn:aws:sqs:local:000000000000:{queue}-dlq"),
+            "maxReceiveCount": receives,
+        });
+        assert_eq!(serde_json::from_str::<Value>(&policy[&Queue::RedrivePolicy]).unwrap(), expected);
+    }
     let unknown = sqs.get_queue_url().queue_name("NoQueue").send().await;
     let unknown = unknown.unwrap_err().into_service_error();
     assert!(unknown.is_queue_does_not_exist(), "{unknown:?}");

@@ -251,7 +251,7 @@ async fn only_rs256_by_a_key_of_the_issuer_counts() {
         format!("{valid}.{signature}"),
         String::new(),
         "..".to_owned(),
-        "a".repeat(8193),
+        key.token(&with(claims.clone(), &json!({ "workflow": "w".repeat(8192) }))),
     ];
     for token in malformed {
         let answer = world.submit(&post.clone().header("x-id-token", &token)).await;
