@@ -20,7 +20,7 @@ def background(*command, cwd, environment, log):
     with log.open("w") as file:
         process = subprocess.Popen(
             ["nice", "-n", "19", *map(str, command)], cwd=cwd, env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, process_group=0,
         )
 
     def wait():
@@ -42,7 +42,7 @@ def run(*command, cwd=None, environment=None, quiet=False, capture=False, answer
     stderr = subprocess.STDOUT if quiet else stdout
     process = subprocess.Popen(
         [str(part) for part in command], cwd=cwd, env={**os.environ, **(environment or {})}, text=True,
-        stdin=subprocess.PIPE, stdout=stdout, stderr=stderr, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=stdout, stderr=stderr, process_group=0,
     )
     try:
         output, errors = process.communicate("".join(f"{answer}\n" for answer in answers or []))
