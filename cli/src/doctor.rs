@@ -289,6 +289,7 @@ async fn clock(config: &SdkConfig, base: Option<&ServiceUrl>) -> Result<String, 
 
 /// Reads a page that no cache keeps, through the CDN if there is one: it passes all that a badge passes, but the table.
 async fn health(base: &ServiceUrl) -> Result<String, CliError> {
+    const NO_SERVICE: &str = "check that it is the URL of a BadgeSmith service";
     let url = format!("{base}/health");
     let started = Instant::now();
     let response = client()?.get(&url).send().await.map_err(|error| no_response(&url, error))?;
@@ -296,8 +297,12 @@ async fn health(base: &ServiceUrl) -> Result<String, CliError> {
         status if status.is_success() => {
             return Ok(format!("{url} responded after {} ms", started.elapsed().as_millis()));
         }
-        StatusCode::FORBIDDEN => "the CDN may not call badge-api: deploy the template again",
-        _ => "check that it is the URL of a BadgeSmith service",
+        StatusCode::FORBIDDEN => "the CDN is not allowed to call badge-api: deploy the template again",
+        StatusCode::NOT_IMPLEMENTED => NO_SERVICE,
+        status if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => {
+            "try again, then look into the log of badge-api"
+        }
+        _ => NO_SERVICE,
     };
     Err(CliError::Failed(format!("{url} responded with {}; {advice}", response.status())))
 }

@@ -54,7 +54,8 @@ pub(crate) enum SlotsError {
     #[error("failed to read the suites of the branch: {}; check --url, or try again later", causes(.0))]
     Http(#[from] reqwest::Error),
     #[error(
-        "failed to read the suites of the branch: {0}; check that --url is the URL of a BadgeSmith service"
+        "failed to read the suites of the branch: unexpected response: {0}; check that --url is the URL of a BadgeSmith \
+         service"
     )]
     Json(#[from] serde_json::Error),
 }
