@@ -22,9 +22,9 @@ pub(crate) struct VersionQuery {
 }
 
 impl VersionQuery {
-    /// Parses `version`, the comparators by name, and `prerelease`. A version must meet all that are given. An image
-    /// has no comparators by name, and no second name of `prerelease`: with the parameters of its style, a cache key
-    /// has no room for them.
+    /// Parses `version`, the comparison parameters such as `gte`, and `prerelease`. A version must meet all of them.
+    /// An image ignores the comparison parameters and `include_prereleases`, because CloudFront's cache key has no
+    /// room for them beside the style parameters.
     pub(crate) fn parse(scheme: Scheme, query: &Query<'_>, format: BadgeFormat) -> Result<Self, ParseError> {
         let is_json = format == BadgeFormat::Json;
         let comparisons = Comparator::ALL.into_iter().filter(|_| is_json).filter_map(|(name, comparator)| {
@@ -32,7 +32,7 @@ impl VersionQuery {
             Some((comparator, version))
         });
         let filter = Filter::parse(scheme, query.get("version").unwrap_or_default(), comparisons)?;
-        // The second name is that of shields.io.
+        // `include_prereleases` is the name that shields.io uses.
         let prerelease = query.flag("prerelease") || is_json && query.flag("include_prereleases");
         Ok(Self { filter, prerelease, warn: query.flag("warn") })
     }

@@ -29,7 +29,7 @@ pub(crate) fn read(file: Option<&Path>, variable: &str, what: &str) -> Result<St
     let is_too_long = u64::try_from(text.len()).is_ok_and(|length| length > BYTES_MAX);
     if word.is_empty() || is_too_long || !word.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(CliError::Usage(format!(
-            "invalid {what} in {source}: expected one word of visible ASCII characters, at most {BYTES_MAX} bytes"
+            "invalid {what} from {source}: expected one word of visible ASCII characters, at most {BYTES_MAX} bytes"
         )));
     }
     Ok(word.to_owned())

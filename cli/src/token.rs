@@ -151,7 +151,7 @@ pub(crate) async fn put(secrets: &SecretsManager, name: &str, secret: &str) -> R
     };
     is_stored.then_some(()).ok_or_else(|| {
         CliError::Failed(format!(
-            "the secret {name} is deleted; restore it with `aws secretsmanager restore-secret --secret-id {name}`, \
+            "the secret {name} is scheduled for deletion; restore it with `aws secretsmanager restore-secret --secret-id {name}`, \
              then run the command again"
         ))
     })

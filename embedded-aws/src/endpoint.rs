@@ -86,7 +86,7 @@ async fn answer(aws: &Aws, request: Request<Incoming>) -> Response<Bytes> {
             Err(status) => Err(refuse(&Refusal {
                 status,
                 code: "RequestEntityTooLargeException",
-                message: "a request has at most 16 MiB, and arrives within 30 s",
+                message: "the request is larger than 16 MiB, or did not arrive within 30 s",
             })),
         },
         Err(refusal) => Err(refuse(&refusal)),

@@ -12,9 +12,9 @@ use lru::LruCache;
 /// Only verified repositories are counted, so nobody can evict the bucket of another one at will.
 const REPOSITORIES_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
-/// What a submission that is not accepted costs: a replay, a reused nonce, or one that failed because of AWS. Such a
-/// retry is not a result, so a matrix of jobs may make many. It is not free, because each is a write to the nonces
-/// table: a flood of them is limited to ten times the rate.
+/// The cost of a verified submission that is not accepted: a replay, a reused nonce, or a failed call to AWS. It is
+/// less than 1, because a matrix of jobs may retry often, and more than 0, because each attempt writes to the nonces
+/// table: such submissions are limited to ten times the rate.
 const NOT_ACCEPTED_COST: f64 = 0.1;
 
 #[derive(Debug)]

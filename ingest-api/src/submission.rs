@@ -160,8 +160,8 @@ struct IdTokenHeader<'a> {
 }
 
 impl<'a> IdTokenHeader<'a> {
-    /// The header of a request that has one. `Authorization` is ignored where a signature or the form of the request
-    /// says that it is not for this service.
+    /// The header with the request's ID token, if any. `Authorization` is ignored in a signed request and in the older
+    /// form, where it may be for a proxy.
     fn find(request: Request<'a>, is_path_form: bool) -> Option<Self> {
         if let Some(value) = request.header(ID_TOKEN_HEADER) {
             return Some(Self { name: ID_TOKEN_HEADER, value: value.trim() });

@@ -141,7 +141,7 @@ impl GitHubToken {
         if token.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self { scope, token: token.to_owned() })
         } else {
-            Err("expected a token without spaces, line breaks and characters that are not ASCII".to_owned())
+            Err("expected a token of visible ASCII characters, without spaces or line breaks".to_owned())
         }
     }
 

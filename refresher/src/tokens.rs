@@ -75,8 +75,8 @@ impl Tokens {
         }
     }
 
-    /// The credentials in the secret `secret_id` for the feed with this service index. Those of a feed that had its
-    /// name before are for another host.
+    /// The credentials in the secret `secret_id`, if they are for this service index. A feed that had the same name
+    /// before may have left credentials for another host.
     pub(crate) async fn of_feed(
         &self,
         secret_id: &str,

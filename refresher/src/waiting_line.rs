@@ -1,5 +1,5 @@
-//! The line of names over the lookup limits, which wait for the schedule. It is a shard of the table, and all instances
-//! of the function put names in it.
+//! The line of names that exceed the lookup limits, and wait until the schedule looks them up. It is a shard of the
+//! table, to which all instances of the function add names.
 
 use std::time::Duration;
 

@@ -114,8 +114,8 @@ impl Replayed {
         let Self { returned, refused, refusal, summary, .. } = self;
         let returned = (*returned > 0).then(|| {
             format!(
-                "left {} with the body of a moved message, because of another failure, a duplicate, or an interrupted \
-                 replay. `{}` shows the reasons; purge messages that can never succeed.",
+                "left {} with the same body as a moved message: it failed again, was in the queue twice, or an \
+                 earlier replay was interrupted. `{}` shows the reasons; purge messages that can never succeed.",
                 quantity(*returned, "message"),
                 summary.queue.list_command()
             )

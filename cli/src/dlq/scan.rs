@@ -103,7 +103,7 @@ impl<'a> Scan<'a> {
             return Ok(None);
         }
         self.end(
-            "in flight, or the message counts from SQS are out of date; run the command again in a \
+            "they are in flight, or the message counts from SQS are out of date; run the command again in a \
              minute",
         );
         Ok(None)
@@ -197,7 +197,7 @@ impl<'a> Scan<'a> {
                 summary.deletion_error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
             let messages = quantity(summary.undeleted, "message");
             summary.notes.push(format!(
-                "failed to delete {messages} in time{error}; run the command again in case the queue still has any"
+                "failed to delete {messages} in time{error}; run the command again to delete any that are left"
             ));
             summary.failed = true;
         }

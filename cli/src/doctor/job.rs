@@ -35,6 +35,6 @@ pub(super) async fn check(
             Ok(format!("{url} accepts tokens of this job for {repository}, branch {}", result.branch))
         }
         Err(error) => Err(failed(error)),
-        Ok(_) => Err(CliError::Failed(format!("{url} accepted a result of the year 2000"))),
+        Ok(_) => Err(CliError::Failed(format!("{url} accepted a result dated 2000"))),
     }
 }

@@ -37,7 +37,9 @@ pub(super) async fn check(stack: &Stack, repository: &Repository) -> Result<Stri
     {
         let advice = format!("replace it with `badgesmith repo rotate {repository} --derived`");
         let name = store.secret_name(repository);
-        return Err(CliError::Failed(format!("the secret {name} is deleted; {advice}")));
+        return Err(CliError::Failed(format!(
+            "the secret {name} does not exist or is scheduled for deletion; {advice}"
+        )));
     }
     let rate = quantity(active.posts_per_minute.get(), "result");
     Ok(format!("since {}, {rate} a minute", active.created))

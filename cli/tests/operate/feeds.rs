@@ -18,7 +18,7 @@ async fn a_feed_shows_packages_until_it_is_removed() {
 
     // The name of the package again, in a feed that needs credentials.
     let closed = ["feed", "add", "closed", &url, "--username", "ci"];
-    world.run(&closed).await.failed(2, "invalid password in stdin");
+    world.run(&closed).await.failed(2, "invalid password from stdin");
     world.run_with(&closed, "hunter2\n").await.ok();
     let stored = world.server.aws().secrets().current("badge/nuget/closed").unwrap();
     let stored: serde_json::Value = serde_json::from_str(&stored.unwrap()).unwrap();

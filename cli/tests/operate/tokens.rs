@@ -15,9 +15,9 @@ async fn a_token_shows_packages_until_it_is_deleted() {
     world.upstream.github_token("ghp_private", &["acme"]);
     world.upstream.github_publish(Account::Org("acme"), "Closed", Visibility::Private, &["3.0.0"]);
     let set = ["token", "set", "acme", "--package", "Closed"];
-    world.run(&set).await.failed(2, "invalid token in stdin");
+    world.run(&set).await.failed(2, "invalid token from stdin");
     let long: &str = Box::leak("x".repeat(5000).into_boxed_str());
-    world.run_with(&set, long).await.failed(2, "invalid token in stdin");
+    world.run_with(&set, long).await.failed(2, "invalid token from stdin");
     world.run_with(&set, "ghp_private\n").await.ok();
     let stored = world.server.aws().secrets().current("badge/github/acme/closed").unwrap();
     assert_eq!(stored.as_deref(), Some(r#"{"token":"ghp_private","type":"github_pat"}"#));

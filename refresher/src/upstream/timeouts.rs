@@ -5,9 +5,9 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct UpstreamTimeouts {
     pub connect: Duration,
-    /// Between two parts of a response.
+    /// The longest wait between two parts of a response.
     pub read: Duration,
-    /// Of one attempt, including the whole response.
+    /// The longest time of one attempt, including the whole response.
     pub attempt: Duration,
     /// After this long, no further page of a GitHub package is read, if enough were.
     pub pages: Duration,

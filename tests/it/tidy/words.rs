@@ -1,5 +1,5 @@
 //! Identifiers, file names, help texts and log messages use standard terms: this check fails on private words. Values
-//! on the wire are other strings, which are not checked. Scripts are checked with their comments.
+//! on the wire are other strings, which are not checked. Python and shell files are checked with their comments.
 
 use std::ffi::OsStr;
 use std::path::Path;

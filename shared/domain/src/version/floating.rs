@@ -3,7 +3,7 @@
 use crate::version::NuGetVersion;
 
 /// The versions that a floating version such as `1.*` prefers, like NuGet's [`FloatRange`][float]: those that begin
-/// with its numbers. Of their prereleases, only those count whose label begins as after its `-`.
+/// with its numbers. A prerelease matches only if its label begins with what follows the `-` of the pattern.
 ///
 /// [float]: https://github.com/NuGet/NuGet.Client/blob/dev/src/NuGet.Core/NuGet.Versioning/FloatRange.cs
 #[derive(Debug, Clone, PartialEq, Eq)]
