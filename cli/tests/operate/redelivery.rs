@@ -89,7 +89,7 @@ async fn a_deletion_after_the_visibility_timeout_does_not_count() {
     });
     let purge = ["dlq", "purge", "--yes", "--reason", "newer", "--visibility-timeout", "2", "--json"];
     let purged = proxy.run(&purge).await;
-    purged.failed(1, "did not examine about 10 more messages: in flight");
+    purged.failed(1, "did not examine about 10 more messages: they are in flight");
     purged.failed(1, "failed to delete 5 messages in time; run the command again");
     let json = purged.json();
     assert_eq!((&json["deleted"], &json["complete"]), (&0.into(), &false.into()));
@@ -147,7 +147,7 @@ async fn a_message_whose_deletion_fails_is_examined_and_not_deleted() {
     );
     let purged = proxy.run(&["dlq", "purge", "--yes", "--reason", "newer", "--json"]).await;
     purged.failed(1, "failed to delete 1 message in time: ReceiptHandleIsInvalid");
-    assert!(!purged.stderr.contains("not examined"), "{purged:?}");
+    assert!(!purged.stderr.contains("did not examine"), "{purged:?}");
     let json = purged.json();
     assert_eq!((&json["examined"], &json["missing"], &json["undeleted"]), (&2.into(), &0.into(), &1.into()));
     assert_eq!((&json["deleted"], &json["complete"]), (&0.into(), &false.into()));
@@ -187,7 +187,7 @@ async fn messages_in_flight_elsewhere_are_reported_as_missing() {
     let (world, dead) = world_with(3).await;
     assert_eq!(dead.receive(4, MINUTE, Duration::ZERO).await.unwrap().len(), 4);
     let listed = world.run(&["dlq", "list", "--json"]).await;
-    listed.failed(1, "did not examine about 4 more messages: in flight");
+    listed.failed(1, "did not examine about 4 more messages: they are in flight");
     let json = listed.json();
     assert_eq!(
         (&json["examined"], &json["missing"], &json["complete"]),
