@@ -106,7 +106,7 @@ fn faulty_config(world: &World) -> SdkConfig {
 }
 
 /// The registration is stored although the response was lost, so the command may print the key.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_registration_is_stored_once_and_overwrites_no_other_one() {
     let world = World::new();
     let registrations = Registrations::new(&faulty_config(&world), SECRETS_TABLE.to_owned());
@@ -126,7 +126,7 @@ async fn a_registration_is_stored_once_and_overwrites_no_other_one() {
     assert_eq!(registrations.get(&repository).await.unwrap(), Some(registration(3)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn erasing_and_moving_results_continue_after_a_failure() {
     let world = World::new();
     for number in 0..60 {
@@ -182,7 +182,7 @@ async fn a_result_that_arrives_while_its_slot_moves_is_moved_too() {
 }
 
 /// The new key is current although the response was lost, so the command may print it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_with_a_lost_response_is_recognized() {
     let world = World::new();
     let secrets = SecretsManager::new(&faulty_config(&world));

@@ -4,13 +4,11 @@ use tests::simulation::{Keep, Schedule, run};
 
 #[test]
 fn a_seed_determines_a_whole_simulation() {
-    for schedule in (0..6).map(Schedule::new) {
+    // The sockets of upstreams take their own time.
+    for schedule in (0..).map(Schedule::new).filter(|schedule| !schedule.has_upstreams).take(2) {
         let (first, second) = (run(&schedule, Keep::Lines), run(&schedule, Keep::Lines));
         assert_eq!(first.violation, None, "seed {}", schedule.seed);
         assert!(first.acknowledged > 0, "seed {}", schedule.seed);
-        // The sockets of upstreams take their own time.
-        if !schedule.has_upstreams {
-            assert_eq!(first.lines, second.lines, "seed {}", schedule.seed);
-        }
+        assert_eq!(first.lines, second.lines, "seed {}", schedule.seed);
     }
 }
