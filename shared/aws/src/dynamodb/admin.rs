@@ -34,6 +34,12 @@ pub async fn describe_table(config: &SdkConfig, name: &str) -> Result<TableDescr
     })
 }
 
+/// Deletes the item with this key, if there is one.
+pub(super) async fn delete_item(client: &Client, table: &str, key: Item) -> Result<(), AwsError> {
+    let deleted = client.delete_item().table_name(table).set_key(Some(key)).send().await;
+    deleted.map(drop).map_err(|error| AwsError::new("dynamodb:DeleteItem", error))
+}
+
 /// All items whose partition key begins with `prefix`, in no order. Reads the whole table.
 pub(super) async fn scan(client: &Client, table: &str, prefix: &str) -> Result<Vec<Item>, AwsError> {
     let (mut items, mut start) = (Vec::new(), None);

@@ -5,7 +5,7 @@ use badgesmith_domain::package::{FeedName, Package};
 use badgesmith_domain::timestamp::Timestamp;
 
 use super::Feeds;
-use crate::dynamodb::admin::scan;
+use crate::dynamodb::admin::{delete_item, scan};
 use crate::dynamodb::secret_mappings::{ADDRESS, SECRET_ID};
 use crate::dynamodb::{Item, PK, item_key, string, text};
 use crate::sdk::AwsError;
@@ -55,10 +55,11 @@ impl Feeds {
         // The feed last, so that the command can be repeated after a failure.
         for item in scan(&self.client, &self.table, &key::feed_secrets_prefix(feed)).await? {
             if let Some(partition) = text(&item, PK) {
-                self.delete_item(partition).await?;
+                delete_item(&self.client, &self.table, item_key(partition, key::META)).await?;
             }
         }
-        self.delete_item(&key::feed_partition(feed)).await
+        let key = item_key(&key::feed_partition(feed), key::META);
+        delete_item(&self.client, &self.table, key).await
     }
 
     /// The packages of a feed that operators allowed, although the feed needs credentials.
@@ -71,12 +72,6 @@ impl Feeds {
             items.iter().filter_map(|item| key::package_of_secret(text(item, PK)?)).collect();
         packages.sort();
         Ok(packages)
-    }
-
-    async fn delete_item(&self, partition: &str) -> Result<(), AwsError> {
-        let key = Some(item_key(partition, key::META));
-        let deleted = self.client.delete_item().table_name(&self.table).set_key(key).send().await;
-        deleted.map(drop).map_err(|error| AwsError::new("dynamodb:DeleteItem", error))
     }
 }
 

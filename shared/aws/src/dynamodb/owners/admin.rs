@@ -4,6 +4,7 @@ use badgesmith_domain::ids::Owner;
 use badgesmith_domain::key;
 
 use super::{OWNER_ID, Owners};
+use crate::dynamodb::admin::delete_item;
 use crate::dynamodb::{Consistency, StoreError, get_item, item_key, optional};
 use crate::sdk::AwsError;
 
@@ -23,13 +24,7 @@ impl Owners {
     /// # Errors
     /// [`AwsError`] if the call failed. It may have taken effect all the same.
     pub async fn reset(&self, owner: &Owner) -> Result<(), AwsError> {
-        self.client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(item_key(&key::owner_partition(owner), key::META)))
-            .send()
-            .await
-            .map_err(|error| AwsError::new("dynamodb:DeleteItem", error))?;
-        Ok(())
+        let key = item_key(&key::owner_partition(owner), key::META);
+        delete_item(&self.client, &self.table, key).await
     }
 }

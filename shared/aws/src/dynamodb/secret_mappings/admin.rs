@@ -6,6 +6,7 @@ use badgesmith_domain::secret_scope::SecretScope;
 use badgesmith_domain::timestamp::Timestamp;
 
 use super::{SECRET_ID, SecretMappings};
+use crate::dynamodb::admin::delete_item;
 use crate::dynamodb::{Consistency, get_item, item_key, string, text};
 use crate::sdk::AwsError;
 
@@ -61,13 +62,7 @@ impl SecretMappings {
     /// # Errors
     /// [`AwsError`] when the call failed. It may have taken effect all the same.
     pub async fn delete(&self, scope: &SecretScope) -> Result<(), AwsError> {
-        self.client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(item_key(&key::secret_partition(scope), key::META)))
-            .send()
-            .await
-            .map_err(|error| AwsError::new("dynamodb:DeleteItem", error))?;
-        Ok(())
+        let key = item_key(&key::secret_partition(scope), key::META);
+        delete_item(&self.client, &self.table, key).await
     }
 }
