@@ -312,18 +312,31 @@ async fn invalid_options_and_unusable_resources_end_with_one_line_and_exit_code_
     }
 }
 
-/// Sends the same bytes until they are accepted, even while the server restarts.
-async fn submit_until_accepted(api: &RwLock<Api>, post: &Post) -> String {
+/// Sends the same bytes, even while the server restarts, and returns the id of the result.
+///
+/// `None` if an earlier attempt, such as one that was killed, still has the reservation, for up to 15 seconds.
+async fn submit(api: &RwLock<Api>, post: &Post) -> Option<String> {
     loop {
         let present = api.read().unwrap().clone();
         let wait = match present.send(post).await {
             Ok(answer) if answer.is_accepted() => {
-                return answer.json()["test_result_id"].as_str().unwrap().to_owned();
+                return Some(answer.json()["test_result_id"].as_str().unwrap().to_owned());
             }
+            Ok(answer) if answer.verdict() == "409 SUBMISSION_IN_PROGRESS" => return None,
             Ok(answer) => send_again_after(&answer).unwrap_or_else(|| panic!("{}", answer.text)),
             Err(_) => Duration::from_millis(20),
         };
         tokio::time::sleep(wait).await;
+    }
+}
+
+/// Sends the same bytes until they are accepted, and returns the id of the result.
+async fn submit_until_accepted(api: &RwLock<Api>, post: &Post) -> String {
+    loop {
+        if let Some(id) = submit(api, post).await {
+            return id;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -399,7 +412,7 @@ async fn packages_are_fetched_and_refreshed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn posts_survive_kill_9() {
+async fn accepted_posts_survive_kill_9() {
     const POSTS: usize = 300;
     const CLIENTS: usize = 8;
     let folder = data_directory();
@@ -409,14 +422,14 @@ async fn posts_survive_kill_9() {
         .map(|number| {
             let api = Arc::clone(&api);
             tokio::spawn(async move {
-                let mut accepted = Vec::new();
+                let mut results = Vec::new();
                 for run in (number..POSTS).step_by(CLIENTS) {
                     let (_, repo) = REPOSITORIES[run % REPOSITORIES.len()].split_once('/').unwrap();
                     let fields = json!({ "run_id": run, "repo": repo });
                     let post = Post::json(&with(result(Clock::System.now()), &fields));
-                    accepted.push(submit_until_accepted(&api, &post).await);
+                    results.push(submit(&api, &post).await);
                 }
-                accepted
+                results
             })
         })
         .collect();
@@ -431,11 +444,11 @@ async fn posts_survive_kill_9() {
         kills += 1;
     }
     assert!(kills > 0);
-    let mut accepted = HashSet::new();
-    for client in clients {
-        accepted.extend(client.await.unwrap());
-    }
-    assert_eq!(accepted.len(), POSTS, "every submission has a unique id");
+    let results: Vec<_> = join_all(clients).await.into_iter().flat_map(Result::unwrap).collect();
+    let unknown = results.iter().filter(|id| id.is_none()).count();
+    let mut accepted: HashSet<_> = results.into_iter().flatten().collect();
+    assert_eq!(accepted.len() + unknown, POSTS, "every submission has a unique id");
+    assert!(unknown <= kills * CLIENTS, "{unknown} posts without a result after {kills} kills");
 
     // A stop drains the queue, even just after a burst.
     let last = (0..40).map(|run| {
@@ -450,6 +463,8 @@ async fn posts_survive_kill_9() {
     assert_eq!(left, 0);
     let local = Local::start_in(folder.path());
     let stored = history(&local.api()).await;
-    assert_eq!(stored.len(), accepted.len(), "no result is stored twice");
-    assert_eq!(stored.into_iter().collect::<HashSet<_>>(), accepted, "no result is lost");
+    let ids: HashSet<_> = stored.iter().cloned().collect();
+    assert_eq!(stored.len(), ids.len(), "no result is stored twice");
+    assert!(ids.is_superset(&accepted), "no result is lost");
+    assert!(ids.len() <= accepted.len() + unknown, "{} results of {} posts", ids.len(), POSTS + 40);
 }
