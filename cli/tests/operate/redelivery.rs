@@ -200,8 +200,8 @@ async fn messages_in_flight_elsewhere_are_reported_as_missing() {
 async fn a_pass_that_outlasts_the_visibility_timeout_is_reported_as_incomplete() {
     let (world, dead) = world_with(5).await;
     assert_eq!(dead.receive(2, MINUTE, Duration::ZERO).await.unwrap().len(), 2);
-    let proxy = Proxy::start(world.aws, |operation, _| {
-        if operation == "ReceiveMessage" {
+    let proxy = Proxy::start(world.aws, |operation, number| {
+        if (operation, number) == ("ReceiveMessage", 2) {
             sleep(LATE);
         }
         true
