@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use badgesmith_aws::clock::Clock;
@@ -485,9 +486,15 @@ fn github_token(of: &str, token: &str) -> GitHubToken {
 
 /// The SDK keeps one retry quota for each service and region in a process. A new region keeps the failures that one
 /// test injects from using up the retries of another.
+///
+/// The SDK's protection against stalled streams would compare virtual with real time.
 fn config_of_new_sandboxes(http_client: SharedHttpClient) -> SdkConfig {
     static SANDBOXES: AtomicUsize = AtomicUsize::new(0);
     let region = format!("local-{}", SANDBOXES.fetch_add(1, Ordering::Relaxed));
     let config = embedded_aws::config(http_client);
-    config.into_builder().region(Region::new(region)).build()
+    config
+        .into_builder()
+        .region(Region::new(region))
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .build()
 }
