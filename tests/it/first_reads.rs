@@ -109,7 +109,7 @@ async fn the_line_is_bounded_for_all_instances_together_and_for_each_upstream() 
             world.clock.advance(Duration::from_secs(1));
         }
     };
-    request("nuget/invented", 1300).await;
+    request("nuget/invented", 1000).await;
     request("github/acme/invented", 100).await;
     drain().await;
     let waiting = empty_line(&world).await;
