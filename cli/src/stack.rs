@@ -2,7 +2,6 @@
 //! for a `local`. No other file uses CloudFormation.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aws_config::Region;
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -24,9 +23,6 @@ use crate::error::CliError;
 use crate::help::JSON_ORDER;
 use crate::submit::is_this_machine;
 
-/// Short, because a user waits for each call. A receive waits up to 20 s for messages.
-const CALL_TIMEOUTS: CallTimeouts =
-    CallTimeouts { attempt: Duration::from_secs(25), call: Duration::from_mins(1) };
 /// The region of `local`.
 const LOCAL_REGION: &str = "us-east-1";
 /// The first sources of credentials that the SDK tries.
@@ -156,7 +152,7 @@ impl Target {
         if let Some(url) = &endpoint {
             loader = loader.endpoint_url(url.as_str().trim_end_matches('/'));
         }
-        let loaded = CALL_TIMEOUTS.apply_to(&loader.load().await);
+        let loaded = CallTimeouts::OF_COMMANDS.apply_to(&loader.load().await);
         let local_region = || is_here.then(|| Region::new(LOCAL_REGION));
         let region = loaded.region().cloned().or_else(local_region).ok_or_else(|| {
             CliError::Usage("no AWS region; use --region, or set it in AWS_REGION or the profile".to_owned())

@@ -90,6 +90,8 @@ pub struct CallTimeouts {
 }
 
 impl CallTimeouts {
+    /// Of operators' commands: short, because a user waits for each call. A receive waits up to 20 s for messages.
+    pub const OF_COMMANDS: Self = Self { attempt: Duration::from_secs(25), call: Duration::from_mins(1) };
     const ATTEMPTS: u32 = 3;
     /// The wait before the second attempt, doubled before the third, with full jitter.
     const FIRST_BACKOFF: Duration = Duration::from_millis(50);

@@ -29,9 +29,6 @@ const RECEIVES_MAX: u32 = 20;
 /// How often an operator replays the dead-letter queue after an outage.
 const REPLAYS: u32 = 3;
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(2);
-/// As in the command-line program.
-const CALL_TIMEOUTS: CallTimeouts =
-    CallTimeouts { attempt: Duration::from_secs(25), call: Duration::from_mins(1) };
 /// Functions cache secrets and registrations for this long.
 const CACHED_FOR: Duration = Duration::from_mins(5);
 const DAY: Duration = Duration::from_hours(24);
@@ -218,7 +215,7 @@ pub(super) async fn outage(simulation: Arc<Simulation>, event: u32, instance: us
 /// faults.
 pub(super) async fn empty_dead_letters(simulation: &Arc<Simulation>, event: u32, purge: bool, is_last: bool) {
     let config = World::config_behind(SharedHttpClient::new(simulation.network.clone()));
-    let config = CALL_TIMEOUTS.apply_to(&config);
+    let config = CallTimeouts::OF_COMMANDS.apply_to(&config);
     let queue = |name| Queue::new(&config, Queues::url(name));
     let (dead_letters, results) = (queue(RESULTS_DEAD_LETTER_QUEUE), queue(RESULTS_QUEUE));
     let command = async {
