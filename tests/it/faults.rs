@@ -11,13 +11,13 @@ use tests::faults::Fault;
 use tests::world::{VISIBILITY_TIMEOUT, World};
 
 const FAULTS: [Fault; 4] = [Fault::Fails, Fault::TimesOut, Fault::LosesAnswer, Fault::AnswerTimesOut];
-/// Once; for all attempts of the SDK at one call; until it is healed.
-const TIMES: [usize; 3] = [1, 3, usize::MAX];
+/// Once; for all attempts of the SDK at one call; at two calls; until it is healed.
+const TIMES: [usize; 4] = [1, 3, 6, usize::MAX];
 
-/// The time for which a client repeats the same bytes: several leases of 15 seconds.
-const RETRY_MAX: Duration = Duration::from_mins(1);
+/// The time for which a client repeats the same bytes. Their timestamp is fresh for 5 minutes.
+const RETRY_MAX: Duration = Duration::from_mins(4);
 
-/// Sends the same bytes until they are accepted or [`RETRY_MAX`] is over, with the delays of `Retry-After`, and drains
+/// Sends the same bytes until they are accepted or about to be too old, with the delays of `Retry-After`, and drains
 /// the queue in between.
 async fn submit_until_accepted(world: &World, post: &Post) -> Vec<Answer> {
     let started = world.now();
